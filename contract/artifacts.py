@@ -1,0 +1,98 @@
+"""Where images live, what their sidecars say, and reading pairs back.
+
+    <media>/<saveDir>/YYYY-MM-DD/img_<12 hex>.<ext>   the image
+    <media>/<saveDir>/YYYY-MM-DD/img_<12 hex>.json    its sidecar; its presence means the pair is complete
+
+The id is derived from job and index, so a job that is run again cannot make a second one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from contract.errors import Refused
+from contract.job import Attempt, Record, Rendition
+
+_ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
+_RESERVED = frozenset({"con", "prn", "aux", "nul"})
+
+
+class Sidecar(Record):
+    """The JSON beside an image: nanobot's eight fields first, then ours."""
+
+    id: str
+    path: str
+    mime: str
+    prompt: str
+    model: str
+    provider: str
+    source_images: tuple[str, ...]
+    created_at: str  # ISO 8601 with offset, local time
+    job_id: str
+    index: int
+    width: int
+    height: int
+    sha256: str
+    bytes: int
+    requested: Rendition
+    delivered: Rendition
+    degraded: str | None  # why it is not as requested, in words
+    attempts: tuple[Attempt, ...]
+    cost_usd: float | None
+
+
+def artifact_id(job_id: str, index: int) -> str:
+    """Name the artifact of a job's image."""
+    return "img_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:12]
+
+
+def is_artifact_id(text: str) -> bool:
+    """Tell whether a text has the form of an artifact id."""
+    return _ARTIFACT_ID.fullmatch(text) is not None
+
+
+def folder_parts(save_dir: str, day: datetime) -> tuple[str, ...]:
+    """Split the artifact directory of a local day into parts below the media directory.
+
+    Raises Refused (`save_dir_invalid`) unless every part of saveDir is a plain name.
+    """
+    parts = PurePosixPath(save_dir).parts
+    plain = (
+        bool(parts)
+        and len(save_dir) <= 200
+        and "/".join(parts) == save_dir.rstrip("/")
+        and all(_is_plain(part) for part in parts)
+    )
+    if not plain:
+        raise Refused("save_dir_invalid")
+    return (*parts, day.strftime("%Y-%m-%d"))
+
+
+def _is_plain(part: str) -> bool:
+    return (
+        part not in ("", ".", "..", "/")
+        and not part.startswith("-")
+        and not part.endswith((".", " "))
+        and part.split(".")[0].lower() not in _RESERVED
+        and not any(char == "\\" or not char.isprintable() for char in part)
+    )
+
+
+def find_sidecar(media: Path, save_dir: str, artifact: str) -> Path | None:
+    """Find the sidecar of an artifact id in any day's directory."""
+    return next((media / save_dir).glob(f"????-??-??/{artifact}.json"), None)
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """Read one of our sidecars if its image is whole; None for anything less."""
+    try:
+        sidecar = Sidecar.model_validate_json(path.read_bytes())
+        data = Path(sidecar.path).read_bytes()
+    except (OSError, ValidationError):
+        return None
+    return sidecar if hashlib.sha256(data).hexdigest() == sidecar.sha256 else None

@@ -1,0 +1,85 @@
+"""The job hash in Redis, read back into a `Job`: the only place that knows its fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from contract import story
+from contract.errors import KINDS, DarkroomError
+from contract.job import Attempt, Failure, Image, Job, JobRequest, JobState, Progress, Snapshot, moment
+
+Fields = Mapping[str, str]
+
+
+def read_job(fields: Fields, position: int | None) -> Job:
+    """Read a job; `position` is its rank among the queued ones, if it is one of them."""
+    state = JobState(fields["state"])
+    request = JobRequest.model_validate_json(fields["request"])
+    images = read_images(fields)
+    attempts = read_attempts(fields)
+    costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
+    return Job(
+        id=fields["id"],
+        state=state,
+        owner=fields["owner"],
+        conversation=fields.get("conversation") or None,
+        created_at=moment(float(fields["created_at"])),
+        started_at=_moment(fields, "started_at"),
+        ended_at=_moment(fields, "ended_at"),
+        request=request,
+        position=position,
+        progress=Progress(
+            done=len(images),
+            count=request.count,
+            message=story.progress(
+                state, done=len(images), count=request.count, position=position, note=fields.get("note", "")
+            ),
+        ),
+        images=images,
+        attempts=attempts,
+        degraded=next((image.degraded for image in images if image.degraded), None),
+        cost_usd=round(sum(costs), 6) if costs else None,
+        error=_failure(fields.get("error", "")),
+    )
+
+
+def read_attempts(fields: Fields) -> tuple[Attempt, ...]:
+    """Read the attempts in the order they were begun."""
+    return tuple(Attempt.model_validate_json(text) for text in _numbered(fields, "attempt:"))
+
+
+def read_images(fields: Fields) -> tuple[Image, ...]:
+    """Read the delivered images in the order of their indexes."""
+    return tuple(Image.model_validate_json(text) for text in _numbered(fields, "image:"))
+
+
+def read_snapshots(fields: Fields) -> tuple[Snapshot, ...]:
+    """Read what the job's reference images were when it was accepted."""
+    return tuple(Snapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
+
+
+def failure(error: DarkroomError) -> str:
+    """Write an error as the hash keeps it."""
+    return Failure(code=error.code, detail=error.detail, retryable=error.retryable).model_dump_json()
+
+
+def _failure(text: str) -> Failure | None:
+    if not text:
+        return None
+    stored = json.loads(text)
+    if "detail" in stored:
+        return Failure.model_validate(stored)
+    # The scripts know codes, not words.
+    kind = KINDS[stored["code"]]
+    return Failure(code=stored["code"], detail=kind.sentence, retryable=kind.retryable)
+
+
+def _moment(fields: Fields, name: str) -> datetime | None:
+    return moment(float(fields[name])) if name in fields else None
+
+
+def _numbered(fields: Fields, prefix: str) -> list[str]:
+    found = ((int(name.removeprefix(prefix)), text) for name, text in fields.items() if name.startswith(prefix))
+    return [text for _, text in sorted(found)]

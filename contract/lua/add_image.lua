@@ -1,0 +1,13 @@
+-- Adds a stored image to its job, once.
+-- ARGV: id, fence, index, image, event, artifact id, path
+local id, key = ARGV[1], job_key(ARGV[1])
+if not holds(id, ARGV[2]) then return 'lost' end
+if redis.call('HSETNX', key, 'image:' .. ARGV[3], ARGV[4]) == 0 then return 'ok' end
+redis.call('HINCRBY', key, 'images', 1)
+local found = redis.call('HMGET', key, 'owner_digest', 'conversation_digest', 'retention')
+redis.call('SET', 'darkroom:image:' .. ARGV[6], found[1], 'PX', found[3])
+if found[2] ~= '' then
+  redis.call('SET', owner_key(found[1], 'latest:' .. found[2]), ARGV[7], 'PX', found[3])
+end
+tell(id, ARGV[5])
+return 'ok'

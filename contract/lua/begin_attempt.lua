@@ -1,0 +1,12 @@
+-- Counts a provider call before it is made, and records it.
+-- ARGV: id, fence, number, most calls, attempt, event
+local id, key = ARGV[1], job_key(ARGV[1])
+if not holds(id, ARGV[2]) then return 'lost' end
+if tonumber(redis.call('HGET', key, 'deadline')) <= now then return 'deadline_passed' end
+local field = 'attempt:' .. ARGV[3]
+if redis.call('HEXISTS', key, field) == 1 then return 'ok' end
+if tonumber(redis.call('HGET', key, 'calls')) >= tonumber(ARGV[4]) then return 'call_budget_spent' end
+redis.call('HINCRBY', key, 'calls', 1)
+redis.call('HSET', key, field, ARGV[5])
+tell(id, ARGV[6])
+return 'ok'

@@ -1,0 +1,27 @@
+-- Gives a worker the job's lease and a new fence, or nothing.
+-- ARGV: id, worker, lease
+local id = ARGV[1]
+local key = job_key(id)
+local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at')
+if found[1] ~= 'queued' or tonumber(found[2]) > now then return {} end
+if tonumber(found[3]) <= now then
+  finish(id, 'expired', '{"code":"deadline_passed"}')
+  return {}
+end
+local deadline = tonumber(found[3])
+if not found[4] then
+  -- The time to run counts from the first start; the time to wait was another.
+  deadline = now + found[5]
+  redis.call('HSET', key, 'started_at', now, 'deadline', deadline)
+end
+local fence = redis.call('HINCRBY', key, 'fence', 1)
+redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2])
+for _, index in ipairs({QUEUED, WAITING, DEADLINES}) do redis.call('ZREM', index, id) end
+redis.call('ZADD', RUNNING, now + ARGV[3], id)
+-- How far each list has been served: the sweeper sees by it which bells were lost.
+local served = redis.call('HGET', 'darkroom:served', found[6])
+if not served or tonumber(served) < tonumber(found[7]) then
+  redis.call('HSET', 'darkroom:served', found[6], found[7])
+end
+tell(id, cjson.encode({type = 'running', worker = ARGV[2]}))
+return {fence, now, deadline, redis.call('HGETALL', key)}

@@ -1,0 +1,66 @@
+-- Prepended to every script: the clock, the keys, and the few moves that several scripts share.
+-- All times are milliseconds of Redis's own clock. Nothing here reads a worker's clock.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local QUEUED = 'darkroom:queued'        -- ready jobs, scored by the order they are served in
+local WAITING = 'darkroom:waiting'      -- queued jobs that must not start before their score
+local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of their lease
+local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
+
+local function job_key(id) return 'darkroom:job:' .. id end
+
+local function owner_key(digest, what) return 'darkroom:owner:' .. digest .. ':' .. what end
+
+local function list_key(priority)
+  if tonumber(priority) == 0 then return 'darkroom:bells' end
+  return 'darkroom:bells:' .. priority
+end
+
+-- Appends one line to the job's story and wakes whoever waits for it.
+local function tell(id, event)
+  local key = job_key(id) .. ':events'
+  redis.call('XADD', key, 'MAXLEN', '~', 200, '*', 'at', now, 'event', event)
+  redis.call('PUBLISH', 'darkroom:events', id)
+end
+
+-- Only the holder of the newest claim may write: a paused worker has an old fence.
+local function holds(id, fence)
+  local found = redis.call('HMGET', job_key(id), 'state', 'fence')
+  return found[1] == 'running' and found[2] == fence
+end
+
+local function ring(id, message)
+  local key = job_key(id)
+  redis.call('LPUSH', list_key(redis.call('HGET', key, 'priority')), message)
+  redis.call('HSET', key, 'bell_at', now)
+  redis.call('HINCRBY', key, 'bells', 1)
+end
+
+-- Puts a job (back) into the queue. Its place is that of its first submission.
+local function enqueue(id, not_before)
+  local key = job_key(id)
+  local found = redis.call('HMGET', key, 'order', 'deadline')
+  redis.call('HSET', key, 'state', 'queued', 'not_before', not_before, 'bell_at', 0)
+  redis.call('ZREM', RUNNING, id)
+  redis.call('ZADD', DEADLINES, found[2], id)
+  if not_before > now then
+    redis.call('ZADD', WAITING, not_before, id)
+  else
+    redis.call('ZADD', QUEUED, found[1], id)
+  end
+end
+
+-- The one way into a terminal state. A job that has images and ran out of luck has succeeded in part.
+local function finish(id, state, failure)
+  local key = job_key(id)
+  local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images')
+  if (state == 'failed' or state == 'expired') and tonumber(found[3]) > 0 then state = 'succeeded' end
+  redis.call('HSET', key, 'state', state, 'ended_at', now, 'error', failure)
+  for _, index in ipairs({QUEUED, WAITING, RUNNING, DEADLINES}) do redis.call('ZREM', index, id) end
+  redis.call('ZREM', owner_key(found[1], 'active'), id)
+  tell(id, cjson.encode({type = state}))
+  redis.call('PEXPIRE', key, found[2])
+  redis.call('PEXPIRE', key .. ':events', found[2])
+  return state
+end

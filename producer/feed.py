@@ -1,0 +1,69 @@
+"""The feed: one subscription per process that wakes whoever waits for a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contract.store import EVENTS_CHANNEL
+
+RECONNECT_S = 0.5
+
+
+class Feed:
+    """Wakes waiting tasks when their job has news; it tells that there are some, not which."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def news(self, job_id: str) -> Iterator[asyncio.Event]:
+        """Get an event that is set whenever the job changes; clear it before looking."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._listen())
+        event = asyncio.Event()
+        self._waiting[job_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[job_id].discard(event)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    async def close(self) -> None:
+        """End the subscription."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(RedisError, OSError):
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(EVENTS_CHANNEL)
+                    while True:
+                        message = await subscription.get_message(timeout=30)
+                        if message is not None:
+                            self._wake(message)
+            self._wake_all()  # what was said meanwhile was missed
+            await asyncio.sleep(RECONNECT_S)
+
+    def _wake(self, message: dict[str, object]) -> None:
+        if message["type"] == "subscribe":
+            self._wake_all()
+        else:
+            for event in self._waiting.get(str(message["data"]), ()):
+                event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()

@@ -1,0 +1,131 @@
+"""Shared ground of all tests: no real home, no DARKROOM_* from outside, a real Redis when one is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from redis import Redis as SyncRedis
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contract.doorbell import Doorbell
+from contract.store import JobStore, open_redis
+from producer.redis_server import find_redis_server, write_redis_config
+
+for name in list(os.environ):
+    if name.startswith("DARKROOM_"):
+        del os.environ[name]
+
+IN_CI = bool(os.environ.get("CI"))
+REAL_REDIS_TESTS = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+class RealRedis:
+    """A Redis server that a test may kill and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "r.sock"
+        self.url = f"unix://{self.socket}"
+        self._config = write_redis_config(folder, self.socket)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        binary = find_redis_server()
+        if binary is None:
+            if IN_CI:
+                pytest.fail("no Redis server could be found, and this is CI")
+            pytest.skip("no Redis server: install redis-server or the [embedded] extra")
+        self.process = subprocess.Popen([binary, self._config], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        with SyncRedis.from_url(self.url) as client:
+            while not _answers(client):
+                assert time.monotonic() < deadline, "Redis did not start"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Kill the server the hard way."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def _answers(client: SyncRedis) -> bool:
+    try:
+        return bool(client.ping())
+    except (RedisError, OSError):  # loading, or not there yet
+        return False
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RealRedis]:
+    """One real Redis for the tests that only need a clean database."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        server = RealRedis(Path(folder))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RealRedis]:
+    """A real Redis for one test, which may kill it."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        server = RealRedis(Path(folder))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real_redis)])
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+    """An empty Redis: fakeredis with Lua, then a real one."""
+    if request.param == "fake":
+        import fakeredis
+
+        client: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
+    else:
+        client = open_redis(request.getfixturevalue("redis_server").url)
+        await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    """A job table on both kinds of Redis."""
+    return JobStore(redis, Doorbell(), retention_s=3600)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the count of tests that ran against a real Redis."""
+    config.stash[REAL_REDIS_TESTS] = 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Count the real-Redis tests that really ran."""
+    report = yield
+    if report.when == "call" and report.passed and item.get_closest_marker("real_redis"):  # type: ignore[attr-defined]
+        item.config.stash[REAL_REDIS_TESTS] += 1
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests had a real Redis."""
+    terminalreporter.write_line(f"passed against a real Redis server: {config.stash[REAL_REDIS_TESTS]}")

@@ -1,0 +1,1 @@
+"""The Celery side: takes a job's bell, asks the provider, writes the artifacts."""

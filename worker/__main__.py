@@ -1,0 +1,16 @@
+"""`python -m worker [config.json]`: one worker process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from contract.errors import ConfigInvalid
+from worker.app import main
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    except ConfigInvalid as error:
+        sys.stderr.writelines(f"Error: {problem}\n" for problem in error.problems)
+        sys.exit(2)

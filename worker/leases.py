@@ -1,0 +1,72 @@
+"""The leases of one worker: renewed together, every second; a lost one stops its job at once.
+
+A cancelled job has lost its lease, so this is also how a worker hears of a cancel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from contract.errors import Unavailable
+from contract.store import JobStore, Lease
+
+RENEW_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """A job that runs here; `is_draining` once this worker wants to give it back."""
+
+    lease: Lease
+    task: asyncio.Task[object]
+    is_draining: bool = False
+
+
+class Leases:
+    """Keeps what this worker holds."""
+
+    def __init__(self, store: JobStore, *, worker: str, lease_s: float) -> None:
+        self._store = store
+        self._worker = worker
+        self._lease_s = lease_s
+        self._holds: dict[str, Hold] = {}
+
+    @contextmanager
+    def hold(self, lease: Lease) -> Iterator[Hold]:
+        """Keep a lease alive while the current task works on its job."""
+        task = asyncio.current_task()
+        assert task is not None
+        hold = self._holds[lease.job_id] = Hold(lease, task)
+        try:
+            yield hold
+        finally:
+            if self._holds.get(lease.job_id) is hold:
+                del self._holds[lease.job_id]
+
+    async def keep(self) -> None:
+        """Renew for ever. While Redis is away the running calls go on."""
+        while True:
+            try:
+                await self._renew()
+            except Unavailable:
+                logger.warning("Redis is away; %s jobs go on without it", len(self._holds))
+            await asyncio.sleep(RENEW_S)
+
+    async def _renew(self) -> None:
+        holds = dict(self._holds)
+        leases = [hold.lease for hold in holds.values()]
+        for job_id in await self._store.renew(self._worker, leases, lease_s=self._lease_s):
+            if self._holds.get(job_id) is holds[job_id]:
+                holds[job_id].task.cancel()
+
+    def give_back(self) -> None:
+        """Stop all jobs so that other workers can go on with them."""
+        for hold in list(self._holds.values()):
+            hold.is_draining = True
+            hold.task.cancel()

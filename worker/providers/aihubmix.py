@@ -1,0 +1,93 @@
+"""AIHubMix: the unified predictions API, which answers in five shapes and one of them later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contract.config import ProviderConfig
+from contract.job import explicit_size
+from worker.classify import of_error_object, of_silence
+from worker.providers.payload import items, mapping, text, texts
+from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+
+# The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
+_SIZES = {
+    "1:1": "1024x1024",
+    "3:4": "1024x1536",
+    "9:16": "1024x1536",
+    "2:3": "1024x1536",
+    "4:3": "1536x1024",
+    "16:9": "1536x1024",
+    "3:2": "1536x1024",
+}
+_PICTURE_KEYS = ("bytesBase64", "b64_json", "url", "sample", "image", "urls", "data", "output", "result")
+_DEPTH = 6
+
+
+def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
+    """Build one prediction; `gpt-image-2-free` becomes `openai/gpt-image-2-free` in the path."""
+    size = ask.image_size if explicit_size(ask.image_size) else _SIZES.get(ask.aspect_ratio, "auto")
+    asked: dict[str, Json] = {"prompt": ask.prompt, "n": 1, "size": size}
+    if ask.references:
+        asked["image"] = ask.references[0] if len(ask.references) == 1 else list(ask.references)
+    asked.update(config.extra_body)
+    if ask.is_fallback:
+        asked["size"] = size
+        if ask.quality:
+            asked["quality"] = ask.quality
+    return HttpCall(f"{api_base}/models/{model_path(ask.model)}/predictions", headers(config), {"input": asked})
+
+
+def model_path(model: str) -> str:
+    """Expand a bare model id to the `<vendor>/<model>` that the API's path needs."""
+    if "/" not in model and model.startswith(("gpt-image-", "dall-e-")):
+        return f"openai/{model}"
+    return model
+
+
+def parse_response(body: Json) -> Answer:
+    """Read any of the output shapes, of a prediction as of a poll's answer."""
+    answer = mapping(body)
+    if answer.get("error"):
+        raise of_error_object(answer["error"])
+    status = text(answer.get("status")).lower()
+    if status in ("failed", "error", "cancelled"):
+        raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
+    pictures = tuple(_pictures(answer, _DEPTH))
+    if pictures:
+        return Answer(pictures=pictures)
+    for item in [answer, *items(answer.get("output"))]:
+        poll_url = text(mapping(item).get("polling_url"))
+        if poll_url:
+            return Answer(poll_url=poll_url)
+    if status and status not in ("succeeded", "completed", "ready"):
+        return Answer()  # still under way: the poll goes on
+    raise of_silence("")
+
+
+def _pictures(value: Json, depth: int) -> Iterator[str]:
+    """Find the pictures wherever the shapes put them: lists, objects, strings under known keys."""
+    for item in items(value):
+        if isinstance(item, str):
+            yield from texts(item)
+        elif depth and isinstance(item, dict):
+            for key in _PICTURE_KEYS:
+                if key in item:
+                    yield from _pictures(item[key], depth - 1)
+
+
+def smaller(image_size: str) -> str | None:
+    """Name a size that is really smaller: explicit pixels come down to the ratio's standard size."""
+    sides = explicit_size(image_size)
+    return "1K" if sides and sides[0] * sides[1] > 1536 * 1024 else None
+
+
+AIHUBMIX = Provider(
+    name="aihubmix",
+    api_base="https://aihubmix.com/v1",
+    timeout_s=300,
+    fast_quality="low",
+    build_request=build_request,
+    parse_response=parse_response,
+    smaller=smaller,
+)

@@ -1,0 +1,81 @@
+"""OpenRouter: chat completions with `modalities`, images as data or https URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contract.config import ProviderConfig
+from contract.errors import clean
+from contract.job import explicit_size
+from worker.classify import of_error_object, of_refusal, of_silence
+from worker.providers.payload import items, mapping, number, text, texts
+from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+
+_TIERS = ("4K", "2K", "1K")
+_REFUSALS = frozenset({"content_filter", "safety", "image_safety", "prohibited_content"})
+
+
+def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
+    """Build one chat completion that answers with an image."""
+    content: str | list[dict[str, Json]] = ask.prompt
+    if ask.references:
+        blocks = ({"type": "image_url", "image_url": {"url": url}} for url in ask.references)
+        content = [{"type": "text", "text": ask.prompt}, *blocks]
+    knobs = {"aspect_ratio": ask.aspect_ratio, "image_size": ask.image_size}
+    image_config = {name: value for name, value in knobs.items() if value != "auto"}
+    body: dict[str, Json] = {
+        "model": ask.model,
+        "messages": [{"role": "user", "content": content}],
+        "modalities": ["image", "text"],
+        "stream": False,
+    }
+    if image_config:
+        body["image_config"] = image_config
+    body.update(config.extra_body)
+    if ask.is_fallback:
+        quality = {"quality": ask.quality} if ask.quality else {}
+        body["image_config"] = {**mapping(body.get("image_config")), **image_config, **quality}
+    return HttpCall(f"{api_base}/chat/completions", headers(config), body)
+
+
+def parse_response(body: Json) -> Answer:
+    """Read the images of all choices, or raise what the answer stands for."""
+    answer = mapping(body)
+    if "error" in answer:
+        raise of_error_object(answer["error"])
+    choices = [mapping(choice) for choice in items(answer.get("choices"))]
+    for choice in choices:
+        if "error" in choice:
+            raise of_error_object(choice["error"])
+    pictures = tuple(url for choice in choices for url in _pictures(choice))
+    if not pictures:
+        said = " ".join(texts(*(mapping(choice.get("message")).get("content") for choice in choices)))
+        reasons = [text(choice.get(name)) for choice in choices for name in ("finish_reason", "native_finish_reason")]
+        refusal = next((reason for reason in reasons if reason.lower() in _REFUSALS), "")
+        raise of_refusal(refusal) if refusal else of_silence(clean(said))
+    return Answer(pictures=pictures, cost_usd=number(mapping(answer.get("usage")).get("cost")))
+
+
+def _pictures(choice: dict[str, Json]) -> Iterator[str]:
+    for image in items(mapping(choice.get("message")).get("images")):
+        link = mapping(image).get("image_url") or mapping(image).get("imageUrl")
+        yield from texts(mapping(link).get("url"), link)
+
+
+def smaller(image_size: str) -> str | None:
+    """Name the next smaller tier; explicit pixels come down to the largest tier below them."""
+    if image_size in _TIERS:
+        return next(iter(_TIERS[_TIERS.index(image_size) + 1 :]), None)
+    sides = explicit_size(image_size)
+    return next((tier for tier in _TIERS if sides and max(sides) > 1024 * int(tier[0])), None)
+
+
+OPENROUTER = Provider(
+    name="openrouter",
+    api_base="https://openrouter.ai/api/v1",
+    timeout_s=120,
+    fast_quality=None,
+    build_request=build_request,
+    parse_response=parse_response,
+    smaller=smaller,
+)

@@ -1,0 +1,67 @@
+"""What every provider file offers: how to ask for one image, and how to read the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.config import ProviderConfig
+
+Json = Any  # JSON nobody vouches for; read it with payload.py
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One image to be made; `references` are data URLs."""
+
+    prompt: str = field(repr=False)
+    model: str
+    aspect_ratio: str
+    image_size: str
+    quality: str | None = None
+    is_fallback: bool = False  # then size and quality go before the configured extraBody
+    references: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One POST with a JSON body."""
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: dict[str, Json] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an answer holds: pictures as base64, data URL or link; or where to ask again."""
+
+    pictures: tuple[str, ...] = field(default=(), repr=False)
+    cost_usd: float | None = None
+    poll_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A provider's constants and its two pure functions.
+
+    `parse_response` raises the ProviderError that an answer stands for, also when it came with 200.
+    `smaller` names the next smaller size it knows, or None.
+    """
+
+    name: str
+    api_base: str
+    timeout_s: float
+    fast_quality: str | None  # a quality that is cheaper than the default, if it knows any
+    build_request: Callable[[Ask, ProviderConfig, str], HttpCall]
+    parse_response: Callable[[Json], Answer]
+    smaller: Callable[[str], str | None]
+    poll_interval_s: float = 2.0
+
+
+def headers(config: ProviderConfig, **more: str) -> dict[str, str]:
+    """Make the headers of a call: key, JSON, the provider's own, then the configured ones."""
+    key = config.api_key.get_secret_value() if config.api_key else ""
+    extra = {name: value.get_secret_value() for name, value in config.extra_headers.items()}
+    return {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **more, **extra}
