@@ -13,8 +13,6 @@ import re
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from pydantic import ValidationError
-
 from contract.errors import Refused
 from contract.job import Attempt, Record, Rendition
 
@@ -64,7 +62,7 @@ def folder_parts(save_dir: str, day: datetime) -> tuple[str, ...]:
     parts = PurePosixPath(save_dir).parts
     plain = (
         bool(parts)
-        and len(save_dir) <= 200
+        and len(save_dir.encode("utf-8", "replace")) <= 200
         and "/".join(parts) == save_dir.rstrip("/")
         and all(_is_plain(part) for part in parts)
     )
@@ -93,6 +91,6 @@ def read_sidecar(path: Path) -> Sidecar | None:
     try:
         sidecar = Sidecar.model_validate_json(path.read_bytes())
         data = Path(sidecar.path).read_bytes()
-    except (OSError, ValidationError):
+    except (OSError, ValueError):  # ValueError: no sidecar of ours, or a path with NUL
         return None
     return sidecar if hashlib.sha256(data).hexdigest() == sidecar.sha256 else None

@@ -11,17 +11,30 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from contract.errors import DarkroomError, Problem
 from contract.job import AspectRatio, ImageSize
 
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
 
+
+def _header(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not (text.isascii() and text.isprintable()):
+        raise PydanticCustomError("header_invalid", "must be one line of plain ASCII, as it goes into an HTTP header")
+    return SecretStr(text)
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$")]
+HeaderText = Annotated[SecretStr, AfterValidator(_header)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
 
 M = TypeVar("M", bound="NanobotModel")
 
@@ -37,9 +50,9 @@ class NanobotModel(BaseModel):
 class ProviderConfig(NanobotModel):
     """How to reach a provider, from `providers.<name>`."""
 
-    api_key: SecretStr | None = None
+    api_key: HeaderText | None = None
     api_base: str | None = None
-    extra_headers: dict[str, SecretStr] = {}
+    extra_headers: dict[HeaderName, HeaderText] = {}
     extra_body: dict[str, Any] = {}
     proxy: SecretStr | None = None
 
@@ -49,7 +62,7 @@ class ImageGeneration(NanobotModel):
 
     enabled: bool = False  # nanobot's switch for its built-in tool; Darkroom does not look at it
     provider: str = "openrouter"
-    model: str = Field("openai/gpt-5.4-image-2", min_length=1, max_length=200, pattern=r"^[\w.:@+-]+(/[\w.:@+-]+)*$")
+    model: ModelName = "openai/gpt-5.4-image-2"
     default_aspect_ratio: AspectRatio = "1:1"
     default_image_size: ImageSize = "1K"
     max_images_per_turn: int = Field(4, ge=1, le=8, strict=True)
@@ -70,7 +83,7 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
     except json.JSONDecodeError as error:
         problems.append(Problem(str(path), f"is not valid JSON: {error.msg}, line {error.lineno} column {error.colno}"))
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a number of 5,000 digits
         problems.append(Problem(str(path), f"cannot be read ({type(error).__name__}); check its owner and encoding"))
         return {}
     except RecursionError:
@@ -131,6 +144,9 @@ def _expand(value: Any, path: str, problems: list[Problem]) -> Any:
             problems.append(
                 Problem(path, f"environment variable {name} is not set; confirm it is visible to this process")
             )
+    braceless = _BRACELESS.fullmatch(value)
+    if braceless:
+        problems.append(Problem(path, f"write ${{{braceless[1]}}} with braces to mean the environment variable"))
     if "${" in _VARIABLE.sub("", value):
         problems.append(Problem(path, "has a ${…} that is no plain ${VARIABLE_NAME}"))
     return _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), value)

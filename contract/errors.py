@@ -127,7 +127,7 @@ KINDS: dict[str, Kind] = {
         "Content refused", 502, False, "{provider} refused this prompt or image ({reason}). Change it and try again."
     ),
     "image_too_large": Kind("Image too large", 502, True, "The image is larger than we decode."),
-    "no_image": Kind("No image", 502, True, "The model answered without an image.{reason}"),
+    "no_image": Kind("No image", 502, True, "The model answered without an image. {reason}"),
     "provider_auth": Kind(
         "Key rejected",
         502,
@@ -298,10 +298,10 @@ def clean(text: str, *, secrets: Sequence[str] = (), limit: int = 200) -> str:
 
     `secrets` are removed wherever they stand; the result has at most `limit` characters.
     """
-    text = text[: 20 * limit]
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "…")
+    text = text[: 20 * limit]
     text = _SECRET.sub("…", _MARKUP.sub(" ", _CONTROL.sub(" ", text)))
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+# Pillow calls a JPEG with further pictures inside, as phones make them, MPO.
+_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 40_000_000
@@ -80,5 +82,4 @@ def _describe(image: Image.Image) -> ImageInfo:
     frames = int(getattr(image, "n_frames", 1))
     if frames > MAX_FRAMES or frames * width * height > MAX_ALL_PIXELS:
         raise TooLarge(f"{frames} frames of {width}x{height} pixels")
-    mime = Image.MIME[str(image.format)]
-    return ImageInfo(mime="image/png" if mime == "image/apng" else mime, width=width, height=height, frames=frames)
+    return ImageInfo(mime=_MIMES[str(image.format)], width=width, height=height, frames=frames)

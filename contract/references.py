@@ -7,9 +7,11 @@ workers never open the caller's path. Blocking calls: use a thread.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ from contract.job import Snapshot
 
 MAX_EACH = 32 * 2**20
 MAX_TOGETHER = 64 * 2**20
+
+_NO_PATH = re.compile(r"~|data:|file:|[a-z]:/", re.IGNORECASE)
 
 
 class References:
@@ -56,27 +60,30 @@ class References:
         except FileNotFoundError as error:
             raise Refused("reference_outside_roots") from error
         except OSError as error:
-            raise Refused("reference_unreadable") from error
-        with os.fdopen(descriptor, "rb") as file:
+            is_socket = error.errno == errno.ENXIO
+            raise Refused("reference_not_a_file" if is_socket else "reference_unreadable") from error
+        try:
             opened = _real_path(descriptor)
             if not self._inside(opened):
                 raise Refused("reference_outside_roots")
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Refused("reference_not_a_file")
-            data = b"" if status.st_size > most else file.read(most + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = b"" if status.st_size > most else file.read(most + 1)
             if status.st_size > most or len(data) > most:
                 raise _too_large()
+        finally:
+            os.close(descriptor)
         return opened, data
 
     def _path(self, text: str) -> Path:
         odd = (
             not text
             or len(text) > 4096
-            or text.startswith("~")
+            or _NO_PATH.match(text)
             or "\\" in text
             or "://" in text
-            or text.startswith(("data:", "file:"))
             or not text.isprintable()
             or any(len(part.encode("utf-8", "replace")) > 255 for part in text.split("/"))
         )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from contract.artifacts import folder_parts
-from contract.config import ImageGeneration, ProviderConfig, read_config, read_section, read_workspace
+from contract.config import ImageGeneration, ModelName, ProviderConfig, read_config, read_section, read_workspace
 from contract.errors import ConfigInvalid, Problem, Refused
 from contract.job import ImageSize
 
@@ -27,7 +27,7 @@ class Fallback(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: str | None = None
-    model: str | None = None
+    model: ModelName | None = None
     image_size: ImageSize | None = None
     quality: str | None = None
     timeout_seconds: float | None = Field(None, gt=0)
@@ -80,6 +80,10 @@ class Settings(BaseModel):
         """The providers that a job may ask, the configured one first."""
         others = [rung.provider for rung in self.knobs.fallbacks or () if rung.provider]
         return tuple(dict.fromkeys([self.image.provider, *others]))
+
+    def with_redis(self, url: str) -> Settings:
+        """Make the same settings with another Redis."""
+        return self.model_copy(update={"knobs": self.knobs.model_copy(update={"redis_url": SecretStr(url)})})
 
     def provider(self, name: str) -> ProviderConfig:
         """Find a provider's settings. Raises Refused (`unknown_provider`, `missing_api_key`)."""
@@ -152,11 +156,13 @@ def _check_providers(settings: Settings, problems: list[Problem]) -> None:
                 settings.provider(name)
             except Refused as error:
                 problems.append(Problem(f"providers.{name}.apiKey", error.detail))
-        base = settings.providers[name].api_base
+        base, proxy = settings.providers[name].api_base, settings.providers[name].proxy
         if base is not None and not _is_fair_base(base):
             problems.append(
                 Problem(f"providers.{name}.apiBase", "must be an http(s) address without user name, query or fragment")
             )
+        if proxy is not None and not proxy.get_secret_value().startswith(("http://", "https://")):
+            problems.append(Problem(f"providers.{name}.proxy", "must be an http(s) address"))
 
 
 def _is_fair_base(base: str) -> bool:
@@ -165,9 +171,7 @@ def _is_fair_base(base: str) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    fair = (
-        parts.scheme in ("http", "https") and bool(host) and not parts.username and "?" not in base and "#" not in base
-    )
+    fair = parts.scheme in ("http", "https") and bool(host) and not any(char in base for char in "@?#")
     return fair and not (host or "").startswith("169.254.")
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from contract.job import Attempt, Degraded, JobState, Outcome, Rendition
+from contract.errors import KINDS
+from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
 _STATES = {
     JobState.CANCELLED: "Cancelled.",
     JobState.EXPIRED: "Not finished in the time it had.",
     JobState.FAILED: "No image could be made.",
+}
+_EVENTS = {
+    "attempt": "Asking {provider} for image {image} at {image_size}.",
+    "image": "Image {image} is there.",
+    "queued": "Queued.",
+    "running": "Started.",
 }
 _OUTCOMES = {
     Outcome.TIMEOUT: "timed out after {seconds:.0f} s",
@@ -49,10 +56,26 @@ def rendition(knobs: Rendition, *, beside: Rendition) -> str:
 
 def failed(attempt: Attempt) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"."""
-    words = _OUTCOMES.get(attempt.outcome, "failed").format(seconds=attempt.seconds or 0)
+    title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"
+    words = _OUTCOMES.get(attempt.outcome, "failed ({title})").format(seconds=attempt.seconds or 0, title=title)
     return f"{attempt.image_size} {words}"
 
 
 def degraded(what: Degraded) -> str:
     """Tell what was delivered instead, as in "Delivered at 1K: 2K timed out after 120 s"."""
     return f"Delivered at {rendition(what.delivered, beside=what.requested)}: {what.reason}"
+
+
+def told(event: JobEvent) -> str:
+    """Say what an event means, in one line."""
+    if event.text:
+        return event.text if event.text.endswith(".") else f"{event.text}."
+    if event.type in _STATES:
+        return _STATES[JobState(event.type)]
+    more = event.model_extra or {}
+    words = _EVENTS.get(event.type, "Done." if event.is_last else event.type)
+    return words.format_map({"image": int(more.get("index", 0)) + 1, "provider": "", "image_size": "", **_known(more)})
+
+
+def _known(more: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in more.items() if name in ("provider", "image_size")}

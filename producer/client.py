@@ -44,7 +44,7 @@ class Darkroom:
 
     def __init__(self, settings: Settings, *, owner: str) -> None:
         self._settings = settings
-        self._owner = owner
+        self.owner = owner
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
@@ -81,7 +81,7 @@ class Darkroom:
         knobs = self._settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),
-            owner=self._owner,
+            owner=self.owner,
             conversation=conversation,
             request=request,
             snapshots=snapshots,
@@ -98,7 +98,7 @@ class Darkroom:
     async def get(self, job_id: str) -> Job:
         """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
         async with _answering():
-            return await self._store.get(_checked(job_id), owner=self._owner)
+            return await self._store.get(_checked(job_id), owner=self.owner)
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """Wait until a job is over; answer how it stands then, or after `timeout_s`.
@@ -139,13 +139,13 @@ class Darkroom:
     async def cancel(self, job_id: str) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible."""
         async with _answering():
-            before = await self._store.cancel(_checked(job_id), owner=self._owner)
+            before = await self._store.cancel(_checked(job_id), owner=self.owner)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""
         async with _answering():
-            ids = await self._store.ids(self._owner, offset=offset, limit=limit)
+            ids = await self._store.ids(self.owner, offset=offset, limit=limit)
             found = await asyncio.gather(*(self._store.get(job_id) for job_id in ids), return_exceptions=True)
         return [job for job in found if isinstance(job, Job)]
 
@@ -160,7 +160,7 @@ class Darkroom:
         """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
         if reference == "latest":
             async with _answering():
-                latest = await self._store.latest_image(self._owner, conversation) if conversation else None
+                latest = await self._store.latest_image(self.owner, conversation) if conversation else None
             if latest is None:
                 raise Refused("no_previous_image")
             return latest
@@ -168,7 +168,7 @@ class Darkroom:
         if not is_artifact_id(artifact):
             return reference
         async with _answering():
-            if await self._store.is_foreign(artifact, self._owner):
+            if await self._store.is_foreign(artifact, self.owner):
                 raise Refused("reference_outside_roots")
         if reference != artifact:
             return reference

@@ -8,7 +8,7 @@ from __future__ import annotations
 import email.utils
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import httpx
 
@@ -25,7 +25,7 @@ from contract.errors import (
 from worker.providers.payload import items, mapping, text
 from worker.providers.provider import Json
 
-Make = Callable[..., ProviderError]
+_MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
 
 _BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
     400: (Unusable, "bad_parameters"),
@@ -72,14 +72,16 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
     if 300 <= status < 400:
         return Unusable("bad_api_base", http_status=status)
     wait = retry_after(headers.get("retry-after"))
-    return _of(mapping(mapping(body).get("error")), status, wait)
+    answer = mapping(body)
+    error = answer.get("error")
+    return _of(mapping(error) or {"message": error or answer.get("message")}, status, wait)
 
 
 def of_error_object(error: Json) -> ProviderError:
     """Classify an `error` object inside an answer that came with 200."""
     found = mapping(error) or {"message": error}
-    code = found.get("code", found.get("http_status"))
-    status = int(str(code)) if str(code).isdigit() and len(str(code)) == 3 else 0
+    codes = [str(found.get(name)) for name in ("code", "http_status") if isinstance(found.get(name), int | str)]
+    status = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
     return _of(found, status, None)
 
 
@@ -96,7 +98,7 @@ def of_silence(said: str) -> ProviderError:
 def _of(error: dict[str, Json], status: int, wait: float | None) -> ProviderError:
     metadata = mapping(error.get("metadata"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
-    message = clean(text(error.get("message")))
+    message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
     reasons = [clean(text(reason), limit=60) for reason in items(metadata.get("reasons"))]
     if kinds & _POLICY_TYPES or "reasons" in metadata:
         return Rejected("content_refused", http_status=status or 200, reason=", ".join(reasons) or message)
@@ -117,8 +119,11 @@ def retry_after(value: str | None) -> float | None:
     """Read a Retry-After header in seconds or as a date; None when it says nothing usable."""
     if value is None:
         return None
-    if value.strip().isdigit() and len(value.strip()) < 9:
-        return float(value) or None
+    try:
+        seconds = max(map(float, value.split(",")))  # of two headers the larger one
+        return seconds if seconds > 0 else None
+    except ValueError:
+        pass  # a date, then
     try:
         moment = email.utils.parsedate_to_datetime(value)
     except (TypeError, ValueError):

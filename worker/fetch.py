@@ -56,11 +56,11 @@ class Fetcher:
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         ) as client:
             for _ in range(MAX_HOPS + 1):
-                response = await client.send(await self._request(client, url), stream=True)
+                response = await client.send(await self.request(client, url), stream=True)
                 try:
                     if not response.is_redirect:
                         return await self._read(response)
-                    url = urljoin(url, response.headers.get("location", ""))
+                    url = _target(url, response.headers.get("location", ""))
                 finally:
                     await response.aclose()
         raise Unusable("unsafe_url")
@@ -70,8 +70,8 @@ class Fetcher:
             return await read_capped(response, MAX_BYTES)
         raise _not_there(response.status_code)
 
-    async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
-        """Build a request to a judged address of the link's host."""
+    async def request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
+        """Build a GET to a judged address of a link's host. Raises ProviderError: unsafe, not found."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -79,8 +79,8 @@ class Fetcher:
             raise Unusable("unsafe_url") from error
         if self._own is not None and parts.scheme == "http" and parts.netloc == self._own:
             return client.build_request("GET", url)
-        fair = parts.scheme == "https" and host and not parts.username and len(url) <= 4096
-        if not fair or (port or 443) not in _PORTS:
+        fair = parts.scheme == "https" and host and "@" not in parts.netloc and parts.netloc.isascii()
+        if not fair or len(url) > 4096 or not url.isprintable() or (443 if port is None else port) not in _PORTS:
             raise Unusable("unsafe_url")
         address = await public_address(host)
         if self._proxy:  # a configured proxy is the way out; it resolves for itself
@@ -88,6 +88,13 @@ class Fetcher:
         shown = f"[{address}]" if ":" in address else address
         pinned = urlunsplit(("https", shown if port is None else f"{shown}:{port}", parts.path or "/", parts.query, ""))
         return client.build_request("GET", pinned, headers={"Host": parts.netloc}, extensions={"sni_hostname": host})
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Unusable("unsafe_url") from error
 
 
 def _not_there(status: int) -> ProviderError:
@@ -113,6 +120,8 @@ def is_public(address: str) -> bool:
     """Judge one numeric address: reachable on the Internet, and not a way to one that is not."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or any(ip in net for net in _TUNNELS)):
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local:
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 

@@ -17,6 +17,7 @@ from worker.providers.provider import Provider
 # How often one rung is tried before the next, by how it failed.
 TRIES = {
     Outcome.CANCELLED: 2,
+    Outcome.DELIVERED: 2,  # but it could not be stored
     Outcome.INTERRUPTED: 2,
     Outcome.LOST: 2,
     Outcome.RATE_LIMITED: 20,

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
@@ -37,6 +37,7 @@ from worker.providers.table import PROVIDERS
 from worker.retry import pacing, until_reachable
 from worker.writer import Writer
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ class Development:
         waits = [step.wait_s for step in steps if isinstance(step, Later)]
         if waits:
             note = f"Waiting {max(waits):.0f} s, as the provider asks."
-            await self._persist(lambda: self._bench.store.release(self._lease, wait_s=max(waits), note=note))
+            await self._persist(self._bench.store.release, self._lease, wait_s=max(waits), note=note)
             return
         codes = [step.code for step in steps if isinstance(step, GiveUp)]
         if not codes:
@@ -149,7 +150,7 @@ class Development:
 
     async def end(self, state: JobState, error: DarkroomError | None = None) -> None:
         """Write the end of the job."""
-        reached = await self._persist(lambda: self._bench.store.end(self._lease, state, error))
+        reached = await self._persist(self._bench.store.end, self._lease, state, error)
         logger.info("job %s %s", self._job.id, reached, extra={"job_id": self._job.id})
 
     async def give_back(self) -> None:
@@ -211,7 +212,7 @@ class Development:
         self._attempts.append(attempt)
         most = self._bench.settings.knobs.calls_per_image * self._job.request.count
         try:
-            await self._persist(lambda: self._bench.store.begin_attempt(self._lease, number, attempt, max_calls=most))
+            await self._persist(self._bench.store.begin_attempt, self._lease, number, attempt, max_calls=most)
         except CallRefused:
             self._attempts[number] = attempt.model_copy(update={"outcome": Outcome.CANCELLED})
             raise
@@ -324,14 +325,14 @@ class Development:
             degraded=degraded,
             sidecar=str(Path(sidecar.path).with_suffix(".json")),
         )
-        await self._persist(lambda: self._bench.store.add_image(self._lease, image))
+        await self._persist(self._bench.store.add_image, self._lease, image)
         self._images.add(image.index)
 
     async def _record(
         self, number: int, attempt: Attempt, *, event: Literal["", "retry", "fallback"] = "", text: str = ""
     ) -> None:
         self._attempts[number] = attempt
-        await self._persist(lambda: self._bench.store.end_attempt(self._lease, number, attempt, event=event, text=text))
+        await self._persist(self._bench.store.end_attempt, self._lease, number, attempt, event=event, text=text)
 
     def _next(self, index: int, retry_after_s: float | None = None) -> Step:
         return next_step(self._plan, self._history(index), self._lease.left_s(), retry_after_s=retry_after_s)
@@ -362,8 +363,8 @@ class Development:
         return "; ".join(words if times == 1 else f"{words} ({times} times)" for words, times in told.items())
 
     @staticmethod
-    async def _persist(write: Callable[[], Awaitable[T]]) -> T:
-        return await until_reachable()(write)
+    async def _persist(write: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await until_reachable()(write, *args, **kwargs)
 
 
 def _elapsed(started: float) -> float:

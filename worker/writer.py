@@ -41,6 +41,10 @@ class Writer:
         text = sidecar.model_dump_json(indent=2).encode()
         with _folder(self._media, self._parts(job)) as folder:
             mine = _place(folder, image, data)
+            if not mine and not _is_there(folder, record):
+                # A killed worker left its image without a sidecar: nobody was told of it.
+                os.unlink(image, dir_fd=folder)
+                mine = _place(folder, image, data)
             if not _place(folder, record, text):
                 return self._standing(job, sidecar, image if mine else None, folder)
             os.fsync(folder)
@@ -79,6 +83,14 @@ def _folder(media: Path, parts: Sequence[str]) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _place(folder: int, name: str, data: bytes) -> bool:

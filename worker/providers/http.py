@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import binascii
 import json
+import re
 import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,12 +20,13 @@ import orjson
 import pybase64
 
 from contract.config import ProviderConfig
-from contract.errors import Interrupted, ProviderError
-from worker.classify import of_exception, of_status
+from contract.errors import Interrupted, ProviderError, Unusable
+from worker.classify import of_exception, of_silence, of_status
 from worker.fetch import Fetcher, read_capped
-from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider
+from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 
 MAX_JSON_BYTES = 96 * 2**20
+_BEFORE_JSON = re.compile(rb"(?:\s+|:[^\n]*\n)*")  # keep-alive blanks and comments
 _TIMEOUT = httpx.Timeout(None, connect=5, write=30, pool=5)  # the wall clock of the attempt bounds the rest
 
 
@@ -80,26 +82,32 @@ class Conversation:
         cost = answer.cost_usd
         if answer.poll_url:
             answer = await self._poll(answer.poll_url)
-        pictures = [await self._bytes(picture) for picture in answer.pictures]
-        return Made(tuple(pictures), cost)
+        if not answer.pictures:
+            raise of_silence("")
+        # One image was asked for: a second one is not worth its download.
+        return Made((await self._bytes(answer.pictures[0]),), cost)
 
     async def _post(self, call: HttpCall, request_id: str) -> Answer:
         content = await asyncio.to_thread(orjson.dumps, call.body)
-        headers = {**call.headers, "X-Request-Id": request_id}
-        request = self._client.build_request("POST", call.url, headers=headers, content=content)
+        sent = {**call.headers, "X-Request-Id": request_id}
+        request = self._client.build_request("POST", call.url, headers=sent, content=content)
         return self._provider.parse_response(await self._send(request))
 
     async def _poll(self, poll_url: str) -> Answer:
         """Ask again until there is a picture; the attempt's wall clock ends it otherwise."""
-        url = urljoin(self._api_base + "/", poll_url)
-        same_host = urlsplit(url).netloc == urlsplit(self._api_base).netloc
-        key = self._config.api_key.get_secret_value() if self._config.api_key and same_host else ""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            url = urljoin(self._api_base + "/", poll_url)
+            is_own = urlsplit(url)[:2] == urlsplit(self._api_base)[:2]  # scheme and host: the key stays there
+        except ValueError as error:
+            raise Unusable("unsafe_url") from error
+        own_headers = headers(self._config)
         while True:
             await asyncio.sleep(self._provider.poll_interval_s)
-            answer = self._provider.parse_response(
-                await self._send(self._client.build_request("GET", url, headers=headers))
-            )
+            if is_own:
+                request = self._client.build_request("GET", url, headers=own_headers)
+            else:
+                request = await self._fetcher.request(self._client, url)
+            answer = self._provider.parse_response(await self._send(request))
             if answer.pictures:
                 return answer
 
@@ -109,16 +117,16 @@ class Conversation:
             raw = await read_capped(response, MAX_JSON_BYTES)
         finally:
             await response.aclose()
-        if response.status_code != 200:
+        if not response.is_success:
             raise of_status(response.status_code, response.headers, _json_or_nothing(raw))
         try:
-            return orjson.loads(raw.lstrip())
+            return orjson.loads(_BEFORE_JSON.sub(b"", raw, count=1))
         except (orjson.JSONDecodeError, RecursionError) as error:
             raise Interrupted("provider_bad_answer", http_status=200) from error
 
     async def _bytes(self, picture: str) -> bytes:
-        if picture.lower().startswith(("http://", "https://")):
-            return await self._fetcher.fetch(picture)
+        if picture.lstrip()[:8].lower().startswith(("http://", "https://")):
+            return await self._fetcher.fetch(picture.strip())
         return await asyncio.to_thread(decode_picture, picture)
 
 
@@ -127,6 +135,7 @@ def decode_picture(text: str) -> bytes:
 
     Raises Interrupted (`bad_image`) for anything else.
     """
+    text = text.lstrip()
     if text[:5].lower() == "data:":
         _, _, text = text.partition(",")
     if "%" in text:

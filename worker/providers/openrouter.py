@@ -41,18 +41,18 @@ def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
 def parse_response(body: Json) -> Answer:
     """Read the images of all choices, or raise what the answer stands for."""
     answer = mapping(body)
-    if "error" in answer:
+    if answer.get("error"):
         raise of_error_object(answer["error"])
     choices = [mapping(choice) for choice in items(answer.get("choices"))]
     for choice in choices:
-        if "error" in choice:
+        if choice.get("error"):
             raise of_error_object(choice["error"])
     pictures = tuple(url for choice in choices for url in _pictures(choice))
     if not pictures:
         said = " ".join(texts(*(mapping(choice.get("message")).get("content") for choice in choices)))
         reasons = [text(choice.get(name)) for choice in choices for name in ("finish_reason", "native_finish_reason")]
         refusal = next((reason for reason in reasons if reason.lower() in _REFUSALS), "")
-        raise of_refusal(refusal) if refusal else of_silence(clean(said))
+        raise of_refusal(refusal) if refusal else of_silence(clean(said, limit=2000))
     return Answer(pictures=pictures, cost_usd=number(mapping(answer.get("usage")).get("cost")))
 
 

@@ -1,0 +1,137 @@
+"""The command `darkroom`: progress on stderr, results on stdout, words and a hint for every error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract.errors import ConfigInvalid
+from contract.settings import load_settings
+from producer import terminal
+from producer.commands import AsJson, jobs
+from producer.demo import show_everything
+from producer.doctor import examine
+from producer.session import adopt_running_stack, config_path, fail, run
+from producer.stack import Stack
+
+app = typer.Typer(
+    name="darkroom",
+    help="Make images in the background: jobs on Redis, Celery workers, pictures on disk.",
+    epilog='Try it without a key: darkroom up --demo, and elsewhere: darkroom generate "a red fox" --count 2',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(jobs)
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    config: Annotated[Path | None, typer.Option(help="nanobot's config.json.", envvar="DARKROOM_CONFIG")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Find the configuration, and the stack that runs from it."""
+    if version:
+        terminal.out.print(installed_version("nanobot-darkroom"))
+        raise typer.Exit
+    if config is not None:
+        os.environ["DARKROOM_CONFIG"] = str(config.absolute())
+
+
+@app.command()
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="With a simulated provider: no key, no cost.")] = False,
+    flower: Annotated[bool, typer.Option("--flower", help="With the Flower dashboard.")] = False,
+) -> None:
+    """Start Redis, a worker and what else is asked for; Ctrl-C stops them all."""
+    stack = Stack(config_path(), home=config_path().parent / "darkroom", demo=demo, flower=flower, say=_say)
+    run(lambda: _stay_up(stack))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where to keep what it makes.")] = Path("darkroom-demo"),
+) -> None:
+    """Show the whole path once, with a simulated provider, and stop again."""
+    run(lambda: show_everything(folder.absolute(), say=_say))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker in this terminal."""
+    _become("worker")
+
+
+@app.command()
+def flower() -> None:
+    """Run the Flower dashboard; FLOWER_BASIC_AUTH (user:password) is required."""
+    _become("producer.monitor")
+
+
+@config_app.command()
+def check(as_json: AsJson = False) -> None:
+    """Report every problem of the configuration at once."""
+    try:
+        settings = load_settings()
+    except ConfigInvalid as error:
+        if not as_json:
+            fail(error)
+        problems = [asdict(problem) for problem in error.problems]
+        terminal.out.print_json(json.dumps({"ok": False, "problems": problems}))
+        raise typer.Exit(2) from error
+    if as_json:
+        terminal.out.print_json(json.dumps({"ok": True, "problems": []}))
+    else:
+        image = settings.image
+        terminal.out.print(f"{settings.config_path} is valid: {image.provider}, {image.model}.", markup=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look at config, keys, Redis, worker, media directory and clock; say how to mend each."""
+    adopt_running_stack()
+    named = os.environ.get("DARKROOM_CONFIG")
+    findings = asyncio.run(examine(Path(named) if named else None))
+    if as_json:
+        terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        terminal.diagnose(findings)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _become(module: str) -> None:
+    """Turn this process into another program of ours."""
+    adopt_running_stack()
+    os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606 - no shell, nothing from outside
+
+
+async def _stay_up(stack: Stack) -> int:
+    _say("Starting…")
+    try:
+        async with stack.run() as running:
+            _say(f"Darkroom is up. Config: {running.config}")
+            if running.flower_url:
+                _say(f"Flower: {running.flower_url} (login {running.flower_login})")
+            _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:  # Ctrl-C is how it ends
+        return 0
+    return 0
+
+
+def _say(line: str) -> None:
+    terminal.err.print(line, markup=False)

@@ -1,0 +1,85 @@
+"""The doctor: looks at everything a job needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.doorbell import Doorbell
+from contract.errors import ConfigInvalid, Unavailable
+from contract.settings import Settings, load_settings
+from contract.store import JobStore, open_redis, reaching_redis
+
+CLOCK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `mend` says what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+async def examine(config: Path | None) -> list[Finding]:
+    """Look at configuration, keys, Redis, worker, media directory and clock, in this order."""
+    findings: list[Finding] = []
+    try:
+        load_settings(config)
+        findings.append(Finding("config", True, "valid"))
+    except ConfigInvalid as error:
+        findings += [
+            Finding("config", False, str(problem), "Mend it, then run doctor again.") for problem in error.problems
+        ]
+    try:
+        settings = load_settings(config, needs_keys=False)
+    except ConfigInvalid:
+        return findings
+    findings += [_key(settings, name) for name in settings.provider_names]
+    findings += await _redis(settings)
+    findings.append(await asyncio.to_thread(_media, settings.media))
+    return findings
+
+
+def _key(settings: Settings, name: str) -> Finding:
+    config = settings.providers.get(name)
+    present = config is not None and config.api_key is not None and bool(config.api_key.get_secret_value())
+    mend = f"Set providers.{name}.apiKey in {settings.config_path}, best as ${{{name.upper()}_API_KEY}}."
+    return Finding(f"key of {name}", present, "present" if present else "missing", "" if present else mend)
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    async with open_redis(settings.knobs.redis_url.get_secret_value()) as client:
+        try:
+            async with reaching_redis():
+                before = time.time()
+                seconds, micros = await client.time()
+                after = time.time()
+            workers = await JobStore(client, Doorbell()).workers(within_s=5)
+        except Unavailable:
+            mend = "Start it with `darkroom up`, or set DARKROOM_REDIS_URL to a running Redis."
+            return [Finding("redis", False, "does not answer", mend)]
+    off = seconds + micros / 1e6 - (before + after) / 2
+    return [
+        Finding("redis", True, "answers"),
+        Finding(
+            "worker", bool(workers), f"{len(workers)} running", "" if workers else "Start one with `darkroom worker`."
+        ),
+        Finding(
+            "clock", abs(off) < CLOCK_S, f"{off:+.1f} s beside Redis", "" if abs(off) < CLOCK_S else "Set it with NTP."
+        ),
+    ]
+
+
+def _media(media: Path) -> Finding:
+    folder = media
+    while not folder.exists():
+        folder = folder.parent
+    writable = os.access(folder, os.W_OK | os.X_OK)
+    mend = "" if writable else f"Make {folder} writable for this user."
+    return Finding("media directory", writable, str(media), mend)

@@ -1,0 +1,127 @@
+"""One run of a command: find the stack, do the work, turn errors into words and exit codes.
+
+Exit codes: 0 done, 1 job failed, 2 usage or configuration, 3 cancelled, 4 no such job,
+69 Redis does not answer, 124 time-out, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn
+
+from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
+from contract.job import Job, JobState
+from contract.settings import default_config_path, load_settings
+from producer import terminal
+from producer.client import Darkroom
+from producer.stack import find_running
+
+EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
+TIMED_OUT, INTERRUPTED = 124, 130
+SECOND_THOUGHT_S = 2.0
+HINTS = {
+    "missing_api_key": "`darkroom up --demo` needs no key.",
+    "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
+    "job_not_found": "`darkroom list` shows your jobs; --owner names another owner.",
+}
+
+
+def config_path() -> Path:
+    """Name the configuration this command works with."""
+    return Path(os.environ.get("DARKROOM_CONFIG") or default_config_path())
+
+
+def adopt_running_stack() -> None:
+    """Use the stack that runs from this configuration, unless told otherwise."""
+    running = find_running(config_path().parent / "darkroom")
+    if running is not None and not os.environ.get("DARKROOM_REDIS_URL"):
+        os.environ["DARKROOM_CONFIG"] = running.config
+        os.environ["DARKROOM_REDIS_URL"] = running.redis_url
+
+
+def with_darkroom(
+    owner: str | None, work: Callable[[Darkroom], Awaitable[int]], *, needs_keys: bool = False
+) -> NoReturn:
+    """Do some work with the queue, then exit."""
+    adopt_running_stack()
+
+    async def session() -> int:
+        settings = load_settings(needs_keys=needs_keys)
+        async with Darkroom(settings, owner=owner or f"cli:{getpass.getuser()}") as darkroom:
+            return await work(darkroom)
+
+    run(session)
+
+
+def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
+    """Run async work to its exit code."""
+
+    async def awaited() -> int:
+        return await work()
+
+    try:
+        sys.exit(asyncio.run(awaited()))
+    except DarkroomError as error:
+        fail(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(INTERRUPTED)
+
+
+def fail(error: DarkroomError) -> NoReturn:
+    """Say what is wrong and how to mend it, and exit."""
+    lines = [str(problem) for problem in error.problems] if isinstance(error, ConfigInvalid) else [error.detail]
+    for line in lines:
+        terminal.err.print(f"Error: {line}", markup=False)
+    if error.code in HINTS:
+        terminal.err.print(f"Hint: {HINTS[error.code]}", markup=False)
+    if isinstance(error, Unavailable):
+        sys.exit(69)
+    if error.code == "job_not_found":
+        sys.exit(4)
+    sys.exit(2 if isinstance(error, Refused) else 1)
+
+
+async def wait(
+    darkroom: Darkroom, job: Job, *, timeout_s: float | None, show: Callable[[Job], None], quiet: bool
+) -> int:
+    """Wait for a job, with progress unless `quiet`; `show` it at its end.
+
+    A first Ctrl-C leaves the job to itself and says how to come back; a second one cancels it.
+    """
+    pressed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, pressed.set)
+    waiting = asyncio.ensure_future(darkroom.wait(job.id) if quiet else terminal.follow(darkroom, job))
+    pressing = asyncio.create_task(pressed.wait())
+    try:
+        await asyncio.wait({waiting, pressing}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            job = waiting.result()
+            show(job)
+            return EXIT_BY_STATE[job.state]
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        terminal.err.print(f"The job goes on. Wait for it with: darkroom wait {job.id}")
+        return await _second_thought(darkroom, job, pressed) if pressed.is_set() else TIMED_OUT
+    finally:
+        pressing.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def _second_thought(darkroom: Darkroom, job: Job, pressed: asyncio.Event) -> int:
+    terminal.err.print(f"Ctrl-C again within {SECOND_THOUGHT_S:.0f} s cancels it.")
+    pressed.clear()
+    try:
+        async with asyncio.timeout(SECOND_THOUGHT_S):
+            await pressed.wait()
+    except TimeoutError:
+        return INTERRUPTED
+    await darkroom.cancel(job.id)
+    terminal.err.print("Cancelled.")
+    return EXIT_BY_STATE[JobState.CANCELLED]

@@ -1,0 +1,111 @@
+"""What people see in a terminal: progress on stderr while it happens, the result on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from contract import story
+from contract.errors import DarkroomError
+from contract.job import Job, JobEvent, JobState
+from producer.client import Darkroom
+from producer.doctor import Finding
+
+COLOURS = {
+    JobState.QUEUED: "yellow",
+    JobState.RUNNING: "blue",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "magenta",
+    JobState.EXPIRED: "red",
+}
+QUIET_EVENTS = frozenset({"queued", "running", "attempt"})
+REFRESH_S = 0.5
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+async def follow(darkroom: Darkroom, job: Job) -> Job:
+    """Show a job's progress until it is over; a terminal gets one living line, a log gets plain ones."""
+    async with _living_line(darkroom, job) as line:
+        async for event in darkroom.events(job.id):
+            _tell(event, plain=line is None)
+    return await darkroom.wait(job.id)
+
+
+@asynccontextmanager
+async def _living_line(darkroom: Darkroom, job: Job) -> AsyncIterator[Status | None]:
+    if not err.is_terminal:
+        yield None
+        return
+    with err.status(escape(job.progress.message)) as line:
+        refreshing = asyncio.create_task(_refresh(darkroom, job.id, line))
+        try:
+            yield line
+        finally:
+            refreshing.cancel()
+
+
+async def _refresh(darkroom: Darkroom, job_id: str, line: Status) -> None:
+    while True:
+        with suppress(DarkroomError):
+            line.update(escape((await darkroom.get(job_id)).progress.message))
+        await asyncio.sleep(REFRESH_S)
+
+
+def _tell(event: JobEvent, *, plain: bool) -> None:
+    if not event.is_last and (plain or event.type not in QUIET_EVENTS):
+        err.print(f"[dim]{event.at.astimezone():%H:%M:%S}[/dim] {escape(story.told(event))}")
+
+
+def show(job: Job) -> None:
+    """Print a job that somebody waited for: the pictures on stdout, what there is to say on stderr."""
+    for image in job.images:
+        out.print(image.path, markup=False)
+    if job.degraded is not None:
+        err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+    if job.error is not None:
+        err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
+    elif not job.is_over:
+        err.print(escape(job.progress.message))
+
+
+def describe(job: Job) -> None:
+    """Print how a job stands, for a person."""
+    out.print(f"{job.id} {_coloured(job.state)} {escape(job.progress.message)}")
+    for attempt in job.attempts:
+        seconds = "" if attempt.seconds is None else f" in {attempt.seconds:.1f} s"
+        what = f"image {attempt.index + 1}: {attempt.provider} {attempt.model} {attempt.image_size}"
+        out.print(f"  [dim]{escape(what)}: {attempt.outcome}{seconds}[/dim]")
+    show(job)
+
+
+def tabulate(jobs: Iterable[Job]) -> None:
+    """Print jobs as a table."""
+    table = Table("id", "state", "images", "created", "prompt", box=None, pad_edge=False)
+    for job in jobs:
+        done = f"{job.progress.done}/{job.progress.count}"
+        created = f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        prompt = " ".join(job.request.prompt.split())
+        table.add_row(job.id, _coloured(job.state), done, created, escape(prompt[:60]))
+    out.print(table)
+
+
+def diagnose(findings: Sequence[Finding]) -> None:
+    """Print the doctor's findings."""
+    for finding in findings:
+        mark = "[green]ok[/green]  " if finding.ok else "[red]wrong[/red]"
+        out.print(f"{mark} {escape(finding.name)}: {escape(finding.detail)}")
+        if finding.mend:
+            out.print(f"      {escape(finding.mend)}")
+
+
+def _coloured(state: JobState) -> str:
+    return f"[{COLOURS[state]}]{state}[/{COLOURS[state]}]"
