@@ -118,7 +118,8 @@ def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], pro
         section = model.model_validate(values)
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
-            where = ".".join([path, *(to_camel(str(part)) for part in item["loc"])])
+            field, *inside = map(str, item["loc"])
+            where = ".".join([path, to_camel(field), *inside])
             problems.append(Problem(where, _sentence(item["type"], item["msg"], item.get("ctx"))))
         return model()
     return section if len(problems) == before else model()

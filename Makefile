@@ -1,0 +1,40 @@
+# Every target does its own set-up in .venv.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: ## Make .venv with all that is needed
+	@PYTHON="$(PYTHON)" deploy/setup.sh
+
+.PHONY: demo
+demo: setup ## Show the whole path with a simulated provider: no key, no Docker, no Redis
+	@$(BIN)/darkroom demo --folder .demo
+
+.PHONY: test
+test: lint ## Run all checks and tests
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: setup ## Run the checks only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: constraints
+constraints: setup ## Pin the newest versions of everything
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --group dev --universal --upgrade --no-emit-index-url \
+		--no-annotate --custom-compile-command "make constraints" -o deploy/constraints.txt
+
+.PHONY: clean
+clean: ## Remove what these targets made
+	rm -rf .venv .demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,308 @@
+"""Whole jobs through real Redis, real worker processes and real HTTP, to pictures on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from house import House
+
+from contract.errors import Refused, Unavailable
+from contract.job import Image, Job, JobState, Outcome
+
+pytestmark = pytest.mark.real_redis
+
+SEED_FIELDS = ["id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"]
+
+
+def assert_whole(image: Image, *, prompt: str) -> dict[str, object]:
+    """Check an image and its sidecar on disk; answer the sidecar."""
+    data = Path(image.path).read_bytes()
+    sidecar = json.loads(Path(image.sidecar).read_text())
+    assert list(sidecar)[:8] == SEED_FIELDS
+    assert hashlib.sha256(data).hexdigest() == image.sha256 == sidecar["sha256"]
+    assert len(data) == image.bytes == sidecar["bytes"]
+    assert (sidecar["id"], sidecar["path"], sidecar["mime"]) == (image.id, image.path, "image/png")
+    assert sidecar["prompt"] == prompt
+    return dict(sidecar)
+
+
+def files_of(house: House) -> list[str]:
+    return sorted(path.name for path in (house.folder / "media").rglob("*") if path.is_file())
+
+
+async def until(job_id: str, house: House, state: JobState, *, within_s: float = 10) -> Job:
+    """Wait until a job has been seen in a state."""
+    async with house.client() as darkroom, asyncio.timeout(within_s):
+        while (job := await darkroom.get(job_id)).state is not state:
+            await asyncio.sleep(0.02)
+    return job
+
+
+async def test_from_a_prompt_to_images_and_an_edit_of_the_latest(house: House) -> None:
+    await house.start_worker()
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a red fox", count=3, aspect_ratio="3:4", conversation="c")
+        assert job.state is JobState.QUEUED
+        job = await darkroom.wait(job.id, timeout_s=20)
+        assert (job.state, job.progress.done, job.cost_usd) == (JobState.SUCCEEDED, 3, 0.12)
+        assert [image.index for image in job.images] == [0, 1, 2]
+        for image in job.images:
+            assert (image.width, image.height) == (864, 1184)
+            assert_whole(image, prompt="a red fox")
+        edit = await darkroom.submit(prompt="warmer", reference_images=["latest"], conversation="c")
+        edit = await darkroom.wait(edit.id, timeout_s=20)
+        sidecar = assert_whole(edit.images[0], prompt="warmer")
+        [source] = sidecar["source_images"]  # type: ignore[misc]
+        assert source in {image.path for image in job.images}
+        assert [event.type async for event in darkroom.events(job.id)][-1] == "succeeded"
+    assert house.simulator.ledger[-1].references == 1
+    assert "canary-key" not in house.logs()
+    assert "red fox" not in house.logs()
+
+
+async def test_all_images_of_a_job_are_made_at_the_same_time(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "slow", "seconds": 1.5}] * 4)
+    async with house.client() as darkroom:
+        started = time.monotonic()
+        job = await darkroom.submit(prompt="x", count=4)
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert job.progress.done == 4
+    assert time.monotonic() - started < 4.5
+
+
+async def test_each_image_is_visible_as_soon_as_it_exists(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "ok"}, {"kind": "slow", "seconds": 5}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", count=2)
+        async for event in darkroom.events(job.id):
+            if event.type == "image":
+                break
+        job = await darkroom.get(job.id)
+        assert (job.state, job.progress.done) == (JobState.RUNNING, 1)
+        assert Path(job.images[0].path).exists()
+
+
+async def test_a_passing_fault_is_retried(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "status", "status": 503, "times": 2}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        job = await darkroom.wait(job.id, timeout_s=20)
+        kinds = [event.type async for event in darkroom.events(job.id)]
+    assert [attempt.outcome for attempt in job.attempts] == [Outcome.TRANSIENT] * 2 + [Outcome.DELIVERED]
+    assert kinds == ["queued", "running", "attempt", "retry", "attempt", "retry", "attempt", "image", "succeeded"]
+
+
+async def test_a_timed_out_2k_is_delivered_at_1k_and_says_so(house: House) -> None:
+    await house.start_worker(DARKROOM_ATTEMPT_TIMEOUT_SECONDS="0.6")
+    house.simulator.script([{"kind": "hang"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", image_size="2K")
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert job.state is JobState.SUCCEEDED
+    assert job.degraded is not None
+    assert (job.degraded.requested.image_size, job.degraded.delivered.image_size) == ("2K", "1K")
+    assert job.degraded.reason == "2K timed out after 1 s"
+    sidecar = assert_whole(job.images[0], prompt="x")
+    assert sidecar["degraded"] == "2K timed out after 1 s"
+    assert [call.image_size for call in house.simulator.ledger] == ["2K", "1K"]
+
+
+async def test_a_refusal_is_final_and_told_in_one_sentence(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "refuse"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert job.error.code == "content_refused"
+    assert "openrouter refused this prompt or image" in job.error.detail
+    assert len(house.simulator.ledger) == 1
+
+
+async def test_some_images_are_better_than_none(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "ok"}, {"kind": "refuse"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", count=2)
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert (job.state, job.progress.done) == (JobState.SUCCEEDED, 1)
+    assert job.error is not None
+    assert job.error.code == "content_refused"
+
+
+async def test_a_long_retry_after_gives_the_slot_back(house: House) -> None:
+    await house.start_worker(DARKROOM_CONCURRENCY="1")
+    house.simulator.script([{"kind": "status", "status": 429, "headers": {"Retry-After": "6"}}], match="patient")
+    async with house.client() as darkroom:
+        patient = await darkroom.submit(prompt="patient")
+        async for event in darkroom.events(patient.id):
+            if event.type == "waiting":
+                break
+        waiting = await darkroom.get(patient.id)
+        assert (waiting.state, waiting.progress.message) == (JobState.QUEUED, "Waiting 6 s, as the provider asks.")
+        quick = await darkroom.wait((await darkroom.submit(prompt="quick")).id, timeout_s=5)
+        assert quick.state is JobState.SUCCEEDED
+        done = await darkroom.wait(patient.id, timeout_s=20)
+    assert done.state is JobState.SUCCEEDED
+    first, second = (call for call in house.simulator.ledger if call.prompt == "patient")
+    assert second.started_at - first.started_at >= 6
+
+
+async def test_aihubmix_is_asked_in_its_own_way(house: House) -> None:
+    house.write_config("aihubmix", model="gpt-image-2-free")
+    await house.start_worker()
+    house.simulator.script([{"kind": "ok", "variant": "polling"}, {"kind": "ok", "variant": "urls"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", count=2, aspect_ratio="16:9")
+        job = await darkroom.wait(job.id, timeout_s=30)
+    assert (job.state, job.progress.done) == (JobState.SUCCEEDED, 2)
+    assert {(image.width, image.height) for image in job.images} == {(1536, 1024)}
+    assert {call.model for call in house.simulator.ledger} == {"openai/gpt-image-2-free"}
+
+
+async def test_cancelling_a_running_job_closes_the_call(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "slow", "seconds": 30}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        async for event in darkroom.events(job.id):
+            if event.type == "attempt":
+                break
+        cancelled, was_possible = await darkroom.cancel(job.id)
+        assert was_possible
+        assert cancelled.state is JobState.CANCELLED
+        async with asyncio.timeout(2):
+            while not house.simulator.ledger or not house.simulator.ledger[0].aborted_by_client:
+                await asyncio.sleep(0.02)
+        again, was_possible = await darkroom.cancel(job.id)
+        assert not was_possible
+        assert again.state is JobState.CANCELLED
+    assert files_of(house) == []
+
+
+async def test_a_stopped_worker_gives_its_jobs_back_and_exits_clean(house: House) -> None:
+    first = await house.start_worker(DARKROOM_DRAIN_SECONDS="0.5")
+    house.simulator.script([{"kind": "slow", "seconds": 30}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        await until(job.id, house, JobState.RUNNING)
+        first.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(first.wait, 10) == 0
+        await house.start_worker()
+        started = time.monotonic()
+        job = await darkroom.wait(job.id, timeout_s=20)
+        assert time.monotonic() - started < 5
+    assert job.state is JobState.SUCCEEDED
+    assert [attempt.outcome for attempt in job.attempts] == [Outcome.CANCELLED, Outcome.DELIVERED]
+
+
+async def test_a_running_job_may_finish_while_its_worker_stops(house: House) -> None:
+    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="20")
+    house.simulator.script([{"kind": "slow", "seconds": 1.5}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        await until(job.id, house, JobState.RUNNING)
+        worker.send_signal(signal.SIGTERM)
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert await asyncio.to_thread(worker.wait, 10) == 0
+    assert [attempt.outcome for attempt in job.attempts] == [Outcome.DELIVERED]
+
+
+async def test_a_killed_workers_job_is_finished_by_the_next_within_25_s(house: House) -> None:
+    worker = await house.start_worker()
+    house.simulator.script([{"kind": "ok"}, {"kind": "slow", "seconds": 60}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", count=2)
+        async for event in darkroom.events(job.id):
+            if event.type == "image":
+                break
+        kept = (await darkroom.get(job.id)).images[0]
+        os.killpg(worker.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        await house.start_worker()
+        job = await darkroom.wait(job.id, timeout_s=40)
+        assert time.monotonic() - killed < 25
+    assert (job.state, job.progress.done) == (JobState.SUCCEEDED, 2)
+    assert kept in job.images  # what was there stays
+    assert len(house.simulator.ledger) == 3  # only the missing one was asked for again
+    assert len(files_of(house)) == 4
+    assert sorted(attempt.outcome for attempt in job.attempts) == ["delivered", "delivered", "lost"]
+
+
+async def test_redis_killed_and_restarted_under_ten_running_jobs(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "slow", "seconds": 4}] * 10)
+    async with house.client() as darkroom:
+        jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(10)]
+        async with asyncio.timeout(10):
+            while len(house.simulator.ledger) < 10:
+                await asyncio.sleep(0.02)
+        house.redis.kill()
+        with pytest.raises(Unavailable):
+            await darkroom.get(jobs[0].id)
+        await asyncio.sleep(1)
+        house.redis.start()
+        done = await asyncio.gather(*(darkroom.wait(job.id, timeout_s=40) for job in jobs))
+        late = await darkroom.submit(prompt="after")
+        assert (await darkroom.wait(late.id, timeout_s=20)).state is JobState.SUCCEEDED
+    assert [job.state for job in done] == [JobState.SUCCEEDED] * 10
+    assert len(house.simulator.ledger) == 11
+
+
+async def test_a_dead_or_hung_redis_is_told_within_3_s(house: House) -> None:
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        assert house.redis.process is not None
+        house.redis.process.send_signal(signal.SIGSTOP)
+        for call in (darkroom.get(job.id), darkroom.submit(prompt="y"), darkroom.cancel(job.id), darkroom.list()):
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await call
+            assert time.monotonic() - started < 3
+        house.redis.process.send_signal(signal.SIGCONT)
+        assert (await darkroom.get(job.id)).state is JobState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"prompt": ""}, "prompt_required"),
+        ({"prompt": "x", "count": 5}, "count_out_of_range"),
+        ({"prompt": "x", "aspect_ratio": "16:0"}, "aspect_ratio_invalid"),
+        ({"prompt": "x", "image_size": "8K"}, "image_size_invalid"),
+        ({"prompt": "x", "reference_images": ["/etc/passwd"]}, "reference_outside_roots"),
+        ({"prompt": "x", "reference_images": ["latest"]}, "no_previous_image"),
+        ({"prompt": "x", "reference_images": ["img_000000000000"]}, "reference_outside_roots"),
+        ({"prompt": "x", "refrence_images": []}, "unknown_field"),
+    ],
+)
+async def test_bad_input_leaves_nothing_behind(house: House, fields: dict[str, object], code: str) -> None:
+    async with house.client() as darkroom:
+        with pytest.raises(Refused) as refused:
+            await darkroom.submit(conversation="c", **fields)
+        assert refused.value.code == code
+        assert await darkroom.list() == []
+
+
+async def test_other_peoples_jobs_and_images_do_not_exist(house: House) -> None:
+    await house.start_worker()
+    async with house.client("ann") as ann, house.client("bob") as bob:
+        job = await ann.wait((await ann.submit(prompt="x", conversation="c")).id, timeout_s=20)
+        for call in (bob.get(job.id), bob.cancel(job.id), bob.wait(job.id)):
+            with pytest.raises(Refused, match="no such job"):
+                await call
+        for reference in (job.images[0].id, job.images[0].path, "latest"):
+            with pytest.raises(Refused):
+                await bob.submit(prompt="y", reference_images=[reference], conversation="c")
+        assert await bob.list() == []

@@ -1,0 +1,163 @@
+"""AIHubMix on the wire: the predictions path, exact bodies, all shapes of its answers, and polling."""
+
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from contract.config import ProviderConfig
+from contract.errors import ProviderError
+from worker.providers.aihubmix import AIHUBMIX, model_path
+from worker.providers.provider import Answer, Ask, Json
+
+CONFIG = ProviderConfig(api_key=SecretStr("sk-hub-test"))
+ASK = Ask(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")
+
+
+def asked(ask: Ask = ASK, **extra_body: Json) -> dict[str, Json]:
+    config = CONFIG.model_copy(update={"extra_body": extra_body})
+    call = AIHUBMIX.build_request(ask, config, AIHUBMIX.api_base)
+    assert list(call.body) == ["input"]
+    found: dict[str, Json] = call.body["input"]
+    return found
+
+
+def test_the_request_is_the_documented_prediction() -> None:
+    call = AIHUBMIX.build_request(ASK, CONFIG, AIHUBMIX.api_base)
+    assert call.url == "https://aihubmix.com/v1/models/openai/gpt-image-2-free/predictions"
+    assert call.headers == {"Authorization": "Bearer sk-hub-test", "Content-Type": "application/json"}
+    assert call.body == {"input": {"prompt": "a red fox", "n": 1, "size": "1024x1024"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("gpt-image-2-free", "openai/gpt-image-2-free"),
+        ("gpt-image-1", "openai/gpt-image-1"),
+        ("dall-e-3", "openai/dall-e-3"),
+        ("openai/gpt-image-2-free", "openai/gpt-image-2-free"),
+        ("bfl/flux-2-pro", "bfl/flux-2-pro"),
+        ("irag-1.0", "irag-1.0"),
+    ],
+)
+def test_a_bare_model_of_openai_gets_its_vendor(model: str, path: str) -> None:
+    assert model_path(model) == path
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size", "sent"),
+    [
+        *(("1:1", "4K", "1024x1024"), ("16:9", "2K", "1536x1024"), ("9:16", "1K", "1024x1536")),
+        *(("4:3", "auto", "1536x1024"), ("auto", "1K", "auto"), ("21:9", "1K", "auto")),
+        *(("1:1", "800x600", "800x600"), ("auto", "2048x1024", "2048x1024")),
+    ],
+)
+def test_the_size_is_one_the_model_knows_or_the_explicit_one(ratio: str, size: str, sent: str) -> None:
+    assert asked(replace(ASK, aspect_ratio=ratio, image_size=size))["size"] == sent
+
+
+def test_one_reference_is_sent_alone_and_more_as_a_list() -> None:
+    assert "image" not in asked()
+    assert asked(replace(ASK, references=("data:,1",)))["image"] == "data:,1"
+    assert asked(replace(ASK, references=("data:,1", "data:,2")))["image"] == ["data:,1", "data:,2"]
+
+
+def test_extra_body_is_merged_into_the_input() -> None:
+    assert asked(quality="low", size="auto") == {"prompt": "a red fox", "n": 1, "size": "auto", "quality": "low"}
+
+
+def test_a_fallback_goes_before_extra_body() -> None:
+    ask = replace(ASK, quality="low", is_fallback=True)
+    assert asked(ask, quality="high", size="4096x4096", moderation="low") == {
+        "prompt": "a red fox",
+        "n": 1,
+        "size": "1024x1024",
+        "quality": "low",
+        "moderation": "low",
+    }
+
+
+def test_a_fallback_without_a_quality_leaves_the_configured_one() -> None:
+    assert asked(replace(ASK, is_fallback=True), quality="high")["quality"] == "high"
+
+
+@pytest.mark.parametrize(
+    ("size", "smaller"),
+    [("1K", None), ("4K", None), ("auto", None), ("1024x1024", None), ("1536x1024", None), ("2048x2048", "1K")],
+)
+def test_only_large_explicit_pixels_can_become_smaller(size: str, smaller: str | None) -> None:
+    assert AIHUBMIX.smaller(size) == smaller
+
+
+@pytest.mark.parametrize(
+    ("answer", "pictures"),
+    [
+        ({"output": {"b64_json": [{"bytesBase64": "AAAA"}]}}, ("AAAA",)),
+        ({"output": {"b64_json": [{"bytesBase64": "AAAA"}, {"bytesBase64": "BBBB"}]}}, ("AAAA", "BBBB")),
+        ({"output": [{"bytesBase64": "AAAA"}]}, ("AAAA",)),
+        ({"output": {"urls": ["https://cdn.example/a.png"]}}, ("https://cdn.example/a.png",)),
+        ({"output": [{"b64_json": "AAAA"}]}, ("AAAA",)),
+        ({"output": {"b64_json": "AAAA"}}, ("AAAA",)),
+        ({"output": [{"url": "https://cdn.example/a.png"}]}, ("https://cdn.example/a.png",)),
+        ({"data": [{"b64_json": "AAAA"}]}, ("AAAA",)),
+        ({"data": [{"url": "https://cdn.example/a.png"}], "error": None}, ("https://cdn.example/a.png",)),
+        ({"output": ["https://cdn.example/a.png"]}, ("https://cdn.example/a.png",)),
+        ({"status": "succeeded", "output": [{"bytesBase64": "AAAA"}]}, ("AAAA",)),
+        ({"status": "Ready", "result": {"sample": "https://cdn.example/a.png"}}, ("https://cdn.example/a.png",)),
+        ({"output": [None, 7, {"bytesBase64": ""}, {"bytesBase64": "AAAA"}]}, ("AAAA",)),
+    ],
+    ids=[
+        *("b64-list", "b64-two", "list", "urls", "list-b64", "b64", "list-url", "data-b64", "data-url", "strings"),
+        *("poll-succeeded", "poll-ready", "mixed"),
+    ],
+)
+def test_pictures_are_found_in_every_shape(answer: Json, pictures: tuple[str, ...]) -> None:
+    assert AIHUBMIX.parse_response(answer) == Answer(pictures=pictures)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"output": [{"polling_url": "https://aihubmix.com/v1/tasks/7", "taskId": "7"}]},
+        {"output": {"polling_url": "https://aihubmix.com/v1/tasks/7"}},
+        {"polling_url": "https://aihubmix.com/v1/tasks/7", "status": "processing"},
+    ],
+    ids=["list", "object", "top"],
+)
+def test_an_answer_may_say_where_to_ask_again(answer: Json) -> None:
+    assert AIHUBMIX.parse_response(answer) == Answer(poll_url="https://aihubmix.com/v1/tasks/7")
+
+
+@pytest.mark.parametrize("status", ["processing", "Pending", "queued", "in_progress", "something new"])
+def test_p79_a_status_that_is_no_end_means_to_go_on_asking(status: str) -> None:
+    assert AIHUBMIX.parse_response({"status": status, "taskId": "7"}) == Answer()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code"),
+    [
+        ({"status": "failed", "message": "boom"}, "transient", "provider_error"),
+        ({"status": "failed", "error": {"code": "moderation_blocked"}}, "rejected", "content_refused"),
+        ({"status": "FAILED"}, "transient", "provider_error"),
+        ({"error": {"message": "Incorrect model ID"}}, "unusable", "bad_model"),
+        ({"error": {"message": "no", "type": "x", "code": 429}}, "rate_limited", "provider_rate_limited"),
+        ({"error": "Incorrect model ID"}, "unusable", "bad_model"),
+        ({"status": "succeeded", "output": []}, "interrupted", "no_image"),
+        ({"status": "succeeded", "output": None}, "interrupted", "no_image"),
+        ({"output": {"b64_json": []}}, "interrupted", "no_image"),
+        ({"output": [{"polling_url": 7}]}, "interrupted", "no_image"),
+    ],
+    ids=[
+        *("failed", "moderation", "upper-case", "model", "rate", "error-text"),
+        *("no-output", "null-output", "empty", "poll-number"),
+    ],
+)
+def test_what_is_no_picture_is_told_apart(answer: Json, outcome: str, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        AIHUBMIX.parse_response(answer)
+    assert (caught.value.outcome, caught.value.code) == (outcome, code)
+
+
+def test_what_went_wrong_is_passed_on() -> None:
+    with pytest.raises(ProviderError, match=r"could not make the image\. boom"):
+        AIHUBMIX.parse_response({"status": "failed", "message": "boom"})

@@ -1,0 +1,239 @@
+"""What the environment gives: ${VAR} in config.json, DARKROOM_*, darkroom.env, and where the files lie."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from contract.errors import ConfigInvalid
+from contract.settings import Fallback, load_settings
+
+SECRET = "sk-very-secret-0123456789"
+
+
+def write(folder: Path, content: object, env: str = "") -> Path:
+    """Write a config.json, and a darkroom.env beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(content))
+    if env:
+        (folder / "darkroom.env").write_text(env)
+    return folder / "config.json"
+
+
+@pytest.fixture
+def nanobot(home: Path) -> Path:
+    """A home with a good configuration."""
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": SECRET}}})
+    return home / ".nanobot"
+
+
+def problems(config: Path | None = None) -> dict[str, str]:
+    with pytest.raises(ConfigInvalid) as caught:
+        load_settings(config)
+    assert SECRET not in str(caught.value)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("${MISSING_KEY}", "environment variable MISSING_KEY is not set"),
+        ("${EMPTY_KEY}", "environment variable EMPTY_KEY is not set"),
+        ("pre-${MISSING_KEY}-post", "environment variable MISSING_KEY is not set"),
+        ("${${GOOD_KEY}}", "no plain ${VARIABLE_NAME}"),
+        ("${GOOD_KEY:-fallback}", "no plain ${VARIABLE_NAME}"),
+        ("${GOOD_KEY", "no plain ${VARIABLE_NAME}"),
+        ("${}", "no plain ${VARIABLE_NAME}"),
+        ("${9KEY}", "no plain ${VARIABLE_NAME}"),
+        ("$GOOD_KEY", "write ${GOOD_KEY} with braces"),
+    ],
+    ids=["missing", "empty", "inside", "nested", "default", "open", "nameless", "digit", "braceless"],
+)
+def test_b77_a_variable_that_cannot_be_filled_in_is_named(
+    key: str, says: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOD_KEY", SECRET)
+    monkeypatch.setenv("EMPTY_KEY", "")
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": key}}})
+    assert says in problems()["providers.openrouter.apiKey"]
+
+
+def test_b77_variables_are_filled_in_at_any_depth_and_never_twice(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONE", "${TWO}")
+    monkeypatch.setenv("TWO", SECRET)
+    body = {"a": ["x${ONE}y", {"b": "$5 and ${TWO}"}], "c": 1}
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": SECRET, "extraBody": body}}})
+    found = load_settings().provider("openrouter").extra_body
+    assert found == {"a": ["x${TWO}y", {"b": f"$5 and {SECRET}"}], "c": 1}
+
+
+def test_b77_the_path_of_a_variable_leads_to_the_very_place(home: Path) -> None:
+    body = {"stops": ["a", "${MISSING}"]}
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": SECRET, "extraBody": body}}})
+    assert "MISSING" in problems()["providers.openrouter.extraBody.stops[1]"]
+
+
+def test_b77_a_provider_that_is_not_used_may_lack_its_variable(home: Path) -> None:
+    providers = {"openrouter": {"apiKey": SECRET}, "aihubmix": {"apiKey": "${MISSING}"}}
+    write(home / ".nanobot", {"providers": providers})
+    assert load_settings().provider_names == ("openrouter",)
+
+
+def test_a_key_with_a_line_break_at_its_end_loses_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", f" {SECRET}\n")
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": "${KEY}"}}})
+    key = load_settings().provider("openrouter").api_key
+    assert key is not None
+    assert key.get_secret_value() == SECRET
+
+
+KNOBS = {
+    "redis_url": None,
+    "concurrency": 32,
+    "drain_seconds": 30,
+    "attempt_timeout_seconds": None,
+    "deadline_seconds": 600,
+    "queue_seconds": 3600,
+    "calls_per_image": 9,
+    "retry_seconds": 1,
+    "fallbacks": None,
+    "lease_seconds": 15,
+    "retention_seconds": 7 * 86_400,
+    "max_jobs_per_owner": 500,
+    "max_queued": 10_000,
+    "task_events": False,
+}
+
+
+def test_the_knobs_have_these_defaults(nanobot: Path) -> None:
+    knobs = load_settings().knobs
+    assert {**knobs.model_dump(), "redis_url": None} == KNOBS
+    assert knobs.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+
+
+def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
+    nanobot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nanobot / "darkroom.env").write_text("DARKROOM_CONCURRENCY=5\nDARKROOM_DRAIN_SECONDS=7\nOTHER=1\n")
+    monkeypatch.setenv("DARKROOM_CONCURRENCY", "6")
+    monkeypatch.setenv("DARKROOM_LEASE_SECONDS", "")
+    knobs = load_settings().knobs
+    assert (knobs.concurrency, knobs.drain_seconds, knobs.lease_seconds) == (6, 7, 15)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONCURRENCY", "0"),
+        ("CONCURRENCY", "1001"),
+        ("CONCURRENCY", "many"),
+        ("DRAIN_SECONDS", "-1"),
+        ("DEADLINE_SECONDS", "0"),
+        ("QUEUE_SECONDS", "-5"),
+        ("ATTEMPT_TIMEOUT_SECONDS", "0"),
+        ("CALLS_PER_IMAGE", "11"),
+        ("RETRY_SECONDS", "0"),
+        ("LEASE_SECONDS", "0.5"),
+        ("RETENTION_SECONDS", "59"),
+        ("MAX_JOBS_PER_OWNER", "0"),
+        ("MAX_QUEUED", "0"),
+        ("TASK_EVENTS", "perhaps"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_b78_a_knob_out_of_its_range_is_named(
+    name: str, value: str, where: str, nanobot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "file":
+        (nanobot / "darkroom.env").write_text(f"DARKROOM_{name}={value}\n")
+    else:
+        monkeypatch.setenv(f"DARKROOM_{name}", value)
+    assert list(problems()) == [f"DARKROOM_{name}"]
+
+
+def test_fallbacks_are_read_from_json(nanobot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_FALLBACKS", '[{"image_size": "2k"}, {"model": "a/b", "timeout_seconds": 9.5}]')
+    assert load_settings().knobs.fallbacks == (
+        Fallback(image_size="2K"),
+        Fallback(model="a/b", timeout_seconds=9.5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("[{]", "DARKROOM_FALLBACKS"),
+        ("[]", "DARKROOM_FALLBACKS"),
+        ("{}", "DARKROOM_FALLBACKS"),
+        ("7", "DARKROOM_FALLBACKS"),
+        ("[7]", "DARKROOM_FALLBACKS.0"),
+        ('[{"image_size": "8K"}]', "DARKROOM_FALLBACKS.0.image_size"),
+        ('[{}, {"imagesize": "1K"}]', "DARKROOM_FALLBACKS.1.imagesize"),
+        ('[{"timeout_seconds": 0}]', "DARKROOM_FALLBACKS.0.timeout_seconds"),
+        ('[{"model": "../../admin"}]', "DARKROOM_FALLBACKS.0.model"),
+        ('[{"provider": "midjourney"}]', "DARKROOM_FALLBACKS"),
+        ('[{"provider": "aihubmix"}]', "providers.aihubmix.apiKey"),
+    ],
+    ids=["json", "empty", "object", "number", "item", "size", "field", "timeout", "model", "provider", "key"],
+)
+def test_b78_bad_fallbacks_are_named(value: str, path: str, nanobot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_FALLBACKS", value)
+    assert list(problems()) == [path]
+
+
+def test_secrets_are_in_no_repr(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_REDIS_URL", f"redis://:{SECRET}@127.0.0.1/0")
+    provider = {"apiKey": SECRET, "extraHeaders": {"X-Key": SECRET}, "proxy": f"http://me:{SECRET}@proxy:1"}
+    write(home / ".nanobot", {"providers": {"openrouter": provider}})
+    settings = load_settings()
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), repr(settings.provider("openrouter"))):
+        assert SECRET not in shown
+
+
+def test_media_and_home_lie_beside_the_config_that_was_named(tmp_path: Path) -> None:
+    config = write(
+        tmp_path / "elsewhere",
+        {"providers": {"openrouter": {"apiKey": SECRET}}},
+        env="DARKROOM_CONCURRENCY=3\n",
+    )
+    settings = load_settings(config)
+    assert settings.media == tmp_path / "elsewhere" / "media"
+    assert settings.home == tmp_path / "elsewhere" / "darkroom"
+    assert settings.knobs.concurrency == 3
+
+
+def test_the_argument_goes_before_darkroom_config_and_that_before_home(
+    nanobot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good: Mapping[str, object] = {"providers": {"openrouter": {"apiKey": SECRET}}}
+    named, argument = write(tmp_path / "named", good), write(tmp_path / "argument", good)
+    assert load_settings().config_path == nanobot / "config.json"
+    monkeypatch.setenv("DARKROOM_CONFIG", str(named))
+    assert load_settings().config_path == named
+    assert load_settings(argument).config_path == argument
+
+
+def test_a_config_that_was_named_must_exist(tmp_path: Path) -> None:
+    assert "does not exist" in problems(tmp_path / "absent.json")[str(tmp_path / "absent.json")]
+
+
+def test_a_config_that_cannot_be_read_as_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
+    assert "cannot be read" in problems(tmp_path / "latin.json")[str(tmp_path / "latin.json")]
+    assert "cannot be read" in problems(tmp_path)[str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("agents", "workspace"),
+    [
+        (None, ".nanobot/workspace"),
+        ({"defaults": {"workspace": "~/work"}}, "work"),
+        ({"defaults": {"workspace": "${HOME}/there"}}, "there"),
+        ({"defaults": None}, ".nanobot/workspace"),
+    ],
+    ids=["default", "tilde", "variable", "null"],
+)
+def test_the_workspace_is_nanobots(agents: object, workspace: str, home: Path) -> None:
+    write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": SECRET}}, "agents": agents})
+    assert load_settings().workspace == home / workspace

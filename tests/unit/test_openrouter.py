@@ -1,0 +1,204 @@
+"""OpenRouter on the wire: exact request bodies, and every shape of an answer that is documented or was seen."""
+
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from contract.config import ProviderConfig
+from contract.errors import ProviderError
+from worker.providers.openrouter import OPENROUTER
+from worker.providers.provider import Answer, Ask, Json
+
+CONFIG = ProviderConfig(api_key=SecretStr("sk-or-test"))
+ASK = Ask(prompt="a red fox", model="openai/gpt-5.4-image-2", aspect_ratio="1:1", image_size="1K")
+DATA_URL = "data:image/png;base64,iVBORw0KGgo="
+
+
+def body(ask: Ask = ASK, **extra_body: Json) -> dict[str, Json]:
+    config = CONFIG.model_copy(update={"extra_body": extra_body})
+    return OPENROUTER.build_request(ask, config, OPENROUTER.api_base).body
+
+
+def test_the_request_is_a_chat_completion_with_modalities() -> None:
+    call = OPENROUTER.build_request(ASK, CONFIG, OPENROUTER.api_base)
+    assert call.url == "https://openrouter.ai/api/v1/chat/completions"
+    assert call.headers == {"Authorization": "Bearer sk-or-test", "Content-Type": "application/json"}
+    assert call.body == {
+        "model": "openai/gpt-5.4-image-2",
+        "messages": [{"role": "user", "content": "a red fox"}],
+        "modalities": ["image", "text"],
+        "stream": False,
+        "image_config": {"aspect_ratio": "1:1", "image_size": "1K"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size", "image_config"),
+    [
+        ("16:9", "4K", {"aspect_ratio": "16:9", "image_size": "4K"}),
+        ("auto", "2K", {"image_size": "2K"}),
+        ("3:4", "auto", {"aspect_ratio": "3:4"}),
+        ("auto", "auto", None),
+    ],
+)
+def test_auto_means_that_a_hint_is_left_out(ratio: str, size: str, image_config: Json) -> None:
+    assert body(replace(ASK, aspect_ratio=ratio, image_size=size)).get("image_config") == image_config
+
+
+def test_references_stand_beside_the_prompt() -> None:
+    assert body(replace(ASK, references=(DATA_URL, "data:,2")))["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "a red fox"},
+                {"type": "image_url", "image_url": {"url": DATA_URL}},
+                {"type": "image_url", "image_url": {"url": "data:,2"}},
+            ],
+        }
+    ]
+
+
+def test_extra_body_replaces_what_it_names() -> None:
+    made = body(modalities=["image"], provider={"sort": "price"}, image_config={"image_size": "2K"})
+    assert made["modalities"] == ["image"]
+    assert made["provider"] == {"sort": "price"}
+    assert made["image_config"] == {"image_size": "2K"}
+
+
+def test_a_fallback_keeps_the_other_wishes_of_extra_body() -> None:
+    ask = replace(ASK, image_size="1K", quality="low", is_fallback=True)
+    made = body(ask, image_config={"image_size": "4K", "style": "oil"})
+    assert made["image_config"] == {"style": "oil", "aspect_ratio": "1:1", "image_size": "1K", "quality": "low"}
+
+
+def test_a_fallback_cleans_an_extra_body_of_the_wrong_type() -> None:
+    assert body(replace(ASK, is_fallback=True), image_config="4K")["image_config"] == {
+        "aspect_ratio": "1:1",
+        "image_size": "1K",
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "smaller"),
+    [
+        *(("4K", "2K"), ("2K", "1K"), ("1K", None), ("512", None), ("auto", None)),
+        *(("4096x4096", "2K"), ("2048x2048", "1K"), ("3000x100", "2K"), ("1024x1024", None), ("1025x64", "1K")),
+    ],
+)
+def test_smaller_is_the_next_tier(size: str, smaller: str | None) -> None:
+    assert OPENROUTER.smaller(size) == smaller
+
+
+def chat(message: Json = None, **more: Json) -> dict[str, Json]:
+    return {"id": "gen-1", "choices": [{"message": message, **more}]}
+
+
+def images(*links: Json) -> dict[str, Json]:
+    return chat({"role": "assistant", "content": "", "images": list(links)})
+
+
+@pytest.mark.parametrize(
+    ("answer", "pictures"),
+    [
+        (images({"type": "image_url", "image_url": {"url": DATA_URL}}), (DATA_URL,)),
+        (images({"image_url": {"url": "https://cdn.example/x.png"}}), ("https://cdn.example/x.png",)),
+        (images({"imageUrl": {"url": DATA_URL}}), (DATA_URL,)),
+        (images({"image_url": DATA_URL}), (DATA_URL,)),
+        (images({"image_url": None, "imageUrl": {"url": DATA_URL}}), (DATA_URL,)),
+        (images({"image_url": {"url": "one"}}, {"image_url": {"url": "two"}}), ("one", "two")),
+        (images({"image_url": {"url": 7}}, {"image_url": {"url": "two"}}), ("two",)),
+        ({"error": None, **images({"image_url": {"url": DATA_URL}})}, (DATA_URL,)),
+        (chat({"images": [{"image_url": {"url": DATA_URL}}]}, error=None, finish_reason="stop"), (DATA_URL,)),
+        ({"choices": [{"message": {}}, *images({"image_url": {"url": "b"}})["choices"]]}, ("b",)),
+    ],
+    ids=[
+        "data",
+        "https",
+        "camel",
+        "bare",
+        "null-twin",
+        "two",
+        "wrong-type",
+        "null-error",
+        "choice-null-error",
+        "later",
+    ],
+)
+def test_pictures_are_found(answer: Json, pictures: tuple[str, ...]) -> None:
+    assert OPENROUTER.parse_response(answer) == Answer(pictures=pictures)
+
+
+@pytest.mark.parametrize(
+    ("cost", "read"),
+    [(0.04, 0.04), (0, 0.0), (None, None), ("0.04", None), (-1, None), (True, None), (float("nan"), None), ({}, None)],
+    ids=repr,
+)
+def test_the_cost_is_read_if_it_is_one(cost: Json, read: float | None) -> None:
+    answer = {**images({"image_url": {"url": DATA_URL}}), "usage": {"cost": cost}}
+    assert OPENROUTER.parse_response(answer).cost_usd == read
+
+
+ERROR = {"code": 429, "message": "slow down"}
+AVAILABILITY = {
+    "error_type": "provider_overloaded",
+    "http_status": 503,
+    "message": "no capacity",
+    "availability": {"code": "temporarily_unavailable", "retryable": True, "retry_after": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code"),
+    [
+        ({"error": ERROR}, "rate_limited", "provider_rate_limited"),
+        (chat({"content": "half"}, error=ERROR, finish_reason="error"), "rate_limited", "provider_rate_limited"),
+        (
+            chat({"images": [{"image_url": {"url": DATA_URL}}]}, error={"code": 502}, finish_reason="error"),
+            "transient",
+            "provider_down",
+        ),
+        ({"error": AVAILABILITY}, "transient", "provider_down"),
+        ({"error": {"code": 402, "message": "Insufficient credits"}}, "unusable", "provider_credits"),
+        (
+            {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"]}}},
+            "rejected",
+            "content_refused",
+        ),
+        (
+            {"error": {"code": 400, "metadata": {"error_type": "content_policy_violation"}}},
+            "rejected",
+            "content_refused",
+        ),
+        (chat({"content": None}, finish_reason="content_filter"), "rejected", "content_refused"),
+        (chat({}, finish_reason="stop", native_finish_reason="IMAGE_SAFETY"), "rejected", "content_refused"),
+        (chat({}, native_finish_reason="PROHIBITED_CONTENT"), "rejected", "content_refused"),
+        ({"choices": []}, "interrupted", "no_image"),
+        ({"choices": None}, "interrupted", "no_image"),
+        (chat({"content": "", "images": None}), "interrupted", "no_image"),
+        (chat({"images": "none"}), "interrupted", "no_image"),
+        (chat({"images": [7, {"image_url": 7}, {"image_url": {"url": " "}}]}), "interrupted", "no_image"),
+        (chat(None, finish_reason=7), "interrupted", "no_image"),
+    ],
+    ids=[
+        *("top", "choice", "choice-with-picture", "availability", "credits", "moderation", "policy"),
+        *("content-filter", "image-safety", "prohibited", "empty-choices", "null-choices", "null-images"),
+        *("images-text", "wrong-types", "null-message"),
+    ],
+)
+def test_what_is_no_picture_is_told_apart(answer: Json, outcome: str, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response(answer)
+    assert (caught.value.outcome, caught.value.code) == (outcome, code)
+
+
+def test_p46_what_the_model_said_instead_is_passed_on() -> None:
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response(chat({"content": "I can't\x1b[31m create <b>that</b>."}))
+    assert caught.value.named().detail == "The model answered without an image. It said: I can't create that ."
+
+
+def test_p35_the_reasons_of_a_refusal_are_passed_on() -> None:
+    answer = {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence", "gore"]}}}
+    with pytest.raises(ProviderError, match=r"refused this prompt or image \(violence, gore\)"):
+        OPENROUTER.parse_response(answer)

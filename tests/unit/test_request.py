@@ -1,0 +1,223 @@
+"""What a caller may ask for: every field of a request, with the code that a bad one gets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.config import ImageGeneration
+from contract.errors import Refused
+from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, JobRequest
+from contract.settings import Knobs, Settings
+from producer.client import read_request
+
+SETTINGS = Settings(
+    config_path=Path("/nowhere/config.json"),
+    image=ImageGeneration(default_aspect_ratio="3:4", default_image_size="2K", max_images_per_turn=4),
+    providers={},
+    workspace=Path("/nowhere"),
+    knobs=Knobs(),
+)
+
+
+def read(**fields: object) -> JobRequest:
+    return read_request(fields, SETTINGS)
+
+
+def refusal(**fields: object) -> Refused:
+    with pytest.raises(Refused) as caught:
+        read(**fields)
+    assert caught.value.kind.status == 422
+    return caught.value
+
+
+def test_ratio_and_size_default_to_the_configured_ones() -> None:
+    request = read(prompt="a fox")
+    assert request == JobRequest(prompt="a fox", count=1, aspect_ratio="3:4", image_size="2K", reference_images=())
+
+
+def test_every_field_may_be_none_but_the_prompt() -> None:
+    nothing = dict.fromkeys(("count", "aspect_ratio", "image_size", "reference_images"))
+    assert read(prompt="a fox", **nothing) == read(prompt="a fox")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"prompt": None},
+        {"prompt": ""},
+        {"prompt": " \n\t\u2003\u00a0"},
+        {"prompt": "\u200b\u200d\ufeff\u2060"},
+        {"prompt": "\x1b\x07"},
+        {"prompt": 7},
+        {"prompt": ["a fox"]},
+        {"prompt": b"a fox"},
+    ],
+    ids=["missing", "null", "empty", "blank", "zero-width", "controls", "number", "list", "bytes"],
+)
+def test_b15_a_prompt_must_say_something(fields: dict[str, Any]) -> None:
+    assert refusal(**fields).code == "prompt_required"
+
+
+@pytest.mark.parametrize("length", [MAX_PROMPT + 1, 2**20, 10**8], ids=str)
+def test_b16_a_prompt_may_not_be_too_long(length: int) -> None:
+    error = refusal(prompt="x" * length)
+    assert (error.code, error.detail) == ("prompt_too_long", "The prompt must have at most 32000 characters.")
+
+
+def test_b16_the_longest_prompt_is_taken() -> None:
+    assert len(read(prompt="é" * MAX_PROMPT).prompt) == MAX_PROMPT
+
+
+@pytest.mark.parametrize("prompt", ["a\0fox", "\0"], ids=ascii)
+def test_b17_nul_is_refused(prompt: str) -> None:
+    assert refusal(prompt=prompt).code == "prompt_invalid_characters"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kept"),
+    [("\x1b[31mred\x1b[0m", "[31mred[0m"), ("a\tb\nc\rd\x85e", "a\tb\ncde"), ("\x01\x7ffox", "fox")],
+    ids=["ansi", "layout", "others"],
+)
+def test_b17_other_control_characters_are_removed(prompt: str, kept: str) -> None:
+    assert read(prompt=prompt).prompt == kept
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["\u202egnp.exe\u202c", "\u05e9\u05dc\u05d5\u05dd", "👩\u200d👩\u200d👧", "Z" + "\u0336" * 50, "\ufeffa"],
+    ids=["override", "rtl", "emoji", "zalgo", "bom"],
+)
+def test_b18_strange_but_fair_text_is_kept_as_it_is(prompt: str) -> None:
+    assert read(prompt=prompt).prompt == prompt
+
+
+@pytest.mark.parametrize("prompt", ["\ud800", "fox\udfff", "\ud83d \ude00"], ids=ascii)
+def test_b19_broken_unicode_is_refused(prompt: str) -> None:
+    assert refusal(prompt=prompt).code == "prompt_invalid_characters"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["${HOME}", "{{7*7}} {prompt} {0}", "%s %n", "<script>", "' OR 1=1 --", "*1\r\n$4\r\nPING".replace("\r", "")],
+)
+def test_b20_a_prompt_is_plain_text_and_never_expanded(prompt: str) -> None:
+    assert read(prompt=prompt).prompt == prompt
+
+
+@pytest.mark.parametrize("count", [0, -1, 5, 9, 10**9, 99999999999999999999], ids=str)
+def test_b21_a_count_out_of_range_is_told_the_range(count: int) -> None:
+    error = refusal(prompt="a fox", count=count)
+    assert (error.code, error.detail) == (
+        "count_out_of_range",
+        "count must be between 1 and 4 (maxImagesPerTurn).",
+    )
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_b21_the_range_of_counts_is_inclusive(count: int) -> None:
+    assert read(prompt="a fox", count=count).count == count
+
+
+@pytest.mark.parametrize("count", ["4", True, 4.0, 4.5, [4], float("nan"), 1e0, {}], ids=repr)
+def test_b22_a_count_of_the_wrong_type_is_refused(count: object) -> None:
+    error = refusal(prompt="a fox", count=count)
+    assert (error.code, error.detail) == ("type_error", "count has the wrong type: it must be a whole number.")
+
+
+@pytest.mark.parametrize(
+    "ratio", ["16:0", "0:1", "-1:1", "16x9", "999:1", "１６：９", "1:1\n", "", "16:9:1", "1 : 1"], ids=ascii
+)
+def test_b23_an_unknown_ratio_is_told_the_known_ones(ratio: str) -> None:
+    error = refusal(prompt="a fox", aspect_ratio=ratio)
+    assert error.code == "aspect_ratio_invalid"
+    assert ", ".join(RATIOS) in error.detail
+
+
+@pytest.mark.parametrize(("given", "read_as"), [*((r, r) for r in RATIOS), (" 16:9 ", "16:9"), ("AUTO", "auto")])
+def test_b23_known_ratios_are_taken(given: str, read_as: str) -> None:
+    assert read(prompt="a fox", aspect_ratio=given).aspect_ratio == read_as
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["0x0", "99999x99999", "1x1", "1e3x1", "8K", "-1", "", "1024", "1024x", "63x64", "4097x64", "1024x1024\n", "١K"],
+    ids=ascii,
+)
+def test_b24_an_unknown_size_is_told_what_sizes_there_are(size: str) -> None:
+    error = refusal(prompt="a fox", image_size=size)
+    assert error.code == "image_size_invalid"
+    assert "512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        *(("512", "512"), ("1K", "1K"), ("2K", "2K"), ("4K", "4K"), ("auto", "auto"), ("1024x1024", "1024x1024")),
+        *(("1k", "1K"), ("1024X1024", "1024x1024"), ("1024X1024 ", "1024x1024"), (" 2k ", "2K"), ("Auto", "auto")),
+        *(("64x64", "64x64"), ("4096x4096", "4096x4096")),
+    ],
+)
+def test_b24_sizes_are_taken_in_tolerable_spellings(given: str, read_as: str) -> None:
+    assert read(prompt="a fox", image_size=given).image_size == read_as
+
+
+@pytest.mark.parametrize("field", ["aspect_ratio", "image_size"])
+@pytest.mark.parametrize("value", [7, True, ["1:1"], {}], ids=repr)
+def test_a_text_field_of_the_wrong_type_is_refused(field: str, value: object) -> None:
+    error = refusal(prompt="a fox", **{field: value})
+    assert (error.code, error.detail) == ("type_error", f"{field} has the wrong type: it must be text.")
+
+
+@pytest.mark.parametrize(("value", "expected"), [("a.png", "a list"), ({}, "a list"), ([7], "text"), ([None], "text")])
+def test_references_of_the_wrong_type_are_refused(value: object, expected: str) -> None:
+    error = refusal(prompt="a fox", reference_images=value)
+    assert (error.code, error.detail) == ("type_error", f"reference_images has the wrong type: it must be {expected}.")
+
+
+def test_b11_duplicate_references_count_once_and_keep_their_order() -> None:
+    assert read(prompt="a fox", reference_images=["b", "a", "b"]).reference_images == ("b", "a")
+    assert len(read(prompt="a fox", reference_images=["a", "b"] * 20).reference_images) == 2
+
+
+def test_b11_too_many_references_are_refused() -> None:
+    names = [str(number) for number in range(MAX_REFERENCES + 1)]
+    assert read(prompt="a fox", reference_images=names[:-1]).reference_images == tuple(names[:-1])
+    assert refusal(prompt="a fox", reference_images=names).code == "too_many_references"
+
+
+@pytest.mark.parametrize(
+    ("field", "suggestion"),
+    [
+        ("refrence_images", " Did you mean reference_images?"),
+        ("imageSize", " Did you mean image_size?"),
+        ("promt", " Did you mean prompt?"),
+        ("__proto__", ""),
+        ("constructor", ""),
+        ("x" * 10_000, ""),
+    ],
+    ids=["misspelt", "camel", "letter", "proto", "constructor", "long"],
+)
+def test_b26_an_unknown_field_is_named_with_the_nearest_one(field: str, suggestion: str) -> None:
+    error = refusal(prompt="a fox", **{field: 1})
+    assert (error.code, error.detail) == ("unknown_field", f"There is no field {field[:50]}.{suggestion}")
+
+
+def test_b26_ten_thousand_unknown_fields_are_one_refusal() -> None:
+    assert refusal(prompt="a fox", **{f"field{n}": n for n in range(10_000)}).code == "unknown_field"
+
+
+@pytest.mark.parametrize("field", ["owner", "job_id", "state", "fence", "api_key", "extra_body", "api_base", "proxy"])
+def test_b27_what_is_not_the_callers_cannot_be_set(field: str) -> None:
+    assert refusal(prompt="a fox", **{field: "mine"}).code == "unknown_field"
+
+
+def test_b88_no_refusal_repeats_what_was_sent() -> None:
+    secret = "hunter2hunter2"
+    bad: list[dict[str, Any]] = [
+        *({"count": secret}, {"aspect_ratio": secret}, {"image_size": secret}, {"reference_images": secret}),
+        *({"prompt": secret + "\0"}, {"prompt": secret * 9999}),
+    ]
+    for fields in bad:
+        assert secret not in refusal(**{"prompt": "a fox", **fields}).detail
