@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,9 +18,11 @@ from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from contract.errors import DarkroomError, Problem
+from contract.artifacts import folder_parts
+from contract.errors import DarkroomError, Problem, Refused
 from contract.job import AspectRatio, ImageSize
 
+PROVIDERS = ("openrouter", "aihubmix")
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
@@ -57,16 +60,30 @@ class ProviderConfig(NanobotModel):
     proxy: SecretStr | None = None
 
 
+def _supported(provider: str) -> str:
+    if provider not in PROVIDERS:
+        raise PydanticCustomError("unknown_provider", "not supported", {"provider": provider})
+    return provider
+
+
+def _plain(save_dir: str) -> str:
+    try:
+        folder_parts(save_dir, datetime.now(UTC))
+    except Refused as error:
+        raise PydanticCustomError("save_dir_invalid", "no plain directory") from error
+    return save_dir
+
+
 class ImageGeneration(NanobotModel):
     """The defaults of a request, from `tools.imageGeneration`."""
 
     enabled: bool = False  # nanobot's switch for its built-in tool; Darkroom does not look at it
-    provider: str = "openrouter"
+    provider: Annotated[str, AfterValidator(_supported)] = "openrouter"
     model: ModelName = "openai/gpt-5.4-image-2"
     default_aspect_ratio: AspectRatio = "1:1"
     default_image_size: ImageSize = "1K"
     max_images_per_turn: int = Field(4, ge=1, le=8, strict=True)
-    save_dir: str = "generated"
+    save_dir: Annotated[str, AfterValidator(_plain)] = "generated"
 
 
 def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) -> dict[str, Any]:

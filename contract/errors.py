@@ -301,7 +301,8 @@ def clean(text: str, *, secrets: Sequence[str] = (), limit: int = 200) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "…")
-    text = text[: 20 * limit]
+    if len(text) > 20 * limit:  # the word at the cut goes too: it may be a part of a key
+        text = text[: 20 * limit - 200] + text[20 * limit - 200 : 20 * limit].rpartition(" ")[0]
     text = _SECRET.sub("…", _MARKUP.sub(" ", _CONTROL.sub(" ", text)))
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

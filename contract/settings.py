@@ -6,7 +6,6 @@ config.json is read, never written. All problems are found before any is reporte
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,12 +14,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from contract.artifacts import folder_parts
-from contract.config import ImageGeneration, ModelName, ProviderConfig, read_config, read_section, read_workspace
+from contract.config import (
+    PROVIDERS,
+    ImageGeneration,
+    ModelName,
+    ProviderConfig,
+    read_config,
+    read_section,
+    read_workspace,
+)
 from contract.errors import ConfigInvalid, Problem, Refused
 from contract.job import ImageSize
-
-PROVIDERS = ("openrouter", "aihubmix")
 
 
 class Fallback(BaseModel):
@@ -132,8 +136,7 @@ def load_settings(config: Path | None = None, *, needs_keys: bool = True) -> Set
     workspace = read_workspace(raw, problems)
     settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, knobs=knobs)
     _check_providers(settings, provider_problems)
-    _check_save_dir(settings, problems)
-    if needs_keys:
+    if needs_keys and not any(problem.path == "tools.imageGeneration.provider" for problem in problems):
         problems += provider_problems
     if problems:
         raise ConfigInvalid(list(dict.fromkeys(problems)))
@@ -159,8 +162,7 @@ def _check_providers(settings: Settings, problems: list[Problem]) -> None:
     for name in settings.provider_names:
         found = any(problem.path.startswith(f"providers.{name}") for problem in problems)
         if name not in PROVIDERS:
-            where = "tools.imageGeneration.provider" if name == settings.image.provider else "DARKROOM_FALLBACKS"
-            problems.append(Problem(where, Refused("unknown_provider", provider=name).detail))
+            problems.append(Problem("DARKROOM_FALLBACKS", Refused("unknown_provider", provider=name).detail))
             continue
         if not found:
             try:
@@ -184,10 +186,3 @@ def _is_fair_base(base: str) -> bool:
         return False
     fair = parts.scheme in ("http", "https") and bool(host) and not any(char in base for char in "@?#")
     return fair and not (host or "").startswith("169.254.")
-
-
-def _check_save_dir(settings: Settings, problems: list[Problem]) -> None:
-    try:
-        folder_parts(settings.image.save_dir, datetime(2000, 1, 1))  # noqa: DTZ001 - only the parts matter
-    except Refused as error:
-        problems.append(Problem("tools.imageGeneration.saveDir", error.detail))

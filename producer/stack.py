@@ -72,7 +72,7 @@ class Stack:
 
     def __init__(self, config: Path, *, home: Path, demo: bool, flower: bool, say: Say) -> None:
         self._home = home
-        self._config = write_demo_config(home / "demo", free_port()) if demo else config
+        self._config = config
         self._demo = demo
         self._flower = flower
         self._say = say
@@ -86,7 +86,6 @@ class Stack:
 
         Raises ConfigInvalid: the configuration, no Redis server, or another stack is running.
         """
-        settings = load_settings(self._config)
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._home / "stack.lock").open("w") as lock:
             try:
@@ -97,7 +96,7 @@ class Stack:
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, self._interrupt, asyncio.current_task())
             try:
-                yield await self._start(settings)
+                yield await self._start()
             finally:
                 (self._home / "stack.json").unlink(missing_ok=True)
                 await self._stop()
@@ -116,7 +115,10 @@ class Stack:
         if owner is not None:
             owner.cancel()
 
-    async def _start(self, settings: Settings) -> Running:
+    async def _start(self) -> Running:
+        if self._demo:
+            self._config = write_demo_config(self._home / "demo", free_port())
+        settings = load_settings(self._config)
         redis_url = os.environ.get("DARKROOM_REDIS_URL") or await self._start_redis()
         running = Running(
             pid=os.getpid(),

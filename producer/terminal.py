@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -89,12 +90,16 @@ def describe(job: Job) -> None:
 
 def tabulate(jobs: Iterable[Job]) -> None:
     """Print jobs as a table."""
-    table = Table("id", "state", "images", "created", "prompt", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name, width in (("id", 36), ("state", 9), ("images", 6), ("created", 10)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("prompt", overflow="ellipsis", no_wrap=True)
     for job in jobs:
         done = f"{job.progress.done}/{job.progress.count}"
-        created = f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        created = job.created_at.astimezone()
+        when = f"{created:%H:%M:%S}" if created.date() == datetime.now().astimezone().date() else f"{created:%Y-%m-%d}"
         prompt = " ".join(job.request.prompt.split())
-        table.add_row(job.id, _coloured(job.state), done, created, escape(prompt[:60]))
+        table.add_row(job.id, _coloured(job.state), done, when, escape(prompt))
     out.print(table)
 
 

@@ -99,7 +99,7 @@ def _of(error: dict[str, Json], status: int, wait: float | None) -> ProviderErro
     metadata = mapping(error.get("metadata"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
     message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
-    reasons = [clean(text(reason), limit=60) for reason in items(metadata.get("reasons"))]
+    reasons = [clean(text(reason), limit=_MESSAGE_CHARS) for reason in items(metadata.get("reasons"))]
     if kinds & _POLICY_TYPES or "reasons" in metadata:
         return Rejected("content_refused", http_status=status or 200, reason=", ".join(reasons) or message)
     if "incorrect model id" in message.lower() or "model_not_found" in kinds:

@@ -1,7 +1,6 @@
 """From what happened to what may be done next: statuses, Retry-After, exceptions, and the cleaning of foreign text."""
 
 import email.utils
-import json
 import ssl
 import time
 
@@ -61,11 +60,9 @@ def test_p28_to_p42_every_status_has_its_branch(status: int, body: Json, outcome
     assert (found.outcome, found.code, found.http_status) == (outcome, code, status)
 
 
-@pytest.mark.parametrize("status", range(300, 600))
-def test_no_client_error_that_we_do_not_know_is_repeated(status: int) -> None:
-    found = of_status(status, {}, None)
-    known = {408, 409, 425, 429}
-    assert (found.outcome == "unusable") == (status < 500 and status not in known)
+def test_p42_no_client_error_that_we_do_not_know_is_repeated() -> None:
+    final = {status for status in range(300, 600) if of_status(status, {}, None).outcome == "unusable"}
+    assert final == set(range(300, 500)) - {408, 409, 425, 429}
 
 
 @pytest.mark.parametrize(
@@ -196,12 +193,13 @@ def test_p56_short_secrets_do_not_riddle_the_text() -> None:
     assert clean("a banana", secrets=("", "a")) == "a banana"
 
 
-@pytest.mark.parametrize("before", [*range(150, 210), *range(1970, 2010), *range(3970, 4010)])
 @pytest.mark.parametrize("filler", ["x", " ", "\x01", "<b>"])
-def test_p56_no_part_of_a_key_is_left_where_a_text_is_cut(before: int, filler: str) -> None:
-    message = (filler * before)[:before] + " " + KEY + " tail" * 2000
-    for made in (of_status(500, {}, error(message=message)), of_error_object({"code": 500, "message": message})):
-        assert KEY[:8] not in made.named(secrets=(KEY,), provider="x").detail
+@pytest.mark.parametrize("limit", [200, 2000, 4000, 40_000])
+def test_p56_no_part_of_a_key_is_left_where_a_text_is_cut(filler: str, limit: int) -> None:
+    for before in range(limit - 40, limit + 10):
+        message = (filler * before)[:before] + " " + KEY + " tail" * 2000
+        for made in (of_status(500, {}, error(message=message)), of_error_object({"code": 500, "message": message})):
+            assert KEY[:8] not in made.named(secrets=(KEY,), provider="x").detail
 
 
 def test_p56_no_text_of_a_provider_is_a_template() -> None:
@@ -235,5 +233,6 @@ def test_what_a_model_says_becomes_a_sentence(made: ProviderError, detail: str) 
 @pytest.mark.parametrize("code", KINDS)
 def test_every_error_code_has_a_sentence_even_without_its_values(code: str) -> None:
     detail = Refused(code).detail
-    assert not ("{" in detail.replace("${VAR_NAME}", "") or "None" in detail)
-    assert json.dumps(detail)
+    assert "{" not in detail.replace("${VAR_NAME}", "")
+    assert "None" not in detail
+    assert detail.endswith((".", ":", "?")) or "{problems}" in KINDS[code].sentence

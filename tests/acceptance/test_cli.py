@@ -1,0 +1,248 @@
+"""The command line as people use it: one terminal with `darkroom up --demo`, another with the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from producer.redis_server import find_redis_server
+
+pytestmark = pytest.mark.real_redis
+DARKROOM = Path(sys.executable).parent / "darkroom"
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A shell in a home of its own."""
+
+    home: Path
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run `darkroom …` to its end."""
+        return subprocess.run(
+            [DARKROOM, *arguments], env=self.environment | more, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a fresh login."""
+        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "COLUMNS": "80", "CI": os.environ.get("CI", "")}
+
+    def up(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `darkroom up` and wait until it says that it is."""
+        process = subprocess.Popen(
+            [DARKROOM, "up", *arguments],
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("Darkroom is up" in line for line in lines), process.returncode
+        return process
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C; answer what was said."""
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return str(said)
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    """A terminal beside a running demonstration stack with Flower."""
+    if find_redis_server() is None and not os.environ.get("CI"):
+        pytest.skip("no Redis server")
+    with TemporaryDirectory(prefix="dr-") as folder:
+        shell = Terminal(Path(folder))
+        process = shell.up("--demo", "--flower")
+        yield shell
+        said = stop(process)
+        assert "Stopping" in said
+        assert not (shell.home / ".nanobot/darkroom/stack.json").exists()
+        assert _processes_of(folder) == []
+
+
+def _processes_of(folder: str) -> list[str]:
+    """Find processes that still work in a folder."""
+    listing = subprocess.run(["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if folder in line]
+
+
+def test_four_images_of_3_s_each_take_no_longer_than_4_5_s(terminal: Terminal) -> None:
+    started = time.monotonic()
+    done = terminal.run("generate", "a red fox", "--count", "4", "--aspect-ratio", "3:4", "--json")
+    seconds = time.monotonic() - started
+    job = json.loads(done.stdout)
+    assert (done.returncode, job["state"], len(job["images"])) == (0, "succeeded", 4)
+    assert list(job) == [
+        *("id", "state", "owner", "conversation", "created_at", "started_at", "ended_at", "request", "position"),
+        *("progress", "images", "attempts", "degraded", "cost_usd", "error"),
+    ]
+    for image in job["images"]:
+        assert Path(image["path"]).exists()
+        assert json.loads(Path(image["sidecar"]).read_text())["job_id"] == job["id"]
+    assert "Image 1 is there." in done.stderr
+    assert seconds <= 4.5
+
+
+def test_an_edit_of_the_latest_and_the_views_of_a_job(terminal: Terminal) -> None:
+    terminal.run("generate", "a red fox")
+    edit = terminal.run("edit", "make it warmer")
+    assert edit.returncode == 0
+    assert Path(edit.stdout.strip()).exists()
+    listed = terminal.run("list", "-q").stdout.split()
+    status = json.loads(terminal.run("status", listed[0], "--json").stdout)
+    assert status["request"]["reference_images"] == ["latest"]
+    assert "succeeded" in terminal.run("status", listed[0]).stdout
+    table = terminal.run("list").stdout
+    assert all(job_id in table for job_id in listed)
+    events = [json.loads(line) for line in terminal.run("watch", listed[0], "--json").stdout.splitlines()]
+    assert [event["type"] for event in events] == ["queued", "running", "attempt", "image", "succeeded"]
+    jobs = json.loads(terminal.run("list", "--json").stdout)
+    assert [job["id"] for job in jobs] == listed
+
+
+def test_submit_wait_timeout_and_cancel(terminal: Terminal) -> None:
+    submitted = terminal.run("submit", "[slow 30] a fox")
+    job_id = submitted.stdout.strip()
+    assert f"darkroom wait {job_id}" in submitted.stderr
+    late = terminal.run("wait", job_id, "--timeout", "0.5")
+    assert late.returncode == 124
+    assert f"darkroom wait {job_id}" in late.stderr
+    assert terminal.run("cancel", job_id).stdout.strip() == "Cancelled."
+    assert terminal.run("cancel", job_id).stdout.strip() == "It was already over: cancelled."
+    assert terminal.run("wait", job_id, "-q").returncode == 3
+
+
+def test_ctrl_c_leaves_the_job_and_a_second_one_cancels_it(terminal: Terminal) -> None:
+    for presses, code, state in ((1, 130, "running"), (2, 3, "cancelled")):
+        process = subprocess.Popen(
+            [DARKROOM, "generate", "[slow 30] a fox"], env=terminal.environment, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert any("Asking" in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.readline()
+        assert "The job goes on. Wait for it with: darkroom wait" in said
+        if presses == 2:
+            assert "Ctrl-C again" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == code
+        job_id = said.split()[-1]
+        assert json.loads(terminal.run("status", job_id, "--json").stdout)["state"] == state
+        terminal.run("cancel", job_id)
+
+
+def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
+    refused = terminal.run("generate", "[refuse] x")
+    assert refused.returncode == 1
+    assert "openrouter refused this prompt or image" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["generate", ""], 2, "the prompt must not be empty"),
+        (["generate", "x", "--count", "9"], 2, "count must be between 1 and 4"),
+        (["generate", "x", "--count", "many"], 2, "Invalid value"),
+        (["generate", "x", "--aspect-ratio", "16x9"], 2, "aspect_ratio must be one of"),
+        (["generate", "x", "--image-size", "8K"], 2, "image_size must be"),
+        (["generate", "x", "-r", "/etc/passwd"], 2, "inside the workspace or nanobot media directory"),
+        (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
+        (["status", "nope"], 4, "no such job"),
+        (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_the_right_code(
+    terminal: Terminal, arguments: list[str], code: int, words: str
+) -> None:
+    before = terminal.run("list", "-q", "--limit", "500").stdout
+    done = terminal.run(*arguments)
+    assert done.returncode == code
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert terminal.run("list", "-q", "--limit", "500").stdout == before
+
+
+def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
+    done = terminal.run("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert [finding["name"] for finding in findings] == [
+        *("config", "key of openrouter", "redis", "worker", "clock", "media directory")
+    ]
+    assert done.returncode == 0
+    assert "demo-key" not in done.stdout
+
+
+def test_flower_shows_the_job_behind_its_login_and_no_prompt(terminal: Terminal) -> None:
+    job = json.loads(terminal.run("generate", "canary-prompt", "--json").stdout)
+    stack = json.loads((terminal.home / ".nanobot/darkroom/stack.json").read_text())
+    user, _, password = stack["flower_login"].partition(":")
+    assert httpx.get(f"{stack['flower_url']}/api/tasks").status_code == 401
+    tasks = httpx.get(f"{stack['flower_url']}/api/tasks", auth=(user, password)).json()
+    assert tasks[job["id"]]["state"] == "SUCCESS"
+    assert "canary-prompt" not in json.dumps(tasks)
+
+
+def test_a_second_stack_in_the_same_place_is_refused(terminal: Terminal) -> None:
+    done = terminal.run("up", "--demo")
+    assert done.returncode == 2
+    assert "already running" in done.stderr
+
+
+def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
+    [worker] = [line for line in _processes_of(str(terminal.home)) if "-m worker" in line]
+    os.kill(int(worker.split()[0]), signal.SIGKILL)
+    done = terminal.run("generate", "after the crash", "--timeout", "40", "--json")
+    job = json.loads(done.stdout)
+    assert job["state"] == "succeeded", job["error"]
+
+
+def test_without_anything_running_each_command_says_what_to_do(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path)
+    dead = {"DARKROOM_REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = shell.run("list", **dead)
+    assert done.returncode == 69
+    assert "darkroom up" in done.stderr
+    keyless = shell.run("generate", "x", **dead)
+    assert keyless.returncode == 2
+    assert "Missing API key" in keyless.stderr
+    ill = shell.run("doctor", **dead)
+    assert ill.returncode == 1
+    assert "Start it with `darkroom up`" in ill.stdout
+
+
+def test_config_check_reports_every_problem_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    image = {"provider": "dall-e", "maxImagesPerTurn": 99, "saveDir": "../x", "defaultImageSize": "9K"}
+    config.write_text(json.dumps({"tools": {"imageGeneration": image}}))
+    done = Terminal(tmp_path).run("--config", str(config), "config", "check", "--json", DARKROOM_CONCURRENCY="0")
+    assert done.returncode == 2
+    paths = {problem["path"] for problem in json.loads(done.stdout)["problems"]}
+    assert {"tools.imageGeneration.maxImagesPerTurn", "tools.imageGeneration.saveDir"} <= paths
+    assert {"tools.imageGeneration.provider", "tools.imageGeneration.defaultImageSize", "DARKROOM_CONCURRENCY"} <= paths
+
+
+def test_version_and_completion(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", shell.run("--version").stdout)
+    completed = shell.run(_DARKROOM_COMPLETE="complete_bash", COMP_WORDS="darkroom ge", COMP_CWORD="1")
+    assert completed.stdout.split() == ["generate"]
