@@ -9,12 +9,13 @@ The id is derived from job and index, so a job that is run again cannot make a s
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from contract.errors import Refused
-from contract.job import Attempt, Record, Rendition
+from contract.job import Attempt, Degraded, Image, Record, Rendition
 
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
@@ -42,6 +43,17 @@ class Sidecar(Record):
     degraded: str | None  # why it is not as requested, in words
     attempts: tuple[Attempt, ...]
     cost_usd: float | None
+
+    def image(self) -> Image:
+        """Tell what the job table keeps of this artifact."""
+        degraded = None
+        if self.degraded is not None:
+            degraded = Degraded(requested=self.requested, delivered=self.delivered, reason=self.degraded)
+        return Image(
+            **self.model_dump(include={"id", "index", "path", "mime", "width", "height", "bytes", "sha256"}),
+            degraded=degraded,
+            sidecar=str(Path(self.path).with_suffix(".json")),
+        )
 
 
 def artifact_id(job_id: str, index: int) -> str:
@@ -81,9 +93,14 @@ def _is_plain(part: str) -> bool:
     )
 
 
-def find_sidecar(media: Path, save_dir: str, artifact: str) -> Path | None:
-    """Find the sidecar of an artifact id in any day's directory."""
-    return next((media / save_dir).glob(f"????-??-??/{artifact}.json"), None)
+def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:
+    """Find the image of an artifact id in any day's directory, also of one that nanobot itself made."""
+    for sidecar in (media / save_dir).glob(f"????-??-??/{artifact}.json"):
+        try:
+            return sidecar.parent / PurePosixPath(json.loads(sidecar.read_bytes())["path"]).name
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return None
 
 
 def read_sidecar(path: Path) -> Sidecar | None:

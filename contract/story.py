@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from contract.errors import KINDS
 from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
@@ -59,6 +62,12 @@ def failed(attempt: Attempt) -> str:
     title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"
     words = _OUTCOMES.get(attempt.outcome, "failed ({title})").format(seconds=attempt.seconds or 0, title=title)
     return f"{attempt.image_size} {words}"
+
+
+def reasons(history: Iterable[Attempt]) -> str:
+    """Say why the first rungs did not deliver, as in "2K timed out after 120 s (2 times)"."""
+    told = Counter(failed(attempt) for attempt in history if attempt.outcome is not Outcome.DELIVERED)
+    return "; ".join(words if times == 1 else f"{words} ({times} times)" for words, times in told.items())
 
 
 def degraded(what: Degraded) -> str:

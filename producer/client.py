@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.artifacts import find_sidecar, is_artifact_id
+from contract.artifacts import find_image, is_artifact_id
 from contract.doorbell import Doorbell
 from contract.errors import KINDS, Refused, Unavailable
 from contract.job import Job, JobEvent, JobRequest, JobState
@@ -173,11 +173,10 @@ class Darkroom:
         if reference != artifact:
             return reference
         media, save_dir = self._settings.media, self._settings.image.save_dir
-        sidecar = await asyncio.to_thread(find_sidecar, media, save_dir, artifact)
-        images = [] if sidecar is None else [path for path in sidecar.parent.glob(f"{artifact}.*") if path != sidecar]
-        if not images:
+        image = await asyncio.to_thread(find_image, media, save_dir, artifact)
+        if image is None:
             raise Refused("reference_outside_roots")
-        return str(images[0])
+        return str(image)
 
 
 def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest:
@@ -186,7 +185,7 @@ def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest
         "aspect_ratio": settings.image.default_aspect_ratio,
         "image_size": settings.image.default_image_size,
     }
-    given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name == "prompt"}}
+    given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name not in defaults}}
     try:
         return JobRequest.model_validate(given, context={"max_images": settings.image.max_images_per_turn})
     except ValidationError as error:

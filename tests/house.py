@@ -62,7 +62,7 @@ class House:
         self.workers.append(worker)
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
             store = JobStore(client, Doorbell())
-            while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):  # noqa: ASYNC110
+            while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
                 await asyncio.sleep(0.05)
         return worker
 

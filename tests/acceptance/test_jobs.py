@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.real_redis
 SEED_FIELDS = ["id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"]
 
 
-def assert_whole(image: Image, *, prompt: str) -> dict[str, object]:
+def assert_whole(image: Image, *, prompt: str) -> dict[str, Any]:
     """Check an image and its sidecar on disk; answer the sidecar."""
     data = Path(image.path).read_bytes()
     sidecar = json.loads(Path(image.sidecar).read_text())
@@ -59,7 +60,7 @@ async def test_from_a_prompt_to_images_and_an_edit_of_the_latest(house: House) -
         edit = await darkroom.submit(prompt="warmer", reference_images=["latest"], conversation="c")
         edit = await darkroom.wait(edit.id, timeout_s=20)
         sidecar = assert_whole(edit.images[0], prompt="warmer")
-        [source] = sidecar["source_images"]  # type: ignore[misc]
+        [source] = sidecar["source_images"]
         assert source in {image.path for image in job.images}
         assert [event.type async for event in darkroom.events(job.id)][-1] == "succeeded"
     assert house.simulator.ledger[-1].references == 1
@@ -287,7 +288,7 @@ async def test_a_dead_or_hung_redis_is_told_within_3_s(house: House) -> None:
         ({"prompt": "x", "refrence_images": []}, "unknown_field"),
     ],
 )
-async def test_bad_input_leaves_nothing_behind(house: House, fields: dict[str, object], code: str) -> None:
+async def test_bad_input_leaves_nothing_behind(house: House, fields: dict[str, Any], code: str) -> None:
     async with house.client() as darkroom:
         with pytest.raises(Refused) as refused:
             await darkroom.submit(conversation="c", **fields)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.real_redis
 OF_THE_CLIENT = {"host", "accept", "accept-encoding", "connection", "content-length", "user-agent", "x-request-id"}
 
 
-async def made(house: House, **fields: object) -> None:
+async def made(house: House, **fields: Any) -> None:
     """Run one job to its end."""
     await house.start_worker()
     async with house.client() as darkroom:
@@ -54,7 +55,8 @@ async def test_openrouter_gets_references_as_data_urls(house: House) -> None:
         edit = await darkroom.submit(prompt="warm orange", reference_images=["robot.png"])
         assert (await darkroom.wait(edit.id, timeout_s=20)).state is JobState.SUCCEEDED
     url = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
-    assert house.simulator.ledger[-1].body["messages"] == [
+    body: Any = house.simulator.ledger[-1].body
+    assert body["messages"] == [
         {
             "role": "user",
             "content": [{"type": "text", "text": "warm orange"}, {"type": "image_url", "image_url": {"url": url}}],

@@ -36,8 +36,8 @@ def test_ratio_and_size_default_to_the_configured_ones() -> None:
     assert request == JobRequest(prompt="a fox", count=1, aspect_ratio="3:4", image_size="2K", reference_images=())
 
 
-def test_every_field_may_be_none_but_the_prompt() -> None:
-    nothing = dict.fromkeys(("count", "aspect_ratio", "image_size", "reference_images"))
+def test_no_ratio_and_no_size_are_the_configured_ones() -> None:
+    nothing = dict.fromkeys(("aspect_ratio", "image_size"))
     assert read(prompt="a fox", **nothing) == read(prompt="a fox")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts import Sidecar, artifact_id, find_sidecar, folder_parts, is_artifact_id, read_sidecar
+from contract.artifacts import Sidecar, artifact_id, find_image, folder_parts, is_artifact_id, read_sidecar
 from contract.errors import Refused
 from contract.job import Attempt, Job, JobRequest, JobState, Outcome, Progress, Rendition
 from worker.writer import Writer
@@ -269,10 +269,10 @@ def test_discarding_takes_both_away_and_may_be_repeated(writer: Writer) -> None:
     writer.discard(saved)
 
 
-def test_a_sidecar_is_found_on_any_day(writer: Writer, media: Path) -> None:
+def test_an_image_is_found_on_any_day(writer: Writer, media: Path) -> None:
     saved = save(writer)
-    assert find_sidecar(media, "generated", saved.id) == Path(saved.path).with_suffix(".json")
-    assert find_sidecar(media, "generated", "img_000000000000") is None
+    assert find_image(media, "generated", saved.id) == Path(saved.path)
+    assert find_image(media, "generated", "img_000000000000") is None
 
 
 def test_the_id_of_an_artifact_follows_from_job_and_index() -> None:

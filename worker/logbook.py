@@ -1,0 +1,99 @@
+"""The logbook of one run: every call is written before it is made and when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Literal, ParamSpec, TypeVar
+
+from contract.errors import DarkroomError, ProviderError
+from contract.job import Attempt, Outcome, moment
+from contract.store import CallRefused, JobStore, Lease
+from worker.ladder import Rung
+from worker.retry import until_reachable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Logbook:
+    """The attempts of a job, in memory and in the table."""
+
+    def __init__(self, lease: Lease, store: JobStore, attempts: tuple[Attempt, ...], *, max_calls: int) -> None:
+        self._lease = lease
+        self._store = store
+        self._attempts = list(attempts)
+        self._max_calls = max_calls
+        self._errors: dict[str, DarkroomError] = {}
+
+    async def begin(self, index: int, number_of_rung: int, rung: Rung) -> int:
+        """Count and record a call before it is made; answer its number. Raises CallRefused, LeaseLost."""
+        attempt = Attempt(
+            index=index,
+            rung=number_of_rung,
+            provider=rung.provider,
+            model=rung.model,
+            image_size=rung.image_size,
+            quality=rung.quality,
+            started_at=self.now(),
+        )
+        number = len(self._attempts)
+        self._attempts.append(attempt)
+        try:
+            await persist(self._store.begin_attempt, self._lease, number, attempt, max_calls=self._max_calls)
+        except CallRefused:
+            self._attempts[number] = attempt.model_copy(update={"outcome": Outcome.CANCELLED})
+            raise
+        return number
+
+    def delivered(self, number: int, *, seconds: float, cost_usd: float | None) -> Attempt:
+        """Note that a call brought an image; it is written once the image is stored."""
+        return self._change(
+            number, outcome=Outcome.DELIVERED, seconds=round(seconds, 3), http_status=200, cost_usd=cost_usd
+        )
+
+    def failed(self, number: int, error: ProviderError, *, seconds: float) -> Attempt:
+        """Note how a call failed; it is written together with what comes next."""
+        self._errors[error.code] = error
+        return self._change(
+            number,
+            outcome=Outcome(error.outcome),
+            seconds=round(seconds, 3),
+            error=error.code,
+            http_status=error.http_status,
+        )
+
+    async def write(self, number: int, *, event: Literal["", "retry", "fallback"] = "", text: str = "") -> None:
+        """Write how a call ended. Raises LeaseLost."""
+        await persist(self._store.end_attempt, self._lease, number, self._attempts[number], event=event, text=text)
+
+    async def settle(self, outcome: Outcome, *, delivered: frozenset[int] = frozenset()) -> None:
+        """End the calls that are still open; those of images in `delivered` have brought them."""
+        for number, attempt in enumerate(self._attempts):
+            if attempt.outcome is Outcome.RUNNING:
+                self._change(number, outcome=Outcome.DELIVERED if attempt.index in delivered else outcome)
+                await self.write(number)
+
+    def history(self, index: int) -> tuple[Attempt, ...]:
+        """List the ended attempts of one image, oldest first."""
+        ended = (attempt for attempt in self._attempts if attempt.outcome is not Outcome.RUNNING)
+        return tuple(attempt for attempt in ended if attempt.index == index)
+
+    def error(self, code: str) -> DarkroomError:
+        """Find an error of this run with its sentence; one of an earlier run is told anew."""
+        last = next((attempt for attempt in reversed(self._attempts) if attempt.error == code), None)
+        values = {"provider": last.provider, "model": last.model, "seconds": last.seconds} if last else {}
+        return self._errors.get(code) or DarkroomError(code, **values)
+
+    def now(self) -> datetime:
+        """Tell Redis's time."""
+        return moment(self._lease.now_ms())
+
+    def _change(self, number: int, **changes: object) -> Attempt:
+        self._attempts[number] = changed = self._attempts[number].model_copy(update=changes)
+        return changed
+
+
+async def persist(write: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Write to the job table, however long Redis is away; the fence keeps a repeat harmless."""
+    return await until_reachable()(write, *args, **kwargs)
