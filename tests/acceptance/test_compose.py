@@ -147,6 +147,14 @@ def test_nothing_starts_without_passwords(password: str) -> None:
         services(**{password: ""})
 
 
+def test_redis_keeps_and_reads_back_everything() -> None:
+    configuration = services()["redis"]["command"][2].splitlines()
+    assert {"appendonly yes", "appendfsync always", "maxmemory-policy noeviction"} <= set(configuration)
+    # Redis 7.0 replays transactions as the default user; the server that the tests find may be an older one.
+    assert "user default off resetpass ~* &* +@all" in configuration
+    assert services()["redis"]["volumes"] == ["redis-data:/data"]
+
+
 def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     found = services()
     for name in ("worker", "flower"):
