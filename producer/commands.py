@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,42 +58,33 @@ def submit(
     with_darkroom(owner, work, needs_keys=True)
 
 
-@jobs.command()
-def generate(
-    prompt: str,
-    count: Count = 1,
-    aspect_ratio: Ratio = None,
-    image_size: Size = None,
-    reference: References = None,
-    conversation: Conversation = "cli",
-    idempotency_key: Key = None,
-    timeout_s: Timeout = None,
-    owner: Owner = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Make images and wait for them; print their paths."""
-    request = _request(prompt, count, aspect_ratio, image_size, reference)
-    _make(request, conversation, idempotency_key, timeout_s, owner, as_json=as_json, quiet=quiet)
+def _maker(default_references: list[str]) -> Callable[..., None]:
+    def make(
+        prompt: str,
+        count: Count = 1,
+        aspect_ratio: Ratio = None,
+        image_size: Size = None,
+        reference: References = None,
+        conversation: Conversation = "cli",
+        idempotency_key: Key = None,
+        timeout_s: Timeout = None,
+        owner: Owner = None,
+        as_json: AsJson = False,
+        quiet: Quiet = False,
+    ) -> None:
+        request = _request(prompt, count, aspect_ratio, image_size, reference or default_references)
+
+        async def work(darkroom: Darkroom) -> int:
+            job = await darkroom.submit(conversation=conversation, idempotency_key=idempotency_key, **request)
+            return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+        with_darkroom(owner, work, needs_keys=True)
+
+    return make
 
 
-@jobs.command()
-def edit(
-    prompt: str,
-    reference: References = None,
-    count: Count = 1,
-    aspect_ratio: Ratio = None,
-    image_size: Size = None,
-    conversation: Conversation = "cli",
-    idempotency_key: Key = None,
-    timeout_s: Timeout = None,
-    owner: Owner = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Change an image: the latest one, or those given with --reference."""
-    request = _request(prompt, count, aspect_ratio, image_size, reference or ["latest"])
-    _make(request, conversation, idempotency_key, timeout_s, owner, as_json=as_json, quiet=quiet)
+jobs.command("generate", help="Make images and wait for them; print their paths.")(_maker([]))
+jobs.command("edit", help="Change an image: the latest one, or those given with --reference.")(_maker(["latest"]))
 
 
 @jobs.command()
@@ -191,23 +183,6 @@ def _absolute(reference: str) -> str:
     """In a terminal a relative path starts here, if there is such a file."""
     path = Path(reference)
     return str(path.absolute()) if reference and path.exists() else reference
-
-
-def _make(
-    request: dict[str, Any],
-    conversation: str,
-    idempotency_key: str | None,
-    timeout_s: float | None,
-    owner: str | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    async def work(darkroom: Darkroom) -> int:
-        job = await darkroom.submit(conversation=conversation, idempotency_key=idempotency_key, **request)
-        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
-
-    with_darkroom(owner, work, needs_keys=True)
 
 
 async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

@@ -20,8 +20,8 @@ from contract.errors import (
     TimedOut,
     Transient,
     Unusable,
-    clean,
 )
+from contract.redaction import clean
 from worker.providers.payload import items, mapping, text
 from worker.providers.provider import Json
 

@@ -1,17 +1,13 @@
 """nanobot's config.json and DARKROOM_*: the seed's examples, tables and sentences, and all that can be wrong."""
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
+from configured import SECRET, Write, problems, with_image, with_provider
 
 from contract.config import ImageGeneration
 from contract.errors import ConfigInvalid, Refused
 from contract.settings import load_settings
 
-SECRET = "sk-very-secret-0123456789"
 OPENROUTER = """{
 "providers": {
 "openrouter": {
@@ -47,40 +43,6 @@ AIHUBMIX_LOW = """{
 }
 }
 }"""
-
-Write = Callable[[object], Path]
-
-
-@pytest.fixture
-def config(home: Path) -> Write:
-    """Write ~/.nanobot/config.json, from a text as it is or from JSON."""
-
-    def write(content: object) -> Path:
-        path = home / ".nanobot" / "config.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-        return path
-
-    return write
-
-
-def with_image(**options: object) -> dict[str, Any]:
-    """Make a configuration that is good but for these options."""
-    return {"providers": {"openrouter": {"apiKey": SECRET}}, "tools": {"imageGeneration": options}}
-
-
-def with_provider(**options: object) -> dict[str, Any]:
-    return {"providers": {"openrouter": {"apiKey": SECRET, **options}}}
-
-
-def problems() -> dict[str, str]:
-    """Load the configuration, which must be refused, and answer its problems by path."""
-    with pytest.raises(ConfigInvalid) as caught:
-        load_settings()
-    assert SECRET not in str(caught.value)
-    found = {problem.path: problem.message for problem in caught.value.problems}
-    assert all(f"{path}: {message}" in caught.value.detail for path, message in found.items())
-    return found
 
 
 def test_the_openrouter_example_of_the_seed_works_unchanged(config: Write, monkeypatch: pytest.MonkeyPatch) -> None:

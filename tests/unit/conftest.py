@@ -1,0 +1,22 @@
+"""Fixtures of the unit tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from configured import Write
+
+
+@pytest.fixture
+def config(home: Path) -> Write:
+    """Write ~/.nanobot/config.json, from a text as it is or from JSON."""
+
+    def write(content: object) -> Path:
+        path = home / ".nanobot" / "config.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+        return path
+
+    return write
