@@ -18,6 +18,10 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 test: lint ## Run all checks and tests
 	$(BIN)/pytest
 
+.PHONY: bench
+bench: setup ## Measure what the queue costs
+	$(BIN)/python tests/benchmarks/bench_queue.py
+
 .PHONY: lint
 lint: setup ## Run the checks only
 	$(BIN)/ruff format --check .

@@ -1,6 +1,5 @@
 """What can be wrong with a config.json, and that each problem is told with its place and never with its value."""
 
-
 import pytest
 from configured import SECRET, Write, problems, with_image, with_provider
 

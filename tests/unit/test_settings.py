@@ -1,6 +1,5 @@
 """nanobot's config.json and DARKROOM_*: the seed's examples, tables and sentences, and all that can be wrong."""
 
-
 import pytest
 from configured import SECRET, Write, problems, with_image, with_provider
 
