@@ -38,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "count_out_of_range": Kind(
         "Number of images out of range", 422, False, "count must be between 1 and {max} (maxImagesPerTurn)."
     ),
+    "event_id_invalid": Kind("No such event", 400, False, "An event id is two numbers, as in 1795360073904-0."),
     "idempotency_key_invalid": Kind(
         "Idempotency key not usable", 400, False, "An idempotency key is 1 to 255 printable characters."
     ),
@@ -236,21 +237,40 @@ class ProviderError(DarkroomError):
     outcome: ClassVar[str] = "failed"
 
     def __init__(
-        self, code: str, *, http_status: int | None = None, retry_after_s: float | None = None, **values: object
+        self,
+        code: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        cost_usd: float | None = None,
+        **values: object,
     ) -> None:
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+        self.cost_usd = cost_usd
         super().__init__(code, **values)
 
-    def named(self, *, secrets: Sequence[str] = (), **values: object) -> ProviderError:
-        """Make the same error with the provider's name and the like in its sentence, free of secrets."""
+    def named(self, *, secrets: Sequence[str] = (), cost_usd: float | None = None, **values: object) -> ProviderError:
+        """Make the same error with its cost, and the provider's name and the like in its sentence, free of secrets."""
         known = {
             name: clean(value, secrets=secrets) if isinstance(value, str) else value
             for name, value in self.values.items()
         }
         return type(self)(
-            self.code, http_status=self.http_status, retry_after_s=self.retry_after_s, **{**known, **values}
+            self.code,
+            http_status=self.http_status,
+            retry_after_s=self.retry_after_s,
+            cost_usd=cost_usd,
+            **{**known, **values},
         )
+
+    def after_acceptance(self) -> ProviderError:
+        """Tell what this error means once the provider has taken the request: it may have been billed."""
+        if not isinstance(self, Transient | RateLimited):
+            return self
+        accepted = Interrupted(self.code, http_status=self.http_status)
+        accepted.values, accepted.detail = self.values, self.detail
+        return accepted
 
 
 class Transient(ProviderError):

@@ -102,9 +102,9 @@ ImageSize = Annotated[str, AfterValidator(_size)]
 
 
 class Record(BaseModel):
-    """The base of our own formats: immutable, and nothing unknown in it."""
+    """The base of our own formats: immutable, nothing unknown in it, and no prompt in its errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class JobRequest(Record):

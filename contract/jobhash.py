@@ -8,7 +8,19 @@ from datetime import datetime
 
 from contract import story
 from contract.errors import KINDS, DarkroomError
-from contract.job import Attempt, Failure, Image, Job, JobRequest, JobState, Progress, Snapshot, moment
+from contract.job import (
+    TERMINAL,
+    Attempt,
+    Failure,
+    Image,
+    Job,
+    JobRequest,
+    JobState,
+    Outcome,
+    Progress,
+    Snapshot,
+    moment,
+)
 
 Fields = Mapping[str, str]
 
@@ -18,7 +30,7 @@ def read_job(fields: Fields, position: int | None) -> Job:
     state = JobState(fields["state"])
     request = JobRequest.model_validate_json(fields["request"])
     images = read_images(fields)
-    attempts = read_attempts(fields)
+    attempts = tuple(_settled(attempt, state) for attempt in read_attempts(fields).values())
     costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
     return Job(
         id=fields["id"],
@@ -45,14 +57,22 @@ def read_job(fields: Fields, position: int | None) -> Job:
     )
 
 
-def read_attempts(fields: Fields) -> tuple[Attempt, ...]:
-    """Read the attempts in the order they were begun."""
-    return tuple(Attempt.model_validate_json(text) for text in _numbered(fields, "attempt:"))
+def read_attempts(fields: Fields) -> dict[int, Attempt]:
+    """Read the attempts by their numbers, in the order they were begun."""
+    return {number: Attempt.model_validate_json(text) for number, text in _numbered(fields, "attempt:")}
+
+
+def _settled(attempt: Attempt, state: JobState) -> Attempt:
+    """A call that was under way when its job ended brought nothing to it."""
+    if attempt.outcome is not Outcome.RUNNING or state not in TERMINAL:
+        return attempt
+    outcome = Outcome.CANCELLED if state is JobState.CANCELLED else Outcome.LOST
+    return attempt.model_copy(update={"outcome": outcome})
 
 
 def read_images(fields: Fields) -> tuple[Image, ...]:
     """Read the delivered images in the order of their indexes."""
-    return tuple(Image.model_validate_json(text) for text in _numbered(fields, "image:"))
+    return tuple(Image.model_validate_json(text) for _, text in _numbered(fields, "image:"))
 
 
 def read_snapshots(fields: Fields) -> tuple[Snapshot, ...]:
@@ -80,6 +100,6 @@ def _moment(fields: Fields, name: str) -> datetime | None:
     return moment(float(fields[name])) if name in fields else None
 
 
-def _numbered(fields: Fields, prefix: str) -> list[str]:
+def _numbered(fields: Fields, prefix: str) -> list[tuple[int, str]]:
     found = ((int(name.removeprefix(prefix)), text) for name, text in fields.items() if name.startswith(prefix))
-    return [text for _, text in sorted(found)]
+    return sorted(found)

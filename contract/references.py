@@ -1,8 +1,8 @@
 """Reference images: from what a caller names to bytes that cannot change any more.
 
 A path is opened once; the open descriptor is checked and read, so swapping the file for a link
-between check and use gains nothing. The bytes are kept by their hash until the job has run:
-workers never open the caller's path. Blocking calls: use a thread.
+between check and use gains nothing. The bytes are kept by their hash: workers never open the
+caller's path. Blocking calls: use a thread.
 """
 
 from __future__ import annotations

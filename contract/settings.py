@@ -62,7 +62,7 @@ class Knobs(BaseSettings):
     calls_per_image: int = Field(9, ge=1, le=10)
     retry_seconds: float = Field(1, gt=0)  # the back-off before a first repeat, at most
     fallbacks: Fallbacks | None = None
-    lease_seconds: float = Field(15, ge=1)
+    lease_seconds: float = Field(15, ge=5)
     retention_seconds: float = Field(7 * 86_400, ge=60)
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,11 +17,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
@@ -28,6 +31,8 @@ from contract.jobhash import failure, read_job
 
 PREFIX = "darkroom:"
 EVENTS_CHANNEL = PREFIX + "events"
+
+logger = logging.getLogger(__name__)
 
 _SCRIPTS = (
     *("submit", "claim", "renew", "begin_attempt", "end_attempt", "add_image"),
@@ -95,15 +100,17 @@ def open_redis(url: str, *, timeout_s: float = 2.0) -> Redis:
 
     Only a broken pooled connection is tried again; a command that timed out never is.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         decode_responses=True,
         health_check_interval=15,
-        max_connections=200,
+        max_connections=50,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
+        timeout=timeout_s,
     )
+    return Redis.from_pool(pool)
 
 
 @asynccontextmanager
@@ -111,7 +118,10 @@ async def reaching_redis() -> AsyncIterator[None]:
     """Turn whatever goes wrong on the way to Redis into `Unavailable`."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+        raise Unavailable from error
+    except RedisError as error:  # it answered, and it was a no: full, read-only, or our own mistake
+        logger.error("Redis refuses: %s", error)
         raise Unavailable from error
 
 
@@ -172,11 +182,26 @@ class JobStore:
             raise Refused("job_not_found")
         return read_job(fields, position)
 
-    async def ids(self, owner: str, *, offset: int = 0, limit: int = 50) -> list[str]:
-        """List the ids of an owner's jobs, newest first."""
+    async def state(self, job_id: str) -> JobState:
+        """Read where a job stands, and nothing else. Raises Refused (`job_not_found`)."""
+        async with reaching_redis():
+            state = await self.redis.hget(PREFIX + "job:" + job_id, "state")
+        if state is None:
+            raise Refused("job_not_found")
+        return JobState(str(state))
+
+    async def jobs_of(self, owner: str, *, offset: int, limit: int) -> list[Job]:
+        """Read an owner's jobs, newest first; forgotten ones are left out."""
         async with reaching_redis():
             key = f"{PREFIX}owner:{digest(owner)}:jobs"
-            return [str(job_id) for job_id in await self.redis.zrevrange(key, offset, offset + limit - 1)]
+            ids = [str(job_id) for job_id in await self.redis.zrevrange(key, offset, offset + limit - 1)]
+            pipe = self.redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipe.hgetall(PREFIX + "job:" + job_id)
+                pipe.zrank(PREFIX + "queued", job_id)
+            answers = await pipe.execute()
+        rows = zip(answers[::2], answers[1::2], strict=True)
+        return [read_job(fields, position) for fields, position in rows if fields]
 
     async def events(self, job_id: str, *, after: str = "0") -> list[JobEvent]:
         """Read a job's story after a stream id."""
@@ -208,7 +233,7 @@ class JobStore:
 
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing."""
-        answer = await self._run("claim", job_id, worker, int(lease_s * 1000))
+        answer = await self._run("claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))
         if not answer:
             return None
         fence, now, deadline, flat = answer

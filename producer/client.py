@@ -15,7 +15,7 @@ import difflib
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from contract.artifacts import find_image, is_artifact_id
 from contract.doorbell import Doorbell
 from contract.errors import KINDS, Refused, Unavailable
-from contract.job import Job, JobEvent, JobRequest, JobState
+from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState
 from contract.references import References
 from contract.settings import Settings
 from contract.store import JobStore, NewJob, open_redis
@@ -35,6 +35,7 @@ LOOK_AGAIN_S = 5.0  # news can be missed; looking is cheap
 ANSWER_S = 2.8
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
 _KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
 _EXPECTED = {"int_type": "a whole number", "string_type": "text", "tuple_type": "a list"}
 
@@ -115,26 +116,34 @@ class Darkroom:
         return await self._get_patiently(job) if timeout_s is None else await self.get(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncIterator[JobEvent]:
-        """Follow a job's story from its begin, or after an event's id, to its end."""
+        """Follow a job's story from its begin, or after an event's id, to its end.
+
+        Redis may come and go meanwhile. Raises Refused (`job_not_found`).
+        """
+        if not _EVENT_ID.fullmatch(after):
+            raise Refused("event_id_invalid")
         await self.get(job_id)
         with self._feed.news(job_id) as news:
             while True:
                 news.clear()
-                try:
-                    async with _answering():
-                        events = await self._store.events(job_id, after=after)
-                except Unavailable:
-                    events = []
+                is_over, events = await self._look(job_id, after)
                 for event in events:
                     yield event
                     after = event.id
-                    if event.is_last:
-                        return
-                try:
+                if is_over:
+                    return
+                with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN_S):
                         await news.wait()
-                except TimeoutError:
-                    continue
+
+    async def _look(self, job_id: str, after: str) -> tuple[bool, list[JobEvent]]:
+        """Tell whether a job is over, and what was added to its story; nothing while Redis is away."""
+        try:
+            async with _answering():
+                state = await self._store.state(job_id)  # before its events: none of an ended job is missed
+                return state in TERMINAL, await self._store.events(job_id, after=after)
+        except Unavailable:
+            return False, []
 
     async def cancel(self, job_id: str) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible."""
@@ -145,9 +154,7 @@ class Darkroom:
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""
         async with _answering():
-            ids = await self._store.ids(self.owner, offset=offset, limit=limit)
-            found = await asyncio.gather(*(self._store.get(job_id) for job_id in ids), return_exceptions=True)
-        return [job for job in found if isinstance(job, Job)]
+            return await self._store.jobs_of(self.owner, offset=offset, limit=limit)
 
     async def _get_patiently(self, job: Job) -> Job:
         while True:

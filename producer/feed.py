@@ -1,4 +1,4 @@
-"""The feed: one subscription per process that wakes whoever waits for a job."""
+"""The feed: one subscription that wakes all who wait for a job through the same client."""
 
 from __future__ import annotations
 

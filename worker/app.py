@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from celery import Celery
@@ -38,6 +39,7 @@ def main(config: Path | None = None) -> None:
     app = celery_app(redis_url, task_events=settings.knobs.task_events)
     bench = make_bench(settings, name)
     loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     register(app, loop, bench)
 
     def stop(**_: object) -> None:

@@ -14,8 +14,10 @@ logger = logging.getLogger(__name__)
 def drain(loop: asyncio.AbstractEventLoop, leases: Leases, *, seconds: float) -> None:
     """Give running jobs back after a while, unless they have ended before.
 
-    Celery has stopped taking bells by now, and exits when the last job's thread is free.
+    A bell that still comes in is not answered: the sweeper rings it again for another worker. Celery
+    exits when the last job's thread is free.
     """
+    leases.close()
     logger.info("stopping: running jobs have %.0f s", seconds)
     timer = threading.Timer(seconds, loop.call_soon_threadsafe, args=(leases.give_back,))
     timer.daemon = True

@@ -47,7 +47,13 @@ class Fetcher:
         self._own = base.netloc if base.scheme == "http" and is_loopback(base.hostname or "") else None
 
     async def fetch(self, url: str) -> bytes:
-        """Download a picture. Raises ProviderError: unsafe, expired, too large."""
+        """Download a picture. Raises ProviderError: unsafe, expired, too large, not reached."""
+        try:
+            return await self._fetch(url)
+        except httpx.HTTPError as error:
+            raise Transient("provider_unreachable") from error
+
+    async def _fetch(self, url: str) -> bytes:
         async with httpx.AsyncClient(
             verify=self._ssl_context,
             trust_env=False,

@@ -1,6 +1,7 @@
 """Which rung next: pure decisions from a plan, what happened so far, and the time.
 
-A timed-out call may have been billed, so its rung is not tried again; a cut-off one once more.
+A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
+more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
 Refused content goes nowhere else. What a provider cannot do is only asked of a rung that differs
 in just that.
 """
@@ -16,11 +17,10 @@ from worker.providers.provider import Provider
 
 # How often one rung is tried before the next, by how it failed.
 TRIES = {
-    Outcome.CANCELLED: 2,
     Outcome.DELIVERED: 2,  # but it could not be stored
     Outcome.INTERRUPTED: 2,
-    Outcome.LOST: 2,
-    Outcome.RATE_LIMITED: 20,
+    Outcome.LOST: 3,  # the table ends a job after its third crash
+    Outcome.RATE_LIMITED: 4,
     Outcome.TIMEOUT: 1,
     Outcome.TRANSIENT: 3,
     Outcome.UNUSABLE: 1,
@@ -144,6 +144,7 @@ def next_step(plan: Plan, history: Sequence[Attempt], left_s: float, *, retry_af
     `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
     `retry_after_s` is what the provider just asked for.
     """
+    history = [attempt for attempt in history if attempt.outcome is not Outcome.CANCELLED]
     if left_s < LEAST_CALL_S:
         return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
     if not history:
@@ -151,20 +152,34 @@ def next_step(plan: Plan, history: Sequence[Attempt], left_s: float, *, retry_af
     last = history[-1]
     if last.outcome is Outcome.REJECTED:
         return GiveUp(last.error or "content_refused")
-    if _may_repeat(history, retry_after_s, left_s):
-        wait_s = retry_after_s or 0.0
-        if wait_s > SLOT_WAIT_S:
-            return Later(wait_s)
-        return Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
+    wait_s = _wait(history, retry_after_s)
+    if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
+        return Later(wait_s) if wait_s > SLOT_WAIT_S else Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
     rung = _next_rung(plan, last)
     return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
 
 
-def _may_repeat(history: Sequence[Attempt], retry_after_s: float | None, left_s: float) -> bool:
+def _wait(history: Sequence[Attempt], retry_after_s: float | None) -> float:
+    """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
+    if retry_after_s is not None or history[-1].outcome is not Outcome.RATE_LIMITED:
+        return retry_after_s or 0.0
+    return float(2 ** (len(_alike(history)) - 1))
+
+
+def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
     last = history[-1]
-    same = [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
-    too_long = (retry_after_s or 0) > min(LONGEST_WAIT_S, left_s - LEAST_CALL_S)
-    return len(same) < TRIES[last.outcome] and not too_long
+    is_lowest = last.rung == len(plan.rungs) - 1
+    if last.outcome is Outcome.RATE_LIMITED and is_lowest:
+        return True  # it costs only time, and the call budget bounds it
+    if last.outcome is Outcome.TIMEOUT and is_lowest:
+        return len(_alike(history)) < 2
+    return len(_alike(history)) < TRIES[last.outcome]
+
+
+def _alike(history: Sequence[Attempt]) -> list[Attempt]:
+    """List the attempts on the last one's rung that ended as it did."""
+    last = history[-1]
+    return [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
 
 
 def _next_rung(plan: Plan, last: Attempt) -> int | None:

@@ -36,12 +36,15 @@ class Leases:
         self._worker = worker
         self._lease_s = lease_s
         self._holds: dict[str, Hold] = {}
+        self._is_closed = False
 
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[Hold]:
         """Keep a lease alive while the current task works on its job."""
         task = asyncio.current_task()
         assert task is not None
+        if lease.job_id in self._holds:
+            self._holds[lease.job_id].task.cancel()  # its lease had ended, and came back to us
         hold = self._holds[lease.job_id] = Hold(lease, task)
         try:
             yield hold
@@ -64,6 +67,14 @@ class Leases:
         for job_id in await self._store.renew(self._worker, leases, lease_s=self._lease_s):
             if self._holds.get(job_id) is holds[job_id]:
                 holds[job_id].task.cancel()
+
+    def close(self) -> None:
+        """Take no job any more, because this worker stops."""
+        self._is_closed = True
+
+    def is_closed(self) -> bool:
+        """Tell whether this worker stops."""
+        return self._is_closed
 
     def give_back(self) -> None:
         """Stop all jobs so that other workers can go on with them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 class Logbook:
     """The attempts of a job, in memory and in the table."""
 
-    def __init__(self, lease: Lease, store: JobStore, attempts: tuple[Attempt, ...], *, max_calls: int) -> None:
+    def __init__(self, lease: Lease, store: JobStore, attempts: Mapping[int, Attempt], *, max_calls: int) -> None:
         self._lease = lease
         self._store = store
-        self._attempts = list(attempts)
+        self._attempts = dict(attempts)
         self._max_calls = max_calls
         self._errors: dict[str, DarkroomError] = {}
 
@@ -37,8 +37,8 @@ class Logbook:
             quality=rung.quality,
             started_at=self.now(),
         )
-        number = len(self._attempts)
-        self._attempts.append(attempt)
+        number = max(self._attempts, default=-1) + 1
+        self._attempts[number] = attempt
         try:
             await persist(self._store.begin_attempt, self._lease, number, attempt, max_calls=self._max_calls)
         except CallRefused:
@@ -61,6 +61,7 @@ class Logbook:
             seconds=round(seconds, 3),
             error=error.code,
             http_status=error.http_status,
+            cost_usd=error.cost_usd,
         )
 
     async def write(self, number: int, *, event: Literal["", "retry", "fallback"] = "", text: str = "") -> None:
@@ -69,19 +70,19 @@ class Logbook:
 
     async def settle(self, outcome: Outcome, *, delivered: frozenset[int] = frozenset()) -> None:
         """End the calls that are still open; those of images in `delivered` have brought them."""
-        for number, attempt in enumerate(self._attempts):
+        for number, attempt in list(self._attempts.items()):
             if attempt.outcome is Outcome.RUNNING:
                 self._change(number, outcome=Outcome.DELIVERED if attempt.index in delivered else outcome)
                 await self.write(number)
 
     def history(self, index: int) -> tuple[Attempt, ...]:
         """List the ended attempts of one image, oldest first."""
-        ended = (attempt for attempt in self._attempts if attempt.outcome is not Outcome.RUNNING)
+        ended = (attempt for attempt in self._attempts.values() if attempt.outcome is not Outcome.RUNNING)
         return tuple(attempt for attempt in ended if attempt.index == index)
 
     def error(self, code: str) -> DarkroomError:
         """Find an error of this run with its sentence; one of an earlier run is told anew."""
-        last = next((attempt for attempt in reversed(self._attempts) if attempt.error == code), None)
+        last = next((attempt for attempt in reversed(self._attempts.values()) if attempt.error == code), None)
         values = {"provider": last.provider, "model": last.model, "seconds": last.seconds} if last else {}
         return self._errors.get(code) or DarkroomError(code, **values)
 
@@ -95,5 +96,5 @@ class Logbook:
 
 
 async def persist(write: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Write to the job table, however long Redis is away; the fence keeps a repeat harmless."""
+    """Write to the job table, also when Redis is away for some minutes; the fence keeps a repeat harmless."""
     return await until_reachable()(write, *args, **kwargs)

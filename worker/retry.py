@@ -9,12 +9,13 @@ from tenacity import (
     RetryCallState,
     retry_if_exception_type,
     retry_if_result,
+    stop_after_attempt,
     stop_after_delay,
     wait_random,
     wait_random_exponential,
 )
 
-from contract.errors import Unavailable
+from contract.errors import Interrupted, RateLimited, Transient, Unavailable
 from worker.ladder import SLOT_WAIT_S, Again
 
 
@@ -27,6 +28,16 @@ def pacing(base_s: float) -> AsyncRetrying:
         return max(jitter(state), step.least_s if isinstance(step, Again) else 0.0)
 
     return AsyncRetrying(retry=retry_if_result(lambda step: isinstance(step, Again)), wait=wait)
+
+
+def fetching() -> AsyncRetrying:
+    """Repeat what costs nothing: looking for a picture that is already made, or downloading it."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type((Transient, RateLimited, Interrupted)),
+        wait=wait_random(0.5, 2),
+        stop=stop_after_attempt(3),
+        reraise=True,
+    )
 
 
 def until_reachable() -> AsyncRetrying:

@@ -20,18 +20,20 @@ from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, Interrupted, ProviderError, Refused, Unavailable
 from contract.images import ImageInfo, NotAnImage, TooLarge, inspect
 from contract.job import Attempt, JobState, Outcome, Snapshot
-from contract.jobhash import read_job, read_snapshots
+from contract.jobhash import read_attempts, read_job, read_snapshots
 from contract.references import References
 from contract.settings import Settings
 from contract.store import CallRefused, JobStore, Lease, LeaseLost
 from worker.ladder import Again, Call, GiveUp, Later, Rung, Step, most_useful, next_step, plan_ladder
-from worker.leases import Leases
+from worker.leases import Hold, Leases
 from worker.logbook import Logbook, persist
 from worker.providers.http import Conversation, Made
 from worker.providers.provider import Ask
 from worker.providers.table import PROVIDERS
 from worker.retry import pacing
 from worker.writer import Writer
+
+GIVE_BACK_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -51,23 +53,31 @@ class Bench:
 
 async def run(job_id: str, bench: Bench) -> None:
     """Run a job as far as it can be run now; nothing happens if it is not to be had."""
+    if bench.leases.is_closed():
+        return
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return
     with bench.leases.hold(lease) as hold, suppress(LeaseLost):
-        development = Development(lease, bench)
+        if bench.leases.is_closed():  # the claim was under way
+            await bench.store.release(lease)
+            return
         try:
-            await development.develop()
-        except asyncio.CancelledError:
-            if hold.is_draining:
-                await development.give_back()
+            development = Development(lease, bench)
+            await development.develop(hold)
         except (LeaseLost, Unavailable):
             logger.warning("job %s is left to others", job_id, extra={"job_id": job_id})
         except DarkroomError as error:
-            await development.end(JobState.FAILED, error)
+            await end(lease, bench.store, JobState.FAILED, error)
         except Exception:
             logger.exception("job %s failed inside Darkroom", job_id, extra={"job_id": job_id})
-            await development.end(JobState.FAILED, DarkroomError("internal_error"))
+            await end(lease, bench.store, JobState.FAILED, DarkroomError("internal_error"))
+
+
+async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
+    """Write the end of a job. Raises LeaseLost."""
+    reached = await persist(store.end, lease, state, error)
+    logger.info("job %s %s", lease.job_id, reached, extra={"job_id": lease.job_id})
 
 
 class Development:
@@ -80,13 +90,20 @@ class Development:
         self._snapshots = read_snapshots(lease.fields)
         self._plan = plan_ladder(self._job.request, bench.settings, PROVIDERS)
         most = bench.settings.knobs.calls_per_image * self._job.request.count
-        self._logbook = Logbook(lease, bench.store, self._job.attempts, max_calls=most)
+        self._logbook = Logbook(lease, bench.store, read_attempts(lease.fields), max_calls=most)
         self._there = {image.index for image in self._job.images}
         self._references: tuple[str, ...] = ()
         self._talks: dict[str, Conversation] = {}
 
-    async def develop(self) -> None:
-        """Take the job from where it stands to its end, or to its next wait."""
+    async def develop(self, hold: Hold) -> None:
+        """Take the job from where it stands to its end, to its next wait, or back into the queue."""
+        try:
+            await self._develop()
+        except asyncio.CancelledError:
+            if hold.is_draining:
+                await self._give_back()
+
+    async def _develop(self) -> None:
         await self._take_stored()
         await self._logbook.settle(Outcome.LOST, delivered=frozenset(self._there))
         await self._load_references()
@@ -98,15 +115,14 @@ class Development:
             stops = await self._make_missing()
         await self._conclude(stops)
 
-    async def end(self, state: JobState, error: DarkroomError | None = None) -> None:
-        """Write the end of the job."""
-        reached = await persist(self._bench.store.end, self._lease, state, error)
-        logger.info("job %s %s", self._job.id, reached, extra={"job_id": self._job.id})
-
-    async def give_back(self) -> None:
-        """Put the job back into the queue, because this worker stops."""
-        await self._logbook.settle(Outcome.CANCELLED)
-        await self._bench.store.release(self._lease, note="Its worker was stopped; another one goes on.")
+    async def _give_back(self) -> None:
+        """Put the job back into the queue, because this worker stops; without Redis its lease just ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._logbook.settle(Outcome.CANCELLED)
+                await persist(
+                    self._bench.store.release, self._lease, note="Its worker was stopped; another one goes on."
+                )
 
     async def _take_stored(self) -> None:
         """Take artifacts that a run before this one completed but could not report."""
@@ -143,9 +159,9 @@ class Development:
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED
-            await self.end(state, self._logbook.error(code))
+            await end(self._lease, self._bench.store, state, self._logbook.error(code))
         else:
-            await self.end(JobState.SUCCEEDED)
+            await end(self._lease, self._bench.store, JobState.SUCCEEDED)
 
     async def _make(self, index: int) -> Later | GiveUp | None:
         """Walk one image down the ladder; answer None once it is there, else what stopped it."""

@@ -1,5 +1,6 @@
 -- Adds a stored image to its job, once.
 -- ARGV: id, fence, index, image, event, artifact id, path
+despite_full_memory()
 local id, key = ARGV[1], job_key(ARGV[1])
 if not holds(id, ARGV[2]) then return 'lost' end
 if redis.call('HSETNX', key, 'image:' .. ARGV[3], ARGV[4]) == 0 then return 'ok' end

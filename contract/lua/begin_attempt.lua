@@ -1,5 +1,6 @@
 -- Counts a provider call before it is made, and records it.
 -- ARGV: id, fence, number, most calls, attempt, event
+despite_full_memory()
 local id, key = ARGV[1], job_key(ARGV[1])
 if not holds(id, ARGV[2]) then return 'lost' end
 if tonumber(redis.call('HGET', key, 'deadline')) <= now then return 'deadline_passed' end

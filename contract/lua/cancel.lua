@@ -1,5 +1,6 @@
 -- Cancels an owner's job; answers its state before, or nothing when there is no such job of theirs.
 -- ARGV: id, owner digest or '' for any
+despite_full_memory()
 local found = redis.call('HMGET', job_key(ARGV[1]), 'state', 'owner_digest')
 if not found[1] or (ARGV[2] ~= '' and found[2] ~= ARGV[2]) then return false end
 if found[1] == 'queued' or found[1] == 'running' then finish(ARGV[1], 'cancelled', '') end

@@ -1,8 +1,12 @@
 -- Gives a worker the job's lease and a new fence, or nothing.
--- ARGV: id, worker, lease
+-- ARGV: id, worker, lease, a number used once: the same claim, when its answer was lost, is answered again
+despite_full_memory()
 local id = ARGV[1]
 local key = job_key(id)
-local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at')
+local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence')
+if found[1] == 'running' and found[8] == ARGV[4] then
+  return {tonumber(found[9]), now, tonumber(found[3]), redis.call('HGETALL', key)}
+end
 if found[1] ~= 'queued' or tonumber(found[2]) > now then return {} end
 if tonumber(found[3]) <= now then
   finish(id, 'expired', '{"code":"deadline_passed"}')
@@ -13,15 +17,15 @@ if not found[4] then
   -- The time to run counts from the first start; the time to wait was another.
   deadline = now + found[5]
   redis.call('HSET', key, 'started_at', now, 'deadline', deadline)
+  -- How far each list has been served: the sweeper sees by it which bells were lost.
+  local served = redis.call('HGET', 'darkroom:served', found[6])
+  if not served or tonumber(served) < tonumber(found[7]) then
+    redis.call('HSET', 'darkroom:served', found[6], found[7])
+  end
 end
 local fence = redis.call('HINCRBY', key, 'fence', 1)
-redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2])
+redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2], 'claim', ARGV[4])
 for _, index in ipairs({QUEUED, WAITING, DEADLINES}) do redis.call('ZREM', index, id) end
 redis.call('ZADD', RUNNING, now + ARGV[3], id)
--- How far each list has been served: the sweeper sees by it which bells were lost.
-local served = redis.call('HGET', 'darkroom:served', found[6])
-if not served or tonumber(served) < tonumber(found[7]) then
-  redis.call('HSET', 'darkroom:served', found[6], found[7])
-end
 tell(id, cjson.encode({type = 'running', worker = ARGV[2]}))
 return {fence, now, deadline, redis.call('HGETALL', key)}

@@ -1,5 +1,6 @@
 -- Writes how a recorded call ended, and what comes next in words.
 -- ARGV: id, fence, number, attempt, event or '', note or ''
+despite_full_memory()
 if not holds(ARGV[1], ARGV[2]) then return 'lost' end
 local key = job_key(ARGV[1])
 redis.call('HSET', key, 'attempt:' .. ARGV[3], ARGV[4])

@@ -30,14 +30,20 @@ local function holds(id, fence)
   return found[1] == 'running' and found[2] == fence
 end
 
+-- Redis refuses a script's first write when its memory is full, but not one that only takes away, and
+-- none after it. All scripts but submit begin so: what was accepted can always be brought to its end.
+local function despite_full_memory() redis.call('ZREM', RUNNING, '') end
+
+-- Bells are taken from the right: a job that has run before does not wait behind the others again.
 local function ring(id, message)
   local key = job_key(id)
-  redis.call('LPUSH', list_key(redis.call('HGET', key, 'priority')), message)
+  local found = redis.call('HMGET', key, 'priority', 'started_at')
+  redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1]), message)
   redis.call('HSET', key, 'bell_at', now)
   redis.call('HINCRBY', key, 'bells', 1)
 end
 
--- Puts a job (back) into the queue. Its place is that of its first submission.
+-- Puts a job (back) into the queue, in the place of its first submission.
 local function enqueue(id, not_before)
   local key = job_key(id)
   local found = redis.call('HMGET', key, 'order', 'deadline')

@@ -1,5 +1,6 @@
 -- Gives a job's slot back: to wait for its provider, or because its worker stops.
 -- ARGV: id, fence, wait, note, bell, event
+despite_full_memory()
 local id = ARGV[1]
 if not holds(id, ARGV[2]) then return 'lost' end
 local wait = tonumber(ARGV[3])

@@ -1,18 +1,30 @@
 -- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung.
 -- ARGV: sweeper, its lock's time, whether leases may be judged, a bell's time, most jobs in one go
+despite_full_memory()
 local me, most = ARGV[1], tonumber(ARGV[5])
 local holder = redis.call('GET', 'darkroom:lock:sweeper')
 if holder and holder ~= me then return {} end
 redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', 'darkroom:workers', '-inf', now - 3600000)
 
-local silent = {}
+-- The ids that an index names; one without its job would stop every sweep, so it is dropped.
+local function jobs(index, ids)
+  local found = {}
+  for _, id in ipairs(ids) do
+    if redis.call('EXISTS', job_key(id)) == 1 then table.insert(found, id) else redis.call('ZREM', index, id) end
+  end
+  return found
+end
+
+local function due(index)
+  return jobs(index, redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most))
+end
+
 if ARGV[3] == '1' then
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', RUNNING, '-inf', now, 'LIMIT', 0, most)) do
-    local deadline = tonumber(redis.call('HGET', job_key(id), 'deadline'))
+  for _, id in ipairs(due(RUNNING)) do
     if redis.call('HINCRBY', job_key(id), 'crashes', 1) >= 3 then
       finish(id, 'failed', '{"code":"worker_crashed"}')
-    elseif deadline <= now then
+    elseif tonumber(redis.call('HGET', job_key(id), 'deadline')) <= now then
       finish(id, 'expired', '{"code":"deadline_passed"}')
     else
       enqueue(id, 0)
@@ -20,15 +32,17 @@ if ARGV[3] == '1' then
     end
   end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'LIMIT', 0, most)) do
+for _, id in ipairs(due(DEADLINES)) do
   finish(id, 'expired', '{"code":"deadline_passed"}')
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, most)) do
+for _, id in ipairs(due(WAITING)) do
   redis.call('ZREM', WAITING, id)
   redis.call('ZADD', QUEUED, redis.call('HGET', job_key(id), 'order'), id)
 end
+
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.
-for _, id in ipairs(redis.call('ZRANGE', QUEUED, 0, most - 1)) do
+local silent = {}
+for _, id in ipairs(jobs(QUEUED, redis.call('ZRANGE', QUEUED, 0, most - 1))) do
   local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority')
   local rung = tonumber(found[1])
   local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2]) - 1, 0), 5)

@@ -216,6 +216,31 @@ def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
     assert job["state"] == "succeeded", job["error"]
 
 
+def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path: Path) -> None:
+    home = tmp_path / ("a-long-name" * 8)  # its socket cannot lie beside Redis's files
+    home.mkdir()
+    shell = Terminal(home)
+    first = shell.up("--demo")
+    job_id = shell.run("submit", "[slow 60] a fox").stdout.strip()
+    orphans = {line.split()[0] for line in _processes_of(str(home)) if "darkroom up" not in line}
+    first.kill()
+    first.communicate()
+    assert orphans <= {line.split()[0] for line in _processes_of(str(home))}
+    second = shell.up("--demo")
+    try:
+        assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
+        shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
+        for _ in range(100):
+            if not orphans & {line.split()[0] for line in _processes_of(str(home))}:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("what the killed stack left is still there")
+    finally:
+        stop(second)
+    assert _processes_of(str(home)) == []
+
+
 def test_without_anything_running_each_command_says_what_to_do(tmp_path: Path) -> None:
     shell = Terminal(tmp_path)
     dead = {"DARKROOM_REDIS_URL": "redis://127.0.0.1:1/0"}

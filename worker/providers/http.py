@@ -13,6 +13,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import httpx
@@ -23,7 +24,8 @@ from contract.config import ProviderConfig
 from contract.errors import Interrupted, ProviderError, Unusable
 from worker.classify import of_exception, of_silence, of_status
 from worker.fetch import Fetcher, read_capped
-from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.providers.provider import Answer, Ask, Json, Provider, headers
+from worker.retry import fetching
 
 MAX_JSON_BYTES = 96 * 2**20
 _BEFORE_JSON = re.compile(rb"(?:\s+|:[^\n]*\n)*")  # keep-alive blanks and comments
@@ -69,25 +71,33 @@ class Conversation:
         Raises the ProviderError that says what to do next; nothing else but cancellation comes out.
         """
         key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        names = {"provider": self._provider.name, "model": ask.model, "seconds": round(timeout_s, 1)}
+        names: dict[str, Any] = {"provider": self._provider.name, "model": ask.model, "seconds": round(timeout_s, 1)}
+        answer: Answer | None = None
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._make(ask, request_id)
+                answer = await self._post(ask, request_id)
+                # One image was asked for: a second one is not worth its download.
+                return Made((await self._bring(answer),), answer.cost_usd)
         except (ProviderError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # OSError: TimeoutError too
-            raise of_exception(error).named(secrets=(key,), **names) from error
+            failure = of_exception(error)
+            if answer is None:
+                raise failure.named(secrets=(key,), **names) from error
+            raise failure.after_acceptance().named(secrets=(key,), cost_usd=answer.cost_usd, **names) from error
 
-    async def _make(self, ask: Ask, request_id: str) -> Made:
-        call = self._provider.build_request(ask, self._config, self._api_base)
-        answer = await self._post(call, request_id)
-        cost = answer.cost_usd
+    async def _bring(self, answer: Answer) -> bytes:
+        """Get the bytes of an answer's first picture, wherever it is by now."""
         if answer.poll_url:
             answer = await self._poll(answer.poll_url)
         if not answer.pictures:
             raise of_silence("")
-        # One image was asked for: a second one is not worth its download.
-        return Made((await self._bytes(answer.pictures[0]),), cost)
+        picture = answer.pictures[0]
+        if picture.lstrip()[:8].lower().startswith(("http://", "https://")):
+            data: bytes = await fetching()(self._fetcher.fetch, picture.strip())
+            return data
+        return await asyncio.to_thread(decode_picture, picture)
 
-    async def _post(self, call: HttpCall, request_id: str) -> Answer:
+    async def _post(self, ask: Ask, request_id: str) -> Answer:
+        call = self._provider.build_request(ask, self._config, self._api_base)
         content = await asyncio.to_thread(orjson.dumps, call.body)
         sent = {**call.headers, "X-Request-Id": request_id}
         request = self._client.build_request("POST", call.url, headers=sent, content=content)
@@ -100,16 +110,21 @@ class Conversation:
             is_own = urlsplit(url)[:2] == urlsplit(self._api_base)[:2]  # scheme and host: the key stays there
         except ValueError as error:
             raise Unusable("unsafe_url") from error
-        own_headers = headers(self._config)
         while True:
             await asyncio.sleep(self._provider.poll_interval_s)
-            if is_own:
-                request = self._client.build_request("GET", url, headers=own_headers)
-            else:
-                request = await self._fetcher.request(self._client, url)
-            answer = self._provider.parse_response(await self._send(request))
+            answer: Answer = await fetching()(self._look, url, is_own)
             if answer.pictures:
                 return answer
+
+    async def _look(self, url: str, is_own: bool) -> Answer:
+        if is_own:
+            request = self._client.build_request("GET", url, headers=headers(self._config))
+        else:
+            request = await self._fetcher.request(self._client, url)
+        try:
+            return self._provider.parse_response(await self._send(request))
+        except httpx.HTTPError as error:
+            raise of_exception(error) from error
 
     async def _send(self, request: httpx.Request) -> Json:
         response = await self._client.send(request, stream=True)
@@ -123,11 +138,6 @@ class Conversation:
             return orjson.loads(_BEFORE_JSON.sub(b"", raw, count=1))
         except (orjson.JSONDecodeError, RecursionError) as error:
             raise Interrupted("provider_bad_answer", http_status=200) from error
-
-    async def _bytes(self, picture: str) -> bytes:
-        if picture.lstrip()[:8].lower().startswith(("http://", "https://")):
-            return await self._fetcher.fetch(picture.strip())
-        return await asyncio.to_thread(decode_picture, picture)
 
 
 def decode_picture(text: str) -> bytes:
