@@ -16,6 +16,7 @@ from house import House
 
 from contract.errors import Refused, Unavailable
 from contract.job import Image, Job, JobState, Outcome
+from contract.store import EVENTS_CHANNEL, open_redis
 
 pytestmark = pytest.mark.real_redis
 
@@ -307,3 +308,106 @@ async def test_other_peoples_jobs_and_images_do_not_exist(house: House) -> None:
             with pytest.raises(Refused):
                 await bob.submit(prompt="y", reference_images=[reference], conversation="c")
         assert await bob.list() == []
+
+
+async def calls(house: House, number: int) -> None:
+    """Wait until the provider has been called so many times."""
+    async with asyncio.timeout(15):
+        while len(house.simulator.ledger) < number:
+            await asyncio.sleep(0.02)
+
+
+async def test_two_stopped_workers_cost_a_job_no_rung(house: House) -> None:
+    house.simulator.script([{"kind": "slow", "seconds": 30}] * 2)
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x", image_size="2K")
+        for number in (1, 2):
+            worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="0.2")
+            await calls(house, number)
+            worker.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(worker.wait, 10) == 0
+        await house.start_worker()
+        job = await darkroom.wait(job.id, timeout_s=20)
+    assert job.state is JobState.SUCCEEDED
+    assert [attempt.outcome for attempt in job.attempts] == [Outcome.CANCELLED, Outcome.CANCELLED, Outcome.DELIVERED]
+    assert job.degraded is None
+    assert [call.image_size for call in house.simulator.ledger] == ["2K"] * 3
+
+
+async def test_a_worker_stops_in_time_although_its_redis_is_dead(house: House) -> None:
+    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="0.5")
+    house.simulator.script([{"kind": "slow", "seconds": 60}])
+    async with house.client() as darkroom:
+        await darkroom.submit(prompt="x")
+        await calls(house, 1)
+    house.redis.kill()
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 15) == 0
+    assert house.simulator.ledger[0].aborted_by_client
+
+
+async def test_what_follows_the_last_event_is_nothing_at_once(house: House) -> None:
+    async with house.client() as darkroom, asyncio.timeout(4):
+        job = await darkroom.submit(prompt="x")
+        await darkroom.cancel(job.id)
+        events = [event async for event in darkroom.events(job.id)]
+        assert [event.type for event in events] == ["queued", "cancelled"]
+        assert [event async for event in darkroom.events(job.id, after=events[0].id)] == events[1:]
+        assert [event async for event in darkroom.events(job.id, after=events[1].id)] == []
+
+
+@pytest.mark.parametrize(
+    "after", ["", "1", "x", "-", "+", "$", "(0", "1-", "-1", "1-0\n", "1-0-0", "9" * 20 + "-0", "١-٠"]
+)
+async def test_an_event_id_that_cannot_be_is_refused(house: House, after: str) -> None:
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        with pytest.raises(Refused) as refused:
+            await anext(darkroom.events(job.id, after=after))
+    assert refused.value.code == "event_id_invalid"
+
+
+async def test_whoever_follows_a_job_hears_that_it_was_forgotten(house: House) -> None:
+    async with house.client() as darkroom, open_redis(house.redis.url) as redis, asyncio.timeout(4):
+        job = await darkroom.submit(prompt="x")
+        events = darkroom.events(job.id)
+        assert (await anext(events)).type == "queued"
+        await redis.delete(f"darkroom:job:{job.id}", f"darkroom:job:{job.id}:events")
+        await redis.publish(EVENTS_CHANNEL, job.id)
+        with pytest.raises(Refused) as refused:
+            await anext(events)
+    assert refused.value.code == "job_not_found"
+
+
+async def test_whoever_waits_for_a_forgotten_job_looks_again_without_any_news(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.client.LOOK_AGAIN_S", 0.05)
+    async with house.client() as darkroom, open_redis(house.redis.url) as redis, asyncio.timeout(4):
+        job = await darkroom.submit(prompt="x")
+        waiting = asyncio.create_task(darkroom.wait(job.id))
+        while (await redis.pubsub_numsub(EVENTS_CHANNEL))[0][1] == 0:
+            await asyncio.sleep(0.01)
+        await redis.delete(f"darkroom:job:{job.id}", f"darkroom:job:{job.id}:events")
+        with pytest.raises(Refused) as refused:
+            await waiting
+    assert refused.value.code == "job_not_found"
+
+
+async def test_three_hundred_looks_at_once_are_all_answered(house: House) -> None:
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="x")
+        seen = await asyncio.gather(*(darkroom.get(job.id) for _ in range(300)))
+    assert [each.id for each in seen] == [job.id] * 300
+
+
+async def test_a_long_list_is_whole_and_newest_first(house: House) -> None:
+    async with house.client() as darkroom:
+        ids = []
+        for _ in range(9):
+            jobs = await asyncio.gather(*(darkroom.submit(prompt="x") for _ in range(50)))
+            ids += [job.id for job in jobs]
+        listed = await darkroom.list(limit=450)
+    assert len(listed) == 450
+    assert {job.id for job in listed} == set(ids)
+    assert [job.created_at for job in listed] == sorted((job.created_at for job in listed), reverse=True)

@@ -8,11 +8,16 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
+from real_redis import RealRedis
 from redis.asyncio import Redis
 
-from contract.errors import DarkroomError, Refused
+from contract.doorbell import Doorbell
+from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, Outcome, moment
-from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
+from contract.jobhash import read_attempts
+from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob, open_redis
+from worker.ladder import Rung
+from worker.logbook import Logbook
 
 LEASE_S = 15.0
 
@@ -81,6 +86,10 @@ async def bells(redis: Redis) -> list[str]:
         while message := await redis.rpop(key):
             found.append(json.loads(str(message))["headers"]["id"])
     return found
+
+
+async def fields_of(redis: Redis, job_id: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (await redis.hgetall(f"darkroom:job:{job_id}")).items()}
 
 
 async def let_lease_end(redis: Redis, job_id: str) -> None:
@@ -403,7 +412,7 @@ async def test_a_forgotten_script_is_loaded_again(store: JobStore, redis: Redis)
     await submitted(store)
     await redis.script_flush()
     await submitted(store)
-    assert len(await store.ids("ann")) == 2
+    assert len(await store.jobs_of("ann", offset=0, limit=9)) == 2
 
 
 async def test_prompts_stand_in_the_job_hash_only(store: JobStore, redis: Redis) -> None:
@@ -423,3 +432,155 @@ async def test_prompts_stand_in_the_job_hash_only(store: JobStore, redis: Redis)
     assert len(keys) >= 5
     for key in keys - {f"darkroom:job:{job_id}"}:
         assert "canary-prompt" not in f"{key} {await read[str(await redis.type(key))](key)}"
+
+
+async def test_a_released_job_is_served_before_a_backlog(store: JobStore, redis: Redis) -> None:
+    first = await submitted(store)
+    await bells(redis)
+    lease = await claimed(store, first)
+    backlog = [await submitted(store, owner=f"owner-{number}") for number in range(3)]
+    await store.release(lease)
+    assert await bells(redis) == [first, *backlog]
+
+
+async def test_a_lost_workers_job_is_rung_before_a_backlog(store: JobStore, redis: Redis) -> None:
+    first = await submitted(store)
+    await bells(redis)
+    await claimed(store, first)
+    backlog = [await submitted(store, owner=f"owner-{number}") for number in range(3)]
+    await let_lease_end(redis, first)
+    assert await sweep(store) == 1
+    assert await bells(redis) == [first, *backlog]
+
+
+async def test_a_job_that_starts_again_does_not_make_waiting_bells_look_lost(store: JobStore, redis: Redis) -> None:
+    first = await submitted(store)
+    await bells(redis)
+    lease = await claimed(store, first)
+    await asyncio.sleep(0.005)  # bells of one millisecond have no order
+    backlog = [await submitted(store, owner=f"owner-{number}") for number in range(3)]
+    await asyncio.sleep(0.005)
+    await store.release(lease)
+    assert await redis.rpop("darkroom:bells") is not None  # its own bell: the newest one, and served first
+    await claimed(store, first)
+    assert await sweep(store, bell_s=0) == 0
+    assert await bells(redis) == backlog
+
+
+async def test_a_claim_whose_answer_was_lost_is_answered_again(store: JobStore) -> None:
+    job_id = await submitted(store)
+    first = await store._run("claim", job_id, "w1", 15_000, "nonce")
+    again = await store._run("claim", job_id, "w1", 15_000, "nonce")
+    assert again[0] == first[0] == 1  # the fence
+    assert again[2] == first[2]  # the deadline
+    assert dict(zip(again[3][::2], again[3][1::2], strict=True)) == dict(
+        zip(first[3][::2], first[3][1::2], strict=True)
+    )
+    assert await store._run("claim", job_id, "w2", 15_000, "another") == []
+    assert [event.type for event in await store.events(job_id)] == ["queued", "running"]
+
+
+async def test_a_claim_is_not_answered_again_once_its_job_was_given_back(store: JobStore, redis: Redis) -> None:
+    job_id = await submitted(store)
+    fence, *_ = await store._run("claim", job_id, "w1", 15_000, "nonce")
+    await let_lease_end(redis, job_id)
+    await sweep(store)
+    await claimed(store, job_id, worker="w2")
+    assert await store._run("claim", job_id, "w1", 15_000, "nonce") == []
+    assert (await store.get(job_id)).state is JobState.RUNNING
+    assert await redis.hget(f"darkroom:job:{job_id}", "fence") == str(fence + 1)
+
+
+async def test_the_sweeper_drops_ids_without_a_job_and_goes_on(store: JobStore, redis: Redis) -> None:
+    crashed = await submitted(store)
+    await claimed(store, crashed)
+    await let_lease_end(redis, crashed)
+    expired = await submitted(store, queue_time_s=0)
+    woken = await submitted(store)
+    await store.release(await claimed(store, woken), wait_s=30)
+    await redis.zadd("darkroom:waiting", {woken: 1})
+    silent = await submitted(store)
+    await bells(redis)
+    indexes = [f"darkroom:{name}" for name in ("queued", "waiting", "running", "deadlines")]
+    for index in indexes:
+        await redis.zadd(index, {"a-ghost": 0})  # before all others
+    await asyncio.sleep(0.005)
+    assert await sweep(store, bell_s=0) == 3
+    assert set(await bells(redis)) == {crashed, woken, silent}
+    assert (await store.get(expired)).state is JobState.EXPIRED
+    assert [await redis.zscore(index, "a-ghost") for index in indexes] == [None] * 4
+    assert not await redis.exists("darkroom:job:a-ghost")
+
+
+async def test_a_gap_in_the_attempts_never_makes_a_call_reuse_a_field(store: JobStore, redis: Redis) -> None:
+    job_id = await submitted(store)
+    lease = await claimed(store, job_id)
+    for number in (0, 2):
+        await store.begin_attempt(lease, number, attempt(outcome=Outcome.LOST), max_calls=9)
+    known = read_attempts(await fields_of(redis, job_id))
+    assert list(known) == [0, 2]
+    rung = Rung(provider="openrouter", model="m", image_size="1K", quality=None, timeout_s=9)
+    logbook = Logbook(lease, store, known, max_calls=9)
+    assert [await logbook.begin(0, 0, rung), await logbook.begin(1, 0, rung)] == [3, 4]
+    fields = await fields_of(redis, job_id)
+    assert fields["calls"] == "4"
+    assert {number: call.outcome for number, call in read_attempts(fields).items()} == {
+        **dict.fromkeys((0, 2), Outcome.LOST),
+        **dict.fromkeys((3, 4), Outcome.RUNNING),
+    }
+
+
+async def test_attempts_are_read_in_the_order_of_their_numbers(store: JobStore, redis: Redis) -> None:
+    lease = await claimed(store, await submitted(store))
+    for number in (10, 9, 2):
+        await store.begin_attempt(lease, number, attempt(number), max_calls=9)
+    assert [call.index for call in (await store.get(lease.job_id)).attempts] == [2, 9, 10]
+
+
+async def test_a_call_that_is_under_way_when_its_job_ends_brought_nothing(store: JobStore) -> None:
+    async def outcomes(ending: Callable[[Lease], Awaitable[object]]) -> list[Outcome]:
+        lease = await claimed(store, await submitted(store))
+        await store.begin_attempt(lease, 0, attempt(outcome=Outcome.TIMEOUT), max_calls=9)
+        await store.begin_attempt(lease, 1, attempt(), max_calls=9)
+        assert (await store.get(lease.job_id)).attempts[1].outcome is Outcome.RUNNING
+        await ending(lease)
+        return [call.outcome for call in (await store.get(lease.job_id)).attempts]
+
+    assert await outcomes(lambda lease: store.cancel(lease.job_id)) == [Outcome.TIMEOUT, Outcome.CANCELLED]
+    assert await outcomes(lambda lease: store.end(lease, JobState.FAILED)) == [Outcome.TIMEOUT, Outcome.LOST]
+    assert await outcomes(lambda lease: store.release(lease)) == [Outcome.TIMEOUT, Outcome.RUNNING]
+
+
+@pytest.mark.real_redis
+async def test_what_was_accepted_is_brought_to_its_end_while_redis_is_full(redis_server: RealRedis) -> None:
+    async with open_redis(redis_server.url) as redis:
+        await redis.flushall()
+        store = JobStore(redis, Doorbell(), retention_s=3600)
+        ids = [await submitted(store) for _ in range(5)]
+        crashed, expired = await submitted(store), await submitted(store, queue_time_s=0)
+        await claimed(store, crashed)
+        await let_lease_end(redis, crashed)
+        await redis.config_set("maxmemory-policy", "noeviction")
+        await redis.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(Unavailable):
+                await submitted(store)
+            first, second, third, *_ = [await claimed(store, job_id) for job_id in ids]
+            await store.begin_attempt(first, 0, attempt(), max_calls=9)
+            await store.end_attempt(first, 0, attempt(outcome=Outcome.DELIVERED), event="retry", text="again")
+            await store.add_image(first, image(first.job_id, 0))
+            assert await store.renew("w1", [first, second], lease_s=LEASE_S) == []
+            await store.end(first, JobState.SUCCEEDED)
+            await store.release(second)
+            await store.release(third, wait_s=30)
+            assert await store.cancel(ids[3]) is JobState.RUNNING
+            assert await sweep(store) == 1
+            with pytest.raises(Unavailable):  # it was full to the end
+                await submitted(store)
+        finally:
+            await redis.config_set("maxmemory", 0)
+        states = [(await store.get(job_id)).state for job_id in (*ids, crashed, expired)]
+        assert states == ["succeeded", "queued", "queued", "cancelled", "running", "queued", "expired"]
+        assert (await store.get(ids[0])).progress.done == 1
+        assert len(await store.jobs_of("ann", offset=0, limit=99)) == 7  # nothing is left of those that were refused
+        assert await submitted(store)

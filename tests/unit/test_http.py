@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from tenacity import wait_none
 
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
@@ -50,15 +51,19 @@ class Wire:
         async with Conversation(provider, config, ssl_context=CONTEXT) as talk:
             return await talk.make(ASK, timeout_s=5, request_id="job.0.1")
 
-    async def refused(self, *answers: httpx.Response | Exception, base: str = "") -> ProviderError:
+    async def refused(
+        self, *answers: httpx.Response | Exception, provider: Provider = HUB, base: str = ""
+    ) -> ProviderError:
         with pytest.raises(ProviderError) as caught:
-            await self.make(*answers, base=base)
+            await self.make(*answers, provider=provider, base=base)
         assert KEY not in str(caught.value)
         return caught.value
 
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """A wire without waits between repeats; a test that repeats too often runs out of answers."""
+    monkeypatch.setattr("worker.retry.wait_random", lambda *_: wait_none())
     return Wire(monkeypatch)
 
 
@@ -171,13 +176,103 @@ POLL = {"output": [{"polling_url": "https://aihubmix.com/v1/tasks/7", "taskId": 
 async def test_p79_polling_goes_on_until_there_is_a_picture(wire: Wire) -> None:
     steps = [{"status": "processing"}, {"status": "mystery"}, POLL, {"status": "succeeded", **GOOD}]
     assert (await wire.make(answer(POLL), *map(answer, steps))).pictures == (PICTURE,)
-    assert [request.method for request in wire.sent] == ["POST", "GET", "GET", "GET", "GET"]
+    assert methods(wire) == ["POST", "GET", "GET", "GET", "GET"]
     assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in wire.sent)
 
 
+def methods(wire: Wire) -> list[str]:
+    return [request.method for request in wire.sent]
+
+
 async def test_p79_a_poll_may_end_in_an_error(wire: Wire) -> None:
-    assert (await wire.refused(answer(POLL), answer({"status": "failed"}))).code == "provider_error"
-    assert (await wire.refused(answer(POLL), answer({}, 404))).code == "bad_model"
+    error = await wire.refused(answer(POLL), answer({}, 404))
+    assert (error.outcome, error.code, methods(wire)) == ("unusable", "bad_model", ["POST", "GET"])
+
+
+@pytest.mark.parametrize(
+    ("look", "code"),
+    [
+        (lambda: answer({"status": "failed"}), "provider_error"),
+        (lambda: answer({}, 502), "provider_down"),
+        (lambda: answer({}, 429, **{"retry-after": "7"}), "provider_rate_limited"),
+        (lambda: httpx.ConnectError("x"), "provider_unreachable"),
+        (lambda: httpx.ReadError("x"), "provider_interrupted"),
+        (lambda: raw(b"<html>"), "provider_bad_answer"),
+    ],
+    ids=["failed", "502", "429", "no-connection", "cut-off", "page"],
+)
+async def test_a_poll_that_stays_bad_is_looked_at_three_times_and_may_have_been_billed(
+    look: Callable[[], httpx.Response | Exception], code: str, wire: Wire
+) -> None:
+    error = await wire.refused(answer(POLL), look(), look(), look())
+    assert (error.outcome, error.code, error.retry_after_s) == ("interrupted", code, None)
+    assert methods(wire) == ["POST", "GET", "GET", "GET"]
+    assert "aihubmix" in error.detail
+
+
+async def test_a_poll_that_answers_502_once_still_delivers(wire: Wire) -> None:
+    assert await wire.make(answer(POLL), answer({}, 502), answer(GOOD)) == Made((PICTURE,), None)
+    assert methods(wire) == ["POST", "GET", "GET"]
+
+
+async def test_each_look_may_be_repeated_anew(wire: Wire) -> None:
+    looks = [look for _ in range(3) for look in (answer({}, 503), answer({}, 503), answer({"status": "processing"}))]
+    assert (await wire.make(answer(POLL), *looks, answer(GOOD))).pictures == (PICTURE,)
+    assert methods(wire) == ["POST"] + ["GET"] * 10
+
+
+def linking(url: str = "https://93.184.216.34/fox.png") -> httpx.Response:
+    """Answer as OpenRouter does, with a link in the place of a picture, and what it cost."""
+    images = [{"image_url": {"url": url}}]
+    return answer({"choices": [{"message": {"images": images}}], "usage": {"cost": 0.04}})
+
+
+@pytest.mark.parametrize(
+    ("download", "code"),
+    [
+        (lambda: raw(b"", 503), "provider_down"),
+        (lambda: httpx.ConnectTimeout("x"), "provider_unreachable"),
+        (lambda: raw(b"", 404), "result_expired"),
+    ],
+    ids=["503", "no-connection", "404"],
+)
+async def test_a_picture_that_cannot_be_fetched_may_have_been_billed_and_keeps_its_cost(
+    download: Callable[[], httpx.Response | Exception], code: str, wire: Wire
+) -> None:
+    error = await wire.refused(linking(), download(), download(), download(), provider=OPENROUTER)
+    assert (error.outcome, error.code, error.cost_usd) == ("interrupted", code, 0.04)
+    assert methods(wire) == ["POST", "GET", "GET", "GET"]
+
+
+@pytest.mark.parametrize("passing", [lambda: raw(b"", 503), lambda: httpx.ReadError("x")], ids=["503", "cut-off"])
+async def test_a_download_that_fails_once_is_repeated_without_another_call(
+    passing: Callable[[], httpx.Response | Exception], wire: Wire
+) -> None:
+    assert await wire.make(linking(), passing(), raw(PICTURE), provider=OPENROUTER) == Made((PICTURE,), 0.04)
+    assert methods(wire) == ["POST", "GET", "GET"]
+
+
+async def test_an_unsafe_link_is_not_looked_at_and_its_call_keeps_its_cost(wire: Wire) -> None:
+    error = await wire.refused(linking("https://10.0.0.1/fox.png"), provider=OPENROUTER)
+    assert (error.outcome, error.code, error.cost_usd) == ("unusable", "unsafe_url", 0.04)
+    assert methods(wire) == ["POST"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        (lambda: answer({}, 503), "transient"),
+        (lambda: answer({}, 429), "rate_limited"),
+        (lambda: httpx.ConnectError("x"), "transient"),
+        (lambda: answer({"error": {"code": 502}}), "transient"),
+    ],
+    ids=["503", "429", "no-connection", "502-inside-200"],
+)
+async def test_a_call_that_was_not_accepted_is_left_to_the_ladder(
+    refusal: Callable[[], httpx.Response | Exception], outcome: str, wire: Wire
+) -> None:
+    error = await wire.refused(refusal(), provider=OPENROUTER)
+    assert (error.outcome, error.cost_usd, methods(wire)) == (outcome, None, ["POST"])
 
 
 def polling(url: str) -> httpx.Response:

@@ -38,27 +38,18 @@ def rung(**knobs: Any) -> Rung:
 PLAN = Plan(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
 
 
+CALL: dict[str, Any] = {"index": 0, "provider": "openrouter", "model": "a/b", "image_size": "4K", "started_at": WHEN}
+
+
 def attempts(*outcomes: Outcome, rung: int = 0, error: str = "provider_error") -> list[Attempt]:
-    return [
-        Attempt(
-            index=0,
-            rung=rung,
-            provider="openrouter",
-            model="a/b",
-            image_size="4K",
-            started_at=WHEN,
-            outcome=outcome,
-            error=error,
-        )
-        for outcome in outcomes
-    ]
+    return [Attempt(**CALL, rung=rung, outcome=outcome, error=error) for outcome in outcomes]
 
 
 def test_the_first_step_is_a_call_on_the_first_rung() -> None:
     assert next_step(PLAN, [], 600) == Call(0, 120)
 
 
-REPEATABLE = [outcome for outcome, tries in TRIES.items() if tries > 1]
+REPEATABLE = [outcome for outcome, tries in TRIES.items() if tries > 1 and outcome is not Outcome.RATE_LIMITED]
 
 
 @pytest.mark.parametrize("outcome", REPEATABLE)
@@ -73,15 +64,15 @@ def test_what_may_pass_is_tried_again_on_the_same_rung_and_not_for_ever(outcome:
 @pytest.mark.parametrize(
     ("outcome", "tries"),
     [
-        *((Outcome.TIMEOUT, 1), (Outcome.INTERRUPTED, 2), (Outcome.LOST, 2), (Outcome.TRANSIENT, 3)),
-        *((Outcome.UNUSABLE, 1), (Outcome.CANCELLED, 2), (Outcome.DELIVERED, 2)),
+        *((Outcome.TIMEOUT, 1), (Outcome.INTERRUPTED, 2), (Outcome.LOST, 3), (Outcome.TRANSIENT, 3)),
+        *((Outcome.UNUSABLE, 1), (Outcome.RATE_LIMITED, 4), (Outcome.DELIVERED, 2)),
     ],
 )
 def test_what_may_have_been_billed_is_not_repeated_blindly(outcome: Outcome, tries: int) -> None:
     assert TRIES[outcome] == tries
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.RUNNING])
+@pytest.mark.parametrize("outcome", [*TRIES, Outcome.REJECTED])
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("left_s", [0.5, 2, 30, 600])
 @pytest.mark.parametrize("retry_after_s", [None, 0.5, 20, 1e99])
@@ -105,9 +96,19 @@ def test_every_outcome_at_every_place_has_a_step_that_fits_the_time(
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_time_out_goes_down_one_rung(place: int) -> None:
-    step = next_step(PLAN, attempts(Outcome.TIMEOUT, rung=place, error="provider_timeout"), 600)
-    assert step == (Call(place + 1, 120) if place < 2 else GiveUp("provider_timeout"))
+def test_a_time_out_goes_down_one_rung_and_is_tried_once_more_on_the_lowest(place: int) -> None:
+    history = attempts(Outcome.TIMEOUT, rung=place, error="provider_timeout")
+    assert next_step(PLAN, history, 600) == (Call(place + 1, 120) if place < 2 else Again(2, 120, 0))
+    assert next_step(PLAN, history * 2, 600) == (Call(place + 1, 120) if place < 2 else GiveUp("provider_timeout"))
+
+
+@pytest.mark.parametrize("given_up", [1, 2, 5])
+def test_calls_that_our_own_worker_gave_up_say_nothing_about_a_rung(given_up: int) -> None:
+    cancelled = attempts(*[Outcome.CANCELLED] * given_up, rung=1)
+    assert next_step(PLAN, cancelled, 600) == Call(0, 120)
+    assert next_step(PLAN, [*attempts(Outcome.TIMEOUT), *cancelled], 600) == Call(1, 120)
+    assert next_step(PLAN, [*attempts(Outcome.INTERRUPTED), *cancelled], 600) == Again(0, 120, 0)
+    assert next_step(PLAN, attempts(Outcome.CANCELLED, error="provider_auth"), 0) == GiveUp("deadline_passed")
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -155,7 +156,7 @@ LIMITED = attempts(Outcome.RATE_LIMITED, error="provider_rate_limited")
 @pytest.mark.parametrize(
     ("retry_after_s", "left_s", "step"),
     [
-        (None, 600, Again(0, 120, 0)),
+        (None, 600, Again(0, 120, 1)),
         (0.5, 600, Again(0, 120, 0.5)),
         (SLOT_WAIT_S, 600, Again(0, 120, SLOT_WAIT_S)),
         (SLOT_WAIT_S + 0.1, 600, Later(SLOT_WAIT_S + 0.1)),
@@ -169,6 +170,19 @@ LIMITED = attempts(Outcome.RATE_LIMITED, error="provider_rate_limited")
 )
 def test_p24_p26_a_wait_is_obeyed_if_it_is_worth_it(retry_after_s: float | None, left_s: float, step: Step) -> None:
     assert next_step(PLAN, LIMITED, left_s, retry_after_s=retry_after_s) == step
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
+def test_a_limit_without_a_time_is_waited_for_twice_as_long_each_time(place: int) -> None:
+    steps = [next_step(PLAN, attempts(*[Outcome.RATE_LIMITED] * tried, rung=place), 600) for tried in range(1, 7)]
+    assert steps[:3] == [Again(place, 120, 1), Again(place, 120, 2), Again(place, 120, 4)]
+    assert steps[3:] == ([Call(place + 1, 120)] * 3 if place < 2 else [Later(8), Later(16), Later(32)])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
+def test_only_the_lowest_rung_obeys_a_limit_as_often_as_it_is_told(place: int) -> None:
+    step = next_step(PLAN, attempts(*[Outcome.RATE_LIMITED] * 30, rung=place), 600, retry_after_s=3)
+    assert step == (Call(place + 1, 120) if place < 2 else Again(2, 120, 3))
 
 
 def test_p26_a_wait_that_is_too_long_on_the_last_rung_is_the_end() -> None:
