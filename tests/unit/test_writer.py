@@ -66,7 +66,7 @@ def sidecar(writer: Writer, data: bytes, *, extension: str = "png", index: int =
         prompt="a fox",
         model="a/b",
         provider="openrouter",
-        source_images=("/work/in.png",),
+        source_images=("/workspace/in.png",),
         created_at="2026-03-04T12:00:00+00:00",
         job_id=JOB_ID,
         index=index,
@@ -107,7 +107,7 @@ def test_the_sidecar_begins_with_the_seeds_eight_fields(writer: Writer) -> None:
         *("job_id", "index", "width", "height", "sha256", "bytes", "requested", "delivered", "degraded"),
         *("attempts", "cost_usd"),
     ]
-    assert fields["source_images"] == ["/work/in.png"]
+    assert fields["source_images"] == ["/workspace/in.png"]
     assert fields["id"].startswith("img_")
     assert Sidecar.model_validate_json(text) == saved
 
