@@ -27,6 +27,7 @@ TRIES = {
 }
 SLOT_WAIT_S = 5.0  # a longer wait gives the slot back
 LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
+LONGEST_BACK_OFF_S = 32.0  # between calls to a provider that is rate limited and does not say for how long
 LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
 
 _DIFFERS: dict[str, tuple[str, ...]] = {
@@ -138,11 +139,19 @@ def _cheaper(first: Rung, provider: Provider) -> list[Rung]:
     return rungs[1:]
 
 
-def next_step(plan: Plan, history: Sequence[Attempt], left_s: float, *, retry_after_s: float | None = None) -> Step:
+def next_step(
+    plan: Plan,
+    history: Sequence[Attempt],
+    left_s: float,
+    *,
+    retry_after_s: float | None = None,
+    has_waited: bool = False,
+) -> Step:
     """Decide what to do for one image.
 
     `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
-    `retry_after_s` is what the provider just asked for.
+    `retry_after_s` is what the provider just asked for; `has_waited` tells that the wait which the
+    last attempt asked for is over.
     """
     history = [attempt for attempt in history if attempt.outcome is not Outcome.CANCELLED]
     if left_s < LEAST_CALL_S:
@@ -152,7 +161,7 @@ def next_step(plan: Plan, history: Sequence[Attempt], left_s: float, *, retry_af
     last = history[-1]
     if last.outcome is Outcome.REJECTED:
         return GiveUp(last.error or "content_refused")
-    wait_s = _wait(history, retry_after_s)
+    wait_s = 0.0 if has_waited else _wait(history, retry_after_s)
     if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         return Later(wait_s) if wait_s > SLOT_WAIT_S else Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
     rung = _next_rung(plan, last)
@@ -163,7 +172,7 @@ def _wait(history: Sequence[Attempt], retry_after_s: float | None) -> float:
     """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
     if retry_after_s is not None or history[-1].outcome is not Outcome.RATE_LIMITED:
         return retry_after_s or 0.0
-    return float(2 ** (len(_alike(history)) - 1))
+    return min(2.0 ** (len(_alike(history)) - 1), LONGEST_BACK_OFF_S)
 
 
 def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:

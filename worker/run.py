@@ -173,7 +173,8 @@ class Development:
 
     async def _try(self, index: int) -> Step | None:
         """Make one call for one image, if one is due; answer what comes next, None when it is there."""
-        step = self._next(index)
+        # Whatever the last attempt had to wait for is over: here or in the queue.
+        step = self._next(index, has_waited=True)
         if not isinstance(step, Call | Again):
             return step
         rung = self._plan.rungs[step.rung]
@@ -211,7 +212,7 @@ class Development:
     async def _fail(self, number: int, error: ProviderError, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
         attempt = self._logbook.failed(number, error, seconds=seconds)
-        step = self._next(attempt.index, error.retry_after_s)
+        step = self._next(attempt.index, retry_after_s=error.retry_after_s)
         said = story.failed(attempt)
         if isinstance(step, Again):
             await self._logbook.write(number, event="retry", text=f"{said}, trying again")
@@ -280,9 +281,9 @@ class Development:
             if job.is_over and sidecar.id not in {image.id for image in job.images}:
                 await asyncio.to_thread(self._bench.writer.discard, sidecar)
 
-    def _next(self, index: int, retry_after_s: float | None = None) -> Step:
-        history = self._logbook.history(index)
-        return next_step(self._plan, history, self._lease.left_s(), retry_after_s=retry_after_s)
+    def _next(self, index: int, *, retry_after_s: float | None = None, has_waited: bool = False) -> Step:
+        history, left_s = self._logbook.history(index), self._lease.left_s()
+        return next_step(self._plan, history, left_s, retry_after_s=retry_after_s, has_waited=has_waited)
 
     def _codes(self, index: int) -> list[str]:
         return [attempt.error for attempt in self._logbook.history(index) if attempt.error]

@@ -161,6 +161,16 @@ async def test_a_long_retry_after_gives_the_slot_back(house: House) -> None:
     assert second.started_at - first.started_at >= 6
 
 
+async def test_a_provider_that_limits_without_saying_for_how_long_is_asked_again(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{"kind": "status", "status": 429, "times": 4}])
+    async with house.client() as darkroom:
+        job = await darkroom.wait((await darkroom.submit(prompt="x")).id, timeout_s=40)
+        assert "waiting" in {event.type async for event in darkroom.events(job.id)}
+    assert job.state is JobState.SUCCEEDED
+    assert [attempt.outcome for attempt in job.attempts] == [Outcome.RATE_LIMITED] * 4 + [Outcome.DELIVERED]
+
+
 async def test_aihubmix_is_asked_in_its_own_way(house: House) -> None:
     house.write_config("aihubmix", model="gpt-image-2-free")
     await house.start_worker()

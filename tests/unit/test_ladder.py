@@ -296,3 +296,9 @@ def test_configured_fallbacks_take_the_place_of_the_default_ones() -> None:
 def test_the_patience_is_the_providers_or_the_configured_one(provider: str, knobs: Any, timeout_s: float) -> None:
     plan = plan_ladder(*_asked("1K", provider, {}, knobs), PROVIDERS)
     assert {step.timeout_s for step in plan.rungs} == {timeout_s}
+
+
+def test_a_wait_that_is_over_is_not_waited_again() -> None:
+    limited = attempts(*[Outcome.RATE_LIMITED] * 8, rung=2)
+    assert next_step(PLAN, limited, 600) == Later(32)
+    assert next_step(PLAN, limited, 600, has_waited=True) == Again(2, 120, 0)
