@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from contract import story
-from contract.errors import KINDS, DarkroomError
+from contract.errors import DarkroomError
 from contract.job import (
     TERMINAL,
     Attempt,
@@ -21,6 +21,7 @@ from contract.job import (
     Snapshot,
     moment,
 )
+from contract.kinds import KINDS
 
 Fields = Mapping[str, str]
 

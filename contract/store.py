@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any, Literal
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
-from contract.errors import DarkroomError, Refused, Unavailable
+from contract.errors import DarkroomError, Refused
 from contract.job import Attempt, Image, Job, JobEvent, JobRequest, JobState, Snapshot, moment
 from contract.jobhash import failure, read_job
+from contract.scripts import PREFIX, Scripts, reaching_redis
 
-PREFIX = "darkroom:"
 EVENTS_CHANNEL = PREFIX + "events"
-
-logger = logging.getLogger(__name__)
 
 _SCRIPTS = (
     *("submit", "claim", "renew", "begin_attempt", "end_attempt", "add_image"),
@@ -95,36 +85,6 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
 
-def open_redis(url: str, *, timeout_s: float = 2.0) -> Redis:
-    """Open a client whose every command answers or fails within about `timeout_s`.
-
-    Only a broken pooled connection is tried again; a command that timed out never is.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        decode_responses=True,
-        health_check_interval=15,
-        max_connections=50,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        socket_connect_timeout=timeout_s,
-        socket_timeout=timeout_s,
-        timeout=timeout_s,
-    )
-    return Redis.from_pool(pool)
-
-
-@asynccontextmanager
-async def reaching_redis() -> AsyncIterator[None]:
-    """Turn whatever goes wrong on the way to Redis into `Unavailable`."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
-        raise Unavailable from error
-    except RedisError as error:  # it answered, and it was a no: full, read-only, or our own mistake
-        logger.error("Redis refuses: %s", error)
-        raise Unavailable from error
-
-
 class JobStore:
     """All that can be done to a job."""
 
@@ -132,11 +92,7 @@ class JobStore:
         self.redis = redis
         self._doorbell = doorbell
         self._retention_ms = int(retention_s * 1000)
-        folder = files("contract") / "lua"
-        prelude = (folder / "prelude.lua").read_text()
-        self._scripts = {
-            name: redis.register_script(prelude + (folder / f"{name}.lua").read_text()) for name in _SCRIPTS
-        }
+        self._run = Scripts(redis, _SCRIPTS).run
 
     async def submit(self, new: NewJob) -> tuple[str, bool]:
         """Accept a job; answer its id and whether an earlier job has this idempotency key.
@@ -306,8 +262,3 @@ class JobStore:
         if answer == "lost":
             raise LeaseLost(lease.job_id)
         return answer
-
-    # The answers of scripts are as their last lines say.
-    async def _run(self, script: str, *args: str | int) -> Any:
-        async with reaching_redis():
-            return await self._scripts[script](args=args)

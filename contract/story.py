@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from contract.errors import KINDS
 from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
+from contract.kinds import KINDS
 
 _STATES = {
     JobState.CANCELLED: "Cancelled.",

@@ -9,7 +9,8 @@ import sys
 
 from contract.doorbell import Doorbell
 from contract.errors import Unavailable
-from contract.store import JobStore, open_redis
+from contract.scripts import open_redis
+from contract.store import JobStore
 
 SIGN_OF_LIFE_S = 5  # it gives one every second
 

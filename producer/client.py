@@ -24,11 +24,13 @@ from pydantic import ValidationError
 
 from contract.artifacts import find_image, is_artifact_id
 from contract.doorbell import Doorbell
-from contract.errors import KINDS, Refused, Unavailable
+from contract.errors import Refused, Unavailable
 from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState
+from contract.kinds import KINDS
 from contract.references import References
+from contract.scripts import open_redis
 from contract.settings import Settings
-from contract.store import JobStore, NewJob, open_redis
+from contract.store import JobStore, NewJob
 from producer.feed import Feed
 
 LOOK_AGAIN_S = 5.0  # news can be missed; looking is cheap

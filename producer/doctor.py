@@ -10,8 +10,9 @@ from pathlib import Path
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Unavailable
+from contract.scripts import open_redis, reaching_redis
 from contract.settings import Settings, load_settings
-from contract.store import JobStore, open_redis, reaching_redis
+from contract.store import JobStore
 
 CLOCK_S = 5.0
 

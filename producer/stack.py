@@ -24,8 +24,9 @@ from redis.exceptions import RedisError
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
+from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
-from contract.store import JobStore, digest, open_redis
+from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
 

@@ -12,7 +12,8 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
-from contract.store import JobStore, open_redis
+from contract.scripts import open_redis
+from contract.store import JobStore
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):

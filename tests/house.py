@@ -14,8 +14,9 @@ from real_redis import RealRedis
 from simulator.server import Simulator
 
 from contract.doorbell import Doorbell
+from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
-from contract.store import JobStore, open_redis
+from contract.store import JobStore
 from producer.client import Darkroom
 
 Process = subprocess.Popen[bytes]

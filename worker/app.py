@@ -17,8 +17,9 @@ from celery.signals import worker_shutting_down
 
 from contract.doorbell import Doorbell, celery_app
 from contract.references import References
+from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
-from contract.store import JobStore, open_redis
+from contract.store import JobStore
 from worker.drain import drain
 from worker.leases import Leases
 from worker.run import Bench

@@ -16,7 +16,8 @@ from house import House
 
 from contract.errors import Refused, Unavailable
 from contract.job import Image, Job, JobState, Outcome
-from contract.store import EVENTS_CHANNEL, open_redis
+from contract.scripts import open_redis
+from contract.store import EVENTS_CHANNEL
 
 pytestmark = pytest.mark.real_redis
 

@@ -15,7 +15,8 @@ from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, Outcome, moment
 from contract.jobhash import read_attempts
-from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob, open_redis
+from contract.scripts import open_redis
+from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
 from worker.ladder import Rung
 from worker.logbook import Logbook
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors import KINDS, ProviderError, Refused, Transient
+from contract.errors import ProviderError, Refused, Transient
+from contract.kinds import KINDS
 from contract.redaction import clean
 from worker.classify import of_error_object, of_exception, of_refusal, of_silence, of_status, retry_after
 from worker.providers.provider import Json

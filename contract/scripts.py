@@ -1,0 +1,66 @@
+"""The way to Redis: one kind of client, Lua scripts run in one step, and one error for whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from contract.errors import Unavailable
+
+PREFIX = "darkroom:"
+
+logger = logging.getLogger(__name__)
+
+
+def open_redis(url: str, *, timeout_s: float = 2.0) -> Redis:
+    """Open a client whose every command answers or fails within about `timeout_s`.
+
+    Only a broken pooled connection is tried again; a command that timed out never is.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        health_check_interval=15,
+        max_connections=50,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        socket_connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+        timeout=timeout_s,
+    )
+    return Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def reaching_redis() -> AsyncIterator[None]:
+    """Turn whatever goes wrong on the way to Redis into `Unavailable`."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+        raise Unavailable from error
+    except RedisError as error:  # it answered, and it was a no: full, read-only, or our own mistake
+        logger.error("Redis refuses: %s", error)
+        raise Unavailable from error
+
+
+class Scripts:
+    """Scripts of `contract/lua/`, each with the prelude before it."""
+
+    def __init__(self, redis: Redis, names: Iterable[str]) -> None:
+        folder = files("contract") / "lua"
+        prelude = (folder / "prelude.lua").read_text()
+        self._scripts = {name: redis.register_script(prelude + (folder / f"{name}.lua").read_text()) for name in names}
+
+    async def run(self, name: str, *args: str | float) -> Any:
+        """Run a script; its answer is as its last lines say. Raises Unavailable."""
+        async with reaching_redis():
+            return await self._scripts[name](args=args)
