@@ -6,14 +6,18 @@ Neither a mime type, nor usage, nor a price is ever present in these answers.
 import re
 from collections.abc import Callable, Sequence
 
+from simulator.aihubmix_shapes import FAILURES as FAILURES
+from simulator.aihubmix_shapes import SHAPES as SHAPES
+from simulator.aihubmix_shapes import moderation
 from simulator.connection import JsonObject, Request
 from simulator.order import Order, Rejected, as_object, as_text, base64_text, decode_data_url, pixels_for
+from simulator.spelling import USUAL_PREFIX
 
 NAME = "aihubmix"
 PATH = "/v1/models/"
 
 MODEL = re.compile(
-    r"openai/(gpt-image-2-free|gpt-image-1|gpt-image-1-mini|gpt-image-1\.5)|google/imagen-4\.0-[\w.-]+|bfl/[\w.-]+"
+    r"openai/(gpt-image-2-free|gpt-image-1|gpt-image-1-mini|gpt-image-1\.5)|google/imagen-4\.0-[\w.-]+|bfl/[\w.-]+|sim/[\w.]+"
 )
 DEFAULT_VARIANT = "b64_list"
 POLLING = "polling"
@@ -77,9 +81,10 @@ def headers(order_id: str) -> dict[str, str]:
     return {"X-Request-Id": order_id}
 
 
-def answer(order: Order, pictures: Sequence[bytes], variant: str) -> JsonObject:
-    """Wrap pictures in the named variant."""
-    return PICTURE_VARIANTS[variant]([base64_text(data) for data in pictures])
+def answer(order: Order, texts: Sequence[str], prefix: str, variant: str) -> JsonObject:
+    """Wrap pictures in the named variant; only an unusual prefix is sent."""
+    start = "" if prefix == USUAL_PREFIX else prefix
+    return PICTURE_VARIANTS[variant]([start + text for text in texts])
 
 
 def answer_links(order: Order, links: Sequence[str], variant: str) -> JsonObject:
@@ -125,5 +130,4 @@ def failed_choice(order: Order, status: int, message: str) -> JsonObject:
 
 def refusal(order: Order) -> JsonObject:
     """Describe a moderation block."""
-    message = "Your request was rejected by the safety system"
-    return {"error": {"message": message, "type": "image_generation_user_error", "code": "moderation_blocked"}}
+    return moderation(order)

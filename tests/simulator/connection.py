@@ -8,12 +8,14 @@ import json
 import socket
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 JsonObject = dict[str, object]
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 96 * 1024 * 1024
+PEEK_BYTES = 16 * 1024
+BUFFER_BYTES = 4096
 
 
 class Unreadable(Exception):
@@ -26,13 +28,14 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Holds one request; header names are in lower case."""
+    """Holds one request; header names are in lower case. `body` may be only the beginning while it is being read."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
     keep_alive: bool
+    query: str = ""
 
     @property
     def bearer(self) -> str:
@@ -58,8 +61,8 @@ class Connection:
         self._early = b""
         self.closed = False
 
-    async def read_request(self) -> Request | None:
-        """Read the next request, or None when the peer has no more of them."""
+    async def read_head(self) -> Request | None:
+        """Read the next request's head and the beginning of its body, or None when the peer has no more of them."""
         try:
             head = self._early + await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -67,28 +70,51 @@ class Connection:
         except asyncio.LimitOverrunError:
             raise Unreadable(431) from None
         self._early = b""
-        method, path, version, headers = _parse_head(head)
-        body = await self._read_body(headers)
-        if body is None:
-            return None
+        method, target, version, headers = _parse_head(head)
+        path, _, query = target.partition("?")
         wish = headers.get("connection", "").lower()
         keep_alive = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
-        return Request(method=method, path=path, headers=headers, body=body, keep_alive=keep_alive)
+        length = _length(headers)
+        waits = headers.get("expect", "").lower() == "100-continue"
+        body = b"" if waits else await self._read_exactly(min(length, PEEK_BYTES))
+        if body is None:
+            return None
+        return Request(method=method, path=path, query=query, headers=headers, body=body, keep_alive=keep_alive)
 
-    async def _read_body(self, headers: dict[str, str]) -> bytes | None:
-        if "transfer-encoding" in headers:
-            raise Unreadable(411)
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
-            raise Unreadable(400)
-        if len(length) > 12 or int(length) > MAX_BODY_BYTES:
-            raise Unreadable(413)
-        if headers.get("expect", "").lower() == "100-continue":
+    async def read_rest(self, request: Request) -> Request | None:
+        """Read what is missing of the body, or return None when the peer has gone."""
+        if request.headers.get("expect", "").lower() == "100-continue":
             await self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        rest = await self._read_exactly(_length(request.headers) - len(request.body))
+        return None if rest is None else replace(request, body=request.body + rest)
+
+    async def _read_exactly(self, count: int) -> bytes | None:
         try:
-            return await self._reader.readexactly(int(length))
+            return await self._reader.readexactly(count)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
+
+    async def discard(self, count: int) -> bool:
+        """Read and forget up to that many bytes; return False at the end."""
+        try:
+            return bool(await self._reader.read(count))
+        except ConnectionError:
+            return False
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the kernel, which soon stops the peer."""
+        self.shrink_buffer()
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def shrink_buffer(self) -> None:
+        """Make the kernel's receive buffer small."""
+        with suppress(OSError):
+            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+
+    async def close_on_next_byte(self) -> None:
+        """Wait for the next request's first byte and close, so that a pooled connection turns out to be stale."""
+        await self.peer_hung_up()
+        await self.close()
 
     async def peer_hung_up(self) -> bool:
         """Return True once the peer has gone, or False if it sends its next request already."""
@@ -127,6 +153,17 @@ class Connection:
             await self._writer.wait_closed()
 
 
+def _length(headers: dict[str, str]) -> int:
+    if "transfer-encoding" in headers:
+        raise Unreadable(411)
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise Unreadable(400)
+    if len(length) > 12 or int(length) > MAX_BODY_BYTES:
+        raise Unreadable(413)
+    return int(length)
+
+
 def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     words = first.split(" ")
@@ -139,4 +176,4 @@ def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
             raise Unreadable(400)
         key = name.lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    return words[0], words[1].partition("?")[0], words[2], headers
+    return words[0], words[1], words[2], headers

@@ -17,7 +17,10 @@ MAX_RECORDS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """Records one generation call; `seconds` is None while it is under way."""
+    """Records one generation call; `seconds` is None while it is under way.
+
+    `parallel` says how many calls were under way when this one began, itself included.
+    """
 
     id: str
     provider: str
@@ -39,6 +42,8 @@ class Call:
     bytes_sent: int = 0
     billed: bool = False
     aborted_by_client: bool = False
+    aborted_after_s: float | None = None
+    parallel: int = 1
 
     @property
     def job_id(self) -> str:
@@ -52,11 +57,17 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """Records a poll or a download, which is no generation call."""
+    """Records a poll, a download or a redirect followed, which is no generation call."""
 
     path: str
     headers: dict[str, str]
     started_at: float
+    method: str = "GET"
+
+    @property
+    def authorized(self) -> bool:
+        """Say whether the visitor showed a key or a cookie."""
+        return not self.headers.keys().isdisjoint({"authorization", "cookie", "x-api-key"})
 
 
 class Ledger:
@@ -65,6 +76,9 @@ class Ledger:
     def __init__(self) -> None:
         self._calls: dict[str, Call] = {}
         self._visits: list[Visit] = []
+        self._under_way: set[str] = set()
+        self.connections = 0
+        self.max_parallel = 0
 
     @property
     def calls(self) -> list[Call]:
@@ -80,6 +94,8 @@ class Ledger:
         """Start the record of a call that has just been read."""
         if len(self._calls) >= MAX_RECORDS:
             del self._calls[next(iter(self._calls))]
+        self._under_way.add(call_id)
+        self.max_parallel = max(self.max_parallel, len(self._under_way))
         self._calls[call_id] = Call(
             id=call_id,
             provider=provider,
@@ -89,6 +105,7 @@ class Ledger:
             body_sha256=hashlib.sha256(request.body).hexdigest(),
             request_id=request.headers.get("x-request-id", ""),
             started_at=time.time(),
+            parallel=len(self._under_way),
         )
 
     def accept(self, order: Order, kind: str) -> None:
@@ -105,6 +122,11 @@ class Ledger:
                 kind=kind,
             )
 
+    def name(self, call_id: str, kind: str, model: str = "") -> None:
+        """Note the behaviour of a call that is never read as an order."""
+        if call := self._calls.get(call_id):
+            self._calls[call_id] = replace(call, kind=kind, model=model)
+
     def bill(self, call_id: str) -> None:
         """Note that a picture was produced."""
         if call := self._calls.get(call_id):
@@ -113,30 +135,37 @@ class Ledger:
     def abort(self, call_id: str) -> None:
         """Note that the client hung up before the answer was complete."""
         if call := self._calls.get(call_id):
-            self._calls[call_id] = replace(call, aborted_by_client=True)
+            seconds = time.time() - call.started_at
+            self._calls[call_id] = replace(call, aborted_by_client=True, aborted_after_s=seconds)
 
     def finish(self, call_id: str, reply: Reply) -> None:
         """Note how the call ended."""
+        self._under_way.discard(call_id)
         if call := self._calls.get(call_id):
             seconds = time.time() - call.started_at
             self._calls[call_id] = replace(call, seconds=seconds, status=reply.status, bytes_sent=reply.bytes_sent)
 
     def visit(self, request: Request) -> None:
-        """Record a poll or a download."""
+        """Record what is no generation call."""
         del self._visits[: -MAX_RECORDS + 1]
-        visit = Visit(path=request.path, headers=_without_key(request.headers), started_at=time.time())
+        headers = _without_key(request.headers)
+        visit = Visit(path=request.path, headers=headers, started_at=time.time(), method=request.method)
         self._visits.append(visit)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything but the calls under way."""
         self._calls.clear()
         self._visits.clear()
+        self.connections = 0
+        self.max_parallel = len(self._under_way)
 
     def to_json(self) -> JsonObject:
         """Return all records."""
         return {
             "calls": [call.to_json() for call in self._calls.values()],
-            "visits": [asdict(visit) for visit in self._visits],
+            "visits": [{**asdict(visit), "authorized": visit.authorized} for visit in self._visits],
+            "connections": self.connections,
+            "max_parallel": self.max_parallel,
         }
 
 

@@ -6,12 +6,14 @@ Errors carry `code` (the HTTP status) and `metadata.error_type`, the stable disc
 from collections.abc import Sequence
 
 from simulator.connection import JsonObject, Request
-from simulator.order import Order, Rejected, as_object, as_text, base64_text, decode_data_url, pixels_for
+from simulator.openrouter_shapes import FAILURES as FAILURES
+from simulator.openrouter_shapes import SHAPES as SHAPES
+from simulator.openrouter_shapes import choice, completion, error, moderation
+from simulator.order import Order, Rejected, as_object, as_text, decode_data_url, pixels_for
 
 NAME = "openrouter"
 PATH = "/api/v1/chat/completions"
 
-COST_USD = 0.04
 ERROR_TYPES = {
     400: "invalid_request",
     401: "authentication",
@@ -78,60 +80,38 @@ def headers(order_id: str) -> dict[str, str]:
     return {"X-Generation-Id": f"gen-{order_id}"}
 
 
-def answer(order: Order, pictures: Sequence[bytes], variant: str) -> JsonObject:
+def answer(order: Order, texts: Sequence[str], prefix: str, variant: str) -> JsonObject:
     """Wrap pictures as data URLs; there is only one variant of that here."""
-    return answer_links(order, [f"data:image/png;base64,{base64_text(data)}" for data in pictures], variant)
+    return answer_links(order, [prefix + text for text in texts], variant)
 
 
 def answer_links(order: Order, links: Sequence[str], variant: str) -> JsonObject:
     """Wrap addresses of pictures, which may be data URLs."""
     images = [{"type": "image_url", "image_url": {"url": link}} for link in links]
-    return _completion(order, [_choice({"role": "assistant", "content": "", "images": images})])
+    return completion(order, [choice({"role": "assistant", "content": "", "images": images})])
 
 
 def text_only(order: Order, text: str) -> JsonObject:
     """Answer in words, without a picture."""
-    return _completion(order, [_choice({"role": "assistant", "content": text})])
+    return completion(order, [choice({"role": "assistant", "content": text})])
 
 
 def empty(order: Order) -> JsonObject:
     """Answer with no choices at all."""
-    return _completion(order, [])
+    return completion(order, [])
 
 
 def failure(status: int, message: str, code: str = "") -> JsonObject:
     """Describe an error; `code` is the error type where it is not the usual one of the status."""
-    error_type = code or ERROR_TYPES.get(status, "unmapped")
-    return {"error": {"code": status, "message": message, "metadata": {"error_type": error_type}}}
+    return error(status, code or ERROR_TYPES.get(status, "unmapped"), message)
 
 
 def failed_choice(order: Order, status: int, message: str) -> JsonObject:
     """Hide an error inside the first choice of a completion."""
-    choice = _choice({"role": "assistant", "content": ""})
-    return _completion(order, [{**choice, **failure(status, message), "finish_reason": "error"}])
+    message_without_picture = {"role": "assistant", "content": ""}
+    return completion(order, [choice(message_without_picture, finish_reason="error", **failure(status, message))])
 
 
 def refusal(order: Order) -> JsonObject:
     """Describe a moderation block."""
-    metadata = {
-        "reasons": ["violence"],
-        "flagged_input": order.prompt[:100],
-        "provider_name": "Simulator",
-        "model_slug": order.model,
-    }
-    return {"error": {"code": 403, "message": "Input was flagged by moderation", "metadata": metadata}}
-
-
-def _choice(message: JsonObject) -> JsonObject:
-    return {"index": 0, "finish_reason": "stop", "message": message}
-
-
-def _completion(order: Order, choices: Sequence[JsonObject]) -> JsonObject:
-    prompt_tokens = len(order.prompt.split()) + 258 * len(order.references)
-    usage = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": 1290,
-        "total_tokens": prompt_tokens + 1290,
-        "cost": COST_USD,
-    }
-    return {"id": f"gen-{order.id}", "model": order.model, "choices": list(choices), "usage": usage}
+    return moderation(order)

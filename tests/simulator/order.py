@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +64,8 @@ class Dialect(Protocol):
     """Speaks one provider's wire format; `simulator.openrouter` and `simulator.aihubmix` are such modules."""
 
     NAME: str
+    FAILURES: dict[str, Callable[["Order"], JsonObject]]  # bodies of named errors
+    SHAPES: dict[str, Callable[["Order"], object]]  # odd bodies of a 200
 
     def read(self, request: Request, order_id: str) -> Order:
         """Parse the request or raise Rejected."""
@@ -71,8 +73,8 @@ class Dialect(Protocol):
     def headers(self, order_id: str) -> dict[str, str]:
         """Return the headers of every answer."""
 
-    def answer(self, order: Order, pictures: Sequence[bytes], variant: str) -> JsonObject:
-        """Wrap pictures."""
+    def answer(self, order: Order, texts: Sequence[str], prefix: str, variant: str) -> JsonObject:
+        """Wrap pictures in base64; `prefix` is how their data URLs begin."""
 
     def answer_links(self, order: Order, links: Sequence[str], variant: str) -> JsonObject:
         """Wrap addresses of pictures."""

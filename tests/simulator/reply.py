@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from enum import Enum
 from http import HTTPStatus
 
 from simulator.connection import Connection, JsonObject
@@ -14,6 +15,13 @@ from simulator.connection import Connection, JsonObject
 Headers = Mapping[str, str | Sequence[str]]
 
 JSON_TYPE = "application/json"
+
+
+class Ending(Enum):
+    """Says when a connection is closed although the client may keep it."""
+
+    AT_ONCE = "at once"
+    ON_REUSE = "when the next request begins"
 
 
 class Reply:
@@ -25,6 +33,7 @@ class Reply:
         self.status: int | None = None
         self.bytes_sent = 0
         self.gone = asyncio.Event()
+        self.ending: Ending | None = None
 
     @asynccontextmanager
     async def watched(self, on_hang_up: Callable[[], None]) -> AsyncIterator[None]:
@@ -41,12 +50,17 @@ class Reply:
             on_hang_up()
             self.gone.set()
 
-    async def send(self, data: bytes) -> None:
-        """Send raw bytes, unless the peer has gone."""
-        if self.gone.is_set():
-            return
-        if await self._connection.write(data):
-            self.bytes_sent += len(data)
+    async def send(self, data: bytes) -> bool:
+        """Send raw bytes, and say whether the peer was still there to take them."""
+        if self.gone.is_set() or not await self._connection.write(data):
+            return False
+        self.bytes_sent += len(data)
+        return True
+
+    async def raw(self, status: int, data: bytes) -> bool:
+        """Send bytes that are or begin an answer, however broken, and note the status they stand for."""
+        self.status = status
+        return await self.send(data)
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers as given, plus the provider's own."""
@@ -65,6 +79,22 @@ class Reply:
     async def json(self, status: int, value: JsonObject, headers: Headers | None = None) -> None:
         """Send a complete JSON answer."""
         await self.whole(status, json.dumps(value).encode(), {"Content-Type": JSON_TYPE, **(headers or {})})
+
+    def end_after(self, *, on_reuse: bool) -> None:
+        """Close the connection after this answer: at once, or when its next request begins."""
+        self.ending = Ending.ON_REUSE if on_reuse else Ending.AT_ONCE
+
+    def stop_reading(self) -> None:
+        """Read no more of what the peer sends."""
+        self._connection.stop_reading()
+
+    def shrink_buffer(self) -> None:
+        """Let the peer send only little ahead of what is read."""
+        self._connection.shrink_buffer()
+
+    async def discard(self, count: int) -> bool:
+        """Read and forget some of what the peer sends; return False at its end."""
+        return await self._connection.discard(count)
 
     def reset(self) -> None:
         """Drop the connection with a TCP RST."""

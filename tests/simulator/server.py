@@ -2,34 +2,59 @@
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from simulator.connection import MAX_HEAD_BYTES, Connection, Unreadable
 from simulator.ledger import Call, Visit
-from simulator.reply import Reply
-from simulator.routes import answer
+from simulator.reply import Ending, Reply
+from simulator.routes import answer, answer_early
 from simulator.stage import Stage
+
+HANDSHAKE_S = 5.0
+GOODBYE_S = 0.5
 
 
 class Simulator:
-    """Serves the providers' wire formats on one loopback port until it is closed."""
+    """Serves the providers' wire formats on one loopback port, and on a second one with TLS, until it is closed.
 
-    def __init__(self, *, seconds: float = 3.0, host: str = "127.0.0.1", port: int = 0) -> None:
+    `errors` holds what its own code raised; a test should find it empty.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: float = 3.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         if not is_loopback(host):
             raise ValueError(f"{host} is not a loopback address")
         self._host = host
+        self._tls = tls
         self.port = port
-        self._server: asyncio.Server | None = None
+        self.tls_port = 0
+        self._servers: list[asyncio.Server] = []
         self._clients: dict[asyncio.Task[None], Connection] = {}
-        self._stage = Stage(seconds=seconds)
+        self._stage = Stage(seconds=seconds, host=host)
+        self.errors: list[BaseException] = []
 
     @property
     def url(self) -> str:
         """Return the address without a trailing slash."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        return f"http://{self._name}:{self.port}"
+
+    @property
+    def tls_url(self) -> str:
+        """Return the address with TLS, or an empty text."""
+        return f"https://{self._name}:{self.tls_port}" if self._tls else ""
+
+    @property
+    def _name(self) -> str:
+        return f"[{self._host}]" if ":" in self._host else self._host
 
     @property
     def ledger(self) -> list[Call]:
@@ -38,12 +63,22 @@ class Simulator:
 
     @property
     def visits(self) -> list[Visit]:
-        """Return the polls and downloads so far, oldest first."""
+        """Return the polls, downloads and redirects followed so far, oldest first."""
         return self._stage.ledger.visits
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections were accepted, on the two usual ports."""
+        return self._stage.ledger.connections
+
+    @property
+    def max_parallel(self) -> int:
+        """Return how many generation calls were under way at the same time, at most."""
+        return self._stage.ledger.max_parallel
 
     def script(
         self,
-        steps: Iterable[Mapping[str, object]],
+        steps: str | Iterable[Mapping[str, object]],
         *,
         match: str = "",
         model: str = "",
@@ -52,27 +87,44 @@ class Simulator:
         """Queue steps for calls whose prompt and model contain a text; `seconds` is the usual latency."""
         self._stage.direct(steps, match=match, model=model, seconds=seconds)
 
+    def die(self, seconds: float) -> None:
+        """Accept and reset every new connection for a while, whatever it would ask for."""
+        self._stage.moods.die(seconds)
+
+    async def port_of(self, name: str) -> int:
+        """Open, or return, a port with a fault that comes before any call; `simulator.catalogue.PORTS` names them."""
+        return await self._stage.ports.open(name)
+
     async def reset(self) -> None:
         """Forget scripts, records, files and tasks; calls under way go on."""
         await self._stage.clear()
 
     async def start(self) -> None:
         """Start to listen."""
-        self._server = await asyncio.start_server(self._accept, self._host, self.port, limit=MAX_HEAD_BYTES)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._stage.base_url = self.url
+        self.port = await self._listen(self.port, None)
+        self._stage.url = self.url
+        if self._tls:
+            self.tls_port = await self._listen(0, self._tls)
+            self._stage.tls_url = self.tls_url
+
+    async def _listen(self, port: int, tls: ssl.SSLContext | None) -> int:
+        patience = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": GOODBYE_S} if tls else {}
+        server = await asyncio.start_server(self._accept, self._host, port, limit=MAX_HEAD_BYTES, ssl=tls, **patience)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening and drop all connections."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        for server in self._servers:
+            server.close()
         clients = dict(self._clients)
         for task, connection in clients.items():
             connection.abort()
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        await self._stage.polls.clear()
+        for server in self._servers:
+            await server.wait_closed()
+        await self._stage.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -85,16 +137,34 @@ class Simulator:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
+        self._stage.ledger.connections += 1
+        if self._stage.moods.is_dead:
+            connection.reset()
+            return
         task = asyncio.create_task(self._serve(connection))
         self._clients[task] = connection
-        task.add_done_callback(lambda done: self._clients.pop(done))
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._clients[task]
+        if not task.cancelled() and (error := task.exception()):
+            self.errors.append(error)
+            message = "the simulator itself failed"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error, "task": task})
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            while not connection.closed and (request := await connection.read_request()):
+            while not connection.closed and (head := await connection.read_head()):
                 reply = Reply(connection)
+                if await answer_early(self._stage, head, reply):
+                    break
+                request = await connection.read_rest(head)
+                if request is None:
+                    break
                 await answer(self._stage, request, reply)
-                if reply.gone.is_set() or not request.keep_alive:
+                if reply.ending is Ending.ON_REUSE:
+                    await connection.close_on_next_byte()
+                if reply.gone.is_set() or reply.ending or not request.keep_alive:
                     break
         except Unreadable as error:
             await Reply(connection).whole(error.status, b"", {"Content-Length": "0", "Connection": "close"})

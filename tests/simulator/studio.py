@@ -3,15 +3,22 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from simulator import aihubmix
-from simulator.connection import JsonObject
 from simulator.draw import draw, edit
 from simulator.order import Order
+from simulator.script import Step
 
 MAX_FILES = 64
+
+
+@dataclass(kw_only=True)
+class Exhibit:
+    """Holds a picture that hangs for download, the step that says how it is served, and how often it was asked for."""
+
+    picture: bytes
+    step: Step = field(default_factory=Step)
+    visits: int = 0
 
 
 class Studio:
@@ -21,7 +28,7 @@ class Studio:
         self._usual_seconds = seconds
         self.seconds = seconds
         self._seeds = itertools.count(1)
-        self._files: dict[str, bytes] = {}
+        self._files: dict[str, Exhibit] = {}
 
     async def develop(self, order: Order, *, seconds: float, count: int) -> list[bytes]:
         """Make the pictures within the given latency, or a little later if drawing takes longer."""
@@ -29,15 +36,15 @@ class Studio:
         pictures, _ = await asyncio.gather(asyncio.gather(*work), asyncio.sleep(seconds))
         return list(pictures)
 
-    def publish(self, picture: bytes) -> str:
-        """Keep a picture for download and return its path; the oldest ones are dropped."""
+    def publish(self, picture: bytes, step: Step) -> str:
+        """Keep a picture for download as the step says and return its path; the oldest ones are dropped."""
         while len(self._files) >= MAX_FILES:
             del self._files[next(iter(self._files))]
         path = f"/files/{uuid.uuid4().hex}.png"
-        self._files[path] = picture
+        self._files[path] = Exhibit(picture=picture, step=step)
         return path
 
-    def fetch(self, path: str) -> bytes | None:
+    def fetch(self, path: str) -> Exhibit | None:
         """Return a published picture."""
         return self._files.get(path)
 
@@ -45,44 +52,6 @@ class Studio:
         """Forget the files and go back to the usual latency."""
         self._files.clear()
         self.seconds = self._usual_seconds
-
-
-@dataclass(frozen=True)
-class PolledTask:
-    """Holds work that is asked for again and again, and the status it is to end with."""
-
-    work: asyncio.Task[list[bytes]]
-    outcome: str
-
-
-class PollDesk:
-    """Keeps the tasks of AIHubMix's two-step models."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, PolledTask] = {}
-
-    def open(self, work: Coroutine[None, None, list[bytes]], outcome: str) -> str:
-        """Start the work and return the task's id."""
-        task_id = uuid.uuid4().hex
-        self._tasks[task_id] = PolledTask(asyncio.create_task(work), outcome)
-        return task_id
-
-    def report(self, task_id: str) -> JsonObject | None:
-        """Describe how far the task has come, or None if there is no such task."""
-        task = self._tasks.get(task_id)
-        if task is None:
-            return None
-        if not task.work.done() or task.outcome == "processing":
-            return aihubmix.poll_report("processing")
-        return aihubmix.poll_report(task.outcome, task.work.result())
-
-    async def clear(self) -> None:
-        """Stop and forget all tasks."""
-        works = [task.work for task in self._tasks.values()]
-        self._tasks.clear()
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
 
 
 def _make(order: Order, seed: int) -> bytes:
