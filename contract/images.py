@@ -1,30 +1,54 @@
 """Is this really an image, of which type, how large: the only door to Pillow.
 
-Type and size come from the bytes, never from a label. Decoding a large image takes a second of
-CPU, so call these from a thread.
+Type and size come from the bytes, never from a label, and what is too large is refused before a
+pixel is decoded. Decoding a large image takes a second of CPU and some 500 MiB, and a decoder may have
+holes: these calls belong into a child process with limits.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageFile, ImageStat
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-# Pillow calls a JPEG with further pictures inside, as phones make them, MPO.
-_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+from contract import containers
+from contract.containers import Container
+
+_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF"}
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
 MAX_FRAMES = 200
 MAX_ALL_PIXELS = 100_000_000
+MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
+
+_SHORTEST_BYTES = 12  # nothing can be told of less
+_BLANK_LEVELS = 8  # of 256: what JPEG makes of one colour
+_STRIP_PIXELS = 2**20
+_JPEG_QUALITY = 85
+_NOISE = bytes(range(1, 255)) * 4
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class NotAnImage(Exception):
     """The bytes are no whole PNG, JPEG, WebP or GIF."""
+
+
+class NotAllowed(NotAnImage):
+    """The bytes are another kind of file."""
 
 
 class TooLarge(NotAnImage):
@@ -33,12 +57,14 @@ class TooLarge(NotAnImage):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What the bytes say about an image; sizes in pixels."""
+    """What the bytes say about an image; sizes in pixels, before it is turned."""
 
     mime: str
     width: int
     height: int
     frames: int
+    is_blank: bool = False  # one colour, or nothing to be seen at all
+    orientation: int = 1  # as EXIF numbers it, 1 to 8
 
     @property
     def extension(self) -> str:
@@ -47,39 +73,166 @@ class ImageInfo:
 
 
 def inspect(data: bytes) -> ImageInfo:
-    """Decode an image completely and describe it. Raises NotAnImage, TooLarge."""
-    if len(data) > MAX_BYTES:
-        raise TooLarge(f"more than {MAX_BYTES} bytes")
+    """Decode an image completely and describe it. Raises NotAnImage, NotAllowed, TooLarge."""
+    with _own_errors():
+        mime, container = _take_apart(data)
+        container.check_rows()
+        shown = _shown(data, mime, container)
+        with _opened(shown, mime) as image:
+            image.verify()
+        with _opened(shown, mime) as image:
+            _match(image, container)
+            is_blank = True
+            for frame in range(container.frames):
+                image.seek(frame)
+                image.load()
+                is_blank = is_blank and _is_blank(image)
+        if mime == "image/jpeg" and _ends_early(shown):
+            raise NotAnImage("fewer pixels than promised")
+    return ImageInfo(
+        mime=mime,
+        width=container.width,
+        height=container.height,
+        frames=container.frames,
+        is_blank=is_blank,
+        orientation=container.orientation,
+    )
+
+
+def shrink(data: bytes, *, side: int) -> bytes:
+    """Encode an image's first frame anew, upright and with no side longer than `side` pixels.
+
+    A JPEG comes back, or a PNG if one can see through. Raises NotAnImage, NotAllowed, TooLarge.
+    """
+    if side < 1:
+        raise ValueError("a side has one pixel at least")
+    with _own_errors():
+        mime, container = _take_apart(data)
+        with _opened(_shown(data, mime, container), mime) as image:
+            _match(image, container)
+            # Pillow decodes a JPEG in a smaller size at once, if nothing was done to it before.
+            picture = image if mime == "image/jpeg" else _plain(image)
+            picture.thumbnail((side, side))
+            picture = _plain(picture)
+            profile = image.info.get("icc_profile") or b""
+        if container.orientation in _TURNS:
+            picture = picture.transpose(_TURNS[container.orientation])
+        return _encode(picture, profile if profile[16:20] == b"RGB " else b"")
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # somebody else in this process may have set it
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what the caps below refuse
-            return _inspect(data)
+            warnings.simplefilter("ignore")  # Pillow warns of what it then does or does not refuse
+            yield
     except NotAnImage:
         raise
-    except Image.DecompressionBombError as error:
-        raise TooLarge("too many pixels") from error
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise TooLarge(type(error).__name__) from error
     # Pillow's plugins raise whatever their parsers meet: SyntaxError, struct.error, ZeroDivisionError, …
     except Exception as error:
         raise NotAnImage(type(error).__name__) from error
 
 
-def _inspect(data: bytes) -> ImageInfo:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as header:
-        info = _describe(header)
-        header.verify()
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        for frame in range(info.frames):
-            image.seek(frame)
-            image.load()
-    return info
-
-
-def _describe(image: Image.Image) -> ImageInfo:
-    """Read the header and refuse what is too large before a pixel is decoded."""
-    width, height = image.size
+def _take_apart(data: bytes) -> tuple[str, Container]:
+    """Read type and promises of an image, and refuse what is too large. Raises as `inspect` and ValueError."""
+    if len(data) > MAX_BYTES:
+        raise TooLarge(f"more than {MAX_BYTES} bytes")
+    mime = _type(data)
+    container = containers.read(data, mime)
+    width, height, frames = container.width, container.height, container.frames
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise TooLarge(f"{width}x{height} pixels")
-    frames = int(getattr(image, "n_frames", 1))
     if frames > MAX_FRAMES or frames * width * height > MAX_ALL_PIXELS:
         raise TooLarge(f"{frames} frames of {width}x{height} pixels")
-    return ImageInfo(mime=_MIMES[str(image.format)], width=width, height=height, frames=frames)
+    return mime, container
+
+
+def _type(data: bytes) -> str:
+    """Tell the type by how the bytes begin, even if they go on wrong. Raises NotAnImage, NotAllowed."""
+    if len(data.strip()) < _SHORTEST_BYTES:
+        raise NotAnImage(f"{len(data)} bytes")
+    for mime, begin in (("image/png", b"\x89PNG"), ("image/jpeg", b"\xff\xd8\xff"), ("image/gif", b"GIF8")):
+        if data.startswith(begin):
+            return mime
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    raise NotAllowed("another kind of file")
+
+
+def _shown(data: bytes, mime: str, container: Container) -> bytes:
+    # Unasked, Pillow reads EXIF and further pictures of a JPEG, and stumbles over empty extensions of a GIF.
+    # Of a PNG it shall see the texts: a bomb in there is no picture that somebody made in good faith.
+    return data if mime == "image/png" else container.write(1)
+
+
+def _opened(data: bytes, mime: str) -> ImageFile.ImageFile:
+    return Image.open(io.BytesIO(data), formats=(_FORMATS[mime],))
+
+
+def _match(image: ImageFile.ImageFile, container: Container) -> None:
+    """Refuse what Pillow understands in another way than we: it could be larger than we allow."""
+    promised = (container.width, container.height, container.frames)
+    if (*image.size, getattr(image, "n_frames", 1)) != promised:
+        raise NotAnImage("ambiguous")
+
+
+def _is_blank(image: Image.Image) -> bool:
+    """Tell whether a loaded image shows one colour only; strip by strip, as a copy of all of it would be large."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    seen: list[tuple[int, int]] = []
+    for top in range(0, image.height, rows):
+        strip = _weighed(image.crop((0, top, image.width, min(top + rows, image.height))))
+        spans = ImageStat.Stat(strip).extrema
+        seen = [(min(a, c), max(b, d)) for (a, b), (c, d) in zip(seen or spans, spans, strict=True)]
+        if any(high - low > _BLANK_LEVELS for low, high in seen):
+            return False
+    return True
+
+
+def _weighed(image: Image.Image) -> Image.Image:
+    """Multiply colours with their opacity, so that what cannot be seen has no colour."""
+    image = _eight_bits(image)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    return image.convert({"RGBA": "RGBa", "LA": "La"}.get(image.mode, image.mode))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Make fewer greys of 65,536, where Pillow would make all but 256 of them white."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
+    return image
+
+
+def _ends_early(data: bytes) -> bool:
+    """Tell whether a JPEG's end marker comes before its last pixel, where libjpeg makes up the rest and is silent.
+
+    Then, and only then, it takes bytes put before the marker for pixels. An eighth of the size shows that well
+    enough; of a progressive JPEG it does not, but there only detail is missing.
+    """
+    return _eighth(data) != _eighth(data[:-2] + _NOISE + data[-2:])
+
+
+def _eighth(data: bytes) -> bytes:
+    with _opened(data, "image/jpeg") as image:
+        if "progressive" in image.info:
+            return b""
+        image.draft(None, (1, 1))
+        return image.tobytes()
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    return _eight_bits(image).convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _encode(picture: Image.Image, profile: bytes) -> bytes:
+    picture.info.clear()  # Pillow would write comments
+    file = io.BytesIO()
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+        picture.save(file, "PNG", icc_profile=profile)
+    else:
+        picture.convert("RGB").save(file, "JPEG", quality=_JPEG_QUALITY, icc_profile=profile)
+    return file.getvalue()
