@@ -203,7 +203,8 @@ class JobStore:
 
     async def begin_attempt(self, lease: Lease, number: int, attempt: Attempt, *, max_calls: int) -> None:
         """Count and record a provider call before it is made. Raises CallRefused, LeaseLost."""
-        event = {"type": "attempt", **attempt.model_dump(include={"index", "rung", "provider", "image_size"})}
+        told = {"index", "rung", "provider", "model", "image_size", "quality"}
+        event = {"type": "attempt", **attempt.model_dump(include=told, exclude_none=True)}
         answer = await self._fenced(
             "begin_attempt", lease, number, max_calls, attempt.model_dump_json(), json.dumps(event)
         )
@@ -234,20 +235,27 @@ class JobStore:
         """End a job; one with images that `failed` has `succeeded` in part. Raises LeaseLost."""
         return JobState(await self._fenced("end", lease, state, failure(error) if error else ""))
 
-    async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "") -> None:
-        """Give the job back to the queue, to start again after `wait_s`. Raises LeaseLost."""
+    async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "", at_gate: bool = False) -> None:
+        """Give the job back to the queue, to start again after `wait_s`. Raises LeaseLost.
+
+        With `at_gate` the job waits for nothing but a gate, which may wake it before.
+        """
         event = {"type": "waiting" if wait_s else "queued", "text": note}
         bell = self._doorbell.bell(lease.job_id)
-        await self._fenced("release", lease, int(wait_s * 1000), note, bell, json.dumps(event))
+        await self._fenced("release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_gate))
 
     async def sweep(self, sweeper: str, *, judge_leases: bool, lock_s: float, bell_s: float) -> int:
         """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung."""
         silent: Sequence[str] = await self._run(
             "sweep", sweeper, int(lock_s * 1000), int(judge_leases), int(bell_s * 1000), 100
         )
-        if not silent:
+        return await self.ring(silent)
+
+    async def ring(self, job_ids: Sequence[str]) -> int:
+        """Ring for those jobs that are ready; answer how many they were."""
+        if not job_ids:
             return 0
-        bells = (part for job_id in silent for part in (job_id, self._doorbell.bell(job_id)))
+        bells = (part for job_id in job_ids for part in (job_id, self._doorbell.bell(job_id)))
         return int(await self._run("ring", *bells))
 
     async def workers(self, *, within_s: float) -> list[str]:

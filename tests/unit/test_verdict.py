@@ -1,0 +1,57 @@
+"""What each error says about its provider, as tables: every code, and the status beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.errors import Interrupted, ProviderError, RateLimited, Transient, Unusable
+from contract.kinds import KINDS
+from worker.gate import Verdict, verdict_of
+
+KEY = {"provider_auth", "provider_credits", "provider_forbidden", "provider_tls_failed"}
+BAD = {
+    *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
+    *("provider_error", "provider_down", "bad_image", "unsupported_image", "image_too_large", "answer_too_large"),
+}
+
+
+def expected(code: str) -> Verdict:
+    if code in KEY:
+        return Verdict.KEY
+    return Verdict.BAD if code in BAD else Verdict.NEUTRAL
+
+
+@pytest.mark.parametrize("code", sorted(KINDS))
+@pytest.mark.parametrize("status", [None, 200, 500])
+def test_every_code(code: str, status: int | None) -> None:
+    assert verdict_of(ProviderError(code, http_status=status)) is expected(code)
+
+
+def test_the_codes_exist() -> None:
+    assert set(KINDS) >= KEY | BAD
+
+
+def test_no_error_is_good() -> None:
+    assert verdict_of(None) is Verdict.GOOD
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (RateLimited("provider_rate_limited", http_status=429, retry_after_s=2), Verdict.THROTTLED),
+        (RateLimited("provider_rate_limited"), Verdict.THROTTLED),
+        (RateLimited("provider_timeout", http_status=408, retry_after_s=2), Verdict.THROTTLED),
+        (RateLimited("provider_down", http_status=503, retry_after_s=2), Verdict.BAD),  # P30
+        (Transient("provider_timeout", http_status=408), Verdict.NEUTRAL),  # P32
+        (Transient("provider_error", http_status=409), Verdict.NEUTRAL),
+        (Unusable("provider_error", http_status=418), Verdict.NEUTRAL),  # P42
+        (Unusable("provider_auth", http_status=401), Verdict.KEY),
+        (Unusable("provider_forbidden", http_status=403), Verdict.KEY),
+        (Interrupted("provider_unreachable"), Verdict.NEUTRAL),  # the host of a picture
+        (Interrupted("provider_down", http_status=503), Verdict.NEUTRAL),
+        (Interrupted("provider_rate_limited", http_status=429), Verdict.NEUTRAL),  # of a download
+        (Interrupted("bad_image", http_status=200), Verdict.BAD),
+    ],
+)
+def test_the_status_beside_the_code(error: ProviderError, verdict: Verdict) -> None:
+    assert verdict_of(error) is verdict
