@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from network import Network
 from real_redis import RealRedis
 from simulator.server import Simulator
 
@@ -34,15 +36,23 @@ class House:
         self.workers: list[Process] = []
         self.write_config()
 
-    def write_config(self, provider: str = "openrouter", **image: object) -> None:
-        """Write config.json with the simulator as both providers."""
-        providers = {
+    def write_config(
+        self,
+        provider: str = "openrouter",
+        *,
+        providers: Mapping[str, Mapping[str, object]] | None = None,
+        **image: object,
+    ) -> None:
+        """Write config.json with the simulator as both providers; `providers` adds to their sections, or replaces."""
+        sections: dict[str, dict[str, object]] = {
             "openrouter": {"apiKey": "canary-key", "apiBase": f"{self.simulator.url}/api/v1"},
             "aihubmix": {"apiKey": "canary-key", "apiBase": f"{self.simulator.url}/v1"},
         }
+        for name, section in (providers or {}).items():
+            sections[name] |= section
         tools = {"imageGeneration": {"provider": provider, **image}}
         agents = {"defaults": {"workspace": str(self.folder / "workspace")}}
-        self.config.write_text(json.dumps({"providers": providers, "tools": tools, "agents": agents}))
+        self.config.write_text(json.dumps({"providers": sections, "tools": tools, "agents": agents}))
 
     def settings(self) -> Settings:
         """Read the settings as the producer would."""
@@ -52,9 +62,12 @@ class House:
         """Make a client for an owner."""
         return Darkroom(self.settings(), owner=owner)
 
-    async def start_worker(self, **environment: str) -> Process:
-        """Start a worker process and wait for its sign of life."""
+    async def start_worker(self, *, network: Network | None = None, **environment: str) -> Process:
+        """Start a worker process, in a network of the test if there is one, and wait for its sign of life."""
         command = [sys.executable, "-m", "worker", str(self.config)]
+        if network is not None:
+            command[2:2] = ["network", network.table(), "--"]
+            environment["PYTHONPATH"] = str(Path(__file__).parent)
         log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
         worker = subprocess.Popen(
             command, env=os.environ | self.environment | environment, stdout=log, stderr=log, start_new_session=True
