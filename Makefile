@@ -18,6 +18,10 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 test: lint ## Run all checks and tests
 	$(BIN)/pytest
 
+.PHONY: fuzz
+fuzz: setup ## Throw random input at whatever reads some
+	$(BIN)/pytest tests/fuzz -m fuzz
+
 .PHONY: bench
 bench: setup ## Measure what the queue costs
 	$(BIN)/python tests/benchmarks/bench_queue.py
@@ -33,6 +37,10 @@ lint: setup ## Run the checks only
 format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+.PHONY: docs
+docs: setup ## Make the pages that come from the code
+	$(BIN)/python -m docs.make_failures
 
 .PHONY: constraints
 constraints: setup ## Pin the newest versions of everything

@@ -6,13 +6,23 @@ queued → running → succeeded | failed | cancelled | expired; only `running �
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -42,6 +52,7 @@ RATIOS = (
 SIZES = ("512", "1K", "2K", "4K")
 MAX_PROMPT = 32_000
 MAX_REFERENCES = 16
+LEAST_TIME_S = 1.0
 MIN_SIDE, MAX_SIDE = 64, 4096
 
 _EXPLICIT_SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
@@ -97,8 +108,23 @@ def _references(values: tuple[str, ...]) -> tuple[str, ...]:
     return different
 
 
+def _allowed(value: object) -> object:
+    if value is not None and value not in get_args(AllowedFallback):
+        raise PydanticCustomError("fallback_invalid", "not a known kind of fallback")
+    return value
+
+
+def _time(value: float, info: ValidationInfo) -> float:
+    most = (info.context or {}).get("max_seconds")
+    if not (math.isfinite(value) and LEAST_TIME_S <= value <= (most or value)):
+        raise PydanticCustomError("timeout_out_of_range", "out of range", {"field": info.field_name, "max": most})
+    return value
+
+
 AspectRatio = Annotated[str, AfterValidator(_ratio)]
 ImageSize = Annotated[str, AfterValidator(_size)]
+AllowedFallback = Literal["any", "quality", "size", "none"]
+TimeLimit = Annotated[float, AfterValidator(_time)]
 
 
 class Record(BaseModel):
@@ -117,6 +143,15 @@ class JobRequest(Record):
     aspect_ratio: AspectRatio
     image_size: ImageSize
     reference_images: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_references)] = ()
+    # The caller's own limits; whoever gives none gets the JSON without them.
+    fallback: Annotated[AllowedFallback | None, BeforeValidator(_allowed)] = None  # None: any
+    attempt_timeout_seconds: TimeLimit | None = None  # can only shorten the operator's
+    deadline_seconds: TimeLimit | None = None  # from the job's start to its end; can only shorten the operator's
+
+    @model_serializer(mode="wrap")
+    def _without_missing_limits(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields: dict[str, object] = write(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Snapshot(Record):

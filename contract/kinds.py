@@ -1,161 +1,294 @@
-"""Everything that can go wrong, in people's words: one line for each error code."""
+"""Everything that can go wrong, in people's words: one entry for each error code, by what it concerns.
+
+docs/failures.md is made from this page (`make docs`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contract.sentence import Sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One error code: its title, HTTP status, whether trying again may help, and its sentence."""
+    """One error code: its title, HTTP status, whether trying again may help, its sentence.
+
+    `mend` says what its reader can do, unless the sentence has already said it.
+    """
 
     title: str
     status: int
     retryable: bool
-    sentence: str
+    sentence: Sentence
+    mend: str = ""
 
 
-KINDS: dict[str, Kind] = {
-    # the request
-    "aspect_ratio_invalid": Kind("Unknown aspect ratio", 422, False, "aspect_ratio must be one of: {allowed}."),
-    "count_out_of_range": Kind(
-        "Number of images out of range", 422, False, "count must be between 1 and {max} (maxImagesPerTurn)."
+def _no(title: str, sentence: str, mend: str = "", *, status: int = 422) -> Kind:
+    """Make a kind of error that stays until somebody changes something."""
+    return Kind(title, status, False, Sentence(sentence), mend)
+
+
+def _not_now(title: str, sentence: str, mend: str = "", *, status: int = 502) -> Kind:
+    """Make a kind of error that may be gone next time."""
+    return Kind(title, status, True, Sentence(sentence), mend)
+
+
+REQUEST: dict[str, Kind] = {
+    "aspect_ratio_invalid": _no(
+        "Unknown aspect ratio", "aspect_ratio must be [one of: {allowed}|a known ratio such as 16:9]."
     ),
-    "event_id_invalid": Kind("No such event", 400, False, "An event id is two numbers, as in 1795360073904-0."),
-    "idempotency_key_invalid": Kind(
-        "Idempotency key not usable", 400, False, "An idempotency key is 1 to 255 printable characters."
+    "count_out_of_range": _no(
+        "Number of images out of range",
+        "count must be between 1 and [{max} (maxImagesPerTurn)|maxImagesPerTurn].",
+        "Ask for fewer images, or hand in several jobs.",
     ),
-    "idempotency_key_reused": Kind(
-        "Idempotency key reused", 422, False, "This idempotency key was already used for another request."
+    "event_id_invalid": _no(
+        "No such event",
+        "An event id is two numbers, as in 1795360073904-0.",
+        "Leave it out to follow the job from its begin.",
+        status=400,
     ),
-    "image_size_invalid": Kind(
-        "Unknown image size",
-        422,
-        False,
-        "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096.",
+    "fallback_invalid": _no("Unknown kind of fallback", "fallback must be any, quality, size or none."),
+    "idempotency_key_invalid": _no(
+        "Idempotency key not usable", "An idempotency key is 1 to 255 printable characters.", status=400
     ),
-    "job_not_found": Kind("No such job", 404, False, "There is no such job."),
-    "no_previous_image": Kind(
-        "No earlier image", 422, False, "This conversation has no image yet, so there is none to edit."
+    "idempotency_key_reused": _no(
+        "Idempotency key reused",
+        "This idempotency key was already used for another request.",
+        "Use a new key for a new request.",
     ),
-    "prompt_invalid_characters": Kind(
-        "Prompt has characters that cannot be used", 422, False, "The prompt contains NUL or broken Unicode."
+    "image_size_invalid": _no(
+        "Unknown image size", "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096."
     ),
-    "prompt_required": Kind("Prompt missing", 422, False, "Describe the image: the prompt must not be empty."),
-    "prompt_too_long": Kind("Prompt too long", 422, False, "The prompt must have at most {max} characters."),
-    "reference_invalid": Kind(
+    "job_not_found": _no(
+        "No such job",
+        "There is no such job.",
+        "Check the id and whose job it is; ended jobs are forgotten after a while.",
+        status=404,
+    ),
+    "no_previous_image": _no(
+        "No earlier image",
+        "This conversation has no image yet, so there is none to edit.",
+        "Make one first, or name an image by its path or id.",
+    ),
+    "prompt_invalid_characters": _no(
+        "Prompt has characters that cannot be used",
+        "The prompt contains NUL or broken Unicode.",
+        "Remove these characters.",
+    ),
+    "prompt_required": _no("Prompt missing", "Describe the image: the prompt must not be empty."),
+    "prompt_too_long": _no("Prompt too long", "The prompt must have [at most {max}|fewer] characters.", "Shorten it."),
+    "reference_invalid": _no(
         "Reference not usable",
-        422,
-        False,
         'A reference image is a file path, an artifact id such as img_ab12cd34ef56, or "latest".',
     ),
-    "reference_not_a_file": Kind("Reference is no file", 422, False, "A reference image must be a regular file."),
-    "reference_not_an_image": Kind(
-        "Reference is no image",
-        422,
-        False,
-        "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
+    "reference_not_a_file": _no(
+        "Reference is no file",
+        "A reference image must be a regular file.",
+        "Name an image file, not a directory, a pipe or a device.",
     ),
-    "reference_outside_roots": Kind(
+    "reference_not_an_image": _no(
+        "Reference is no image",
+        "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
+        "Convert it to one of these, and check that it is whole.",
+    ),
+    "reference_outside_roots": _no(
         "Reference not allowed",
-        422,
-        False,
         "Reference image rejected: paths must be inside the workspace or nanobot media directory "
         "and must be valid image files.",
+        "Copy the image into the workspace.",
     ),
-    "reference_too_large": Kind(
-        "Reference too large", 422, False, "Reference images may have {max_mib} MiB each, {total_mib} MiB together."
+    "reference_too_large": _no(
+        "Reference too large",
+        "[{provider} does not accept reference images this large"
+        "|Reference images may have {max_mib} MiB each, {total_mib} MiB together|The reference images are too large].",
+        "Send fewer or smaller ones; their pixels count, too.",
     ),
-    "reference_unreadable": Kind("Reference not readable", 422, False, "A reference image could not be read."),
-    "too_many_references": Kind("Too many references", 422, False, "At most {max} different reference images."),
-    "type_error": Kind("Wrong type", 422, False, "{field} has the wrong type: {expected}."),
-    "unknown_field": Kind("Unknown field", 422, False, "There is no field {field}.{suggestion}"),
-    # the configuration
-    "config_invalid": Kind("Configuration not usable", 422, False, "{problems}"),
-    "missing_api_key": Kind(
+    "reference_unreadable": _no(
+        "Reference not readable",
+        "A reference image could not be read.",
+        "Check that the file is there, and that Darkroom's user may read it.",
+    ),
+    "timeout_out_of_range": _no(
+        "Time limit out of range",
+        "[{field}|A time limit] must be [between 1 and {max} seconds|at least 1 second].",
+        "The operator sets the most with DARKROOM_DEADLINE_SECONDS.",
+    ),
+    "too_many_references": _no(
+        "Too many references",
+        "[At most {max} different reference images may be given|Too many reference images were given].",
+        "Leave some out.",
+    ),
+    "type_error": _no("Wrong type", "[{field}|A field] has the wrong type[: {expected}]."),
+    "unknown_field": _no("Unknown field", "There is no [field {field}|such field][ (did you mean {suggestion}?)]."),
+}
+
+CONFIGURATION: dict[str, Kind] = {
+    "config_invalid": _no(
+        "Configuration not usable",
+        "The configuration has problems[: {problems}].",
+        "`darkroom config check` lists them all.",
+    ),
+    "missing_api_key": _no(
         "API key missing",
-        422,
-        False,
-        "Missing API key: configure providers.{provider}.apiKey; if it uses ${{VAR_NAME}}, check that the "
-        "variable is visible to this process.",
+        "Missing API key: configure [providers.{provider}.apiKey|the apiKey of the provider]; "
+        "if it uses ${{VAR_NAME}}, check that the variable is visible to this process.",
     ),
-    "save_dir_invalid": Kind(
+    "save_dir_invalid": _no(
         "saveDir not usable",
-        422,
-        False,
         "tools.imageGeneration.saveDir must be a plain relative directory inside nanobot's media directory.",
     ),
-    "unknown_provider": Kind(
+    "unknown_provider": _no(
         "Provider not supported",
-        422,
-        False,
-        "unsupported image generation provider {provider!r}: use openrouter or aihubmix.",
+        "unsupported image generation provider[ '{provider}']: use openrouter or aihubmix.",
     ),
-    # the queue
-    "queue_full": Kind("Queue full", 503, True, "The queue is full. Try again in a minute."),
-    "queue_unavailable": Kind(
-        "Queue unavailable",
-        503,
-        True,
-        "The job queue (Redis) does not answer. Nothing was lost; try again, or run `darkroom doctor`.",
-    ),
-    "too_many_jobs": Kind("Too many jobs", 429, True, "You have {max} unfinished jobs. Wait until some are done."),
-    # the provider
-    "answer_too_large": Kind("Answer too large", 502, True, "The answer from {provider} was too large."),
-    "bad_api_base": Kind("apiBase redirects", 502, False, "apiBase of {provider} redirects; set the final address."),
-    "bad_image": Kind("Damaged image", 502, True, "{provider} returned a damaged image."),
-    "bad_model": Kind(
-        "Model not available", 502, False, "Model '{model}' is not available at {provider}. Check the model's id."
-    ),
-    "bad_parameters": Kind("Request not accepted", 502, False, "{provider} does not accept this request: {reason}"),
-    "content_refused": Kind(
-        "Content refused", 502, False, "{provider} refused this prompt or image ({reason}). Change it and try again."
-    ),
-    "image_too_large": Kind("Image too large", 502, True, "The image is larger than we decode."),
-    "no_image": Kind("No image", 502, True, "The model answered without an image. {reason}"),
-    "provider_auth": Kind(
-        "Key rejected",
-        502,
-        False,
-        "The API key for {provider} was rejected. The owner must check providers.{provider}.apiKey.",
-    ),
-    "provider_bad_answer": Kind("Unreadable answer", 502, True, "{provider} sent an answer we could not read."),
-    "provider_credits": Kind("No credit", 502, False, "The {provider} account has no credit left."),
-    "provider_down": Kind("Provider down", 502, True, "{provider} is temporarily unavailable."),
-    "provider_error": Kind("Provider error", 502, True, "{provider} could not make the image. {reason}"),
-    "provider_forbidden": Kind("Key not allowed", 502, False, "The API key for {provider} may not do this. {reason}"),
-    "provider_interrupted": Kind("Answer cut off", 502, True, "The answer from {provider} was cut off."),
-    "provider_rate_limited": Kind(
-        "Provider rate limit", 502, True, "{provider} asks to wait. Try later or use another provider."
-    ),
-    "provider_timeout": Kind(
-        "Provider too slow",
-        504,
-        True,
-        "{provider} did not answer in {seconds} s. Try a smaller image size, set quality to low, or retry later.",
-    ),
-    "provider_tls_failed": Kind(
-        "Connection not secure", 502, False, "Secure connection to {provider} failed (certificate)."
-    ),
-    "provider_unreachable": Kind(
-        "Provider unreachable", 502, True, "Could not reach {provider}. Check the network or apiBase."
-    ),
-    "result_expired": Kind("Picture expired", 502, True, "The picture expired before we could fetch it."),
-    "unsafe_url": Kind("Link not opened", 502, False, "The provider returned a link we will not open."),
-    "unsupported_image": Kind("Unsupported image", 502, True, "{provider} returned something that is not an image."),
-    # the job
-    "call_budget_spent": Kind(
-        "Call budget spent", 502, False, "The job used all its provider calls without a picture."
-    ),
-    "deadline_passed": Kind("Time is up", 504, True, "The job was not finished in the time it had."),
-    "internal_error": Kind(
-        "Internal error", 500, True, "Something went wrong inside Darkroom; the log has the details."
-    ),
-    "storage_full": Kind(
-        "Cannot store images",
-        507,
-        True,
-        "The image could not be stored: is the disk full or the media directory read-only?",
-    ),
-    "worker_crashed": Kind("Worker crashed", 500, False, "Three workers crashed on this job, so it was stopped."),
 }
+
+QUEUE: dict[str, Kind] = {
+    "queue_full": _not_now(
+        "Queue full",
+        "The queue is full. Try again in a minute.",
+        "The operator can start more workers, or raise DARKROOM_MAX_QUEUED.",
+        status=503,
+    ),
+    "queue_unavailable": _not_now(
+        "Queue unavailable",
+        "The job queue (Redis) does not answer. Nothing was lost; try again, or run `darkroom doctor`.",
+        status=503,
+    ),
+    "too_many_jobs": _not_now(
+        "Too many jobs",
+        "You have [{max}|too many] unfinished jobs. Wait until some are done.",
+        "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
+        status=429,
+    ),
+}
+
+PROVIDER: dict[str, Kind] = {
+    "answer_too_large": _not_now(
+        "Answer too large", "The answer from {provider} was too large.", "Ask for a smaller image size."
+    ),
+    "bad_api_base": _no("apiBase redirects", "apiBase of {provider} redirects; set the final address.", status=502),
+    "bad_image": _not_now(
+        "Damaged image", "{provider} returned a damaged image[ ({reason})].", "Try again, or use another model."
+    ),
+    "bad_model": _no(
+        "Model not available",
+        "[Model '{model}'|The model] is not available at {provider}.",
+        "Check the model's id; the operator sets it with tools.imageGeneration.model.",
+        status=502,
+    ),
+    "bad_parameters": _no(
+        "Request not accepted",
+        "{provider} does not accept [{field}={value}|this request: {reason}|this request].",
+        "Try the default size and ratio, a shorter prompt or fewer references.",
+        status=502,
+    ),
+    "content_refused": _no(
+        "Content refused",
+        "{provider} refused this prompt or image[ ({reason})]. Change it and try again.",
+        status=502,
+    ),
+    "image_too_large": _not_now(
+        "Image too large", "The image from {provider} is larger than we decode.", "Ask for a smaller image size."
+    ),
+    "no_image": _not_now(
+        "No image",
+        "The model answered without an image.[ {reason}.]",
+        "Say more plainly what the picture shall show.",
+    ),
+    "provider_auth": _no(
+        "Key rejected",
+        "The API key for {provider} was rejected. "
+        "The owner must check [providers.{provider}.apiKey|the provider's apiKey].",
+        status=502,
+    ),
+    "provider_bad_answer": _not_now(
+        "Unreadable answer",
+        "{provider} sent an answer we could not read.",
+        "Try again later; the operator should check apiBase and proxy.",
+    ),
+    "provider_credits": _no(
+        "No credit",
+        "The [{provider} account|provider's account] has no credit left.",
+        "Its owner can add some, or choose another provider.",
+        status=502,
+    ),
+    "provider_down": _not_now("Provider down", "{provider} is temporarily unavailable.", "Try again in some minutes."),
+    "provider_error": _not_now(
+        "Provider error", "{provider} could not make the image.[ {reason}.]", "Try again later, or use another model."
+    ),
+    "provider_forbidden": _no(
+        "Key not allowed",
+        "The API key for {provider} may not do this.[ {reason}.]",
+        "Its owner must check its rights, limits and region, or choose another model.",
+        status=502,
+    ),
+    "provider_interrupted": _not_now("Answer cut off", "The answer from {provider} was cut off.", "Try again."),
+    "provider_rate_limited": _not_now(
+        "Provider rate limit", "{provider} asks to wait[ {wait}]. Try later or use another provider."
+    ),
+    "provider_timeout": _not_now(
+        "Provider too slow",
+        "{provider} did not answer in [{seconds} s|time]. "
+        "Try a smaller image size, set quality to low, or retry later.",
+        status=504,
+    ),
+    "provider_tls_failed": _no(
+        "Connection not secure",
+        "Secure connection to {provider} failed (certificate).",
+        "The operator must check apiBase, the proxy, and this machine's certificates and clock.",
+        status=502,
+    ),
+    "provider_unreachable": _not_now(
+        "Provider unreachable", "Could not reach {provider}. Check the network or apiBase."
+    ),
+    "result_expired": _not_now("Picture expired", "The picture expired before we could fetch it.", "Try again."),
+    "unsafe_url": _no(
+        "Link not opened",
+        "The provider returned a link we will not open.",
+        "Use another model or provider.",
+        status=502,
+    ),
+    "unsupported_image": _not_now(
+        "Unsupported image",
+        "{provider} returned something that is not an image of a kind we take.",
+        "Use a model that makes PNG, JPEG, WebP or GIF.",
+    ),
+}
+
+JOB: dict[str, Kind] = {
+    "call_budget_spent": _no(
+        "Call budget spent",
+        "The job used all its provider calls without a picture.",
+        "Its attempts say why; the operator can raise DARKROOM_CALLS_PER_IMAGE.",
+        status=502,
+    ),
+    "deadline_passed": _not_now(
+        "Time is up",
+        "The job was not finished in the time it had.",
+        "Try a smaller image size, or give it more time.",
+        status=504,
+    ),
+    "internal_error": _not_now(
+        "Internal error",
+        "Something went wrong inside Darkroom; the log has the details.",
+        "Report it with what the worker's log says of the job.",
+        status=500,
+    ),
+    "storage_full": _not_now(
+        "Cannot store images",
+        "The image could not be stored: the disk may be full, or the media directory read-only.",
+        "The operator must make room, or make the directory writable.",
+        status=507,
+    ),
+    "worker_crashed": _no(
+        "Worker crashed",
+        "Three workers crashed on this job, so it was stopped.",
+        "The workers' logs say why; a smaller request may need less memory.",
+        status=500,
+    ),
+}
+
+KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB

@@ -30,7 +30,7 @@ from contract.job import ImageSize
 class Fallback(BaseModel):
     """One rung of DARKROOM_FALLBACKS; what it leaves out is as in the request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     provider: str | None = None
     model: ModelName | None = None
@@ -51,17 +51,23 @@ Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
 class Knobs(BaseSettings):
     """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` beside config.json."""
 
-    model_config = SettingsConfigDict(env_prefix="DARKROOM_", env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DARKROOM_", env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     concurrency: int = Field(32, ge=1, le=1000)  # jobs that one worker runs at the same time
     drain_seconds: float = Field(30, ge=0)
     attempt_timeout_seconds: float | None = Field(None, gt=0)  # None: 120, AIHubMix 300
+    connect_seconds: float = Field(5, gt=0)  # to reach a provider
+    idle_seconds: float = Field(30, gt=0)  # silence, or less than 1 KiB/s, for so long ends a call
     deadline_seconds: float = Field(600, gt=0)  # from a job's start to its end
     queue_seconds: float = Field(3600, gt=0)  # from acceptance to the start
     calls_per_image: int = Field(9, ge=1, le=10)
     retry_seconds: float = Field(1, gt=0)  # the back-off before a first repeat, at most
     fallbacks: Fallbacks | None = None
+    breaker_seconds: float = Field(15, gt=0)  # a provider that failed five times in a row is left alone
+    max_concurrency: int | None = Field(None, ge=1)  # calls to one provider key at a time, by all workers
     lease_seconds: float = Field(15, ge=5)
     retention_seconds: float = Field(7 * 86_400, ge=60)
     max_jobs_per_owner: int = Field(500, ge=1)

@@ -16,9 +16,10 @@ import typer
 from contract.errors import ConfigInvalid
 from contract.settings import load_settings
 from producer import terminal
-from producer.commands import AsJson, jobs
+from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
+from producer.options import AsJson
 from producer.session import adopt_running_stack, config_path, fail, run
 from producer.stack import Stack
 

@@ -39,7 +39,7 @@ ANSWER_S = 2.8
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
 _KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
-_EXPECTED = {"int_type": "a whole number", "string_type": "text", "tuple_type": "a list"}
+_EXPECTED = {"float_type": "a number", "int_type": "a whole number", "string_type": "text", "tuple_type": "a list"}
 
 
 class Darkroom:
@@ -90,7 +90,7 @@ class Darkroom:
             snapshots=snapshots,
             idempotency_key=idempotency_key,
             queue_time_s=knobs.queue_seconds,
-            run_time_s=knobs.deadline_seconds,
+            run_time_s=min(request.deadline_seconds or knobs.deadline_seconds, knobs.deadline_seconds),
             max_active=knobs.max_jobs_per_owner,
             max_queued=knobs.max_queued,
         )
@@ -195,8 +195,9 @@ def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest
         "image_size": settings.image.default_image_size,
     }
     given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name not in defaults}}
+    limits = {"max_images": settings.image.max_images_per_turn, "max_seconds": settings.knobs.deadline_seconds}
     try:
-        return JobRequest.model_validate(given, context={"max_images": settings.image.max_images_per_turn})
+        return JobRequest.model_validate(given, context=limits)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise _refusal(first["type"], first["loc"], first.get("ctx", {})) from error
@@ -208,7 +209,7 @@ def _refusal(kind: str, location: Sequence[int | str], context: Mapping[str, Any
         return Refused(kind, **context)
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(name, JobRequest.model_fields, n=1)
-        return Refused("unknown_field", field=name[:50], suggestion=f" Did you mean {close[0]}?" if close else "")
+        return Refused("unknown_field", field=name[:50], suggestion=close[0] if close else None)
     if name == "prompt":
         return Refused("prompt_invalid_characters" if kind == "string_unicode" else "prompt_required")
     return Refused("type_error", field=name, expected=f"it must be {_EXPECTED.get(kind, 'something else')}")

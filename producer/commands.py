@@ -4,87 +4,47 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, NoReturn
 
 import typer
 
 from contract.job import Job
 from producer import terminal
 from producer.client import Darkroom
+from producer.options import AsJson, JobId, Order, Owner, Quiet, Timeout, with_order
 from producer.session import EXIT_BY_STATE, wait, with_darkroom
 
 jobs = typer.Typer()
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
-Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")]
-Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
-Ratio = Annotated[str | None, typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.")]
-Size = Annotated[str | None, typer.Option("--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.")]
-References = Annotated[list[str] | None, typer.Option("--reference", "-r", help="Path, artifact id or latest.")]
-Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
-Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
-]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
-
 
 @jobs.command()
-def submit(
-    prompt: str,
-    count: Count = 1,
-    aspect_ratio: Ratio = None,
-    image_size: Size = None,
-    reference: References = None,
-    conversation: Conversation = "cli",
-    idempotency_key: Key = None,
-    owner: Owner = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
+@with_order
+def submit(order: Order, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Hand a job in and print its id at once."""
-    request = _request(prompt, count, aspect_ratio, image_size, reference)
 
     async def work(darkroom: Darkroom) -> int:
-        job = await darkroom.submit(conversation=conversation, idempotency_key=idempotency_key, **request)
+        job = await _submit(darkroom, order)
         _print_json(job) if as_json else terminal.out.print(job.id)
         if not (as_json or quiet):
             terminal.err.print(f"{job.progress.message} Wait for it with: darkroom wait {job.id}")
         return 0
 
-    with_darkroom(owner, work, needs_keys=True)
+    with_darkroom(order.owner, work, needs_keys=True)
 
 
-def _maker(default_references: list[str]) -> Callable[..., None]:
-    def make(
-        prompt: str,
-        count: Count = 1,
-        aspect_ratio: Ratio = None,
-        image_size: Size = None,
-        reference: References = None,
-        conversation: Conversation = "cli",
-        idempotency_key: Key = None,
-        timeout_s: Timeout = None,
-        owner: Owner = None,
-        as_json: AsJson = False,
-        quiet: Quiet = False,
-    ) -> None:
-        request = _request(prompt, count, aspect_ratio, image_size, reference or default_references)
-
-        async def work(darkroom: Darkroom) -> int:
-            job = await darkroom.submit(conversation=conversation, idempotency_key=idempotency_key, **request)
-            return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
-
-        with_darkroom(owner, work, needs_keys=True)
-
-    return make
+@jobs.command()
+@with_order
+def generate(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Make images and wait for them; print their paths."""
+    _make(order, timeout_s, as_json=as_json, quiet=quiet)
 
 
-jobs.command("generate", help="Make images and wait for them; print their paths.")(_maker([]))
-jobs.command("edit", help="Change an image: the latest one, or those given with --reference.")(_maker(["latest"]))
+@jobs.command()
+@with_order
+def edit(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Change an image: the latest one, or those given with --reference."""
+    _make(replace(order, reference=order.reference or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
@@ -167,22 +127,27 @@ def cancel(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
     with_darkroom(owner, work)
 
 
-def _request(
-    prompt: str, count: int, aspect_ratio: str | None, image_size: str | None, references: list[str] | None
-) -> dict[str, Any]:
-    return {
-        "prompt": prompt,
-        "count": count,
-        "aspect_ratio": aspect_ratio,
-        "image_size": image_size,
-        "reference_images": [_absolute(reference) for reference in references or []],
-    }
+def _make(order: Order, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
+    async def work(darkroom: Darkroom) -> int:
+        job = await _submit(darkroom, order)
+        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+    with_darkroom(order.owner, work, needs_keys=True)
 
 
-def _absolute(reference: str) -> str:
-    """In a terminal a relative path starts here, if there is such a file."""
-    path = Path(reference)
-    return str(path.absolute()) if reference and path.exists() else reference
+async def _submit(darkroom: Darkroom, order: Order) -> Job:
+    return await darkroom.submit(
+        prompt=order.prompt,
+        count=order.count,
+        aspect_ratio=order.aspect_ratio,
+        image_size=order.image_size,
+        reference_images=order.references(),
+        fallback=order.fallback,
+        attempt_timeout_seconds=order.attempt_timeout,
+        deadline_seconds=order.deadline,
+        conversation=order.conversation,
+        idempotency_key=order.idempotency_key,
+    )
 
 
 async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

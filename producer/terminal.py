@@ -26,7 +26,7 @@ COLOURS = {
     JobState.CANCELLED: "magenta",
     JobState.EXPIRED: "red",
 }
-QUIET_EVENTS = frozenset({"queued", "running", "attempt"})
+QUIET_EVENTS = frozenset({"queued", "running"})
 REFRESH_S = 0.5
 
 out = Console(soft_wrap=True, highlight=False)

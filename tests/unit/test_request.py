@@ -1,14 +1,17 @@
 """What a caller may ask for: every field of a request, with the code that a bad one gets."""
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from contract.config import ImageGeneration
 from contract.errors import Refused
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, JobRequest
+from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
 from contract.settings import Knobs, Settings
+from contract.store import NewJob
 from producer.client import read_request
 
 SETTINGS = Settings(
@@ -176,6 +179,88 @@ def test_references_of_the_wrong_type_are_refused(value: object, expected: str) 
     assert (error.code, error.detail) == ("type_error", f"reference_images has the wrong type: it must be {expected}.")
 
 
+@pytest.mark.parametrize("fallback", [*get_args(AllowedFallback), None])
+def test_a_caller_may_limit_what_is_delivered_instead(fallback: str | None) -> None:
+    assert read(prompt="a fox", fallback=fallback).fallback == fallback
+
+
+@pytest.mark.parametrize("fallback", ["", "Any", "lower", "size ", True, 1, ["any"], {}], ids=repr)
+def test_an_unknown_kind_of_fallback_is_told_the_known_ones(fallback: object) -> None:
+    error = refusal(prompt="a fox", fallback=fallback)
+    assert (error.code, error.detail) == ("fallback_invalid", "fallback must be any, quality, size or none.")
+
+
+LIMITS = ["attempt_timeout_seconds", "deadline_seconds"]
+
+
+@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize("seconds", [1, 1.0, 2.5, 599, 600, 600.0, None])
+def test_a_caller_may_shorten_the_operators_times(field: str, seconds: float | None) -> None:
+    assert getattr(read(prompt="a fox", **{field: seconds}), field) == seconds
+
+
+@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize(
+    "seconds", [0, 0.99, -1, 600.1, 601, 1e300, float("inf"), float("-inf"), float("nan")], ids=repr
+)
+def test_a_time_out_of_range_is_told_the_field_and_the_range(field: str, seconds: float) -> None:
+    error = refusal(prompt="a fox", **{field: seconds})
+    assert (error.code, error.detail) == ("timeout_out_of_range", f"{field} must be between 1 and 600 seconds.")
+
+
+@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize("seconds", ["5", "", True, False, [5], {}, b"5", 10**400], ids=lambda value: repr(value)[:9])
+def test_a_time_of_the_wrong_type_is_refused(field: str, seconds: object) -> None:
+    error = refusal(prompt="a fox", **{field: seconds})
+    assert (error.code, error.detail) == ("type_error", f"{field} has the wrong type: it must be a number.")
+
+
+def test_without_an_operator_a_time_has_no_upper_end_but_must_be_a_time() -> None:
+    asked = {"prompt": "a fox", "aspect_ratio": "1:1", "image_size": "1K"}
+    assert JobRequest.model_validate({**asked, "deadline_seconds": 1e6}).deadline_seconds == 1e6
+    for seconds in (0.5, float("inf"), float("nan")):
+        with pytest.raises(ValidationError, match="out of range"):
+            JobRequest.model_validate({**asked, "deadline_seconds": seconds})
+
+
+def test_limits_are_in_the_json_only_where_they_were_given() -> None:
+    plain = read(prompt="a fox")
+    assert list(plain.model_dump()) == ["prompt", "count", "aspect_ratio", "image_size", "reference_images"]
+    assert list(json.loads(plain.model_dump_json())) == list(plain.model_dump())
+    limited = read(prompt="a fox", fallback="none", deadline_seconds=90)
+    assert limited.model_dump() == {**plain.model_dump(), "fallback": "none", "deadline_seconds": 90.0}
+    for request in (plain, limited):
+        assert JobRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_limits_count_when_a_request_is_repeated() -> None:
+    limits: list[dict[str, object]] = [
+        {},
+        {"fallback": "none"},
+        {"fallback": "size"},
+        {"attempt_timeout_seconds": 30},
+        {"deadline_seconds": 30},
+    ]
+    assert len({digest(read(prompt="a fox", **each)) for each in limits}) == len(limits)
+    assert digest(read(prompt="a fox", deadline_seconds=30)) == digest(read(prompt="a fox", deadline_seconds=30.0))
+    nothing = dict.fromkeys(["fallback", *LIMITS])
+    assert digest(read(prompt="a fox", **nothing)) == digest(read(prompt="a fox"))
+
+
+def digest(request: JobRequest) -> str:
+    return NewJob(
+        id="-",
+        owner="ann",
+        conversation=None,
+        request=request,
+        snapshots=(),
+        queue_time_s=1,
+        run_time_s=1,
+        max_active=1,
+        max_queued=1,
+    ).digest
+
+
 def test_b11_duplicate_references_count_once_and_keep_their_order() -> None:
     assert read(prompt="a fox", reference_images=["b", "a", "b"]).reference_images == ("b", "a")
     assert len(read(prompt="a fox", reference_images=["a", "b"] * 20).reference_images) == 2
@@ -190,18 +275,19 @@ def test_b11_too_many_references_are_refused() -> None:
 @pytest.mark.parametrize(
     ("field", "suggestion"),
     [
-        ("refrence_images", " Did you mean reference_images?"),
-        ("imageSize", " Did you mean image_size?"),
-        ("promt", " Did you mean prompt?"),
+        ("refrence_images", " (did you mean reference_images?)"),
+        ("imageSize", " (did you mean image_size?)"),
+        ("promt", " (did you mean prompt?)"),
+        ("deadline", " (did you mean deadline_seconds?)"),
         ("__proto__", ""),
         ("constructor", ""),
         ("x" * 10_000, ""),
     ],
-    ids=["misspelt", "camel", "letter", "proto", "constructor", "long"],
+    ids=["misspelt", "camel", "letter", "short", "proto", "constructor", "long"],
 )
 def test_b26_an_unknown_field_is_named_with_the_nearest_one(field: str, suggestion: str) -> None:
     error = refusal(prompt="a fox", **{field: 1})
-    assert (error.code, error.detail) == ("unknown_field", f"There is no field {field[:50]}.{suggestion}")
+    assert (error.code, error.detail) == ("unknown_field", f"There is no field {field[:50]}{suggestion}.")
 
 
 def test_b26_ten_thousand_unknown_fields_are_one_refusal() -> None:
@@ -217,7 +303,7 @@ def test_b88_no_refusal_repeats_what_was_sent() -> None:
     secret = "hunter2hunter2"
     bad: list[dict[str, Any]] = [
         *({"count": secret}, {"aspect_ratio": secret}, {"image_size": secret}, {"reference_images": secret}),
-        *({"prompt": secret + "\0"}, {"prompt": secret * 9999}),
+        *({"prompt": secret + "\0"}, {"prompt": secret * 9999}, {"fallback": secret}, {"deadline_seconds": secret}),
     ]
     for fields in bad:
         assert secret not in refusal(**{"prompt": "a fox", **fields}).detail

@@ -1,0 +1,83 @@
+"""The options of the command line, each described once; what several commands ask for is an `Order`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Concatenate, ParamSpec
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
+Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
+]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
+Prompt = Annotated[str, typer.Argument(help="What the picture shall show.")]
+Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
+Ratio = Annotated[str | None, typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.")]
+Size = Annotated[str | None, typer.Option("--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.")]
+References = Annotated[list[str] | None, typer.Option("--reference", "-r", help="Path, artifact id or latest.")]
+Fallback = Annotated[
+    str | None,
+    typer.Option(
+        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none."
+    ),
+]
+AttemptTimeout = Annotated[
+    float | None, typer.Option("--attempt-timeout", help="The most seconds that one call to the provider may take.")
+]
+Deadline = Annotated[float | None, typer.Option("--deadline", help="The most seconds that the job may take.")]
+Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
+Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `submit`, `generate` and `edit` take, in the order of their help."""
+
+    prompt: Prompt
+    count: Count = 1
+    aspect_ratio: Ratio = None
+    image_size: Size = None
+    reference: References = None
+    fallback: Fallback = None
+    attempt_timeout: AttemptTimeout = None
+    deadline: Deadline = None
+    conversation: Conversation = "cli"
+    idempotency_key: Key = None
+    owner: Owner = None
+
+    def references(self) -> list[str]:
+        """Name the references; in a terminal a relative path starts here, if there is such a file."""
+        return [str(Path(name).absolute()) if _is_there(name) else name for name in self.reference or ()]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except OSError:  # longer than any name may be
+        return False
+
+
+def with_order(command: Callable[Concatenate[Order, P], None]) -> Callable[..., None]:
+    """Let a command that is given an `Order` take its options, before those of its own."""
+    make_order: Callable[..., Order] = Order
+    call: Callable[..., None] = command
+    names = [field.name for field in fields(Order)]
+
+    @wraps(command)
+    def run(**given: object) -> None:
+        call(make_order(**{name: given.pop(name) for name in names}), **given)
+
+    ordered = inspect.signature(Order, eval_str=True).parameters.values()
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    run.__signature__ = inspect.Signature([*ordered, *own])  # type: ignore[attr-defined]  # typer reads it
+    return run
