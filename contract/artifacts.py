@@ -43,6 +43,7 @@ class Sidecar(Record):
     degraded: str | None  # why it is not as requested, in words
     attempts: tuple[Attempt, ...]
     cost_usd: float | None
+    warnings: tuple[str, ...] = ()  # what is odd about the picture, in words
 
     def image(self) -> Image:
         """Tell what the job table keeps of this artifact."""

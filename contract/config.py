@@ -59,6 +59,11 @@ class ProviderConfig(NanobotModel):
     extra_body: dict[str, Any] = {}
     proxy: SecretStr | None = None
 
+    @property
+    def key(self) -> str:
+        """The key itself, for whoever sends it; empty without one."""
+        return self.api_key.get_secret_value() if self.api_key else ""
+
 
 def _supported(provider: str) -> str:
     if provider not in PROVIDERS:

@@ -15,19 +15,12 @@ DarkroomError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from contract.kinds import KINDS
 from contract.redaction import clean
-
-
-class _Plain(dict[str, object]):
-    """Fill a sentence even where a value is not known."""
-
-    def __missing__(self, key: str) -> str:
-        return "the provider" if key == "provider" else ""
 
 
 class DarkroomError(Exception):
@@ -37,7 +30,7 @@ class DarkroomError(Exception):
         self.code = code
         self.values = values
         self.kind = KINDS[code]
-        self.detail = " ".join(self.kind.sentence.format_map(_Plain(values)).split())
+        self.detail = " ".join(self.kind.sentence.format_map(values).split())
         super().__init__(self.detail)
 
     @property
@@ -101,21 +94,30 @@ class ProviderError(DarkroomError):
             name: clean(value, secrets=secrets) if isinstance(value, str) else value
             for name, value in self.values.items()
         }
-        return type(self)(
-            self.code,
-            http_status=self.http_status,
-            retry_after_s=self.retry_after_s,
-            cost_usd=cost_usd,
-            **{**known, **values},
-        )
+        cost_usd = self.cost_usd if cost_usd is None else cost_usd
+        return self._as(type(self), cost_usd=cost_usd, values={**known, **values})
 
     def after_acceptance(self) -> ProviderError:
         """Tell what this error means once the provider has taken the request: it may have been billed."""
         if not isinstance(self, Transient | RateLimited):
             return self
-        accepted = Interrupted(self.code, http_status=self.http_status)
-        accepted.values, accepted.detail = self.values, self.detail
-        return accepted
+        return self._as(Interrupted, cost_usd=self.cost_usd, values=self.values)
+
+    def record(self) -> dict[str, object]:
+        """Write the error as JSON values, for `revive` in another process."""
+        return {
+            "branch": self.outcome,
+            "code": self.code,
+            "http_status": self.http_status,
+            "retry_after_s": self.retry_after_s,
+            "cost_usd": self.cost_usd,
+            "values": self.values,
+        }
+
+    def _as(self, branch: type[ProviderError], *, cost_usd: float | None, values: dict[str, object]) -> ProviderError:
+        return branch(
+            self.code, http_status=self.http_status, retry_after_s=self.retry_after_s, cost_usd=cost_usd, **values
+        )
 
 
 class Transient(ProviderError):
@@ -152,3 +154,14 @@ class Rejected(ProviderError):
     """The provider refused the content."""
 
     outcome = "rejected"
+
+
+_BRANCHES: dict[object, type[ProviderError]] = {
+    branch.outcome: branch for branch in (Transient, RateLimited, TimedOut, Interrupted, Unusable, Rejected)
+}
+
+
+def revive(record: Mapping[str, Any]) -> ProviderError:
+    """Make the error again that was written with `ProviderError.record`."""
+    known = {name: record[name] for name in ("http_status", "retry_after_s", "cost_usd")}
+    return _BRANCHES[record["branch"]](record["code"], **known, **record["values"])

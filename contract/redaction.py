@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]+")
 _MARKUP = re.compile(r"<[^>]{0,200}>")
+LEAST = 4  # characters of a secret that can be told from other words
+BEGIN = 32  # characters of a secret; a text that has these may have been cut in the midst of it
 _SECRET = re.compile(r"(?i)(bearer\s+\S+|sk-[\w-]{6,}|data:[\w/+.-]+;base64,\S+|(?:key|token|secret)=[^\s&]+)")
 
 
@@ -16,10 +18,31 @@ def clean(text: str, *, secrets: Sequence[str] = (), limit: int = 200) -> str:
     `secrets` are removed wherever they stand; the result has at most `limit` characters.
     """
     for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, "…")
+        text = _without(text, secret)
     if len(text) > 20 * limit:  # the word at the cut goes too: it may be a part of a key
         text = text[: 20 * limit - 200] + text[20 * limit - 200 : 20 * limit].rpartition(" ")[0]
-    text = _SECRET.sub("…", _MARKUP.sub(" ", _CONTROL.sub(" ", text)))
-    text = " ".join(text.split())
+    text = _plain(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _without(text: str, secret: str) -> str:
+    """Take a secret out of a text, also one that was cleaned, or cut off, before."""
+    for form in (secret, _plain(secret)):
+        if len(form) < LEAST:
+            continue
+        text = text.replace(form, "…")
+        if len(form) > BEGIN and (place := text.find(form[:BEGIN])) >= 0:
+            text = text[:place] + "…"
+        end = text.rstrip("…")
+        begin = next((size for size in range(BEGIN, LEAST, -1) if end.endswith(form[:size])), 0)
+        text = end[:-begin] + "…" if begin else text
+    return text
+
+
+def _plain(text: str) -> str:
+    text = _one_line(_CONTROL.sub(" ", text))
+    return _one_line(_SECRET.sub("…", _MARKUP.sub(" ", text)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

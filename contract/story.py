@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 from contract.kinds import KINDS
@@ -14,7 +15,7 @@ _STATES = {
     JobState.FAILED: "No image could be made.",
 }
 _EVENTS = {
-    "attempt": "Asking {provider} for image {image} at {image_size}.",
+    "attempt": "Asking {provider} for image {image} at {image_size}{quality}.",
     "image": "Image {image} is there.",
     "queued": "Queued.",
     "running": "Started.",
@@ -57,11 +58,12 @@ def rendition(knobs: Rendition, *, beside: Rendition) -> str:
     return ", ".join(parts) or knobs.image_size
 
 
-def failed(attempt: Attempt) -> str:
-    """Say how an attempt ended, as in "2K timed out after 120 s"."""
+def failed(attempt: Attempt, *, among: int = 1) -> str:
+    """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"
     words = _OUTCOMES.get(attempt.outcome, "failed ({title})").format(seconds=attempt.seconds or 0, title=title)
-    return f"{attempt.image_size} {words}"
+    image = f"image {attempt.index + 1}: " if among > 1 else ""
+    return f"{image}{attempt.image_size} {words}"
 
 
 def reasons(history: Iterable[Attempt]) -> str:
@@ -81,10 +83,35 @@ def told(event: JobEvent) -> str:
         return event.text if event.text.endswith(".") else f"{event.text}."
     if event.type in _STATES:
         return _STATES[JobState(event.type)]
-    more = event.model_extra or {}
     words = _EVENTS.get(event.type, "Done." if event.is_last else event.type)
-    return words.format_map({"image": int(more.get("index", 0)) + 1, "provider": "", "image_size": "", **_known(more)})
+    return words.format_map(_values(event.model_extra or {}))
 
 
-def _known(more: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in more.items() if name in ("provider", "image_size")}
+def _values(more: Mapping[str, Any]) -> dict[str, object]:
+    """Fill in what the words of an event may name; events of other versions may lack some of it."""
+    quality = f", {more['quality']} quality" if more.get("quality") else ""
+    known = {name: more.get(name, "") for name in ("provider", "image_size")}
+    return {**known, "image": int(more.get("index", 0)) + 1, "quality": quality}
+
+
+def duration(seconds: float) -> str:
+    """Say a time as people do: "2 s", "5 min", "24 h", "several days"."""
+    if seconds < 120:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else "several days"
+
+
+def waiting(provider: str, code: str, seconds: float) -> str:
+    """Say what a job waits for; without a code a provider only has no free place."""
+    if not code:
+        return f"Waiting for a free place at {provider}."
+    if code == "provider_rate_limited":
+        return f"Waiting {duration(seconds)}, as {provider} asks."
+    return f"{unavailable(provider)}, trying again in {duration(seconds)}."
+
+
+def unavailable(provider: str) -> str:
+    """Say that a provider is left alone for a while."""
+    return f"{provider} is unavailable"

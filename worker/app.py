@@ -20,9 +20,12 @@ from contract.references import References
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
+from worker.bench import Bench
 from worker.drain import drain
+from worker.gate import Gates
 from worker.leases import Leases
-from worker.run import Bench
+from worker.providers.http import Wire
+from worker.sandbox import Sandbox
 from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.writer import Writer
@@ -67,7 +70,14 @@ def make_bench(settings: Settings, name: str) -> Bench:
             roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
         ),
         writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
-        ssl_context=ssl.create_default_context(),
+        gates=Gates(store, limit=knobs.max_concurrency, open_s=knobs.breaker_seconds),
+        wire=Wire(
+            ssl_context=ssl.create_default_context(),
+            sandbox=Sandbox(),
+            connect_s=knobs.connect_seconds,
+            idle_s=knobs.idle_seconds,
+            retry_s=knobs.retry_seconds,
+        ),
     )
 
 

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import h11
 import httpx
 
 from contract.errors import (
@@ -22,9 +24,11 @@ from contract.errors import (
     Unusable,
 )
 from contract.redaction import clean
-from worker.providers.payload import items, mapping, text
+from contract.story import duration
+from worker.providers.payload import items, mapping, number, text
 from worker.providers.provider import Json
 
+MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
 
 _BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
@@ -35,36 +39,65 @@ _BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
     404: (Unusable, "bad_model"),
     408: (Transient, "provider_timeout"),
     409: (Transient, "provider_error"),
-    413: (Unusable, "bad_parameters"),
+    413: (Unusable, "reference_too_large"),
     422: (Unusable, "bad_parameters"),
     425: (Transient, "provider_timeout"),
     429: (RateLimited, "provider_rate_limited"),
     500: (Transient, "provider_error"),
+    501: (Unusable, "provider_error"),
     502: (Transient, "provider_down"),
     503: (Transient, "provider_down"),
     504: (TimedOut, "provider_timeout"),
     524: (TimedOut, "provider_timeout"),
     529: (Transient, "provider_down"),
 }
+# OpenRouter's stable names, for answers that carry no status.
+_STATUS_OF_TYPE = {
+    "authentication": 401,
+    "content_policy_violation": 403,
+    "invalid_image": 400,
+    "invalid_prompt": 400,
+    "invalid_request": 400,
+    "not_found": 404,
+    "payload_too_large": 413,
+    "payment_required": 402,
+    "permission_denied": 403,
+    "provider_overloaded": 503,
+    "provider_unavailable": 502,
+    "rate_limit_exceeded": 429,
+    "server": 500,
+    "timeout": 504,
+    "unprocessable": 422,
+}
+_NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
 _POLICY_TYPES = frozenset({"content_policy_violation", "refusal", "moderation_blocked", "content_filter"})
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.WriteTimeout)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+AT_ONCE_S = 1.0
+FOR_EVER_S = 1e9
 
 
-def of_exception(error: Exception) -> ProviderError:
-    """Classify what httpx or the clock raised during a call."""
-    if isinstance(error, ProviderError):
-        return error
+def of_exception(error: Exception, *, has_answered: bool = False, after_s: float = 0.0) -> ProviderError:
+    """Classify what httpx or the clock raised during a call.
+
+    `has_answered` tells that a status line had come, `after_s` how long the call had gone on: who
+    hangs up at once has made nothing, who does so later may have.
+    """
     if isinstance(error, httpx.ConnectError) and _is_certificate(error):
         return Unusable("provider_tls_failed")
     if isinstance(error, _NOT_SENT):
         return Transient("provider_unreachable")
+    if isinstance(error, httpx.WriteTimeout):
+        return Transient("provider_timeout")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return TimedOut("provider_timeout")
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError | httpx.CloseError):
-        return Interrupted("provider_interrupted")
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    # httpx reads the Location of a redirect also when it is not to be followed.
+    if any(isinstance(cause, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError) for cause in _causes(error)):
         return Unusable("bad_api_base")
-    return Interrupted("provider_bad_answer")
+    if has_answered:
+        return Interrupted("provider_interrupted")
+    if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error):
+        return Interrupted("provider_bad_answer")
+    return Transient("provider_unreachable") if after_s < AT_ONCE_S else Interrupted("provider_interrupted")
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
@@ -77,6 +110,17 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
     return _of(mapping(error) or {"message": error or answer.get("message")}, status, wait)
 
 
+def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
+    """Classify the answer to a result link whose HTTP status is not 200."""
+    if status in (403, 404, 410):
+        return Interrupted("result_expired", http_status=status)
+    if status == 429:
+        return RateLimited(
+            "provider_rate_limited", http_status=status, retry_after_s=retry_after(headers.get("retry-after"))
+        )
+    return Transient("provider_down", http_status=status)
+
+
 def of_error_object(error: Json) -> ProviderError:
     """Classify an `error` object inside an answer that came with 200."""
     found = mapping(error) or {"message": error}
@@ -87,7 +131,12 @@ def of_error_object(error: Json) -> ProviderError:
 
 def of_refusal(reason: str) -> ProviderError:
     """Classify an answer that was stopped by a content filter."""
-    return Rejected("content_refused", http_status=200, reason=reason)
+    return Rejected("content_refused", http_status=200, reason=clean(reason))
+
+
+def of_garbage() -> ProviderError:
+    """Classify an answer whose parts are not what they should be."""
+    return Interrupted("provider_bad_answer", http_status=200)
 
 
 def of_silence(said: str) -> ProviderError:
@@ -95,23 +144,38 @@ def of_silence(said: str) -> ProviderError:
     return Interrupted("no_image", http_status=200, reason=f" It said: {said}" if said else "")
 
 
-def _of(error: dict[str, Json], status: int, wait: float | None) -> ProviderError:
-    metadata = mapping(error.get("metadata"))
+def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderError:
+    metadata, availability = mapping(error.get("metadata")), mapping(error.get("availability"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
     message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
-    reasons = [clean(text(reason), limit=_MESSAGE_CHARS) for reason in items(metadata.get("reasons"))]
+    reasons = [clean(text(reason), limit=_MESSAGE_CHARS) for reason in items(metadata.get("reasons"))[:MAX_REASONS]]
+    status = status or next((_STATUS_OF_TYPE[kind] for kind in sorted(kinds) if kind in _STATUS_OF_TYPE), 0)
     if kinds & _POLICY_TYPES or "reasons" in metadata:
         return Rejected("content_refused", http_status=status or 200, reason=", ".join(reasons) or message)
-    if "incorrect model id" in message.lower() or "model_not_found" in kinds:
+    is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
+    if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
         return Unusable("bad_model", http_status=status or 200)
-    branch, code = _BY_STATUS.get(status, _unlisted(status))
-    if branch is Transient and wait is not None:
+    branch, code = _by_status(status, text(metadata.get("limit_source")))
+    wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
+    if branch is Transient and wait_s is not None:
         branch = RateLimited
-    return branch(code, http_status=status or 200, retry_after_s=wait, reason=message)
+    wait = "" if wait_s is None else duration(wait_s)
+    return branch(code, http_status=status or 200, retry_after_s=wait_s, reason=message, wait=wait)
+
+
+def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], str]:
+    """Choose by the status; of OpenRouter's limits one passes by itself and the others are money."""
+    if limit_source == "openrouter_in_flight_budget":
+        return RateLimited, "provider_rate_limited"
+    if limit_source.startswith("openrouter_"):
+        return Unusable, "provider_credits"
+    return _BY_STATUS.get(status, _unlisted(status))
 
 
 def _unlisted(status: int) -> tuple[type[ProviderError], str]:
-    """An unknown client error is never repeated; anything else may pass."""
+    """An unknown client error is never repeated; a status that HTTP does not know is noise; the rest may pass."""
+    if status >= 600:
+        return Interrupted, "provider_bad_answer"
     return (Unusable, "provider_error") if 400 <= status < 500 else (Transient, "provider_error")
 
 
@@ -121,21 +185,29 @@ def retry_after(value: str | None) -> float | None:
         return None
     try:
         seconds = max(map(float, value.split(",")))  # of two headers the larger one
-        return seconds if seconds > 0 else None
+        return min(seconds, FOR_EVER_S) if seconds > 0 else None
     except ValueError:
         pass  # a date, then
     try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (TypeError, ValueError, OverflowError):
         return None
-    seconds = moment.timestamp() - time.time()
-    return seconds if seconds > 0 else None
+    return min(seconds, FOR_EVER_S) if seconds > 0 else None
 
 
 def _is_certificate(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+    return any(
+        isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause)
+        for cause in _causes(error)
+    )
+
+
+def _is_garbage(error: BaseException) -> bool:
+    """Tell an answer that is no HTTP from none at all."""
+    return any(isinstance(cause, h11.RemoteProtocolError) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

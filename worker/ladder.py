@@ -3,17 +3,19 @@
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
 Refused content goes nowhere else. What a provider cannot do is only asked of a rung that differs
-in just that.
+in just that. While a provider is away nothing is made and nothing billed: the lowest rung waits for
+it as long as time and calls are left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from contract.job import Attempt, JobRequest, Outcome, Rendition
-from contract.settings import Settings
-from worker.providers.provider import Provider
+from contract.job import Attempt, Outcome
+from contract.kinds import KINDS
+from worker.gate import Closed
+from worker.plan import Plan
 
 # How often one rung is tried before the next, by how it failed.
 TRIES = {
@@ -27,40 +29,24 @@ TRIES = {
 }
 SLOT_WAIT_S = 5.0  # a longer wait gives the slot back
 LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
-LONGEST_BACK_OFF_S = 32.0  # between calls to a provider that is rate limited and does not say for how long
+DOUBLINGS = 5  # of the first back-off, at most
 LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
 
+_AWAY = frozenset({"provider_unreachable", "provider_down"})
 _DIFFERS: dict[str, tuple[str, ...]] = {
+    "answer_too_large": ("image_size", "quality", "model", "provider"),
     "bad_model": ("provider", "model"),
     "bad_parameters": ("image_size", "quality", "model", "provider"),
+    "image_too_large": ("image_size", "model", "provider"),
 }
-# The most useful error of several, best first; the rest counts as "down".
+# The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
-    *("content_refused", "bad_parameters", "bad_model", "provider_credits", "provider_auth", "missing_api_key"),
-    *("provider_forbidden", "storage_full", "provider_rate_limited", "provider_timeout", "no_image", "bad_image"),
+    *("content_refused", "bad_parameters", "reference_too_large", "bad_model", "provider_credits", "provider_auth"),
+    *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
+    *("provider_rate_limited", "provider_timeout", "no_image", "bad_image", "unsupported_image", "image_too_large"),
+    *("answer_too_large", "unsafe_url", "result_expired", "provider_bad_answer", "provider_interrupted"),
+    *("provider_error", "provider_down", "provider_unreachable"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """One way to run the request."""
-
-    provider: str
-    model: str
-    image_size: str
-    quality: str | None
-    timeout_s: float
-
-    def rendition(self) -> Rendition:
-        """Tell the knobs without the time-out."""
-        return Rendition(provider=self.provider, model=self.model, image_size=self.image_size, quality=self.quality)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A job's ladder."""
-
-    rungs: tuple[Rung, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +68,12 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Give the slot back and go on after a while."""
+    """Give the slot back and go on after a while; `code` tells why, and is empty when a provider is only busy."""
 
     wait_s: float
+    provider: str
+    code: str = ""
+    at_gate: bool = False  # then it may be woken before
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,48 +86,6 @@ class GiveUp:
 Step = Call | Again | Later | GiveUp
 
 
-def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
-    """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones."""
-
-    def patience(name: str) -> float:
-        return settings.knobs.attempt_timeout_seconds or providers[name].timeout_s
-
-    provider = providers[settings.image.provider]
-    body = settings.providers[provider.name].extra_body
-    quality = body.get("quality") if isinstance(body.get("quality"), str) else None
-    first = Rung(
-        provider=provider.name,
-        model=settings.image.model,
-        image_size=request.image_size,
-        quality=quality,
-        timeout_s=patience(provider.name),
-    )
-    if settings.knobs.fallbacks is None:
-        return Plan(rungs=(first, *_cheaper(first, provider)))
-    own = [
-        replace(
-            first,
-            provider=fallback.provider or first.provider,
-            model=fallback.model or first.model,
-            image_size=fallback.image_size or first.image_size,
-            quality=fallback.quality or first.quality,
-            timeout_s=fallback.timeout_seconds or patience(fallback.provider or first.provider),
-        )
-        for fallback in settings.knobs.fallbacks
-    ]
-    return Plan(rungs=(first, *own))
-
-
-def _cheaper(first: Rung, provider: Provider) -> list[Rung]:
-    rungs = [first]
-    if provider.fast_quality and first.quality != provider.fast_quality:
-        rungs.append(replace(first, quality=provider.fast_quality))
-    size: str | None = first.image_size
-    while size and (size := provider.smaller(size)):
-        rungs.append(replace(rungs[-1], image_size=size))
-    return rungs[1:]
-
-
 def next_step(
     plan: Plan,
     history: Sequence[Attempt],
@@ -146,43 +93,81 @@ def next_step(
     *,
     retry_after_s: float | None = None,
     has_waited: bool = False,
+    closed: Mapping[str, Closed] | None = None,
 ) -> Step:
     """Decide what to do for one image.
 
     `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
     `retry_after_s` is what the provider just asked for; `has_waited` tells that the wait which the
-    last attempt asked for is over.
+    last attempt asked for is over; `closed` holds the gates that let nobody in now, by provider.
     """
-    history = [attempt for attempt in history if attempt.outcome is not Outcome.CANCELLED]
+    lowest = len(plan.rungs) - 1  # the ladder may have been another one when the job was begun
+    history = [
+        attempt.model_copy(update={"rung": min(attempt.rung, lowest)})
+        for attempt in history
+        if attempt.outcome is not Outcome.CANCELLED
+    ]
     if left_s < LEAST_CALL_S:
         return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
+    step = _next(plan, history, left_s, None if has_waited else _wait(plan, history, retry_after_s))
+    if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].provider in closed:
+        return _around(plan, history, left_s, step.rung, closed)
+    return step
+
+
+def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float | None) -> Step:
     if not history:
         return Call(0, _slice(plan, 0, left_s))
-    last = history[-1]
+    last, wait_s = history[-1], wait_s or 0.0
     if last.outcome is Outcome.REJECTED:
         return GiveUp(last.error or "content_refused")
-    wait_s = 0.0 if has_waited else _wait(history, retry_after_s)
     if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
-        return Later(wait_s) if wait_s > SLOT_WAIT_S else Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
-    rung = _next_rung(plan, last)
+        if wait_s > SLOT_WAIT_S:
+            return Later(wait_s, last.provider, last.error or "")
+        return Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
+    rung = next(_below(plan, history, last.rung), None)
     return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
 
 
-def _wait(history: Sequence[Attempt], retry_after_s: float | None) -> float:
+def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[str, Closed]) -> Step:
+    """Pass a closed gate: by a lower rung at another provider, or by waiting; nobody is left out for being busy."""
+    provider = plan.rungs[rung].provider
+    others = (below for below in _below(plan, history, rung) if plan.rungs[below].provider not in closed)
+    if closed[provider].code and (other := next(others, None)) is not None:
+        return Call(other, _slice(plan, other, left_s))
+    passing = {name: gate for name, gate in closed.items() if not gate.code or KINDS[gate.code].retryable}
+    first = min(passing, key=lambda name: passing[name].wait_s, default=None)
+    if first is not None and passing[first].wait_s <= left_s - LEAST_CALL_S:
+        return Later(passing[first].wait_s, first, passing[first].code, at_gate=True)
+    codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
+    return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
+
+
+def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -> float:
     """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
-    if retry_after_s is not None or history[-1].outcome is not Outcome.RATE_LIMITED:
+    if retry_after_s is not None or not history:
         return retry_after_s or 0.0
-    return min(2.0 ** (len(_alike(history)) - 1), LONGEST_BACK_OFF_S)
+    times = len(_alike(history))
+    is_long = history[-1].outcome is Outcome.RATE_LIMITED or (
+        _is_away(history[-1]) and times >= TRIES[Outcome.TRANSIENT]
+    )
+    return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if is_long else 0.0
 
 
 def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
     last = history[-1]
     is_lowest = last.rung == len(plan.rungs) - 1
-    if last.outcome is Outcome.RATE_LIMITED and is_lowest:
+    if is_lowest and (last.outcome is Outcome.RATE_LIMITED or _is_away(last)):
         return True  # it costs only time, and the call budget bounds it
-    if last.outcome is Outcome.TIMEOUT and is_lowest:
+    if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2
+    if last.error == "reference_too_large" and plan.has_references:
+        return [attempt.error for attempt in history].count("reference_too_large") == 1  # smaller ones, then
     return len(_alike(history)) < TRIES[last.outcome]
+
+
+def _is_away(attempt: Attempt) -> bool:
+    return attempt.outcome is Outcome.TRANSIENT and attempt.error in _AWAY
 
 
 def _alike(history: Sequence[Attempt]) -> list[Attempt]:
@@ -191,23 +176,21 @@ def _alike(history: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
 
 
-def _next_rung(plan: Plan, last: Attempt) -> int | None:
-    """Find the next rung; after an unusable one only a rung that differs where it matters."""
-    below = range(last.rung + 1, len(plan.rungs))
-    if last.outcome is not Outcome.UNUSABLE:
-        return next(iter(below), None)
-    matters = _DIFFERS.get(last.error or "", ("provider",))
-    here = plan.rungs[last.rung]
+def _below(plan: Plan, history: Sequence[Attempt], rung: int) -> Iterator[int]:
+    """Yield the lower rungs; what some provider cannot do is only asked where that differs."""
+    cannot = [attempt for attempt in history if attempt.outcome is Outcome.UNUSABLE]
+    cannot = [attempt for attempt in cannot if attempt.error != "reference_too_large" or attempt is history[-1]]
 
-    def differs(rung: int) -> bool:
-        return any(getattr(plan.rungs[rung], name) != getattr(here, name) for name in matters)
+    def differs(below: int, attempt: Attempt) -> bool:
+        matters = _DIFFERS.get(attempt.error or "", ("provider",))
+        return any(getattr(plan.rungs[below], name) != getattr(attempt, name) for name in matters)
 
-    return next(filter(differs, below), None)
+    return (below for below in range(rung + 1, len(plan.rungs)) if all(differs(below, attempt) for attempt in cannot))
 
 
 def _slice(plan: Plan, rung: int, left_s: float) -> float:
     """Share the time that is left among this rung and those below it."""
-    return min(plan.rungs[rung].timeout_s, left_s / (len(plan.rungs) - rung))
+    return min(plan.rungs[rung].timeout_s, max(LEAST_CALL_S, left_s / (len(plan.rungs) - rung)))
 
 
 def _codes(history: Sequence[Attempt]) -> list[str]:

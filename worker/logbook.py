@@ -9,7 +9,7 @@ from typing import Literal, ParamSpec, TypeVar
 from contract.errors import DarkroomError, ProviderError
 from contract.job import Attempt, Outcome, moment
 from contract.store import CallRefused, JobStore, Lease
-from worker.ladder import Rung
+from worker.plan import Rung
 from worker.retry import until_reachable
 
 P = ParamSpec("P")
@@ -45,6 +45,10 @@ class Logbook:
             self._attempts[number] = attempt.model_copy(update={"outcome": Outcome.CANCELLED})
             raise
         return number
+
+    def attempt(self, number: int) -> Attempt:
+        """Find a call by its number."""
+        return self._attempts[number]
 
     def delivered(self, number: int, *, seconds: float, cost_usd: float | None) -> Attempt:
         """Note that a call brought an image; it is written once the image is stored."""

@@ -7,16 +7,20 @@ from typing import Any
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
+    retry_if_exception,
     retry_if_exception_type,
     retry_if_result,
     stop_after_attempt,
     stop_after_delay,
+    stop_before_delay,
     wait_random,
     wait_random_exponential,
 )
 
-from contract.errors import Interrupted, RateLimited, Transient, Unavailable
+from contract.errors import RateLimited, Transient, Unavailable
 from worker.ladder import SLOT_WAIT_S, Again
+
+_MAY_PASS = frozenset({"provider_interrupted", "result_expired"})  # of a poll or a download
 
 
 def pacing(base_s: float) -> AsyncRetrying:
@@ -30,12 +34,21 @@ def pacing(base_s: float) -> AsyncRetrying:
     return AsyncRetrying(retry=retry_if_result(lambda step: isinstance(step, Again)), wait=wait)
 
 
-def fetching() -> AsyncRetrying:
+def fetching(base_s: float, *, left_s: float) -> AsyncRetrying:
     """Repeat what costs nothing: looking for a picture that is already made, or downloading it."""
+    jitter = wait_random(base_s / 2, 2 * base_s)
+
+    def may_pass(error: BaseException) -> bool:
+        return isinstance(error, Transient | RateLimited) or getattr(error, "code", "") in _MAY_PASS
+
+    def wait(state: RetryCallState) -> float:
+        error: Any = state.outcome.exception() if state.outcome else None
+        return max(jitter(state), error.retry_after_s or 0.0)
+
     return AsyncRetrying(
-        retry=retry_if_exception_type((Transient, RateLimited, Interrupted)),
-        wait=wait_random(0.5, 2),
-        stop=stop_after_attempt(3),
+        retry=retry_if_exception(may_pass),
+        wait=wait,
+        stop=stop_after_attempt(3) | stop_before_delay(max(0.0, left_s)),
         reraise=True,
     )
 

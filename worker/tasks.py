@@ -7,7 +7,8 @@ import asyncio
 from celery import Celery
 
 from contract.doorbell import TASK
-from worker.run import Bench, run
+from worker.bench import Bench
+from worker.run import run
 
 
 def register(app: Celery, loop: asyncio.AbstractEventLoop, bench: Bench) -> None:

@@ -35,7 +35,7 @@ class Writer:
         """Find an artifact that an earlier run of the job has completed."""
         return read_sidecar(self.folder(job) / f"{artifact}.json")
 
-    def save(self, job: Job, sidecar: Sidecar, data: bytes) -> Sidecar:
+    def save(self, job: Job, sidecar: Sidecar, data: bytes | bytearray) -> Sidecar:
         """Store an image and its sidecar; answer the sidecar that stands. Raises OSError."""
         image, record = Path(sidecar.path).name, f"{sidecar.id}.json"
         text = sidecar.model_dump_json(indent=2).encode()
@@ -93,7 +93,7 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def _place(folder: int, name: str, data: bytes) -> bool:
+def _place(folder: int, name: str, data: bytes | bytearray) -> bool:
     """Put a whole file under a name that is still free; tell whether it was."""
     temporary = f".{name}.{secrets.token_hex(6)}.tmp"
     descriptor = os.open(temporary, _FILE_FLAGS, 0o600, dir_fd=folder)

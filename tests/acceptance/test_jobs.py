@@ -153,7 +153,7 @@ async def test_a_long_retry_after_gives_the_slot_back(house: House) -> None:
             if event.type == "waiting":
                 break
         waiting = await darkroom.get(patient.id)
-        assert (waiting.state, waiting.progress.message) == (JobState.QUEUED, "Waiting 6 s, as the provider asks.")
+        assert (waiting.state, waiting.progress.message) == (JobState.QUEUED, "Waiting 6 s, as openrouter asks.")
         quick = await darkroom.wait((await darkroom.submit(prompt="quick")).id, timeout_s=5)
         assert quick.state is JobState.SUCCEEDED
         done = await darkroom.wait(patient.id, timeout_s=20)
@@ -163,7 +163,7 @@ async def test_a_long_retry_after_gives_the_slot_back(house: House) -> None:
 
 
 async def test_a_provider_that_limits_without_saying_for_how_long_is_asked_again(house: House) -> None:
-    await house.start_worker()
+    await house.start_worker(DARKROOM_RETRY_SECONDS="1")
     house.simulator.script([{"kind": "status", "status": 429, "times": 4}])
     async with house.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(prompt="x")).id, timeout_s=40)

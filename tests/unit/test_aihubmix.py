@@ -143,9 +143,9 @@ def test_p79_a_status_that_is_no_end_means_to_go_on_asking(status: str) -> None:
         ({"error": {"message": "no", "type": "x", "code": 429}}, "rate_limited", "provider_rate_limited"),
         ({"error": "Incorrect model ID"}, "unusable", "bad_model"),
         ({"status": "succeeded", "output": []}, "interrupted", "no_image"),
-        ({"status": "succeeded", "output": None}, "interrupted", "no_image"),
-        ({"output": {"b64_json": []}}, "interrupted", "no_image"),
-        ({"output": [{"polling_url": 7}]}, "interrupted", "no_image"),
+        ({"status": "succeeded", "output": None}, "interrupted", "provider_bad_answer"),
+        ({"output": {"b64_json": []}}, "interrupted", "provider_bad_answer"),
+        ({"output": [{"polling_url": 7}]}, "interrupted", "provider_bad_answer"),
     ],
     ids=[
         *("failed", "moderation", "upper-case", "model", "rate", "error-text"),

@@ -1,105 +1,121 @@
-"""Which rung next, as tables: every outcome, at every place of the ladder, with much or little time left."""
+"""Which rung next, step by step, where the rule is simple enough to be told."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
+from ladders import GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 
-from contract.config import ImageGeneration, ProviderConfig
-from contract.job import Attempt, JobRequest, Outcome
-from contract.settings import Fallback, Knobs, Settings
+from contract.job import Attempt, Outcome
+from contract.kinds import PROVIDER
 from worker.ladder import (
     LEAST_CALL_S,
     LONGEST_WAIT_S,
     SLOT_WAIT_S,
-    TRIES,
     Again,
     Call,
     GiveUp,
     Later,
-    Plan,
-    Rung,
     Step,
     most_useful,
     next_step,
-    plan_ladder,
 )
-from worker.providers.table import PROVIDERS
-
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def rung(**knobs: Any) -> Rung:
-    standard = {"provider": "openrouter", "model": "a/b", "image_size": "4K", "quality": None, "timeout_s": 120.0}
-    return Rung(**{**standard, **knobs})
-
-
-PLAN = Plan(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
-
-
-CALL: dict[str, Any] = {"index": 0, "provider": "openrouter", "model": "a/b", "image_size": "4K", "started_at": WHEN}
-
-
-def attempts(*outcomes: Outcome, rung: int = 0, error: str = "provider_error") -> list[Attempt]:
-    return [Attempt(**CALL, rung=rung, outcome=outcome, error=error) for outcome in outcomes]
+from worker.plan import Plan
 
 
 def test_the_first_step_is_a_call_on_the_first_rung() -> None:
     assert next_step(PLAN, [], 600) == Call(0, 120)
 
 
-REPEATABLE = [outcome for outcome, tries in TRIES.items() if tries > 1 and outcome is not Outcome.RATE_LIMITED]
+# What happens to the same failure again and again: "down" is the next rung, a number is the least wait before a
+# repeat, and the last word stays. First on any rung but the lowest, then on the lowest.
+STORIES: dict[Failure, tuple[str, str]] = {
+    (Outcome.TRANSIENT, "provider_error"): ("0 0 down", "0 0 end"),
+    (Outcome.TRANSIENT, "provider_timeout"): ("0 0 down", "0 0 end"),
+    (Outcome.TRANSIENT, "provider_down"): ("0 0 down", "0 0 4 8 16 32 32"),
+    (Outcome.TRANSIENT, "provider_unreachable"): ("0 0 down", "0 0 4 8 16 32 32"),
+    (Outcome.RATE_LIMITED, "provider_rate_limited"): ("1 2 4 down", "1 2 4 8 16 32 32"),
+    (Outcome.RATE_LIMITED, "provider_down"): ("1 2 4 down", "1 2 4 8 16 32 32"),
+    (Outcome.TIMEOUT, "provider_timeout"): ("down", "0 end"),
+    (Outcome.INTERRUPTED, "provider_interrupted"): ("0 down", "0 end"),
+    (Outcome.INTERRUPTED, "no_image"): ("0 down", "0 end"),
+    (Outcome.INTERRUPTED, "provider_down"): ("0 down", "0 end"),
+    (Outcome.LOST, None): ("0 0 down", "0 0 end"),
+    (Outcome.DELIVERED, None): ("0 down", "0 end"),
+    (Outcome.REJECTED, "content_refused"): ("end", "end"),
+    (Outcome.UNUSABLE, "provider_auth"): ("end", "end"),
+}
 
 
-@pytest.mark.parametrize("outcome", REPEATABLE)
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
-def test_what_may_pass_is_tried_again_on_the_same_rung_and_not_for_ever(outcome: Outcome, place: int) -> None:
-    for tried in range(1, TRIES[outcome]):
-        assert next_step(PLAN, attempts(*[outcome] * tried, rung=place), 600) == Again(place, 120, 0)
-    spent = next_step(PLAN, attempts(*[outcome] * TRIES[outcome], rung=place), 600)
-    assert spent == (Call(place + 1, 120) if place < 2 else GiveUp("provider_error"))
+def told(word: str, place: int, code: str | None) -> Step:
+    if word == "end":
+        return GiveUp(code or "provider_error")
+    if word == "down":
+        return Call(place + 1, 120)
+    wait_s = float(word)
+    return Again(place, 120, wait_s) if wait_s <= SLOT_WAIT_S else Later(wait_s, "openrouter", code or "")
+
+
+@pytest.mark.parametrize("failure", STORIES, ids=name)
+@every_place
+def test_the_same_failure_again_and_again(place: int, plan: Plan, failure: Failure) -> None:
+    outcome, code = failure
+    words = STORIES[failure][place == len(plan.rungs) - 1].split()
+    for times, word in enumerate([*words, words[-1]], start=1):
+        history = attempts(*[outcome] * times, rung=place, error=code)
+        assert next_step(plan, history, 600) == told(word, place, code)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "tries"),
+    ("gates", "plan", "left_s", "step"),
     [
-        *((Outcome.TIMEOUT, 1), (Outcome.INTERRUPTED, 2), (Outcome.LOST, 3), (Outcome.TRANSIENT, 3)),
-        *((Outcome.UNUSABLE, 1), (Outcome.RATE_LIMITED, 4), (Outcome.DELIVERED, 2)),
+        ("busy", PLAN, 600, Later(3, "openrouter", at_gate=True)),
+        ("busy", TWO, 600, Later(3, "openrouter", at_gate=True)),
+        ("away", PLAN, 600, Later(20, "openrouter", "provider_down", at_gate=True)),
+        ("away", TWO, 600, Call(2, 120)),
+        ("away", TWO, 30, Call(2, 30)),
+        ("away", PLAN, 20, GiveUp("provider_down")),
+        ("no key", PLAN, 600, GiveUp("provider_auth")),
+        ("no key", TWO, 600, Call(2, 120)),
+        ("other busy", TWO, 600, Call(0, 120)),
+        ("both busy", TWO, 600, Later(3, "aihubmix", at_gate=True)),
+        ("away, other busy", TWO, 600, Later(3, "aihubmix", at_gate=True)),
+        ("no key, other away", TWO, 600, Later(20, "aihubmix", "provider_down", at_gate=True)),
+        ("no keys", TWO, 600, GiveUp("provider_credits")),
     ],
 )
-def test_what_may_have_been_billed_is_not_repeated_blindly(outcome: Outcome, tries: int) -> None:
-    assert TRIES[outcome] == tries
+def test_a_closed_gate_is_passed_below_or_waited_for(gates: str, plan: Plan, left_s: float, step: Step) -> None:
+    assert next_step(plan, [], left_s, closed=GATES[gates]) == step
 
 
-@pytest.mark.parametrize("outcome", [*TRIES, Outcome.REJECTED])
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
-@pytest.mark.parametrize("left_s", [0.5, 2, 30, 600])
-@pytest.mark.parametrize("retry_after_s", [None, 0.5, 20, 1e99])
-def test_every_outcome_at_every_place_has_a_step_that_fits_the_time(
-    outcome: Outcome, place: int, left_s: float, retry_after_s: float | None
-) -> None:
-    step = next_step(PLAN, attempts(outcome, rung=place), left_s, retry_after_s=retry_after_s)
-    match step:
-        case Call(number, timeout_s):
-            assert number > place
-            assert 0 < timeout_s <= left_s
-        case Again(number, timeout_s, least_s):
-            assert number == place
-            assert 0 < timeout_s <= left_s
-            assert least_s <= min(SLOT_WAIT_S, left_s - LEAST_CALL_S)
-        case Later(wait_s):
-            assert SLOT_WAIT_S < wait_s <= left_s - LEAST_CALL_S
-        case GiveUp(code):
-            assert code in ("provider_error", "deadline_passed")
-            assert left_s < LEAST_CALL_S or place == 2 or outcome in (Outcome.REJECTED, Outcome.UNUSABLE)
+MIXED = Plan(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(model="c/d"), HUB))
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_time_out_goes_down_one_rung_and_is_tried_once_more_on_the_lowest(place: int) -> None:
-    history = attempts(Outcome.TIMEOUT, rung=place, error="provider_timeout")
-    assert next_step(PLAN, history, 600) == (Call(place + 1, 120) if place < 2 else Again(2, 120, 0))
-    assert next_step(PLAN, history * 2, 600) == (Call(place + 1, 120) if place < 2 else GiveUp("provider_timeout"))
+@pytest.mark.parametrize(
+    ("error", "steps"),
+    [
+        ("bad_parameters", [1, 2, 3, 4, None]),
+        ("answer_too_large", [1, 2, 3, 4, None]),
+        ("image_too_large", [2, 2, 3, 4, None]),
+        ("bad_model", [3, 3, 3, 4, None]),
+        *((code, [4, 4, 4, 4, None]) for code in ("provider_auth", "provider_credits", "provider_forbidden")),
+        *((code, [4, 4, 4, 4, None]) for code in ("provider_tls_failed", "bad_api_base", "unsafe_url")),
+        *((code, [4, 4, 4, 4, None]) for code in ("provider_error", "reference_too_large")),
+    ],
+)
+def test_what_a_provider_cannot_do_is_asked_of_a_rung_that_differs_in_that(error: str, steps: list[int | None]) -> None:
+    for place, below in enumerate(steps):
+        step = next_step(MIXED, attempts(Outcome.UNUSABLE, rung=place, error=error), 9999)
+        assert step == (GiveUp(error) if below is None else Call(below, 120))
+
+
+@every_place
+def test_p39_references_that_are_too_large_are_sent_once_more_and_smaller(place: int, plan: Plan) -> None:
+    history = attempts(Outcome.UNUSABLE, rung=place, error="reference_too_large")
+    with_references = replace(plan, has_references=True)
+    assert next_step(with_references, history, 600) == Again(place, 120, 0)
+    assert next_step(plan, history, 600) == GiveUp("reference_too_large")
+    for times in (2, 3, 4):
+        assert next_step(with_references, history * times, 600) == GiveUp("reference_too_large")
 
 
 @pytest.mark.parametrize("given_up", [1, 2, 5])
@@ -111,46 +127,11 @@ def test_calls_that_our_own_worker_gave_up_say_nothing_about_a_rung(given_up: in
     assert next_step(PLAN, attempts(Outcome.CANCELLED, error="provider_auth"), 0) == GiveUp("deadline_passed")
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_refused_content_is_taken_nowhere_else(place: int) -> None:
-    history = attempts(Outcome.REJECTED, rung=place, error="content_refused")
-    assert next_step(PLAN, history, 600) == GiveUp("content_refused")
-
-
-MIXED = Plan(
-    rungs=(
-        rung(),
-        rung(quality="low"),
-        rung(image_size="2K"),
-        rung(model="c/d"),
-        rung(provider="aihubmix", model="e"),
-    )
-)
-
-
-@pytest.mark.parametrize(
-    ("error", "place", "step"),
-    [
-        ("bad_parameters", 0, Call(1, 120)),
-        ("bad_model", 0, Call(3, 120)),
-        ("bad_model", 3, Call(4, 120)),
-        ("provider_auth", 0, Call(4, 120)),
-        ("provider_credits", 0, Call(4, 120)),
-        ("provider_forbidden", 2, Call(4, 120)),
-        ("unsafe_url", 0, Call(4, 120)),
-        ("provider_auth", 4, GiveUp("provider_auth")),
-    ],
-)
-def test_what_a_provider_cannot_do_is_asked_of_a_rung_that_differs_in_that(error: str, place: int, step: Step) -> None:
-    assert next_step(MIXED, attempts(Outcome.UNUSABLE, rung=place, error=error), 9999) == step
-
-
-def test_a_ladder_of_one_provider_gives_up_on_its_key_at_once() -> None:
-    history = attempts(Outcome.UNUSABLE, error="provider_auth")
-    assert next_step(PLAN, history, 600) == GiveUp("provider_auth")
-
-
 LIMITED = attempts(Outcome.RATE_LIMITED, error="provider_rate_limited")
+
+
+def later(wait_s: float) -> Later:
+    return Later(wait_s, "openrouter", "provider_rate_limited")
 
 
 @pytest.mark.parametrize(
@@ -159,12 +140,12 @@ LIMITED = attempts(Outcome.RATE_LIMITED, error="provider_rate_limited")
         (None, 600, Again(0, 120, 1)),
         (0.5, 600, Again(0, 120, 0.5)),
         (SLOT_WAIT_S, 600, Again(0, 120, SLOT_WAIT_S)),
-        (SLOT_WAIT_S + 0.1, 600, Later(SLOT_WAIT_S + 0.1)),
-        (LONGEST_WAIT_S, 600, Later(LONGEST_WAIT_S)),
+        (SLOT_WAIT_S + 0.1, 600, later(SLOT_WAIT_S + 0.1)),
+        (LONGEST_WAIT_S, 600, later(LONGEST_WAIT_S)),
         (LONGEST_WAIT_S + 1, 600, Call(1, 120)),
         (86_400, 600, Call(1, 120)),
         (float("inf"), 600, Call(1, 120)),
-        (20, 30, Later(20)),
+        (20, 30, later(20)),
         (29.5, 30, Call(1, 15)),
     ],
 )
@@ -172,22 +153,27 @@ def test_p24_p26_a_wait_is_obeyed_if_it_is_worth_it(retry_after_s: float | None,
     assert next_step(PLAN, LIMITED, left_s, retry_after_s=retry_after_s) == step
 
 
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
-def test_a_limit_without_a_time_is_waited_for_twice_as_long_each_time(place: int) -> None:
-    steps = [next_step(PLAN, attempts(*[Outcome.RATE_LIMITED] * tried, rung=place), 600) for tried in range(1, 7)]
-    assert steps[:3] == [Again(place, 120, 1), Again(place, 120, 2), Again(place, 120, 4)]
-    assert steps[3:] == ([Call(place + 1, 120)] * 3 if place < 2 else [Later(8), Later(16), Later(32)])
-
-
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
-def test_only_the_lowest_rung_obeys_a_limit_as_often_as_it_is_told(place: int) -> None:
-    step = next_step(PLAN, attempts(*[Outcome.RATE_LIMITED] * 30, rung=place), 600, retry_after_s=3)
-    assert step == (Call(place + 1, 120) if place < 2 else Again(2, 120, 3))
+@every_place
+def test_only_the_lowest_rung_obeys_a_limit_as_often_as_it_is_told(place: int, plan: Plan) -> None:
+    step = next_step(plan, attempts(*[Outcome.RATE_LIMITED] * 30, rung=place), 600, retry_after_s=3)
+    assert step == (Again(place, 120, 3) if place == len(plan.rungs) - 1 else Call(place + 1, 120))
 
 
 def test_p26_a_wait_that_is_too_long_on_the_last_rung_is_the_end() -> None:
     history = attempts(Outcome.RATE_LIMITED, rung=2, error="provider_rate_limited")
     assert next_step(PLAN, history, 600, retry_after_s=3600) == GiveUp("provider_rate_limited")
+
+
+def test_a_wait_that_is_over_is_not_waited_again() -> None:
+    limited = attempts(*[Outcome.RATE_LIMITED] * 8, rung=2)
+    assert next_step(PLAN, limited, 600) == Later(32, "openrouter", "provider_error")
+    assert next_step(PLAN, limited, 600, has_waited=True) == Again(2, 120, 0)
+
+
+def test_the_first_back_off_is_the_unit_of_all_waits() -> None:
+    quick = replace(PLAN, retry_s=0.01)
+    steps = [next_step(quick, attempts(*[Outcome.RATE_LIMITED] * times, rung=2), 600) for times in (1, 2, 6, 9)]
+    assert steps == [Again(2, 120, 0.01), Again(2, 120, 0.02), Again(2, 120, 0.32), Again(2, 120, 0.32)]
 
 
 @pytest.mark.parametrize("history", [[], LIMITED, attempts(Outcome.DELIVERED)], ids=["new", "limited", "delivered"])
@@ -197,7 +183,7 @@ def test_without_time_for_a_call_none_is_made(history: list[Attempt]) -> None:
 
 def test_what_ran_out_of_time_tells_the_more_useful_error() -> None:
     assert next_step(PLAN, [], 0) == GiveUp("deadline_passed")
-    assert next_step(PLAN, attempts(Outcome.TRANSIENT, error="provider_down"), 0) == GiveUp("deadline_passed")
+    assert next_step(PLAN, attempts(Outcome.TRANSIENT, error="provider_down"), 0) == GiveUp("provider_down")
     assert next_step(PLAN, attempts(Outcome.UNUSABLE, error="provider_auth"), 0) == GiveUp("provider_auth")
 
 
@@ -211,12 +197,9 @@ def test_lower_rungs_keep_their_share_of_the_time(place: int, left_s: float, tim
 
 
 def test_tries_are_counted_per_rung_and_outcome() -> None:
-    history = [
-        *attempts(Outcome.TRANSIENT, Outcome.TRANSIENT, Outcome.INTERRUPTED),
-        *attempts(Outcome.TRANSIENT, rung=1),
-    ]
-    assert next_step(PLAN, history, 600) == Again(1, 120, 0)
-    assert next_step(PLAN, [*history[:3], *attempts(Outcome.TRANSIENT)], 600) == Call(1, 120)
+    here = attempts(Outcome.TRANSIENT, Outcome.TRANSIENT, Outcome.INTERRUPTED)
+    assert next_step(PLAN, [*here, *attempts(Outcome.TRANSIENT, rung=1)], 600) == Again(1, 120, 0)
+    assert next_step(PLAN, [*here, *attempts(Outcome.TRANSIENT)], 600) == Call(1, 120)
 
 
 @pytest.mark.parametrize(
@@ -228,77 +211,15 @@ def test_tries_are_counted_per_rung_and_outcome() -> None:
         (["content_refused", "provider_auth"], "content_refused"),
         (["provider_down", "provider_error"], "provider_error"),
         (["bad_image", "no_image"], "no_image"),
+        (["deadline_passed", "call_budget_spent"], "call_budget_spent"),
+        (["deadline_passed", "provider_unreachable"], "provider_unreachable"),
     ],
 )
 def test_the_most_useful_error_is_told_and_among_equals_the_last(codes: list[str], best: str) -> None:
     assert most_useful(codes) == best
 
 
-def ladder(size: str, provider: str = "openrouter", body: Any = None, **knobs: Any) -> list[tuple[str, str | None]]:
-    plan = plan_ladder(*_asked(size, provider, body, knobs), PROVIDERS)
-    return [(step.image_size, step.quality) for step in plan.rungs]
-
-
-def _asked(size: str, provider: str, body: Any, knobs: Any) -> tuple[JobRequest, Settings]:
-    settings = Settings(
-        config_path=Path("/nowhere/config.json"),
-        image=ImageGeneration(provider=provider, model="vendor/model"),
-        providers={name: ProviderConfig(extra_body=body or {} if name == provider else {}) for name in PROVIDERS},
-        workspace=Path("/nowhere"),
-        knobs=Knobs(**knobs),
-    )
-    return JobRequest(prompt="a fox", aspect_ratio="1:1", image_size=size), settings
-
-
-@pytest.mark.parametrize(
-    ("size", "provider", "body", "rungs"),
-    [
-        ("4K", "openrouter", {}, [("4K", None), ("2K", None), ("1K", None)]),
-        ("2K", "openrouter", {}, [("2K", None), ("1K", None)]),
-        ("1K", "openrouter", {}, [("1K", None)]),
-        ("512", "openrouter", {}, [("512", None)]),
-        ("auto", "openrouter", {}, [("auto", None)]),
-        ("3000x2000", "openrouter", {}, [("3000x2000", None), ("2K", None), ("1K", None)]),
-        ("1024x768", "openrouter", {}, [("1024x768", None)]),
-        ("2K", "openrouter", {"quality": "low"}, [("2K", "low"), ("1K", "low")]),
-        ("1K", "aihubmix", {}, [("1K", None), ("1K", "low")]),
-        ("4K", "aihubmix", {}, [("4K", None), ("4K", "low")]),
-        ("2048x2048", "aihubmix", {}, [("2048x2048", None), ("2048x2048", "low"), ("1K", "low")]),
-        ("1K", "aihubmix", {"quality": "low"}, [("1K", "low")]),
-        ("1K", "aihubmix", {"quality": "high"}, [("1K", "high"), ("1K", "low")]),
-        ("1K", "aihubmix", {"quality": 7}, [("1K", None), ("1K", "low")]),
-    ],
-)
-def test_by_default_rungs_get_cheaper_and_then_smaller(size: str, provider: str, body: Any, rungs: list[Any]) -> None:
-    assert ladder(size, provider, body) == rungs
-
-
-def test_configured_fallbacks_take_the_place_of_the_default_ones() -> None:
-    fallbacks = (
-        Fallback(image_size="1K", quality="low"),
-        Fallback(provider="aihubmix", model="gpt-image-2-free"),
-        Fallback(timeout_seconds=7),
-    )
-    plan = plan_ladder(*_asked("4K", "openrouter", {"quality": "high"}, {"fallbacks": fallbacks}), PROVIDERS)
-    first = rung(model="vendor/model", quality="high")
-    assert plan.rungs == (
-        first,
-        rung(model="vendor/model", image_size="1K", quality="low"),
-        rung(provider="aihubmix", model="gpt-image-2-free", quality="high", timeout_s=300.0),
-        rung(model="vendor/model", quality="high", timeout_s=7.0),
-    )
-
-
-@pytest.mark.parametrize(
-    ("provider", "knobs", "timeout_s"),
-    [("openrouter", {}, 120), ("aihubmix", {}, 300), ("aihubmix", {"attempt_timeout_seconds": 9}, 9)],
-)
-def test_the_patience_is_the_providers_or_the_configured_one(provider: str, knobs: Any, timeout_s: float) -> None:
-    plan = plan_ladder(*_asked("1K", provider, {}, knobs), PROVIDERS)
-    assert {step.timeout_s for step in plan.rungs} == {timeout_s}
-
-
-def test_a_wait_that_is_over_is_not_waited_again() -> None:
-    limited = attempts(*[Outcome.RATE_LIMITED] * 8, rung=2)
-    assert next_step(PLAN, limited, 600) == Later(32)
-    assert next_step(PLAN, limited, 600, has_waited=True) == Again(2, 120, 0)
+@pytest.mark.parametrize("code", PROVIDER)
+def test_whatever_a_provider_did_tells_more_than_that_we_stopped(code: str) -> None:
+    for stopped in ("deadline_passed", "call_budget_spent", "internal_error"):
+        assert most_useful([code, stopped]) == code

@@ -193,10 +193,10 @@ def test_p48_nonsense_in_the_right_place_is_answered_or_refused(provider: Provid
 
 @every_provider
 @pytest.mark.parametrize("body", [None, 0, 1.5, True, "", "text", [], {}, [[]], [{}]], ids=repr)
-def test_p48_an_answer_without_anything_is_no_image(provider: Provider, body: Json) -> None:
+def test_p49_an_answer_without_anything_makes_no_sense(provider: Provider, body: Json) -> None:
     with pytest.raises(ProviderError) as caught:
         provider.parse_response(body)
-    assert (caught.value.outcome, caught.value.code) == ("interrupted", "no_image")
+    assert (caught.value.outcome, caught.value.code) == ("interrupted", "provider_bad_answer")
 
 
 @every_provider

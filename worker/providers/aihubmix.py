@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from contract.config import ProviderConfig
 from contract.job import explicit_size
-from worker.classify import of_error_object, of_silence
+from contract.redaction import clean
+from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
 from worker.providers.payload import items, mapping, text, texts
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 
@@ -51,6 +52,8 @@ def parse_response(body: Json) -> Answer:
     if answer.get("error"):
         raise of_error_object(answer["error"])
     status = text(answer.get("status")).lower()
+    if "moderated" in status:
+        raise of_refusal(status)
     if status in ("failed", "error", "cancelled"):
         raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
     pictures = tuple(_pictures(answer, _DEPTH))
@@ -62,7 +65,8 @@ def parse_response(body: Json) -> Answer:
             return Answer(poll_url=poll_url)
     if status and status not in ("succeeded", "completed", "ready"):
         return Answer()  # still under way: the poll goes on
-    raise of_silence("")
+    said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
+    raise of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
 
 
 def _pictures(value: Json, depth: int) -> Iterator[str]:

@@ -1,61 +1,90 @@
-"""The I/O of a provider call: post, read within caps, poll, fetch what links point to.
+"""The I/O of a provider call: post, poll, fetch what a link points to; reading is the sandbox's work.
 
 One `Conversation` per job: one httpx client for 600 calls costs 16 ms of CPU per call, one per job 2.
-Redirects are never followed here, as they would carry the key elsewhere.
+Redirects are never followed here, as they would carry the key elsewhere, and no connection is used
+twice, so none can turn out to be stale when a call that costs money is written to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import binascii
 import json
-import re
 import ssl
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import orjson
-import pybase64
+from tenacity import AsyncRetrying
 
 from contract.config import ProviderConfig
-from contract.errors import Interrupted, ProviderError, Unusable
+from contract.errors import ProviderError, TimedOut, Unusable
+from worker.body import read_body
 from worker.classify import of_exception, of_silence, of_status
-from worker.fetch import Fetcher, read_capped
-from worker.providers.provider import Answer, Ask, Json, Provider, headers
+from worker.fetch import Fetcher, no_cookies
+from worker.providers.provider import Ask, Json, Provider, headers
 from worker.retry import fetching
+from worker.sandbox import Picture, Reading, Sandbox
 
 MAX_JSON_BYTES = 96 * 2**20
-_BEFORE_JSON = re.compile(rb"(?:\s+|:[^\n]*\n)*")  # keep-alive blanks and comments
-_TIMEOUT = httpx.Timeout(None, connect=5, write=30, pool=5)  # the wall clock of the attempt bounds the rest
+MAX_ERROR_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """What the calls of a worker are made with; times in seconds."""
+
+    ssl_context: ssl.SSLContext
+    sandbox: Sandbox
+    connect_s: float
+    idle_s: float
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a call has to end, by the event loop's time: before its answer begins to come, and in any case."""
+
+    begin_by: float
+    end_by: float
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one call brought: the pictures' bytes, not yet looked at, and its cost if the provider says it."""
+    """What one call brought, and its cost if the provider says it."""
 
-    pictures: tuple[bytes, ...] = field(repr=False)
+    picture: Picture
     cost_usd: float | None
 
 
 class Conversation:
     """One job's calls to one provider."""
 
-    def __init__(self, provider: Provider, config: ProviderConfig, *, ssl_context: ssl.SSLContext) -> None:
+    def __init__(self, provider: Provider, config: ProviderConfig, wire: Wire, *, job_id: str = "") -> None:
         self._provider = provider
         self._config = config
+        self._wire = wire
         self._api_base = (config.api_base or provider.api_base).rstrip("/")
         proxy = config.proxy.get_secret_value() if config.proxy else None
         self._client = httpx.AsyncClient(
-            verify=ssl_context,
-            timeout=_TIMEOUT,
+            verify=wire.ssl_context,
+            timeout=httpx.Timeout(None, connect=wire.connect_s, write=wire.idle_s),
+            limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
             proxy=proxy,
+            cookies=no_cookies(),
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         )
-        self._fetcher = Fetcher(ssl_context=ssl_context, api_base=self._api_base, proxy=proxy)
+        self._fetcher = Fetcher(
+            ssl_context=wire.ssl_context,
+            api_base=self._api_base,
+            proxy=proxy,
+            connect_s=wire.connect_s,
+            idle_s=wire.idle_s,
+            job_id=job_id,
+        )
 
     async def __aenter__(self) -> Conversation:
         return self
@@ -65,103 +94,122 @@ class Conversation:
     ) -> None:
         await self._client.aclose()
 
-    async def make(self, ask: Ask, *, timeout_s: float, request_id: str) -> Made:
-        """Ask for one image and bring its bytes home within `timeout_s` of wall clock.
+    async def make(self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str) -> Made:
+        """Ask for one image; it has to begin to come within `begin_s`, and to be here within `whole_s`.
 
         Raises the ProviderError that says what to do next; nothing else but cancellation comes out.
         """
-        key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        names: dict[str, Any] = {"provider": self._provider.name, "model": ask.model, "seconds": round(timeout_s, 1)}
-        answer: Answer | None = None
+        started = _now()
+        clock = Clock(started + begin_s, started + whole_s)
+        answer: Reading | None = None
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await self._post(ask, request_id)
-                # One image was asked for: a second one is not worth its download.
-                return Made((await self._bring(answer),), answer.cost_usd)
-        except (ProviderError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # OSError: TimeoutError too
-            failure = of_exception(error)
-            if answer is None:
-                raise failure.named(secrets=(key,), **names) from error
-            raise failure.after_acceptance().named(secrets=(key,), cost_usd=answer.cost_usd, **names) from error
+            answer = await self._post(ask, request_id, clock)
+            return Made(await self._bring(answer, clock), answer.cost_usd)
+        except ProviderError as error:
+            failure = error.after_acceptance() if answer else error
+            raise failure.named(
+                secrets=(self._config.key, ask.prompt),
+                cost_usd=answer.cost_usd if answer else None,
+                provider=self._provider.name,
+                model=ask.model,
+                seconds=round(seconds, 1) if (seconds := _now() - started) >= 1 else None,
+            ) from error
 
-    async def _bring(self, answer: Answer) -> bytes:
-        """Get the bytes of an answer's first picture, wherever it is by now."""
+    async def _bring(self, answer: Reading, clock: Clock) -> Picture:
+        """Get an answer's picture, wherever it is by now."""
         if answer.poll_url:
-            answer = await self._poll(answer.poll_url)
-        if not answer.pictures:
+            answer = await self._poll(answer.poll_url, clock)
+        if answer.link:
+            data = await self._fetch(answer.link, clock)
+            answer = await self._wire.sandbox.read(data)
+        if answer.picture is None:
             raise of_silence("")
-        picture = answer.pictures[0]
-        if picture.lstrip()[:8].lower().startswith(("http://", "https://")):
-            data: bytes = await fetching()(self._fetcher.fetch, picture.strip())
-            return data
-        return await asyncio.to_thread(decode_picture, picture)
+        return answer.picture
 
-    async def _post(self, ask: Ask, request_id: str) -> Answer:
+    async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
-        content = await asyncio.to_thread(orjson.dumps, call.body)
         sent = {**call.headers, "X-Request-Id": request_id}
-        request = self._client.build_request("POST", call.url, headers=sent, content=content)
-        return self._provider.parse_response(await self._send(request))
+        try:
+            content = await asyncio.to_thread(orjson.dumps, call.body)
+            request = self._client.build_request("POST", call.url, headers=sent, content=content)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise of_exception(error) from error
+        except TypeError as error:  # of orjson
+            raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
+        return await self._read(await self._receive(request, clock))
 
-    async def _poll(self, poll_url: str) -> Answer:
-        """Ask again until there is a picture; the attempt's wall clock ends it otherwise."""
+    async def _poll(self, poll_url: str, clock: Clock) -> Reading:
+        """Ask again until there is a picture."""
         try:
             url = urljoin(self._api_base + "/", poll_url)
             is_own = urlsplit(url)[:2] == urlsplit(self._api_base)[:2]  # scheme and host: the key stays there
         except ValueError as error:
             raise Unusable("unsafe_url") from error
-        while True:
+        while _now() + self._provider.poll_interval_s < clock.begin_by:
             await asyncio.sleep(self._provider.poll_interval_s)
-            answer: Answer = await fetching()(self._look, url, is_own)
-            if answer.pictures:
+            body: bytearray = await self._patiently(clock.begin_by)(self._look, url, is_own, clock)
+            answer = await self._read(body)
+            if answer.picture or answer.link:
                 return answer
+        raise TimedOut("provider_timeout")
 
-    async def _look(self, url: str, is_own: bool) -> Answer:
+    async def _look(self, url: str, is_own: bool, clock: Clock) -> bytearray:
         if is_own:
             request = self._client.build_request("GET", url, headers=headers(self._config))
         else:
             request = await self._fetcher.request(self._client, url)
+        return await self._receive(request, clock)
+
+    async def _fetch(self, url: str, clock: Clock) -> bytearray:
         try:
-            return self._provider.parse_response(await self._send(request))
-        except httpx.HTTPError as error:
+            async with asyncio.timeout_at(clock.end_by):
+                data: bytearray = await self._patiently(clock.end_by)(self._fetcher.fetch, url)
+                return data
+        except TimeoutError as error:
             raise of_exception(error) from error
 
-    async def _send(self, request: httpx.Request) -> Json:
-        response = await self._client.send(request, stream=True)
+    def _patiently(self, until: float) -> AsyncRetrying:
+        return fetching(self._wire.retry_s, left_s=until - _now())
+
+    async def _read(self, body: bytearray) -> Reading:
+        return await self._wire.sandbox.read(body, provider=self._provider.name)
+
+    async def _receive(self, request: httpx.Request, clock: Clock) -> bytearray:
+        """Send a request and read its answer's body. Raises ProviderError."""
+        sent_at, response = _now(), None
         try:
-            raw = await read_capped(response, MAX_JSON_BYTES)
-        finally:
-            await response.aclose()
-        if not response.is_success:
-            raise of_status(response.status_code, response.headers, _json_or_nothing(raw))
-        try:
-            return orjson.loads(_BEFORE_JSON.sub(b"", raw, count=1))
-        except (orjson.JSONDecodeError, RecursionError) as error:
-            raise Interrupted("provider_bad_answer", http_status=200) from error
+            async with asyncio.timeout_at(clock.begin_by) as limit:
+                response = await self._client.send(request, stream=True)
+                try:
+                    if not response.is_success:
+                        limit.reschedule(None)  # it has answered; its words have little time of their own
+                        raise await self._failure(response)
+                    return await read_body(
+                        response,
+                        MAX_JSON_BYTES,
+                        idle_s=self._wire.idle_s,
+                        begun=lambda: limit.reschedule(clock.end_by),
+                    )
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:  # OSError: TimeoutError too
+            raise of_exception(error, has_answered=response is not None, after_s=_now() - sent_at) from error
+
+    async def _failure(self, response: httpx.Response) -> ProviderError:
+        """Tell what a status other than 2xx means; its body helps, but is not needed."""
+        body = bytearray()
+        with suppress(ProviderError, httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(self._wire.idle_s):
+                body = await read_body(response, MAX_ERROR_BYTES, idle_s=self._wire.idle_s)
+        return of_status(response.status_code, response.headers, _json_or_nothing(body))
 
 
-def decode_picture(text: str) -> bytes:
-    """Decode base64 or a data URL, forgiving white space, missing padding and the URL-safe alphabet.
-
-    Raises Interrupted (`bad_image`) for anything else.
-    """
-    text = text.lstrip()
-    if text[:5].lower() == "data:":
-        _, _, text = text.partition(",")
-    if "%" in text:
-        text = unquote_to_bytes(text).decode("latin-1")
-    compact = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+def _json_or_nothing(body: bytearray) -> Json:
     try:
-        data = pybase64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Interrupted("bad_image", http_status=200) from error
-    if not data:
-        raise Interrupted("bad_image", http_status=200)
-    return data
-
-
-def _json_or_nothing(raw: bytes) -> Json:
-    try:
-        return json.loads(raw) if len(raw) < 2**20 else None
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

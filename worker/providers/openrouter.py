@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.config import ProviderConfig
+from contract.errors import ProviderError
 from contract.job import explicit_size
 from contract.redaction import clean
-from worker.classify import of_error_object, of_refusal, of_silence
+from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
 from worker.providers.payload import items, mapping, number, text, texts
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 
+MAX_CHOICES = 16
 _TIERS = ("4K", "2K", "1K")
 _REFUSALS = frozenset({"content_filter", "safety", "image_safety", "prohibited_content"})
 
@@ -43,23 +45,43 @@ def parse_response(body: Json) -> Answer:
     answer = mapping(body)
     if answer.get("error"):
         raise of_error_object(answer["error"])
-    choices = [mapping(choice) for choice in items(answer.get("choices"))]
+    choices = [mapping(choice) for choice in items(answer.get("choices"))[:MAX_CHOICES]]
     for choice in choices:
-        if choice.get("error"):
-            raise of_error_object(choice["error"])
+        if choice.get("error") or choice.get("finish_reason") == "error":
+            raise of_error_object(choice.get("error"))
     pictures = tuple(url for choice in choices for url in _pictures(choice))
     if not pictures:
-        said = " ".join(texts(*(mapping(choice.get("message")).get("content") for choice in choices)))
-        reasons = [text(choice.get(name)) for choice in choices for name in ("finish_reason", "native_finish_reason")]
-        refusal = next((reason for reason in reasons if reason.lower() in _REFUSALS), "")
-        raise of_refusal(refusal) if refusal else of_silence(clean(said, limit=2000))
+        raise _why_none(answer, choices)
     return Answer(pictures=pictures, cost_usd=number(mapping(answer.get("usage")).get("cost")))
 
 
+def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> ProviderError:
+    """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
+    reasons = [text(choice.get(name)) for choice in choices for name in ("native_finish_reason", "finish_reason")]
+    refusal = next((reason for reason in reasons if reason.lower() in _REFUSALS), "")
+    refusal = refusal or text(mapping(answer.get("promptFeedback")).get("blockReason"))
+    if refusal:
+        return of_refusal(refusal)
+    said = " ".join(texts(*(mapping(_message(choice)).get("content") for choice in choices)))
+    is_fair = isinstance(answer.get("choices"), list) and all(map(_is_fair, answer["choices"][:MAX_CHOICES]))
+    return of_silence(clean(said, limit=2000)) if said or is_fair else of_garbage()
+
+
+def _is_fair(choice: Json) -> bool:
+    """Tell a choice without a picture from one that has something else in its place."""
+    message = _message(choice) if isinstance(choice, dict) else ""
+    return message is None or (isinstance(message, dict) and message.get("images", []) == [])
+
+
 def _pictures(choice: dict[str, Json]) -> Iterator[str]:
-    for image in items(mapping(choice.get("message")).get("images")):
+    for image in items(mapping(_message(choice)).get("images")):
         link = mapping(image).get("image_url") or mapping(image).get("imageUrl")
         yield from texts(mapping(link).get("url"), link)
+
+
+def _message(choice: dict[str, Json]) -> Json:
+    """Find a choice's message; in a stream that nobody asked for it is called `delta`."""
+    return choice.get("message", choice.get("delta"))
 
 
 def smaller(image_size: str) -> str | None:

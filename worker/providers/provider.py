@@ -62,6 +62,5 @@ class Provider:
 
 def headers(config: ProviderConfig, **more: str) -> dict[str, str]:
     """Make the headers of a call: key, JSON, the provider's own, then the configured ones."""
-    key = config.api_key.get_secret_value() if config.api_key else ""
     extra = {name: value.get_secret_value() for name, value in config.extra_headers.items()}
-    return {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **more, **extra}
+    return {"Authorization": f"Bearer {config.key}", "Content-Type": "application/json", **more, **extra}

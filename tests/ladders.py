@@ -1,0 +1,73 @@
+"""Ladders to climb down in tests, and all that can happen on a rung."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contract.job import Attempt, Outcome
+from worker.gate import Closed
+from worker.plan import Plan, Rung
+
+Failure = tuple[Outcome, str | None]
+Gates = dict[str, Closed]
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def rung(**knobs: Any) -> Rung:
+    """Make a rung that is like the first one but for some knobs."""
+    standard = {"provider": "openrouter", "model": "a/b", "image_size": "4K", "quality": None, "timeout_s": 120.0}
+    return Rung(**{**standard, **knobs})
+
+
+HUB = rung(provider="aihubmix", model="e")
+PLAN = Plan(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
+TWO = Plan(rungs=(rung(), rung(image_size="2K"), HUB))
+PLACES = {"first": (0, PLAN), "middle": (1, PLAN), "last": (2, PLAN), "only": (0, Plan(rungs=(rung(),)))}
+every_place = pytest.mark.parametrize(("place", "plan"), PLACES.values(), ids=PLACES)
+
+
+def attempts(*outcomes: Outcome, rung: int = 0, error: str | None = "provider_error") -> list[Attempt]:
+    """Make ended attempts on one rung."""
+    call: dict[str, Any] = {"index": 0, "model": "a/b", "image_size": "4K", "started_at": WHEN}
+    return [Attempt(**call, provider="openrouter", rung=rung, outcome=outcome, error=error) for outcome in outcomes]
+
+
+CODES: dict[Outcome, list[str | None]] = {
+    Outcome.TRANSIENT: ["provider_down", "provider_unreachable", "provider_error", "provider_timeout"],
+    Outcome.RATE_LIMITED: ["provider_rate_limited", "provider_down", "provider_error", "provider_timeout"],
+    Outcome.TIMEOUT: ["provider_timeout"],
+    Outcome.INTERRUPTED: [
+        *("provider_interrupted", "provider_bad_answer", "no_image", "bad_image", "unsupported_image"),
+        *("result_expired", "provider_down", "provider_rate_limited", "provider_unreachable", "provider_error"),
+    ],
+    Outcome.UNUSABLE: [
+        *("bad_parameters", "bad_model", "image_too_large", "answer_too_large", "reference_too_large"),
+        *("provider_credits", "provider_auth", "provider_forbidden", "provider_tls_failed", "bad_api_base"),
+        *("unsafe_url", "provider_error"),
+    ],
+    Outcome.REJECTED: ["content_refused"],
+    Outcome.LOST: [None],
+    Outcome.DELIVERED: [None],
+}
+
+
+def name(failure: Failure) -> str:
+    """Name a failure for a test's id."""
+    return f"{failure[0]}-{failure[1]}"
+
+
+FAILURES: list[Failure] = [(outcome, code) for outcome, codes in CODES.items() for code in codes]
+
+
+GATES: dict[str, Gates] = {
+    "open": {},
+    "busy": {"openrouter": Closed(3, "")},
+    "away": {"openrouter": Closed(20, "provider_down")},
+    "no key": {"openrouter": Closed(40, "provider_auth")},
+    "other busy": {"aihubmix": Closed(3, "")},
+    "both busy": {"openrouter": Closed(9, ""), "aihubmix": Closed(3, "")},
+    "away, other busy": {"openrouter": Closed(20, "provider_down"), "aihubmix": Closed(3, "")},
+    "no key, other away": {"openrouter": Closed(40, "provider_auth"), "aihubmix": Closed(20, "provider_down")},
+    "no keys": {"openrouter": Closed(40, "provider_auth"), "aihubmix": Closed(40, "provider_credits")},
+}

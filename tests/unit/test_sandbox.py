@@ -1,0 +1,264 @@
+"""The sandbox with real children: each answers its own question, and dies alone."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures import picture
+
+from contract.errors import ProviderError, Rejected
+from worker.reader import MEMORY_BYTES
+from worker.sandbox import Child, Picture, Reading, Sandbox
+
+PICTURE = picture()
+LINK = "https://cdn.example/fox.png"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+Process = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
+    """The children that were started, oldest first."""
+    started: list[Process] = []
+    start = subprocess.Popen
+
+    def note(*args: Any, **kwargs: Any) -> Process:
+        started.append(start(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr("worker.sandbox.subprocess.Popen", note)
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+async def sandbox(processes: list[Process]) -> AsyncIterator[Sandbox]:
+    """A sandbox of one child."""
+    async with Sandbox(children=1) as sandbox:
+        yield sandbox
+    assert all(process.poll() is not None for process in processes)
+
+
+def chat(*urls: str, **more: object) -> bytearray:
+    """Answer as OpenRouter does."""
+    images = [{"image_url": {"url": url}} for url in urls]
+    answer = {"choices": [{"message": {"images": images}, **more}], "usage": {"cost": 0.04}}
+    return bytearray(json.dumps(answer).encode())
+
+
+def spelled(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+async def failure(sandbox: Sandbox, body: bytearray, provider: str = "openrouter") -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await sandbox.read(body, provider=provider)
+    return caught.value
+
+
+def idle(sandbox: Sandbox) -> Child:
+    """Find the child that is free now."""
+    child = sandbox._free.get_nowait()
+    assert child
+    sandbox._free.put_nowait(child)
+    return child
+
+
+async def until_it_waits(sandbox: Sandbox, process: Process, data: bytes) -> asyncio.Task[Reading]:
+    """Stop a child, and put a question to it."""
+    process.send_signal(signal.SIGSTOP)
+    reading = asyncio.create_task(sandbox.read(bytearray(data)))
+    await asyncio.sleep(0.05)
+    return reading
+
+
+async def test_an_answer_is_read_down_to_its_picture(sandbox: Sandbox, processes: list[Process]) -> None:
+    body = chat(spelled(PICTURE))
+    reading = await sandbox.read(body, provider="openrouter")
+    sha256 = hashlib.sha256(PICTURE).hexdigest()
+    made = Picture(data=PICTURE, mime="image/png", width=64, height=64, sha256=sha256)
+    assert reading == Reading(picture=made, cost_usd=0.04)
+    assert (made.extension, len(body), len(processes)) == ("png", 0, 1)
+
+
+async def test_whatever_an_answer_holds_comes_back_from_the_same_child(
+    sandbox: Sandbox, processes: list[Process]
+) -> None:
+    assert await sandbox.read(chat(LINK), provider="openrouter") == Reading(link=LINK, cost_usd=0.04)
+    assert await sandbox.read(bytearray(b'{"polling_url": "/7"}'), provider="aihubmix") == Reading(poll_url="/7")
+    assert await sandbox.read(bytearray(b'{"status": "processing"}'), provider="aihubmix") == Reading()
+    refusal = await failure(sandbox, chat(finish_reason="content_filter"))
+    assert (type(refusal), refusal.values) == (Rejected, {"reason": "content_filter"})
+    assert (await failure(sandbox, bytearray(b"<!DOCTYPE html>" * 9), provider="")).code == "unsupported_image"
+    assert (await failure(sandbox, bytearray(), provider="")).code == "bad_image"
+    assert len(processes) == 1
+
+
+@pytest.mark.parametrize(
+    ("urls", "warnings"),
+    [
+        ([spelled(picture(blank=True))], ["The picture has only one colour."]),
+        ([spelled(PICTURE), LINK, LINK], ["2 more in the same answer were not used."]),
+    ],
+    ids=["blank", "three"],
+)
+async def test_p68_p69_what_is_odd_about_a_picture_is_told(
+    urls: list[str], warnings: list[str], sandbox: Sandbox
+) -> None:
+    reading = await sandbox.read(chat(*urls), provider="openrouter")
+    assert reading.picture is not None
+    assert list(reading.picture.warnings) == warnings
+
+
+async def test_questions_wait_until_a_child_is_free_and_get_their_own_answers(sandbox: Sandbox) -> None:
+    sizes = [64, 65, 66, 67, 68, 69]
+    readings = await asyncio.gather(*(sandbox.read(bytearray(picture(side))) for side in sizes))
+    assert [reading.picture.width for reading in readings if reading.picture] == sizes
+
+
+async def test_a_child_that_was_killed_while_idle_is_replaced_without_costing_a_picture(
+    sandbox: Sandbox, processes: list[Process]
+) -> None:
+    with closing(idle(sandbox)):
+        os.kill(processes[0].pid, signal.SIGKILL)
+        await asyncio.to_thread(os.waitid, os.P_PID, processes[0].pid, os.WEXITED | os.WNOWAIT)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+        assert len(processes) == 2
+
+
+@pytest.mark.parametrize(("provider", "code"), [("", "bad_image"), ("openrouter", "provider_bad_answer")])
+async def test_a_child_that_dies_in_the_middle_costs_only_its_own_picture(
+    provider: str, code: str, processes: list[Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Sandbox(children=2) as sandbox:
+        processes[0].send_signal(signal.SIGSTOP)
+        lost = asyncio.create_task(failure(sandbox, bytearray(PICTURE), provider))
+        await asyncio.sleep(0.05)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+        processes[0].kill()
+        assert ((await lost).outcome, (await lost).code) == ("interrupted", code)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+    assert "a reader died" in caplog.text
+
+
+async def test_a_child_that_says_nothing_is_given_up(sandbox: Sandbox, processes: list[Process]) -> None:
+    idle(sandbox)._socket.settimeout(0.1)
+    processes[0].send_signal(signal.SIGSTOP)
+    assert (await failure(sandbox, bytearray(PICTURE), "")).code == "bad_image"
+    assert processes[0].poll() == -signal.SIGKILL
+    assert (await sandbox.read(bytearray(PICTURE))).picture
+
+
+async def test_a_cancelled_question_is_not_answered_to_the_next_asker(
+    sandbox: Sandbox, processes: list[Process]
+) -> None:
+    reading = await until_it_waits(sandbox, processes[0], picture(100))
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert processes[0].poll() == -signal.SIGKILL
+    next_one = await sandbox.read(bytearray(PICTURE))
+    assert next_one.picture
+    assert next_one.picture.width == 64
+
+
+async def test_a_question_that_is_cancelled_before_its_turn_costs_nothing(
+    sandbox: Sandbox, processes: list[Process]
+) -> None:
+    first = await until_it_waits(sandbox, processes[0], picture(100))
+    second = asyncio.create_task(sandbox.read(bytearray(PICTURE)))
+    await asyncio.sleep(0)
+    second.cancel()
+    processes[0].send_signal(signal.SIGCONT)
+    found = await first
+    assert second.cancelled()
+    assert found.picture
+    assert (found.picture.width, len(processes)) == (100, 1)
+
+
+@contextmanager
+def watching_the_loop() -> Iterator[list[float]]:
+    """Measure how long the event loop stands still, at most."""
+    stalls: list[float] = [0.0]
+
+    async def watch() -> None:
+        while True:
+            asked = time.monotonic()
+            await asyncio.sleep(0.002)
+            stalls.append(time.monotonic() - asked - 0.002)
+
+    task = asyncio.create_task(watch())
+    yield stalls
+    task.cancel()
+
+
+BOMBS = {
+    "objects": b"[" + b"{}," * 5_000_000 + b"{}]",
+    "nesting": b"[" * 15_000_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_p51_a_bomb_of_json_is_refused_while_the_worker_goes_on(
+    bomb: str, sandbox: Sandbox, processes: list[Process]
+) -> None:
+    body = bytearray(BOMBS[bomb])
+    before = time.process_time()
+    with watching_the_loop() as stalls:
+        error = await failure(sandbox, body)
+    assert (error.outcome, len(body)) == ("interrupted", 0)
+    assert max(stalls) < 0.5
+    assert time.process_time() - before < 0.25  # to read it takes longer
+    assert (await sandbox.read(bytearray(PICTURE))).picture
+
+
+@linux
+async def test_a_child_sees_no_key_and_no_address(monkeypatch: pytest.MonkeyPatch, processes: list[Process]) -> None:
+    for name in ("DARKROOM_REDIS_URL", "OPENROUTER_API_KEY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "canary-secret")
+    async with Sandbox(children=1) as sandbox:
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+        environment = Path(f"/proc/{processes[0].pid}/environ").read_bytes()
+    assert {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry} == {b"PYTHONPATH"}
+    assert b"canary" not in environment
+
+
+@linux
+async def test_a_child_is_bound_in_memory_time_and_what_it_leaves_behind(
+    sandbox: Sandbox, processes: list[Process]
+) -> None:
+    assert (await sandbox.read(bytearray(PICTURE))).picture
+    lines = Path(f"/proc/{processes[0].pid}/limits").read_text().splitlines()
+    limits = {line[:26].strip(): line[26:].split()[0] for line in lines}
+    assert limits["Max address space"] == str(MEMORY_BYTES)
+    assert limits["Max core file size"] == "0"
+    assert int(limits["Max cpu time"]) < 60
+
+
+async def test_a_child_ends_with_its_worker(processes: list[Process]) -> None:
+    sandbox = Sandbox(children=1)
+    assert (await sandbox.read(bytearray(PICTURE))).picture
+    assert processes[0].poll() is None
+    idle(sandbox).close()
+    assert await asyncio.to_thread(processes[0].wait, 5) == 0
+
+
+async def test_all_children_end_when_the_sandbox_is_closed(processes: list[Process]) -> None:
+    async with Sandbox(children=2) as sandbox:
+        await asyncio.gather(*(sandbox.read(bytearray(PICTURE)) for _ in range(4)))
+        assert [process.poll() for process in processes] == [None, None]
+    assert [process.poll() for process in processes] == [-signal.SIGKILL, -signal.SIGKILL]

@@ -1,0 +1,89 @@
+"""The ladder of one job: the ways to run its request, in the order they are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from contract.job import JobRequest, Rendition
+from contract.settings import Settings
+from worker.providers.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One way to run the request."""
+
+    provider: str
+    model: str
+    image_size: str
+    quality: str | None
+    timeout_s: float
+    patience_s: float = 0.0  # the operator's time-out, which the caller may have shortened
+
+    def rendition(self) -> Rendition:
+        """Tell the knobs without the time-out."""
+        return Rendition(provider=self.provider, model=self.model, image_size=self.image_size, quality=self.quality)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A job's ladder; a first back-off lasts up to `retry_s`."""
+
+    rungs: tuple[Rung, ...]
+    retry_s: float = 1.0
+    has_references: bool = False
+
+
+def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
+    """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones, as it allows."""
+
+    def limits(name: str, own_s: float | None = None) -> dict[str, float]:
+        patience_s = own_s or settings.knobs.attempt_timeout_seconds or providers[name].timeout_s
+        return {"patience_s": patience_s, "timeout_s": min(patience_s, request.attempt_timeout_seconds or patience_s)}
+
+    provider = providers[settings.image.provider]
+    body = settings.providers[provider.name].extra_body
+    quality = body.get("quality") if isinstance(body.get("quality"), str) else None
+    first = Rung(
+        provider=provider.name,
+        model=settings.image.model,
+        image_size=request.image_size,
+        quality=quality,
+        **limits(provider.name),
+    )
+    if settings.knobs.fallbacks is None:
+        below = _cheaper(first, provider, request.fallback or "any")
+    else:
+        own = [
+            replace(
+                first,
+                provider=fallback.provider or first.provider,
+                model=fallback.model or first.model,
+                image_size=fallback.image_size or first.image_size,
+                quality=fallback.quality or first.quality,
+                **limits(fallback.provider or first.provider, fallback.timeout_seconds),
+            )
+            for fallback in settings.knobs.fallbacks
+        ]
+        below = [rung for rung in own if _is_allowed(rung, first, request.fallback or "any")]
+    return Plan(
+        rungs=(first, *below), retry_s=settings.knobs.retry_seconds, has_references=bool(request.reference_images)
+    )
+
+
+def _cheaper(first: Rung, provider: Provider, fallback: str) -> list[Rung]:
+    rungs = [first]
+    if fallback in ("any", "quality") and provider.fast_quality and first.quality != provider.fast_quality:
+        rungs.append(replace(first, quality=provider.fast_quality))
+    size: str | None = first.image_size
+    while fallback in ("any", "size") and size and (size := provider.smaller(size)):
+        rungs.append(replace(rungs[-1], image_size=size))
+    return rungs[1:]
+
+
+def _is_allowed(rung: Rung, first: Rung, fallback: str) -> bool:
+    knobs = {"quality": {"quality"}, "size": {"image_size"}, "none": set()}
+    here, there = rung.rendition().model_dump(), first.rendition().model_dump()
+    return fallback == "any" or (
+        fallback != "none" and {name for name in here if here[name] != there[name]} <= knobs[fallback]
+    )

@@ -1,0 +1,172 @@
+"""The child process that reads what nobody vouches for: JSON, base64, pictures.
+
+A body of 15 MB can make a parser busy for a second and fill gigabytes, and Pillow is a large
+decoder of hostile files. So all of it happens here, under limits of memory and processor time; a
+child that breaks them dies alone (`worker/sandbox.py` has the other end of the socket).
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import contextlib
+import hashlib
+import re
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+import pybase64
+
+from contract.containers import strip
+from contract.errors import Interrupted, ProviderError, Unusable
+from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, inspect
+from worker.classify import of_garbage
+from worker.frames import receive, send
+from worker.providers.table import PROVIDERS
+
+MEMORY_BYTES = 2**30
+CPU_S = 10
+MAX_PARTS = 100_000  # of a JSON text
+MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
+
+# A parameter in quotes may have commas.
+_DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
+
+Reply = tuple[dict[str, Any], bytes]
+
+
+def read_answer(provider: str, body: bytearray) -> Reply:
+    """Read a provider's whole answer; the body is emptied. Raises ProviderError."""
+    answer = PROVIDERS[provider].parse_response(load_json(body))
+    body.clear()
+    found: dict[str, Any] = {"cost_usd": answer.cost_usd}
+    if answer.poll_url:
+        found["poll_url"] = checked_link(answer.poll_url)
+    if not answer.pictures:
+        return found, b""
+    found["extras"] = len(answer.pictures) - 1
+    pictures = [answer.pictures[0]]
+    del answer
+    if is_link(pictures[0]):
+        return {**found, "link": checked_link(pictures[0])}, b""
+    try:
+        info, data = read_picture(decode_picture(pictures.pop()))  # its text is let go of as soon as it is decoded
+    except ProviderError as error:
+        raise error.named(cost_usd=found["cost_usd"]) from error
+    return {**found, **info}, data
+
+
+def read_picture(data: bytes) -> Reply:
+    """Look at a picture and take away what is no part of it. Raises ProviderError."""
+    try:
+        info = inspect(data)
+        data = strip(data, info.mime, orientation=info.orientation)
+    except TooLarge as error:
+        raise Unusable("image_too_large", http_status=200) from error
+    except NotAllowed as error:
+        raise Interrupted("unsupported_image", http_status=200) from error
+    except (NotAnImage, ValueError) as error:
+        raise Interrupted("bad_image", http_status=200) from error
+    if min(info.width, info.height) < MIN_SIDE:
+        raise Interrupted("bad_image", http_status=200)
+    found = {"mime": info.mime, "width": info.width, "height": info.height, "is_blank": info.is_blank}
+    return {**found, "sha256": hashlib.sha256(data).hexdigest()}, data
+
+
+def load_json(body: bytes | bytearray) -> Any:
+    """Parse JSON; of a stream of events that nobody asked for, the longest one, as pictures are long.
+
+    Raises Interrupted: cut off, or nothing we can read.
+    """
+    if body.startswith((b"data:", b"event:")):
+        body = max(bytes(body).split(b"\n"), key=len).removeprefix(b"data:")
+    body = body.removeprefix(codecs.BOM_UTF8)
+    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
+        raise of_garbage()
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        was_cut = error.msg.startswith("unexpected end")
+        raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
+
+
+def is_link(picture: str) -> bool:
+    """Tell a link from base64 and data URLs; whether it may be followed is for `worker/fetch.py` to say."""
+    start = picture.lstrip()[:12].lower()
+    return ":" in start and not start.startswith("data:")
+
+
+def checked_link(link: str) -> str:
+    """Take a link that is not longer than any may be. Raises Unusable."""
+    if len(link) > MAX_LINK:
+        raise Unusable("unsafe_url", http_status=200)
+    return link.strip()
+
+
+def decode_picture(text: str) -> bytes:
+    """Decode base64 or a data URL, forgiving white space, missing padding and the URL-safe alphabet.
+
+    Raises Interrupted (`bad_image`) for anything else.
+    """
+    if (head := _DATA_URL.match(text)) is not None:
+        text = text[head.end() :]
+        if "%" in text and not head["base64"]:
+            return unquote_to_bytes(text)
+    with contextlib.suppress(binascii.Error, ValueError):
+        if text and (data := pybase64.b64decode(text, validate=True)):
+            return data
+    if "%" in text:
+        text = unquote_to_bytes(text).decode("latin-1")
+    compact = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        data = pybase64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Interrupted("bad_image", http_status=200) from error
+    if not data:
+        raise Interrupted("bad_image", http_status=200)
+    return data
+
+
+def reply(provider: str, body: bytearray) -> Reply:
+    """Read an answer, or a picture when no provider is named; whatever goes wrong is a part of the reply."""
+    try:
+        return read_answer(provider, body) if provider else read_picture(bytes(body))
+    except ProviderError as error:
+        return {"error": error.record()}, b""
+    except MemoryError:
+        code = "answer_too_large" if provider else "image_too_large"
+        return {"error": Unusable(code, http_status=200).record()}, b""
+    # Bytes that bring an unforeseen exception out of a parser are not readable, whatever they are.
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write(f"reader: {type(error).__name__}\n")
+        return {"error": Interrupted("provider_bad_answer", http_status=200).record()}, b""
+
+
+def limit() -> None:
+    """Bound this process's memory, and let no part of it be written to disk when it dies."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are for the worker, which may still drain; we end with the socket
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS knows no limit of memory
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer one question after the other. Raises EOFError when the other end is gone."""
+    while True:
+        question, body = receive(connection)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_S
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+        send(connection, *reply(question["provider"], body))
+
+
+if __name__ == "__main__":
+    limit()
+    with contextlib.suppress(EOFError, ConnectionError):
+        serve(socket.socket(fileno=int(sys.argv[1])))

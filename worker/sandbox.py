@@ -1,0 +1,156 @@
+"""A few child processes that read answers and pictures for this worker (`worker/reader.py`).
+
+A body crosses a socket without being copied, and is emptied as soon as it has left; what comes back
+is a small description and the picture's bytes. A child that dies, or takes too long, costs the one
+picture that it was looking at, and is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from contract.errors import Interrupted, revive
+from contract.images import EXTENSIONS
+from worker.frames import Frame, receive, send
+
+CHILDREN = 2
+ANSWER_S = 30.0  # of silence
+WHOLE_S = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that has been decoded to its last pixel; `warnings` are in words."""
+
+    data: bytes | bytearray = field(repr=False)
+    mime: str
+    width: int
+    height: int
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def extension(self) -> str:
+        """Name the file ending for this type, without a dot."""
+        return EXTENSIONS[self.mime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an answer holds: a picture, or a link to it, or where to ask again, or nothing yet."""
+
+    picture: Picture | None = None
+    link: str | None = field(default=None, repr=False)
+    poll_url: str | None = field(default=None, repr=False)
+    cost_usd: float | None = None
+
+
+class Sandbox:
+    """The children of one worker; a body waits until one is free."""
+
+    def __init__(self, *, children: int = CHILDREN) -> None:
+        self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
+        for _ in range(children - 1):
+            self._free.put_nowait(None)  # started when it is needed
+        self._free.put_nowait(Child())  # so that the first picture does not wait for it
+
+    async def __aenter__(self) -> Sandbox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while not self._free.empty():
+            if child := self._free.get_nowait():
+                child.kill()
+                child.close()
+
+    async def read(self, body: bytearray, *, provider: str = "") -> Reading:
+        """Read a provider's answer, or a picture when none is named; `body` is emptied.
+
+        Raises the ProviderError that the bytes stand for.
+        """
+        child = await self._free.get()
+        try:
+            if child is not None and child.is_dead():
+                child.close()
+                child = None
+            child = child or Child()
+            async with asyncio.timeout(WHOLE_S):
+                found, data = await asyncio.to_thread(child.ask, provider, body)
+        except BaseException as error:
+            if child is not None:
+                child.kill()  # also when we were cancelled: it would answer this question to the next asker
+            child = None
+            if not isinstance(error, OSError | EOFError | ValueError):
+                raise
+            logger.warning("a reader died of an answer of %s", provider or "a download")
+            raise Interrupted("provider_bad_answer" if provider else "bad_image", http_status=200) from error
+        finally:
+            self._free.put_nowait(child)
+        if "error" in found:
+            raise revive(found["error"])
+        return _reading(found, data)
+
+
+class Child:
+    """One process and the socket to it; blocking, so use a thread."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            # It sees no key and no address: only where Python finds its modules.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", "worker.reader", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._socket.settimeout(ANSWER_S)
+
+    def ask(self, provider: str, body: bytearray) -> Frame:
+        """Hand a body over and wait for what is in it. Raises OSError, EOFError, ValueError."""
+        try:
+            send(self._socket, {"provider": provider}, body)
+            body.clear()
+            return receive(self._socket)
+        except BaseException:
+            self.close()
+            raise
+
+    def is_dead(self) -> bool:
+        """Tell whether the process has ended without being asked."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End the process now; whoever is asking it learns of it."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+
+def _reading(found: dict[str, Any], data: bytearray) -> Reading:
+    picture = None
+    if "mime" in found:
+        warnings = ["The picture has only one colour."] if found["is_blank"] else []
+        if found.get("extras"):
+            warnings.append(f"{found['extras']} more in the same answer were not used.")
+        described = {name: found[name] for name in ("mime", "width", "height", "sha256")}
+        picture = Picture(data=data, warnings=tuple(warnings), **described)
+    return Reading(
+        picture=picture, link=found.get("link"), poll_url=found.get("poll_url"), cost_usd=found.get("cost_usd")
+    )

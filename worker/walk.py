@@ -1,0 +1,208 @@
+"""One image's way down the ladder: through the gate, a call, and to disk, until it is there or nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from contract import story
+from contract.artifacts import Sidecar, artifact_id
+from contract.errors import DarkroomError, Interrupted, ProviderError, TimedOut, Unavailable
+from contract.job import Attempt
+from contract.store import CallRefused, LeaseLost
+from worker.bench import Desk
+from worker.gate import Closed, Verdict, verdict_of
+from worker.ladder import Again, Call, GiveUp, Later, Step, most_useful, next_step
+from worker.logbook import persist
+from worker.plan import Rung
+from worker.prices import estimate
+from worker.providers.http import Made
+from worker.providers.provider import Ask
+from worker.retry import pacing
+from worker.sandbox import Picture
+
+ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
+LEAVE_S = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Walk:
+    """One image's walk in one run of its job."""
+
+    def __init__(self, index: int, desk: Desk) -> None:
+        self._index = index
+        self._desk = desk
+        self._passed: list[str] = []  # why rungs were left out without a call, in words
+        # Whatever an earlier run had to wait for is over.
+        self._has_waited = True
+        self._retry_after_s: float | None = None
+
+    async def make(self) -> Later | GiveUp | None:
+        """Go on until the image is there (None), or something stops it."""
+        pace = pacing(self._desk.plan.retry_s)
+        step: Step | None = Call(0, 0)
+        while isinstance(step, Call | Again):
+            step = await pace(self._try)
+            if isinstance(step, Later) and not step.code and await self._desk.another_ends():
+                step = Call(0, 0)  # the place that a sister image has left may be ours
+        return step
+
+    async def _try(self) -> Step | None:
+        """Make one call, if one is due; answer what comes next, None when the image is there."""
+        closed: dict[str, Closed] = {}
+        while True:
+            step = self._next(closed)
+            if not isinstance(step, Call | Again):
+                return step
+            rung = self._desk.plan.rungs[step.rung]
+            whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
+            shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self._index, most_s=whole_s)
+            if shut is None:
+                return await self._call(step, rung, whole_s)
+            closed[rung.provider] = shut
+            if shut.code:
+                self._passed.append(story.unavailable(rung.provider))
+
+    async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
+        """Make a call that has a place at the gate, and give the place back whatever happens."""
+        desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
+        number, started = None, time.monotonic()
+        try:
+            with desk.calling():
+                number = await desk.logbook.begin(self._index, step.rung, rung)
+                started = time.monotonic()
+                made = await self._ask(rung, number, step, whole_s)
+                verdict = Verdict.GOOD
+                self._refuse_twin(made, rung)
+            return await self._keep(number, made, seconds=time.monotonic() - started)
+        except CallRefused as refusal:
+            return GiveUp(most_useful([*self._codes(), str(refusal)]))
+        except ProviderError as error:
+            is_hasty = isinstance(error, TimedOut) and step.timeout_s < rung.patience_s / 2
+            verdict, code = Verdict.UNKNOWN if is_hasty else verdict_of(error), error.code
+            assert number is not None
+            return await self._fail(number, error, seconds=time.monotonic() - started)
+        finally:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
+                    await desk.gates[rung.provider].leave(desk.lease, self._index, verdict, code=code)
+
+    async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
+        desk, request = self._desk, self._desk.job.request
+        await desk.load_references(small="reference_too_large" in self._codes())
+        ask = Ask(
+            prompt=request.prompt,
+            model=rung.model,
+            aspect_ratio=request.aspect_ratio,
+            image_size=rung.image_size,
+            quality=rung.quality,
+            is_fallback=step.rung > 0,
+            references=desk.references,
+        )
+        request_id = f"{desk.job.id}.{self._index}.{number}"
+        return await desk.talks[rung.provider].make(ask, begin_s=step.timeout_s, whole_s=whole_s, request_id=request_id)
+
+    def _refuse_twin(self, made: Made, rung: Rung) -> None:
+        """Refuse a picture that this job has already: it was to be another one."""
+        index = self._desk.seen.setdefault(made.picture.sha256, self._index)
+        if index != self._index:
+            twin = Interrupted("bad_image", http_status=200, cost_usd=made.cost_usd)
+            raise twin.named(provider=rung.provider, reason=f"it is the same as image {index + 1}")
+
+    async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
+        """Record how a call failed, and tell what the ladder does about it."""
+        logbook, rungs = self._desk.logbook, self._desk.plan.rungs
+        attempt = logbook.failed(number, error, seconds=seconds)
+        self._has_waited, self._retry_after_s = False, error.retry_after_s
+        step = self._next()
+        self._has_waited = isinstance(step, Again)  # before it is made
+        said = story.failed(attempt, among=self._desk.job.request.count)
+        if isinstance(step, Again):
+            await logbook.write(number, event="retry", text=f"{said}, trying again")
+        elif isinstance(step, Call):
+            here, below = (rungs[rung].rendition() for rung in (attempt.rung, step.rung))
+            instead = story.rendition(below, beside=here)
+            await logbook.write(number, event="fallback", text=f"{said}, trying {instead}")
+        else:
+            await logbook.write(number)
+        return step
+
+    async def _keep(self, number: int, made: Made, *, seconds: float) -> GiveUp | None:
+        """Store and report an image; one that nobody wants any more is taken back."""
+        desk, picture = self._desk, made.picture
+        rung = desk.plan.rungs[desk.logbook.attempt(number).rung]
+        cost_usd = made.cost_usd
+        if cost_usd is None:
+            cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
+        attempt = desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
+        try:
+            sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
+            await desk.logbook.write(number)
+            await desk.report(sidecar)
+        except OSError as error:
+            logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
+            await desk.logbook.write(number)
+            return GiveUp("storage_full")
+        except (LeaseLost, asyncio.CancelledError):
+            await self._take_back(saving)
+            raise
+        return None
+
+    def _save(self, attempt: Attempt, picture: Picture) -> Sidecar:
+        """Write an image and its sidecar; blocking."""
+        desk = self._desk
+        name = artifact_id(desk.job.id, self._index)
+        rung = desk.plan.rungs[attempt.rung]
+        history = desk.logbook.history(self._index)
+        costs = [known.cost_usd for known in history if known.cost_usd is not None]
+        reasons = "; ".join(filter(None, [*dict.fromkeys(self._passed), story.reasons(history)]))
+        sidecar = Sidecar(
+            id=name,
+            path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
+            mime=picture.mime,
+            prompt=desk.job.request.prompt,
+            model=rung.model,
+            provider=rung.provider,
+            source_images=tuple(snapshot.source for snapshot in desk.snapshots),
+            created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
+            job_id=desk.job.id,
+            index=self._index,
+            width=picture.width,
+            height=picture.height,
+            sha256=picture.sha256,
+            bytes=len(picture.data),
+            requested=desk.plan.rungs[0].rendition(),
+            delivered=rung.rendition(),
+            degraded=reasons if attempt.rung else None,
+            attempts=history,
+            cost_usd=round(sum(costs), 6) if costs else None,
+            warnings=picture.warnings,
+        )
+        return desk.bench.writer.save(desk.job, sidecar, picture.data)
+
+    async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
+        """Remove a stored image unless its job lists it, or can still take it from disk."""
+        bench = self._desk.bench
+        with suppress(OSError, DarkroomError):
+            sidecar = await saving
+            job = await bench.store.get(self._desk.job.id)
+            if job.is_over and sidecar.id not in {image.id for image in job.images}:
+                await asyncio.to_thread(bench.writer.discard, sidecar)
+
+    def _next(self, closed: Mapping[str, Closed] | None = None) -> Step:
+        return next_step(
+            self._desk.plan,
+            self._desk.logbook.history(self._index),
+            self._desk.lease.left_s(),
+            retry_after_s=self._retry_after_s,
+            has_waited=self._has_waited,
+            closed=closed,
+        )
+
+    def _codes(self) -> list[str]:
+        return [attempt.error for attempt in self._desk.logbook.history(self._index) if attempt.error]
