@@ -94,6 +94,7 @@ def test_four_images_of_3_s_each_take_no_longer_than_4_5_s(terminal: Terminal) -
         *("id", "state", "owner", "conversation", "created_at", "started_at", "ended_at", "request", "position"),
         *("progress", "images", "attempts", "degraded", "cost_usd", "error"),
     ]
+    assert list(job["request"]) == ["prompt", "count", "aspect_ratio", "image_size", "reference_images"]
     for image in job["images"]:
         assert Path(image["path"]).exists()
         assert json.loads(Path(image["sidecar"]).read_text())["job_id"] == job["id"]
@@ -130,6 +131,30 @@ def test_submit_wait_timeout_and_cancel(terminal: Terminal) -> None:
     assert terminal.run("wait", job_id, "-q").returncode == 3
 
 
+def test_a_time_out_is_told_as_it_happens_and_so_is_what_came_instead(terminal: Terminal) -> None:
+    done = terminal.run(
+        *("generate", "a pond [2K times out] [slow 0.1]", "--image-size", "2K", "--attempt-timeout", "1")
+    )
+    assert done.returncode == 0
+    assert "Asking openrouter for image 1 at 2K" in done.stderr
+    assert "2K timed out after 1 s, trying 1K" in done.stderr
+    assert "Delivered at 1K: 2K timed out after 1 s." in done.stderr
+    assert Path(done.stdout.strip()).exists()
+
+
+def test_a_caller_may_rule_out_fallbacks_and_end_a_job_early(terminal: Terminal) -> None:
+    strict = terminal.run(
+        *("generate", "a pond [2K times out]", "-s", "2K", "--attempt-timeout", "1", "--fallback", "none", "--json")
+    )
+    job = json.loads(strict.stdout)
+    assert (strict.returncode, job["state"], job["error"]["code"]) == (1, "failed", "provider_timeout")
+    assert {attempt["image_size"] for attempt in job["attempts"]} == {"2K"}
+    assert job["request"]["fallback"] == "none"
+    short = json.loads(terminal.run("generate", "[slow 30] a fox", "--deadline", "2", "--json").stdout)
+    assert short["state"] == "expired" or short["error"]["code"] == "provider_timeout"
+    assert short["request"]["deadline_seconds"] == 2
+
+
 def test_ctrl_c_leaves_the_job_and_a_second_one_cancels_it(terminal: Terminal) -> None:
     for presses, code, state in ((1, 130, "running"), (2, 3, "cancelled")):
         process = subprocess.Popen(
@@ -164,6 +189,9 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["generate", "x", "--count", "many"], 2, "Invalid value"),
         (["generate", "x", "--aspect-ratio", "16x9"], 2, "aspect_ratio must be one of"),
         (["generate", "x", "--image-size", "8K"], 2, "image_size must be"),
+        (["generate", "x", "--fallback", "perhaps"], 2, "fallback must be any, quality, size or none"),
+        (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
+        (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
         (["generate", "x", "-r", "/etc/passwd"], 2, "inside the workspace or nanobot media directory"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
