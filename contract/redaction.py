@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]+")
+# Terminal sequences (CSI, OSC), control characters, and those that turn the direction of writing.
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?"
+    r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
+)
 _MARKUP = re.compile(r"<[^>]{0,200}>")
 LEAST = 4  # characters of a secret that can be told from other words
 BEGIN = 32  # characters of a secret; a text that has these may have been cut in the midst of it

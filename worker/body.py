@@ -28,6 +28,17 @@ async def read_body(
     if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise Unusable("answer_too_large", http_status=response.status_code)
     body = bytearray()
+    try:
+        await _collect(body, response, most, idle_s, begun)
+    except BaseException:
+        body.clear()  # the error's traceback would keep it for longer
+        raise
+    return body
+
+
+async def _collect(
+    body: bytearray, response: httpx.Response, most: int, idle_s: float, begun: Callable[[], None] | None
+) -> None:
     received = 0
     pace: _Pace | None = None
     chunks = aiter(response.aiter_raw())
@@ -36,18 +47,17 @@ async def read_body(
             async with asyncio.timeout(idle_s):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
-            return body
+            return
         received += len(chunk)
         if received > most:
             raise Unusable("answer_too_large", http_status=response.status_code)
         body += chunk
-        if pace is None:
-            if _has_begun(body):
-                pace = _Pace(idle_s)
-                if begun:
-                    begun()
-        else:
+        if pace is not None:
             pace.check(len(chunk))
+        elif _has_begun(body):
+            pace = _Pace(idle_s)
+            if begun:
+                begun()
 
 
 def _has_begun(body: bytearray) -> bool:

@@ -38,7 +38,7 @@ _BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
     403: (Unusable, "provider_forbidden"),
     404: (Unusable, "bad_model"),
     408: (Transient, "provider_timeout"),
-    409: (Transient, "provider_error"),
+    409: (Transient, "provider_timeout"),
     413: (Unusable, "reference_too_large"),
     422: (Unusable, "bad_parameters"),
     425: (Transient, "provider_timeout"),
@@ -47,8 +47,8 @@ _BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
     501: (Unusable, "provider_error"),
     502: (Transient, "provider_down"),
     503: (Transient, "provider_down"),
-    504: (TimedOut, "provider_timeout"),
-    524: (TimedOut, "provider_timeout"),
+    504: (TimedOut, "provider_down"),
+    524: (TimedOut, "provider_down"),
     529: (Transient, "provider_down"),
 }
 # OpenRouter's stable names, for answers that carry no status.
@@ -76,11 +76,13 @@ AT_ONCE_S = 1.0
 FOR_EVER_S = 1e9
 
 
-def of_exception(error: Exception, *, has_answered: bool = False, after_s: float = 0.0) -> ProviderError:
+def of_exception(
+    error: Exception, *, has_answered: bool = False, has_said: bool = False, after_s: float = 0.0
+) -> ProviderError:
     """Classify what httpx or the clock raised during a call.
 
-    `has_answered` tells that a status line had come, `after_s` how long the call had gone on: who
-    hangs up at once has made nothing, who does so later may have.
+    `has_answered` tells that the head of an answer had come, `has_said` that any byte had, `after_s`
+    how long the call had gone on: who hangs up at once has made nothing, who does so later may have.
     """
     if isinstance(error, httpx.ConnectError) and _is_certificate(error):
         return Unusable("provider_tls_failed")
@@ -95,7 +97,7 @@ def of_exception(error: Exception, *, has_answered: bool = False, after_s: float
         return Unusable("bad_api_base")
     if has_answered:
         return Interrupted("provider_interrupted")
-    if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error):
+    if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error) or has_said:
         return Interrupted("provider_bad_answer")
     return Transient("provider_unreachable") if after_s < AT_ONCE_S else Interrupted("provider_interrupted")
 
@@ -108,6 +110,13 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
     answer = mapping(body)
     error = answer.get("error")
     return _of(mapping(error) or {"message": error or answer.get("message")}, status, wait)
+
+
+def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
+    """Classify the answer to a poll whose HTTP status is not 200."""
+    if status in (404, 410):
+        return Interrupted("result_expired", http_status=status)
+    return of_status(status, headers, body)
 
 
 def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
@@ -150,7 +159,7 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
     message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
     reasons = [clean(text(reason), limit=_MESSAGE_CHARS) for reason in items(metadata.get("reasons"))[:MAX_REASONS]]
     status = status or next((_STATUS_OF_TYPE[kind] for kind in sorted(kinds) if kind in _STATUS_OF_TYPE), 0)
-    if kinds & _POLICY_TYPES or "reasons" in metadata:
+    if kinds & _POLICY_TYPES or metadata.keys() & {"reasons", "patterns"}:
         return Rejected("content_refused", http_status=status or 200, reason=", ".join(reasons) or message)
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:

@@ -3,8 +3,8 @@
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
 Refused content goes nowhere else. What a provider cannot do is only asked of a rung that differs
-in just that. While a provider is away nothing is made and nothing billed: the lowest rung waits for
-it as long as time and calls are left.
+in just that. Where nothing was made (a provider is away, or falters), the lowest rung goes on with
+growing pauses as long as time and calls are left.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
 DOUBLINGS = 5  # of the first back-off, at most
 LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
 
-_AWAY = frozenset({"provider_unreachable", "provider_down"})
 _DIFFERS: dict[str, tuple[str, ...]] = {
     "answer_too_large": ("image_size", "quality", "model", "provider"),
     "bad_model": ("provider", "model"),
@@ -109,16 +108,16 @@ def next_step(
     ]
     if left_s < LEAST_CALL_S:
         return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
-    step = _next(plan, history, left_s, None if has_waited else _wait(plan, history, retry_after_s))
+    step = _next(plan, history, left_s, 0.0 if has_waited else _wait(plan, history, retry_after_s))
     if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].provider in closed:
         return _around(plan, history, left_s, step.rung, closed)
     return step
 
 
-def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float | None) -> Step:
+def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float) -> Step:
     if not history:
         return Call(0, _slice(plan, 0, left_s))
-    last, wait_s = history[-1], wait_s or 0.0
+    last = history[-1]
     if last.outcome is Outcome.REJECTED:
         return GiveUp(last.error or "content_refused")
     if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
@@ -148,26 +147,21 @@ def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -
     if retry_after_s is not None or not history:
         return retry_after_s or 0.0
     times = len(_alike(history))
-    is_long = history[-1].outcome is Outcome.RATE_LIMITED or (
-        _is_away(history[-1]) and times >= TRIES[Outcome.TRANSIENT]
-    )
-    return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if is_long else 0.0
+    has_tried = history[-1].outcome is Outcome.TRANSIENT and times >= TRIES[Outcome.TRANSIENT]
+    doubles = has_tried or history[-1].outcome is Outcome.RATE_LIMITED
+    return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
 
 
 def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
     last = history[-1]
     is_lowest = last.rung == len(plan.rungs) - 1
-    if is_lowest and (last.outcome is Outcome.RATE_LIMITED or _is_away(last)):
+    if is_lowest and last.outcome in (Outcome.RATE_LIMITED, Outcome.TRANSIENT):
         return True  # it costs only time, and the call budget bounds it
     if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2
     if last.error == "reference_too_large" and plan.has_references:
         return [attempt.error for attempt in history].count("reference_too_large") == 1  # smaller ones, then
     return len(_alike(history)) < TRIES[last.outcome]
-
-
-def _is_away(attempt: Attempt) -> bool:
-    return attempt.outcome is Outcome.TRANSIENT and attempt.error in _AWAY
 
 
 def _alike(history: Sequence[Attempt]) -> list[Attempt]:

@@ -84,6 +84,10 @@ class Logbook:
         ended = (attempt for attempt in self._attempts.values() if attempt.outcome is not Outcome.RUNNING)
         return tuple(attempt for attempt in ended if attempt.index == index)
 
+    def know(self, error: DarkroomError) -> None:
+        """Remember an error that no call of this run has met, with its sentence."""
+        self._errors.setdefault(error.code, error)
+
     def error(self, code: str) -> DarkroomError:
         """Find an error of this run with its sentence; one of an earlier run is told anew."""
         last = next((attempt for attempt in reversed(self._attempts.values()) if attempt.error == code), None)

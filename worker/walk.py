@@ -66,6 +66,7 @@ class Walk:
             closed[rung.provider] = shut
             if shut.code:
                 self._passed.append(story.unavailable(rung.provider))
+                self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""

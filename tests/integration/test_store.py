@@ -17,8 +17,8 @@ from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, 
 from contract.jobhash import read_attempts
 from contract.scripts import open_redis
 from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
-from worker.plan import Rung
 from worker.logbook import Logbook
+from worker.plan import Rung
 
 LEASE_S = 15.0
 

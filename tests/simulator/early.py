@@ -5,12 +5,14 @@ These behaviours are chosen from the head and the first bytes of the body, as mo
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from simulator.order import Dialect
 from simulator.reply import Reply
 from simulator.script import Step
 
 PATIENCE_S = 300.0
+LINGER_S = 1.0
 
 
 async def never_read(dialect: Dialect, reply: Reply, step: Step) -> None:
@@ -40,6 +42,11 @@ async def answer_early(dialect: Dialect, reply: Reply, step: Step) -> None:
     """Answer before the body was read, and close, as proxies do with a 413."""
     status = int(step.number("status", 413))
     await reply.json(status, dialect.failure(status, "Request Entity Too Large"), {"Connection": "close"})
+    # Closing with bytes unread would reset the connection, and destroy the answer on its way: so linger.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while await reply.discard(65536):
+                pass
     await reply.close()
 
 

@@ -29,8 +29,8 @@ def test_the_first_step_is_a_call_on_the_first_rung() -> None:
 # What happens to the same failure again and again: "down" is the next rung, a number is the least wait before a
 # repeat, and the last word stays. First on any rung but the lowest, then on the lowest.
 STORIES: dict[Failure, tuple[str, str]] = {
-    (Outcome.TRANSIENT, "provider_error"): ("0 0 down", "0 0 end"),
-    (Outcome.TRANSIENT, "provider_timeout"): ("0 0 down", "0 0 end"),
+    (Outcome.TRANSIENT, "provider_error"): ("0 0 down", "0 0 4 8 16 32 32"),
+    (Outcome.TRANSIENT, "provider_timeout"): ("0 0 down", "0 0 4 8 16 32 32"),
     (Outcome.TRANSIENT, "provider_down"): ("0 0 down", "0 0 4 8 16 32 32"),
     (Outcome.TRANSIENT, "provider_unreachable"): ("0 0 down", "0 0 4 8 16 32 32"),
     (Outcome.RATE_LIMITED, "provider_rate_limited"): ("1 2 4 down", "1 2 4 8 16 32 32"),

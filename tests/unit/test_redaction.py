@@ -13,7 +13,7 @@ KEY = "custom-key-0123456789abcdefghij"
     ("text", "cleaned"),
     [
         ("plain  text\n here", "plain text here"),
-        ("\x1b[31mred\x1b[0m \x1b]0;title\x07", "red ]0;title"),
+        ("\x1b[31mred\x1b[0m \x1b]0;title\x07", "red"),
         ("a\0b\x85c", "a b c"),
         ("<html><body onload='x'>Bad <b>gateway</b></html>", "Bad gateway"),
         ("key sk-or-v1-abcdef012345 here", "key … here"),

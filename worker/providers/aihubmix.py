@@ -63,8 +63,8 @@ def parse_response(body: Json) -> Answer:
         poll_url = text(mapping(item).get("polling_url"))
         if poll_url:
             return Answer(poll_url=poll_url)
-    if status and status not in ("succeeded", "completed", "ready"):
-        return Answer()  # still under way: the poll goes on
+    if status:
+        return Answer()  # still under way, whatever it is called: the poll goes on
     said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
     raise of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -22,11 +24,13 @@ from tenacity import AsyncRetrying
 from contract.config import ProviderConfig
 from contract.errors import ProviderError, TimedOut, Unusable
 from worker.body import read_body
-from worker.classify import of_exception, of_silence, of_status
+from worker.classify import of_exception, of_poll, of_silence, of_status
 from worker.fetch import Fetcher, no_cookies
 from worker.providers.provider import Ask, Json, Provider, headers
 from worker.retry import fetching
 from worker.sandbox import Picture, Reading, Sandbox
+
+OfFailure = Callable[[int, Mapping[str, str], Json], ProviderError]
 
 MAX_JSON_BYTES = 96 * 2**20
 MAX_ERROR_BYTES = 2**20
@@ -49,6 +53,25 @@ class Clock:
 
     begin_by: float
     end_by: float
+
+
+class Ear:
+    """Hears whether a server has said anything: httpcore does not tell half an answer from none."""
+
+    has_heard = False
+
+    async def listen(self, event: str, info: Mapping[str, Any]) -> None:
+        """Follow httpcore's trace of a request, and what is read from the streams that it opens."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            stream: Any = info["return_value"]
+            read = stream.read
+
+            async def heard(*args: Any, **options: Any) -> bytes:
+                data: bytes = await read(*args, **options)
+                self.has_heard = self.has_heard or bool(data)
+                return data
+
+            stream.read = heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +181,7 @@ class Conversation:
             request = self._client.build_request("GET", url, headers=headers(self._config))
         else:
             request = await self._fetcher.request(self._client, url)
-        return await self._receive(request, clock)
+        return await self._receive(request, clock, of_poll)
 
     async def _fetch(self, url: str, clock: Clock) -> bytearray:
         try:
@@ -174,16 +197,17 @@ class Conversation:
     async def _read(self, body: bytearray) -> Reading:
         return await self._wire.sandbox.read(body, provider=self._provider.name)
 
-    async def _receive(self, request: httpx.Request, clock: Clock) -> bytearray:
+    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure = of_status) -> bytearray:
         """Send a request and read its answer's body. Raises ProviderError."""
-        sent_at, response = _now(), None
+        sent_at, response, ear = _now(), None, Ear()
+        request.extensions["trace"] = ear.listen
         try:
             async with asyncio.timeout_at(clock.begin_by) as limit:
                 response = await self._client.send(request, stream=True)
                 try:
                     if not response.is_success:
                         limit.reschedule(None)  # it has answered; its words have little time of their own
-                        raise await self._failure(response)
+                        raise await self._failure(response, of_failure)
                     return await read_body(
                         response,
                         MAX_JSON_BYTES,
@@ -193,15 +217,17 @@ class Conversation:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:  # OSError: TimeoutError too
-            raise of_exception(error, has_answered=response is not None, after_s=_now() - sent_at) from error
+            raise of_exception(
+                error, has_answered=response is not None, has_said=ear.has_heard, after_s=_now() - sent_at
+            ) from error
 
-    async def _failure(self, response: httpx.Response) -> ProviderError:
+    async def _failure(self, response: httpx.Response, of_failure: OfFailure) -> ProviderError:
         """Tell what a status other than 2xx means; its body helps, but is not needed."""
         body = bytearray()
         with suppress(ProviderError, httpx.HTTPError, TimeoutError):
             async with asyncio.timeout(self._wire.idle_s):
                 body = await read_body(response, MAX_ERROR_BYTES, idle_s=self._wire.idle_s)
-        return of_status(response.status_code, response.headers, _json_or_nothing(body))
+        return of_failure(response.status_code, response.headers, _json_or_nothing(body))
 
 
 def _json_or_nothing(body: bytearray) -> Json:
