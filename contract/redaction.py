@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Terminal sequences (CSI, OSC), control characters, and those that turn the direction of writing.
+# Terminal sequences (CSI, OSC), control characters, what turns the direction of writing, halves of characters.
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?"
-    r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
+    r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
 )
 _MARKUP = re.compile(r"<[^>]{0,200}>")
 LEAST = 4  # characters of a secret that can be told from other words
@@ -45,7 +45,9 @@ def _without(text: str, secret: str) -> str:
 
 def _plain(text: str) -> str:
     text = _one_line(_CONTROL.sub(" ", text))
-    return _one_line(_SECRET.sub("…", _MARKUP.sub(" ", text)))
+    for _ in range(2):  # without its secrets a long tag may be short enough to be seen as one
+        text = _one_line(_SECRET.sub("…", _MARKUP.sub(" ", text)))
+    return text
 
 
 def _one_line(text: str) -> str:

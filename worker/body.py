@@ -11,9 +11,11 @@ import httpx
 from contract.errors import TimedOut, Unusable
 
 LEAST_PER_S = 1024  # bytes; an answer that comes slower is as good as none
-MAX_COMMENT = 64 * 1024
+MAX_COMMENT = 4096  # bytes; what is longer is no comment
 
-_KEEP_ALIVE = re.compile(rb"(?:\s+|:[^\n]*\n)*")  # blanks and comments before the answer itself
+_KEEP_ALIVE = re.compile(
+    rb"(?:\s+|:[^\n]{0,%d}\n)*" % (MAX_COMMENT - 2)
+)  # blanks and comments before the answer itself
 
 
 async def read_body(

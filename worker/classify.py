@@ -25,7 +25,7 @@ from contract.errors import (
 )
 from contract.redaction import clean
 from contract.story import duration
-from worker.providers.payload import items, mapping, number, text
+from worker.providers.payload import items, mapping, number, text, texts
 from worker.providers.provider import Json
 
 MAX_REASONS = 5
@@ -157,10 +157,10 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
     metadata, availability = mapping(error.get("metadata")), mapping(error.get("availability"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
     message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
-    reasons = [clean(text(reason), limit=_MESSAGE_CHARS) for reason in items(metadata.get("reasons"))[:MAX_REASONS]]
+    reasons = clean(", ".join(texts(*items(metadata.get("reasons"))[:MAX_REASONS])), limit=_MESSAGE_CHARS)
     status = status or next((_STATUS_OF_TYPE[kind] for kind in sorted(kinds) if kind in _STATUS_OF_TYPE), 0)
     if kinds & _POLICY_TYPES or metadata.keys() & {"reasons", "patterns"}:
-        return Rejected("content_refused", http_status=status or 200, reason=", ".join(reasons) or message)
+        return Rejected("content_refused", http_status=status or 200, reason=reasons or message)
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
         return Unusable("bad_model", http_status=status or 200)

@@ -25,9 +25,11 @@ class Png(Container):
     def _read(self) -> None:
         if not self._data.startswith(_SIGNATURE):
             raise ValueError("no signature")
+        self._has_palette = False
         self._waiting = 0  # frames that acTL told of and no fcTL has begun yet
         self._streams: list[tuple[int, int, list[Bytes]]] = []  # width, height, deflated rows
         for name, body, whole in self._chunks():
+            self._has_palette |= name == b"PLTE"
             self._look(name, body)
             if name in _KEPT:
                 self._kept.append(whole)
@@ -70,6 +72,8 @@ class Png(Container):
             self._turn(body)
 
     def _begin(self, width: int, height: int) -> None:
+        if self._colour == 3 and not self._has_palette:
+            raise ValueError("no palette for its colours")
         if width > self.width or height > self.height:
             raise ValueError("frame is larger than the picture")
         self._streams.append((width, height, []))

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from fuzz.laws import LAWS
 
-SMOKE = 40
+SMOKE = 25
 
 
 @pytest.mark.parametrize("name", LAWS)
