@@ -64,6 +64,11 @@ class ProviderConfig(NanobotModel):
         """The key itself, for whoever sends it; empty without one."""
         return self.api_key.get_secret_value() if self.api_key else ""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the configured headers, which may be keys too."""
+        return tuple(value.get_secret_value() for value in self.extra_headers.values())
+
 
 def _supported(provider: str) -> str:
     if provider not in PROVIDERS:

@@ -73,6 +73,7 @@ class ProviderError(DarkroomError):
     """A provider did not deliver; the subclass says what the ladder may do next."""
 
     outcome: ClassVar[str] = "failed"
+    is_elsewhere = False  # it was not the provider's own server that failed
 
     def __init__(
         self,
@@ -103,6 +104,11 @@ class ProviderError(DarkroomError):
             return self
         return self._as(Interrupted, cost_usd=self.cost_usd, values=self.values)
 
+    def elsewhere(self) -> ProviderError:
+        """Mark this error as one of a host that the provider only pointed to."""
+        self.is_elsewhere = True
+        return self
+
     def record(self) -> dict[str, object]:
         """Write the error as JSON values, for `revive` in another process."""
         return {
@@ -115,9 +121,11 @@ class ProviderError(DarkroomError):
         }
 
     def _as(self, branch: type[ProviderError], *, cost_usd: float | None, values: dict[str, object]) -> ProviderError:
-        return branch(
+        error = branch(
             self.code, http_status=self.http_status, retry_after_s=self.retry_after_s, cost_usd=cost_usd, **values
         )
+        error.is_elsewhere = self.is_elsewhere
+        return error
 
 
 class Transient(ProviderError):

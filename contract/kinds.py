@@ -190,6 +190,11 @@ PROVIDER: dict[str, Kind] = {
         "{provider} refused this prompt or image[ ({reason})]. Change it and try again.",
         status=502,
     ),
+    "image_repeated": _not_now(
+        "Same image again",
+        "{provider} made the same image again[: {reason}].",
+        "Ask for one image, or remove a fixed seed from extraBody.",
+    ),
     "image_too_large": _not_now(
         "Image too large", "The image from {provider} is larger than we decode.", "Ask for a smaller image size."
     ),

@@ -10,7 +10,7 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?"
     r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
 )
-_MARKUP = re.compile(r"<[^>]{0,200}>")
+_MARKUP = re.compile(r"<[^<>]{0,200}>")
 LEAST = 4  # characters of a secret that can be told from other words
 BEGIN = 32  # characters of a secret; a text that has these may have been cut in the midst of it
 _SECRET = re.compile(r"(?i)(bearer\s+\S+|sk-[\w-]{6,}|data:[\w/+.-]+;base64,\S+|(?:key|token|secret)=[^\s&]+)")

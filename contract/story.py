@@ -108,7 +108,7 @@ def waiting(provider: str, code: str, seconds: float) -> str:
     if not code:
         return f"Waiting for a free place at {provider}."
     if code == "provider_rate_limited":
-        return f"Waiting {duration(seconds)}, as {provider} asks."
+        return f"Waiting {duration(seconds)}: {provider} takes no more calls now."
     return f"{unavailable(provider)}, trying again in {duration(seconds)}."
 
 

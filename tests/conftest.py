@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +22,23 @@ for name in list(os.environ):
 REAL_REDIS_TESTS = pytest.StashKey[int]()
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes an empty home; one that was left empty serves again, as thousands of folders take their time."""
+    folders = [tmp_path_factory.mktemp("home")]
+
+    def empty() -> Path:
+        if any(folders[-1].iterdir()):
+            folders.append(tmp_path_factory.mktemp("home"))
+        return folders[-1]
+
+    return empty
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for every test."""
-    folder = tmp_path / "home"
-    folder.mkdir()
+def home(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for every test."""
+    folder = homes()
     monkeypatch.setenv("HOME", str(folder))
     return folder
 

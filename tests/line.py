@@ -17,7 +17,7 @@ from contract.errors import ProviderError
 from worker.frames import Frame
 from worker.providers.aihubmix import AIHUBMIX
 from worker.providers.http import Conversation, Made, Wire
-from worker.providers.provider import Ask, Provider
+from worker.providers.provider import Ask, Json, Provider
 from worker.reader import reply
 from worker.sandbox import Sandbox
 
@@ -82,14 +82,22 @@ class Line:
         return [request.method for request in self.sent]
 
     async def make(
-        self, *answers: Said, provider: Provider = HUB, base: str = "", begin_s: float = 5, whole_s: float = 5
+        self,
+        *answers: Said,
+        provider: Provider = HUB,
+        base: str = "",
+        extra_body: dict[str, Json] | None = None,
+        ask: Ask = ASK,
+        begin_s: float = 5,
+        whole_s: float = 5,
+        idle_s: float = 5,
     ) -> Made:
         """Make an image with these answers."""
         self.answers = list(answers)
-        config = ProviderConfig(api_key=SecretStr(KEY), api_base=base or None)
-        wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), connect_s=5, idle_s=5, retry_s=0.001)
+        config = ProviderConfig(api_key=SecretStr(KEY), api_base=base or None, extra_body=extra_body or {})
+        wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), connect_s=5, idle_s=idle_s, retry_s=0.001)
         async with Conversation(provider, config, wire) as talk:
-            return await talk.make(ASK, begin_s=begin_s, whole_s=whole_s, request_id="job.0.1")
+            return await talk.make(ask, begin_s=begin_s, whole_s=whole_s, request_id="job.0.1")
 
     async def brings(self, *answers: Said, **how: object) -> tuple[bytes, float | None]:
         """Make an image; answer its bytes and its cost."""
@@ -115,7 +123,7 @@ def answer(body: object, status: int = 200, **headers: str) -> httpx.Response:
     return raw(json.dumps(body).encode(), status, **headers)
 
 
-def dripping(pieces: Iterable[bytes], pause_s: float = 0.01) -> httpx.Response:
+def dripping(pieces: Iterable[bytes], pause_s: float = 0.01, status: int = 200) -> httpx.Response:
     """Answer piece by piece, with a pause before each."""
 
     class Drip(httpx.AsyncByteStream):
@@ -124,7 +132,7 @@ def dripping(pieces: Iterable[bytes], pause_s: float = 0.01) -> httpx.Response:
                 await asyncio.sleep(pause_s)
                 yield piece
 
-    return httpx.Response(200, stream=Drip())
+    return httpx.Response(status, stream=Drip())
 
 
 def linking(url: str = CDN) -> httpx.Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+import pybase64
 
 from contract.artifacts import Sidecar
 from contract.errors import Refused
@@ -55,8 +56,9 @@ class Desk:
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     _are_small: bool = False
-    _calls: int = 0
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: int = 0  # images that are being made and do not wait
+    _leavings: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def missing(self) -> list[int]:
         """List the images that are still to be made."""
@@ -68,38 +70,66 @@ class Desk:
         self.there.add(sidecar.index)
         self.seen[sidecar.sha256] = sidecar.index
 
-    async def load_references(self, *, small: bool = False) -> None:
+    async def load_references(self) -> None:
         """Read the reference images. Raises Refused (`reference_unreadable`)."""
-        if self._are_small or (self.references and not small):
-            return
+        try:
+            self.references = await asyncio.to_thread(self._read_references, small=False)
+        except OSError as error:
+            raise Refused("reference_unreadable") from error
 
-        def load(snapshot: Snapshot) -> str:
+    async def shrink_references(self) -> None:
+        """Make the reference images smaller, once; those that cannot be stay as they are."""
+        if not self._are_small:
+            self._are_small = True
+            with suppress(OSError, NotAnImage):
+                self.references = await asyncio.to_thread(self._read_references, small=True)
+
+    def _read_references(self, *, small: bool) -> tuple[str, ...]:
+        """Read the snapshots as data URLs; blocking."""
+        urls = []
+        for snapshot in self.snapshots:
             data, mime = self.bench.references.load(snapshot), snapshot.mime
             if small:
                 data = shrink(data, side=SMALL_SIDE)
                 mime = inspect(data).mime
-            return f"data:{mime};base64,{base64.b64encode(data).decode()}"
-
-        try:
-            self.references = await asyncio.to_thread(lambda: tuple(map(load, self.snapshots)))
-        except (OSError, NotAnImage) as error:
-            raise Refused("reference_unreadable") from error
-        self._are_small = small
+            urls.append(f"data:{mime};base64,{pybase64.b64encode_as_string(data)}")
+        return tuple(urls)
 
     @contextmanager
-    def calling(self) -> Iterator[None]:
-        """Let the other images know of a call, and of its end."""
-        self._calls += 1
+    def walking(self) -> Iterator[None]:
+        """Count an image as being made."""
+        self._busy += 1
         try:
             yield
         finally:
-            self._calls -= 1
-            self._ended.set()
-            self._ended = asyncio.Event()
+            self._busy -= 1
+            self._tell()
 
-    async def another_ends(self) -> bool:
-        """Wait for the end of some call of this job; False at once when none is under way."""
-        if self._calls == 0:
+    def left(self) -> None:
+        """Tell the waiting images that a call has left its gate."""
+        self._leavings += 1
+        self._tell()
+
+    async def others_go_on(self, wait_s: float, *, at_gate: bool) -> bool:
+        """Wait here as long as other images are being made, as the job keeps its slot for them anyway.
+
+        True when the time is over or, `at_gate`, when a place may be free; False once all images wait.
+        """
+        self._busy -= 1
+        self._tell()
+        before = self._leavings
+        try:
+            async with asyncio.timeout(wait_s):
+                while self._busy:
+                    await self._news.wait()
+                    if at_gate and self._leavings > before:
+                        return True
             return False
-        await self._ended.wait()
-        return True
+        except TimeoutError:
+            return True
+        finally:
+            self._busy += 1
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -54,7 +54,15 @@ class Fetcher:
         except _NOT_A_URL as error:  # httpx reads Location, too, although it is not to follow it
             raise self._refusal(url, "it is redirected to what is not a URL") from error
         except (httpx.HTTPError, OSError) as error:  # OSError: TimeoutError too
-            raise of_exception(error) from error
+            raise self.failed(of_exception(error), url).elsewhere() from error
+        except ProviderError as error:
+            raise error.elsewhere() from error
+
+    def failed(self, error: ProviderError, url: str) -> ProviderError:
+        """Tell what it means that a link cannot be followed: a host without a good certificate is no safe one."""
+        if error.code == "provider_tls_failed":
+            return self._refusal(url, "its certificate is not good")
+        return error
 
     async def request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
         """Build a GET to a judged address of a link's host. Raises ProviderError: unsafe, not found."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
 
-from contract.errors import Interrupted, ProviderError, RateLimited
+from contract.errors import ProviderError, RateLimited
 from contract.scripts import Scripts
 from contract.store import JobStore, Lease, LeaseLost, digest
 
@@ -27,8 +27,6 @@ _BAD = frozenset(
         *("answer_too_large", "bad_image", "image_too_large", "unsupported_image"),
     )
 )
-# After a provider has taken a request, these come from the host of a picture.
-_ELSEWHERE = frozenset({"provider_unreachable", "provider_down"})
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +50,12 @@ class Closed:
     code: str
 
 
-def verdict_of(error: ProviderError | None) -> Verdict:
-    """Judge a provider by how a call failed, or by None that it did not."""
-    if error is None:
-        return Verdict.GOOD
+def verdict_of(error: ProviderError) -> Verdict:
+    """Judge a provider by how a call failed."""
+    if error.is_elsewhere:
+        return Verdict.NEUTRAL
     if error.code in _KEY:
         return Verdict.KEY
-    if error.code in _ELSEWHERE and isinstance(error, Interrupted):
-        return Verdict.NEUTRAL
     # Also with a Retry-After an answer of 5xx is a failure.
     if error.code in _BAD and not 400 <= (error.http_status or 0) < 500:
         return Verdict.BAD

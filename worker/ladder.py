@@ -32,6 +32,7 @@ LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
 DOUBLINGS = 5  # of the first back-off, at most
 LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
 
+_ONCE_MORE = frozenset({"image_repeated", "reference_too_large"})  # then with smaller references
 _DIFFERS: dict[str, tuple[str, ...]] = {
     "answer_too_large": ("image_size", "quality", "model", "provider"),
     "bad_model": ("provider", "model"),
@@ -42,8 +43,15 @@ _DIFFERS: dict[str, tuple[str, ...]] = {
 _USEFUL = (
     *("content_refused", "bad_parameters", "reference_too_large", "bad_model", "provider_credits", "provider_auth"),
     *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
-    *("provider_rate_limited", "provider_timeout", "no_image", "bad_image", "unsupported_image", "image_too_large"),
-    *("answer_too_large", "unsafe_url", "result_expired", "provider_bad_answer", "provider_interrupted"),
+    *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
+    *(
+        "image_too_large",
+        "answer_too_large",
+        "unsafe_url",
+        "result_expired",
+        "provider_bad_answer",
+        "provider_interrupted",
+    ),
     *("provider_error", "provider_down", "provider_unreachable"),
 )
 
@@ -136,8 +144,9 @@ def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, cl
         return Call(other, _slice(plan, other, left_s))
     passing = {name: gate for name, gate in closed.items() if not gate.code or KINDS[gate.code].retryable}
     first = min(passing, key=lambda name: passing[name].wait_s, default=None)
-    if first is not None and passing[first].wait_s <= left_s - LEAST_CALL_S:
-        return Later(passing[first].wait_s, first, passing[first].code, at_gate=True)
+    longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
+    if first is not None and longest_s > 0:
+        return Later(min(passing[first].wait_s, longest_s), first, passing[first].code, at_gate=True)
     codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
     return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
 
@@ -159,8 +168,8 @@ def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
         return True  # it costs only time, and the call budget bounds it
     if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2
-    if last.error == "reference_too_large" and plan.has_references:
-        return [attempt.error for attempt in history].count("reference_too_large") == 1  # smaller ones, then
+    if last.error in _ONCE_MORE and (plan.has_references or last.error != "reference_too_large"):
+        return [attempt.error for attempt in history].count(last.error) == 1
     return len(_alike(history)) < TRIES[last.outcome]
 
 

@@ -10,11 +10,15 @@ import asyncio
 import ipaddress
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from contract.errors import Transient
 
 MAX_CHARS = 4096
+# Threads of their own: a name server that is slow must not hold up those that write files.
+_RESOLVERS = ThreadPoolExecutor(4, thread_name_prefix="darkroom-names")
 _PORTS = frozenset({443, 8443})
 # The last label begins with a letter: else it is a number to resolvers, as in 127.1, 0177.1 and 0x7f.0x1.
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})")
@@ -83,13 +87,17 @@ async def public_address(host: str, *, within_s: float) -> str:
     """Resolve a name once; answer an address if all it has are public. Raises Unsafe, Transient."""
     try:
         async with asyncio.timeout(within_s):
-            found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, _resolve, host)
     except OSError as error:  # TimeoutError too
         raise Transient("provider_unreachable") from error
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(map(is_public, addresses)):
         raise Unsafe("not all addresses of its host are public")
     return addresses[0]
+
+
+def _resolve(host: str) -> list[tuple[Any, ...]]:
+    return list(socket.getaddrinfo(host, 443, 0, socket.SOCK_STREAM))
 
 
 def is_public(address: str) -> bool:

@@ -29,7 +29,7 @@ from worker.classify import of_garbage
 from worker.frames import receive, send
 from worker.providers.table import PROVIDERS
 
-MEMORY_BYTES = 2**30
+MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and a picture of 40 Mpx
 CPU_S = 10
 MAX_PARTS = 100_000  # of a JSON text
 MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
@@ -91,6 +91,8 @@ def load_json(body: bytes | bytearray) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith("Not enough memory"):
+            raise Unusable("answer_too_large", http_status=200) from error
         was_cut = error.msg.startswith("unexpected end")
         raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
 

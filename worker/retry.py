@@ -20,7 +20,7 @@ from tenacity import (
 from contract.errors import RateLimited, Transient, Unavailable
 from worker.ladder import SLOT_WAIT_S, Again
 
-_MAY_PASS = frozenset({"provider_interrupted", "result_expired"})  # of a poll or a download
+_MAY_PASS = frozenset({"provider_interrupted", "provider_timeout", "result_expired"})  # of a poll or a download
 
 
 def pacing(base_s: float) -> AsyncRetrying:
@@ -34,8 +34,8 @@ def pacing(base_s: float) -> AsyncRetrying:
     return AsyncRetrying(retry=retry_if_result(lambda step: isinstance(step, Again)), wait=wait)
 
 
-def fetching(base_s: float, *, left_s: float) -> AsyncRetrying:
-    """Repeat what costs nothing: looking for a picture that is already made, or downloading it."""
+def fetching(base_s: float, *, left_s: float, tries: int) -> AsyncRetrying:
+    """Repeat what costs nothing: looking for a picture that is being made, or downloading it."""
     jitter = wait_random(base_s / 2, 2 * base_s)
 
     def may_pass(error: BaseException) -> bool:
@@ -48,7 +48,7 @@ def fetching(base_s: float, *, left_s: float) -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception(may_pass),
         wait=wait,
-        stop=stop_after_attempt(3) | stop_before_delay(max(0.0, left_s)),
+        stop=stop_after_attempt(tries) | stop_before_delay(max(0.0, left_s)),
         reraise=True,
     )
 

@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -59,6 +60,7 @@ class Sandbox:
     """The children of one worker; a body waits until one is free."""
 
     def __init__(self, *, children: int = CHILDREN) -> None:
+        self._threads = ThreadPoolExecutor(children, thread_name_prefix="darkroom-reader")
         self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
         for _ in range(children - 1):
             self._free.put_nowait(None)  # started when it is needed
@@ -87,7 +89,8 @@ class Sandbox:
                 child = None
             child = child or Child()
             async with asyncio.timeout(WHOLE_S):
-                found, data = await asyncio.to_thread(child.ask, provider, body)
+                asking = asyncio.get_running_loop().run_in_executor(self._threads, child.ask, provider, body)
+                found, data = await asking
         except BaseException as error:
             if child is not None:
                 child.kill()  # also when we were cancelled: it would answer this question to the next asker

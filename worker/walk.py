@@ -7,15 +7,16 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
-from contract.errors import DarkroomError, Interrupted, ProviderError, TimedOut, Unavailable
+from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
 from contract.job import Attempt
 from contract.store import CallRefused, LeaseLost
 from worker.bench import Desk
 from worker.gate import Closed, Verdict, verdict_of
-from worker.ladder import Again, Call, GiveUp, Later, Step, most_useful, next_step
+from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Rung
 from worker.prices import estimate
@@ -44,12 +45,22 @@ class Walk:
     async def make(self) -> Later | GiveUp | None:
         """Go on until the image is there (None), or something stops it."""
         pace = pacing(self._desk.plan.retry_s)
-        step: Step | None = Call(0, 0)
-        while isinstance(step, Call | Again):
-            step = await pace(self._try)
-            if isinstance(step, Later) and not step.code and await self._desk.another_ends():
-                step = Call(0, 0)  # the place that a sister image has left may be ours
+        with self._desk.walking():
+            step: Step | None = Call(0, 0)
+            while isinstance(step, Call | Again):
+                step = await pace(self._try)
+                if isinstance(step, Later):
+                    step = await self._wait(step)
         return step
+
+    async def _wait(self, step: Later) -> Later | Call:
+        """Wait while other images of the job are being made; answer what is left of the wait, or that it is over."""
+        began = time.monotonic()
+        wait_s = min(step.wait_s, SLOT_WAIT_S) if step.at_gate else step.wait_s
+        if await self._desk.others_go_on(wait_s, at_gate=step.at_gate):
+            self._has_waited = self._has_waited or not step.at_gate
+            return Call(0, 0)
+        return replace(step, wait_s=max(0.0, step.wait_s - (time.monotonic() - began)))
 
     async def _try(self) -> Step | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
@@ -73,12 +84,11 @@ class Walk:
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
         try:
-            with desk.calling():
-                number = await desk.logbook.begin(self._index, step.rung, rung)
-                started = time.monotonic()
-                made = await self._ask(rung, number, step, whole_s)
-                verdict = Verdict.GOOD
-                self._refuse_twin(made, rung)
+            number = await desk.logbook.begin(self._index, step.rung, rung)
+            started = time.monotonic()
+            made = await self._ask(rung, number, step, whole_s)
+            verdict = Verdict.GOOD
+            self._refuse_twin(made, rung)
             return await self._keep(number, made, seconds=time.monotonic() - started)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
@@ -91,10 +101,12 @@ class Walk:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
                     await desk.gates[rung.provider].leave(desk.lease, self._index, verdict, code=code)
+            desk.left()
 
     async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
         desk, request = self._desk, self._desk.job.request
-        await desk.load_references(small="reference_too_large" in self._codes())
+        if "reference_too_large" in self._codes():
+            await desk.shrink_references()
         ask = Ask(
             prompt=request.prompt,
             model=rung.model,
@@ -111,7 +123,7 @@ class Walk:
         """Refuse a picture that this job has already: it was to be another one."""
         index = self._desk.seen.setdefault(made.picture.sha256, self._index)
         if index != self._index:
-            twin = Interrupted("bad_image", http_status=200, cost_usd=made.cost_usd)
+            twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
             raise twin.named(provider=rung.provider, reason=f"it is the same as image {index + 1}")
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
@@ -140,14 +152,13 @@ class Walk:
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
         attempt = desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
         saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
-            await desk.logbook.write(number)
             await desk.report(sidecar)
         except OSError as error:
             logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
-            await desk.logbook.write(number)
             return GiveUp("storage_full")
         except (LeaseLost, asyncio.CancelledError):
             await self._take_back(saving)

@@ -24,7 +24,7 @@ if not found[4] then
   end
 end
 local fence = redis.call('HINCRBY', key, 'fence', 1)
-redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2], 'claim', ARGV[4])
+redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2], 'claim', ARGV[4], 'note', '')
 for _, index in ipairs({QUEUED, WAITING, DEADLINES}) do redis.call('ZREM', index, id) end
 redis.call('ZADD', RUNNING, now + ARGV[3], id)
 tell(id, cjson.encode({type = 'running', worker = ARGV[2]}))

@@ -36,7 +36,8 @@ end
 
 -- Throttling halves what is let through; it grows by one with each round of good calls.
 local learned = learned_limit(gate)
-if verdict == 'throttled' then
+local throttled_at = tonumber(redis.call('HGET', gate, 'throttled_at') or 0)
+if verdict == 'throttled' and throttled_at + 1000 <= now then  -- those of the same moment say nothing new
   redis.call('HSET', gate, 'learned', math.max(1, math.floor(under_way / 2)), 'throttled_at', now, 'good', 0)
 elseif verdict == 'good' and learned and redis.call('HINCRBY', gate, 'good', 1) >= learned then
   redis.call('HSET', gate, 'learned', learned + 1, 'good', 0)

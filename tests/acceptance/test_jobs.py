@@ -153,7 +153,10 @@ async def test_a_long_retry_after_gives_the_slot_back(house: House) -> None:
             if event.type == "waiting":
                 break
         waiting = await darkroom.get(patient.id)
-        assert (waiting.state, waiting.progress.message) == (JobState.QUEUED, "Waiting 6 s, as openrouter asks.")
+        assert (waiting.state, waiting.progress.message) == (
+            JobState.QUEUED,
+            "Waiting 6 s: openrouter takes no more calls now.",
+        )
         quick = await darkroom.wait((await darkroom.submit(prompt="quick")).id, timeout_s=5)
         assert quick.state is JobState.SUCCEEDED
         done = await darkroom.wait(patient.id, timeout_s=20)

@@ -424,9 +424,19 @@ async def test_the_learned_limit_grows_with_each_round_of_good_calls(gate: Gate,
 async def test_a_round_of_good_calls_begins_anew_with_throttling(gate: Gate, lease: Lease, redis: Redis) -> None:
     await throttled(gate, lease, 8)
     await call(gate, lease, *[Verdict.GOOD] * 3)
+    await redis.hincrby(f"darkroom:gate:{gate.name}", "throttled_at", -1001)
     await throttled(gate, lease, 4)
     await call(gate, lease, Verdict.GOOD)
     assert await learned(redis, gate) == 2
+
+
+async def test_calls_that_are_throttled_together_halve_once(gate: Gate, lease: Lease, redis: Redis) -> None:
+    numbers = [next(NUMBERS) for _ in range(10)]
+    for number in numbers:
+        assert await enter(gate, lease, number) is None
+    for number in numbers:
+        await gate.leave(lease, number, Verdict.THROTTLED)
+    assert await learned(redis, gate) == 5
 
 
 async def test_the_learned_limit_is_forgotten(gate: Gate, lease: Lease, redis: Redis) -> None:

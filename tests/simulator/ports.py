@@ -111,6 +111,12 @@ def _say(text: bytes, *, after_bytes: int) -> Callable[[asyncio.StreamReader, as
             return
         writer.write(text)
         await writer.drain()
+        writer.write_eof()
+        # Closing with bytes unread would reset the connection, and destroy what was said: so linger.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while await reader.read(65536):
+                    pass
 
     return say
 
@@ -123,4 +129,5 @@ FAULTS: dict[str, Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitab
     "plain_http": _say(PLAIN_ANSWER, after_bytes=65536),
     "banner": _say(BANNER, after_bytes=0),
 }
+LINGER_S = 1.0
 PORT_NAMES = ("refused", "never_accepts", *FAULTS)

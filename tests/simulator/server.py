@@ -20,7 +20,8 @@ GOODBYE_S = 0.5
 class Simulator:
     """Serves the providers' wire formats on one loopback port, and on a second one with TLS, until it is closed.
 
-    `errors` holds what its own code raised; a test should find it empty.
+    `errors` holds what its own code raised; a test should find it empty. `public_tls_url` is where its links
+    lead when the port with TLS is known by another name and number outside.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        public_tls_url: str = "",
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"{host} is not a loopback address")
         self._host = host
         self._tls = tls
+        self._public_tls_url = public_tls_url
         self.port = port
         self.tls_port = 0
         self._servers: list[asyncio.Server] = []
@@ -105,7 +108,7 @@ class Simulator:
         self._stage.url = self.url
         if self._tls:
             self.tls_port = await self._listen(0, self._tls)
-            self._stage.tls_url = self.tls_url
+            self._stage.tls_url = self._public_tls_url or self.tls_url
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> int:
         patience = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": GOODBYE_S} if tls else {}

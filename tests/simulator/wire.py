@@ -141,6 +141,7 @@ async def flood(exchange: Exchange) -> None:
     async for block in _json_text(total):
         if not await exchange.reply.send(chunks(block) if framing == "chunked" else block):
             return
+        await asyncio.sleep(0)  # sending alone does not let the loop hear that the peer has gone
     if framing == "chunked":
         await exchange.reply.send(b"0\r\n\r\n")
     await _end(exchange, "keep" if framing == "chunked" else "fin")

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from configured import Write
+from hypothesis import settings
+
+# `make fuzz` tries thousands of other cases.
+settings.register_profile("unit", max_examples=30, deadline=None)
+settings.load_profile("unit")
 
 
 @pytest.fixture

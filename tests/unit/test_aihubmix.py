@@ -158,6 +158,32 @@ def test_what_is_no_picture_is_told_apart(answer: Json, outcome: str, code: str)
     assert (caught.value.outcome, caught.value.code) == (outcome, code)
 
 
+NOTHING: list[Json] = [None, 7, True, {}, [], [7], [None], [[]], [{}]]
+GARBLED: list[Json] = [
+    *({"output": odd} for odd in NOTHING if odd not in ([], {})),
+    *({name: odd} for name in ("data", "result", "image") for odd in NOTHING),
+    *({"output": [{name: odd}]} for name in ("url", "bytesBase64", "b64_json", "polling_url") for odd in NOTHING),
+    {"output": [{"text": 7}]},
+]
+SILENT: list[Json] = [{"output": []}, {"output": {}}, {"output": [{"text": "I can't."}]}, {"output": {"text": "No."}}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [*((answer, "provider_bad_answer") for answer in GARBLED), *((answer, "no_image") for answer in SILENT)],
+    ids=str,
+)
+def test_p45_to_p48_what_makes_no_sense_is_told_from_silence(answer: Json, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        AIHUBMIX.parse_response(answer)
+    assert (caught.value.outcome, caught.value.code) == ("interrupted", code)
+
+
+def test_p46_what_the_model_said_instead_is_passed_on() -> None:
+    with pytest.raises(ProviderError, match=r"It said: I can't draw that\."):
+        AIHUBMIX.parse_response({"output": [{"text": "I can't"}, {"text": "draw that."}]})
+
+
 def test_what_went_wrong_is_passed_on() -> None:
     with pytest.raises(ProviderError, match=r"could not make the image\. boom"):
         AIHUBMIX.parse_response({"status": "failed", "message": "boom"})

@@ -4,11 +4,20 @@ import email.utils
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import Interrupted, RateLimited, Transient
-from worker.classify import of_download, of_error_object, of_garbage, of_refusal, of_silence, of_status, retry_after
+from worker.classify import (
+    FOR_EVER_S,
+    of_download,
+    of_error_object,
+    of_garbage,
+    of_refusal,
+    of_silence,
+    of_status,
+    retry_after,
+)
 from worker.providers.provider import Json
 
 UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"
@@ -105,6 +114,9 @@ def test_p26_how_long_a_provider_asks_to_wait_is_told() -> None:
         *(("86400", 86400.0), ("1e99", 1e9), ("9" * 30, 1e9), ("nan", None), ("²", None), ("2, 7", 7.0)),
         *(("7,2", 7.0), ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Mon, 01 Jan 0001 00:00:00 -0000", None)),
         *(("Mon, 99 Foo 2030 99:99:99 GMT", None), ("1,soon", None), ("0x10", None), ("-1, 4", 4.0)),
+        *(("inf", FOR_EVER_S), ("Infinity, 2", FOR_EVER_S), ("-inf", None), ("1e309", FOR_EVER_S)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", FOR_EVER_S),
+        *(("Mon, 00 Jan 0 00:00:00 -99999999999999999999", None), ("Mon, 01 Jan 0001 00:00:00 +2359", None)),
     ],
     ids=repr,
 )
@@ -118,7 +130,6 @@ def test_p25_retry_after_may_be_a_date() -> None:
     assert 110 < seconds <= 120
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"\w{3}, \d{1,4} \w{3} \d{1,5} \d+:\d+:\d+ \S{0,6}"))
 def test_p25_no_retry_after_is_a_danger(value: str) -> None:
     seconds = retry_after(value)
@@ -266,7 +277,6 @@ NAMES = st.sampled_from(["code", "type", "message", "metadata", "availability", 
 NESTED = st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON, max_size=3), max_size=5)
 
 
-@settings(deadline=None)
 @given(st.integers(300, 999), JSON | NESTED | NESTED.map(lambda fields: {"error": fields}))
 def test_p48_any_body_of_an_error_has_a_branch(status: int, body: Json) -> None:
     assert of_status(status, {}, body).http_status == status

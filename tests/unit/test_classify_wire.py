@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 import struct
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from contract.errors import ProviderError
 from worker.classify import AT_ONCE_S, of_exception
 
 OK = b"HTTP/1.1 200 OK\r\n"
+CONTEXT = ssl.create_default_context()
 NOWHERE = ("transient", "provider_unreachable")
 CUT = ("interrupted", "provider_interrupted")
 NOISE = ("interrupted", "provider_bad_answer")
@@ -58,7 +58,7 @@ async def serve(
     async with server:
         port = server.sockets[0].getsockname()[1]
         scheme = "https" if client else "http"
-        return await ask(f"{scheme}://127.0.0.1:{port}/", client or ssl.create_default_context())
+        return await ask(f"{scheme}://127.0.0.1:{port}/", client or CONTEXT)
 
 
 HUNG_UP = {"P04-closes": (b"", False), "P04-resets": (b"", True), "P04-resets-in-the-status": (b"HTTP/1.", True)}
@@ -113,7 +113,7 @@ async def test_what_is_no_http_is_an_unreadable_answer(said: bytes, after_s: flo
 async def test_p02_a_closed_port_is_not_reached() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        raised, _ = await ask(f"http://127.0.0.1:{unused.getsockname()[1]}/", ssl.create_default_context())
+        raised, _ = await ask(f"http://127.0.0.1:{unused.getsockname()[1]}/", CONTEXT)
     assert verdict(of_exception(raised)) == NOWHERE
 
 
@@ -123,14 +123,18 @@ async def test_p40_a_redirect_to_what_is_no_address_is_a_redirect(location: byte
     assert verdict(of_exception(raised, has_answered=has_answered)) == BASE
 
 
-async def test_p07_plain_http_on_the_tls_port_is_not_reached(tmp_path: Path) -> None:
-    raised, _ = await serve(b"HTTP/1.1 400 Bad\r\n\r\n", client=Certificates(tmp_path).client())
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+async def test_p07_plain_http_on_the_tls_port_is_not_reached(certificates: Certificates) -> None:
+    raised, _ = await serve(b"HTTP/1.1 400 Bad\r\n\r\n", client=certificates.client())
     assert verdict(of_exception(raised)) == NOWHERE
 
 
 @pytest.mark.parametrize("kind", ["expired", "foreign", "wrong-host", "self-signed"])
-async def test_p06_a_certificate_that_proves_nothing_is_never_accepted(kind: str, tmp_path: Path) -> None:
-    certificates = Certificates(tmp_path)
+async def test_p06_a_certificate_that_proves_nothing_is_never_accepted(kind: str, certificates: Certificates) -> None:
     servers = {
         "expired": lambda: certificates.expired("127.0.0.1"),
         "foreign": lambda: certificates.foreign("127.0.0.1"),

@@ -61,6 +61,14 @@ def test_an_end_in_the_middle_is_told(pair: Pair, sent: bytes) -> None:
         receive(pair[1])
 
 
+def test_a_head_that_is_too_long_is_not_read_to_its_end(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.frames.MAX_HEAD", 100)
+    pair[0].sendall(b'{"length": 0}'.rjust(99) + b"\n" + b'{"length": 0}'.rjust(100) + b"\n")
+    assert receive(pair[1]) == ({}, bytearray())
+    with pytest.raises(EOFError):
+        receive(pair[1])
+
+
 @pytest.mark.parametrize("sent", [b"\n", b"no json\n", b'{"length": -1}\n', b"\xff\n"], ids=repr)
 def test_what_is_no_frame_is_told(pair: Pair, sent: bytes) -> None:
     pair[0].sendall(sent)

@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
 from simulator.corpus import ROWS, specimen
@@ -79,9 +79,13 @@ def test_a_jpeg_with_pictures_inside_as_phones_make_them_is_a_jpeg() -> None:
     assert (info.mime, info.extension) == ("image/jpeg", "jpg")
 
 
-@pytest.mark.parametrize(("kind", "frames"), [("GIF", 10), ("WEBP", 10), ("PNG", 3), ("GIF", MAX_FRAMES)])
+@pytest.mark.parametrize(("kind", "frames"), [("GIF", 10), ("WEBP", 10), ("PNG", 3)])
 def test_p66_animations_are_taken(kind: str, frames: int) -> None:
     assert inspect(encode(kind, frames=frames)).frames == frames
+
+
+def test_p66_an_animation_of_the_most_frames_is_taken() -> None:
+    assert inspect(tiny_gif(MAX_FRAMES)).frames == MAX_FRAMES
 
 
 @pytest.mark.parametrize("kind", MIMES)
@@ -153,7 +157,10 @@ def test_p58_what_begins_like_ours_or_hardly_begins_is_damaged(data: bytes) -> N
     assert caught.type is NotAnImage
 
 
-@pytest.mark.parametrize("name", [*ROWS["good"], *ROWS["P62"], *ROWS["P67"]])
+UNUSUAL = [*ROWS["good"], *ROWS["P62"], *(name for name in ROWS["P67"] if "mpx" not in name)]
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
 def test_p60_p62_p67_what_is_unusual_is_taken(name: str) -> None:
     info = inspect(specimen(name))
     assert min(info.width, info.height) >= MIN_SIDE
@@ -286,7 +293,6 @@ BEGINNINGS = (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\x40\
 
 
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=200))
-@settings(deadline=None)
 def test_no_bytes_bring_another_error(beginning: bytes, rest: bytes) -> None:
     with pytest.raises(NotAnImage):
         inspect(beginning + rest)

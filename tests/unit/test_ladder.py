@@ -7,6 +7,7 @@ from ladders import GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name,
 
 from contract.job import Attempt, Outcome
 from contract.kinds import PROVIDER
+from worker.gate import Closed
 from worker.ladder import (
     LEAST_CALL_S,
     LONGEST_WAIT_S,
@@ -70,10 +71,13 @@ def test_the_same_failure_again_and_again(place: int, plan: Plan, failure: Failu
     [
         ("busy", PLAN, 600, Later(3, "openrouter", at_gate=True)),
         ("busy", TWO, 600, Later(3, "openrouter", at_gate=True)),
+        ("busy", PLAN, 3.5, Later(1.5, "openrouter", at_gate=True)),
+        ("busy", PLAN, 1.5, GiveUp("deadline_passed")),
         ("away", PLAN, 600, Later(20, "openrouter", "provider_down", at_gate=True)),
         ("away", TWO, 600, Call(2, 120)),
         ("away", TWO, 30, Call(2, 30)),
-        ("away", PLAN, 20, GiveUp("provider_down")),
+        ("away", PLAN, 20, Later(18, "openrouter", "provider_down", at_gate=True)),
+        ("away", PLAN, 1.5, GiveUp("provider_down")),
         ("no key", PLAN, 600, GiveUp("provider_auth")),
         ("no key", TWO, 600, Call(2, 120)),
         ("other busy", TWO, 600, Call(0, 120)),
@@ -106,6 +110,25 @@ def test_what_a_provider_cannot_do_is_asked_of_a_rung_that_differs_in_that(error
     for place, below in enumerate(steps):
         step = next_step(MIXED, attempts(Outcome.UNUSABLE, rung=place, error=error), 9999)
         assert step == (GiveUp(error) if below is None else Call(below, 120))
+
+
+BACK = Plan(rungs=(rung(), HUB, rung(image_size="1K")))
+
+
+def test_a_provider_that_cannot_is_not_asked_again_below_another_one() -> None:
+    history = attempts(Outcome.UNUSABLE, error="unsafe_url")
+    away = Later(9, "aihubmix", "provider_down", at_gate=True)
+    assert next_step(BACK, history, 600) == Call(1, 120)
+    assert next_step(BACK, history, 600, closed={"aihubmix": Closed(9, "provider_down")}) == away
+    history += attempts(Outcome.TIMEOUT, rung=1, error="provider_timeout")
+    assert next_step(BACK, history, 600) == GiveUp("provider_timeout")
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.RUNNING}))
+@pytest.mark.parametrize("place", [1, 2])
+def test_on_a_ladder_that_has_become_shorter_the_lost_rungs_count_as_its_lowest(place: int, outcome: Outcome) -> None:
+    short = Plan(rungs=(rung(),))
+    assert next_step(short, attempts(outcome, rung=place), 600) == next_step(short, attempts(outcome), 600)
 
 
 @every_place
@@ -194,6 +217,11 @@ def test_what_ran_out_of_time_tells_the_more_useful_error() -> None:
 def test_lower_rungs_keep_their_share_of_the_time(place: int, left_s: float, timeout_s: float) -> None:
     history = attempts(Outcome.TIMEOUT, rung=place - 1) if place else []
     assert next_step(PLAN, history, left_s) == Call(place, timeout_s)
+
+
+@pytest.mark.parametrize("left_s", [LEAST_CALL_S, 2.0, 2.9])
+def test_no_call_gets_less_time_than_makes_it_worth_its_money(left_s: float) -> None:
+    assert next_step(PLAN, [], left_s) == Call(0, LEAST_CALL_S)
 
 
 def test_tries_are_counted_per_rung_and_outcome() -> None:

@@ -203,6 +203,60 @@ def test_what_is_no_picture_is_told_apart(answer: Json, outcome: str, code: str)
     assert (caught.value.outcome, caught.value.code) == (outcome, code)
 
 
+GARBLED: dict[str, list[Json]] = {
+    "choices": [None, 7, "none", {}, {"message": {}}, [7], [None], ["text"], [[]], [{}, {"message": 7}]],
+    "message": [7, "text", [], [{}]],
+    "images": [None, {}, "", "none", 7, [None], [7], [{}], [{"image_url": {}}], [{"image_url": {"url": 7}}]],
+}
+SILENT: dict[str, list[Json]] = {
+    "choices": [[], [{}], [{}, {"message": None}], [{"delta": {}}], [{"message": {"content": "No."}}, 7]],
+    "message": [None, {}, {"content": None}, {"content": ""}, {"content": 7}, {"content": "No."}],
+    "images": [[]],
+}
+
+
+def putting(name: str, value: Json) -> Json:
+    if name == "choices":
+        return {"choices": value}
+    return chat(value if name == "message" else {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        *((name, value, "provider_bad_answer") for name, values in GARBLED.items() for value in values),
+        *((name, value, "no_image") for name, values in SILENT.items() for value in values),
+    ],
+    ids=str,
+)
+def test_p45_to_p48_what_makes_no_sense_is_told_from_silence(name: str, value: Json, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response(putting(name, value))
+    assert (caught.value.outcome, caught.value.code) == ("interrupted", code)
+
+
+@pytest.mark.parametrize("choices", [[], [{}], [{"finish_reason": "stop"}], None, 7], ids=str)
+def test_p47_a_prompt_that_was_blocked_is_refused_whatever_else_is_there(choices: Json) -> None:
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response({"choices": choices, "promptFeedback": {"blockReason": "OTHER"}})
+    assert (caught.value.code, caught.value.values) == ("content_refused", {"reason": "OTHER"})
+
+
+@pytest.mark.parametrize("feedback", [None, 7, {}, {"blockReason": None}, {"blockReason": ""}, [{"blockReason": "X"}]])
+def test_p47_a_feedback_without_a_reason_refuses_nothing(feedback: Json) -> None:
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response({"choices": [], "promptFeedback": feedback})
+    assert caught.value.code == "no_image"
+
+
+@pytest.mark.parametrize("error", [{}, {"error": None}, {"error": {}}, {"error": ""}, {"error": 7}], ids=str)
+def test_p44_a_choice_that_ended_in_an_error_brings_no_picture(error: dict[str, Json]) -> None:
+    message = {"images": [{"image_url": {"url": DATA_URL}}]}
+    with pytest.raises(ProviderError) as caught:
+        OPENROUTER.parse_response(chat(message, finish_reason="error", **error))
+    assert (caught.value.outcome, caught.value.code) == ("transient", "provider_error")
+
+
 def test_p46_what_the_model_said_instead_is_passed_on() -> None:
     with pytest.raises(ProviderError) as caught:
         OPENROUTER.parse_response(chat({"content": "I can't\x1b[31m create <b>that</b>."}))

@@ -83,12 +83,13 @@ FALLBACKS = (
     Fallback(image_size="1K", quality="low"),
     Fallback(model="other/model"),
     Fallback(provider="aihubmix"),
+    Fallback(timeout_seconds=60),
 )
 
 
 @pytest.mark.parametrize(
     ("fallback", "allowed"),
-    [(None, [0, 1, 2, 3, 4]), ("any", [0, 1, 2, 3, 4]), ("quality", [0]), ("size", [1]), ("none", [])],
+    [(None, [0, 1, 2, 3, 4, 5]), ("any", [0, 1, 2, 3, 4, 5]), ("quality", [0, 5]), ("size", [1, 5]), ("none", [])],
 )
 def test_of_the_operators_rungs_those_stay_that_differ_in_nothing_else(fallback: str, allowed: list[int]) -> None:
     found = plan(limits={"fallback": fallback}, knobs={"fallbacks": FALLBACKS}).rungs

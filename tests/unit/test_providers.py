@@ -108,7 +108,7 @@ def test_smaller_sizes_come_to_an_end(provider: Provider, size: str) -> None:
         ({"code": 401, "message": "no"}, "unusable", "provider_auth"),
         ({"code": "429", "message": "slow"}, "rate_limited", "provider_rate_limited"),
         ({"code": 502, "message": "bad"}, "transient", "provider_down"),
-        ({"code": 504}, "timeout", "provider_timeout"),
+        ({"code": 504}, "timeout", "provider_down"),
         ({"error_type": "provider_overloaded", "http_status": 503}, "transient", "provider_down"),
         ({"code": None, "http_status": 429}, "rate_limited", "provider_rate_limited"),
         ({"type": "content_policy_violation", "code": 400}, "rejected", "content_refused"),

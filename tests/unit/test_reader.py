@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import picture
 from simulator import corpus_good, png
 
 from contract.errors import Interrupted, ProviderError, revive
 from contract.images import MIN_SIDE
-from worker.reader import MAX_PARTS, decode_picture, is_link, load_json, read_answer, read_picture, reply
+from worker.reader import MAX_LINK, MAX_PARTS, decode_picture, is_link, load_json, read_answer, read_picture, reply
 
 PICTURE = picture()
 B64 = base64.b64encode(PICTURE).decode()
@@ -24,6 +26,11 @@ def chat(*urls: str, cost: float | None = 0.04) -> bytearray:
     """Answer as OpenRouter does."""
     images = [{"image_url": {"url": url}} for url in urls]
     return bytearray(json.dumps({"choices": [{"message": {"images": images}}], "usage": {"cost": cost}}).encode())
+
+
+def polling(url: str) -> bytearray:
+    """Answer as AIHubMix does when a picture takes its time."""
+    return bytearray(json.dumps({"output": [{"polling_url": url}]}).encode())
 
 
 def failure(provider: str, body: bytes) -> ProviderError:
@@ -62,10 +69,22 @@ def test_p71_a_link_is_handed_back_with_the_cost_and_without_a_picture() -> None
 
 
 def test_p79_where_to_ask_again_is_handed_back() -> None:
-    found, _ = reply("aihubmix", bytearray(b'{"output": [{"polling_url": "tasks/7"}]}'))
+    found, _ = reply("aihubmix", polling("tasks/7"))
     assert found == {"poll_url": "tasks/7", "cost_usd": None}
     found, _ = reply("aihubmix", bytearray(b'{"status": "processing"}'))
     assert found == {"cost_usd": None}
+
+
+@pytest.mark.parametrize(
+    ("provider", "answering", "name"), [("openrouter", chat, "link"), ("aihubmix", polling, "poll_url")]
+)
+def test_p71_p79_a_link_may_have_a_length_and_no_more(
+    provider: str, answering: Callable[[str], bytearray], name: str
+) -> None:
+    longest = LINK.ljust(MAX_LINK, "x")
+    assert reply(provider, answering(longest))[0][name] == longest
+    error = failure(provider, bytes(answering(longest + "x")))
+    assert (error.outcome, error.code) == ("unusable", "unsafe_url")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +104,7 @@ def test_p79_where_to_ask_again_is_handed_back() -> None:
         (b'{"output": ["iVBORw0K', "provider_interrupted"),
         (b'{"output": {"a": tru', "provider_interrupted"),
         (b'{"output": ["a"],', "provider_interrupted"),
+        ('{"text": "Füchse im Sch'.encode(), "provider_interrupted"),
         (b"{}", "provider_bad_answer"),
         (b"null", "provider_bad_answer"),
         (b'{"output": null}', "provider_bad_answer"),
@@ -122,18 +142,23 @@ def test_p55_of_a_stream_that_nobody_asked_for_the_longest_event_is_read(end: st
     events = [json.dumps({"choices": [{"delta": {"content": ""}}]}), json.dumps(delta), "[DONE]"]
     stream = "".join(f"data: {event}{end}" for event in events)
     assert reply("openrouter", bytearray(stream.encode()))[1] == PICTURE
+    named = "".join(f"event: chunk{end[: len(end) // 2]}data: {event}{end}" for event in events)
+    assert reply("openrouter", bytearray(named.encode()))[1] == PICTURE
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"data:\xef\xbb\xbf", b"data:\n\ndata:"], ids=repr)
+def test_what_may_stand_before_json_is_skipped(start: bytes) -> None:
+    assert reply("openrouter", bytearray(start + chat(B64)))[1] == PICTURE
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | FLOATS | st.text(), st.lists))
 def test_json_that_is_whole_is_loaded(value: Any) -> None:
     assert load_json(json.dumps(value).encode()) == value
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]",:01truefalsn \\u').map(str.encode))
 def test_any_bytes_are_json_or_a_provider_error(body: bytes) -> None:
     for provider in ("openrouter", "aihubmix", ""):
@@ -242,6 +267,10 @@ def test_a_link_is_told_from_a_picture(text: str, expected: bool) -> None:
         f"data:image/png;base64,{B64}",
         f"DATA:image/PNG;charset=utf-8;name=x;base64,{B64}",
         f"data:;base64,{B64}",
+        f'data:image/png;name="a,b;c";base64,{B64}',
+        f"data:image/png; BASE64 ,{B64}",
+        f"data:image/png,{quote_from_bytes(PICTURE)}",
+        f"data:,{quote_from_bytes(PICTURE)}",
         f" \n data:image/png;base64, {B64} \r\n",
         "\r\n".join(B64[place : place + 76] for place in range(0, len(B64), 76)),
         B64.rstrip("="),
@@ -249,7 +278,10 @@ def test_a_link_is_told_from_a_picture(text: str, expected: bool) -> None:
         B64.replace("+", "%2B").replace("/", "%2f").replace("=", "%3D"),
         " ".join(B64),
     ],
-    ids=["plain", "url", "parameters", "no-mime", "spaces", "crlf", "no-padding", "url-safe", "percent", "spread"],
+    ids=[
+        *("plain", "url", "parameters", "no-mime", "comma-in-quotes", "odd-base64", "bytes", "bytes-no-mime"),
+        *("spaces", "crlf", "no-padding", "url-safe", "percent", "spread"),
+    ],
 )
 def test_p57_every_fair_spelling_of_a_picture_is_decoded(text: str) -> None:
     assert decode_picture(text) == PICTURE
@@ -265,7 +297,6 @@ def test_p58_what_is_no_base64_is_a_damaged_image(text: str) -> None:
     assert (caught.value.outcome, caught.value.code) == ("interrupted", "bad_image")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")) | st.text(alphabet="ABab01+/-_=%, \n"))
 def test_p58_any_text_is_bytes_or_a_damaged_image(text: str) -> None:
     try:

@@ -3,7 +3,7 @@
 import pytest
 
 from contract.errors import ProviderError
-from contract.redaction import clean
+from contract.redaction import BEGIN, LEAST, clean
 from worker.classify import of_error_object, of_refusal, of_silence, of_status
 
 KEY = "custom-key-0123456789abcdefghij"
@@ -37,11 +37,30 @@ def test_p56_short_secrets_do_not_riddle_the_text() -> None:
 @pytest.mark.parametrize("filler", ["x", " ", "\x01", "<b>"])
 @pytest.mark.parametrize("limit", [200, 2000, 4000, 40_000])
 def test_p56_no_part_of_a_key_is_left_where_a_text_is_cut(filler: str, limit: int) -> None:
-    for before in range(limit - 40, limit + 10, 1 if limit < 40_000 else 5):
+    for before in range(limit - 40, limit + 10, 5 if limit < 40_000 else 10):
         message = (filler * before)[:before] + " " + KEY + " tail" * 2000
         body = {"code": 500, "message": message}
         for made in (of_status(500, {}, {"error": body}), of_error_object(body)):
             assert KEY[:8] not in made.named(secrets=(KEY,), provider="x").detail
+
+
+@pytest.mark.parametrize("dots", ["", "…", "……"], ids=len)
+@pytest.mark.parametrize("size", [LEAST + 1, 12, len(KEY) - 1])
+def test_p56_a_secret_that_was_cut_at_the_end_of_a_text_is_taken_out(size: int, dots: str) -> None:
+    assert clean(f"bad key {KEY[:size]}{dots}", secrets=(KEY,)) == "bad key …"
+
+
+def test_p56_what_could_be_any_word_at_the_end_of_a_text_stays() -> None:
+    assert clean(f"a {KEY[:LEAST]}", secrets=(KEY,)) == f"a {KEY[:LEAST]}"
+
+
+PROMPTS = {"lines": "a red fox\nin the snow", "markup": "a  red fox <lora:x> runs", "long": "a red fox " * 250}
+
+
+@pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
+def test_p56_a_secret_is_found_as_it_is_and_as_it_was_cleaned(prompt: str) -> None:
+    for said in (prompt, clean(prompt), clean(prompt, limit=5000), prompt[:BEGIN] + "… and so on"):
+        assert "red fox" not in clean(f"cannot make: {said}", secrets=(prompt,))
 
 
 def test_p56_no_text_of_a_provider_is_a_template() -> None:

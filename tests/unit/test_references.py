@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 import socket
 import stat
@@ -14,6 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 from PIL import Image
+from simulator import png
 
 from contract.errors import Refused
 from contract.references import MAX_EACH, MAX_TOGETHER, References
@@ -27,10 +29,10 @@ def picture(colour: str = "red", kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def heavy(size: int, colour: str = "red") -> bytes:
-    """Make a good PNG of an exact number of bytes: what follows the end of a PNG is no harm."""
-    data = picture(colour)
-    return data + bytes(size - len(data))
+def heavy(path: Path, size: int, colour: str = "red") -> None:
+    """Write a good PNG of an exact number of bytes: what follows the end of a PNG is no harm."""
+    path.write_bytes(picture(colour))
+    os.truncate(path, size)
 
 
 INSIDE, OUTSIDE = picture("red"), picture("blue")
@@ -159,13 +161,13 @@ def test_b05_swapping_the_file_for_a_link_gains_nothing(references: References, 
     seen: dict[str, int] = {}
     begun = time.monotonic()
     try:
-        for number in range(4000):
+        for number in itertools.count():
             try:
                 result = "inside" if read(references, ("swap.png", "folder/x.png")[number % 2]) == INSIDE else "escaped"
             except Refused as error:
                 result = error.code
             seen[result] = seen.get(result, 0) + 1
-            if time.monotonic() - begun > 3:
+            if (number > 1000 and len(seen) > 1) or time.monotonic() - begun > 3:
                 break
     finally:
         stop.set()
@@ -260,7 +262,7 @@ def test_b10_a_file_that_is_no_image_is_refused(data: bytes, references: Referen
 
 
 def test_b10_a_bomb_is_refused(references: References, space: Path) -> None:
-    Image.new("1", (9000, 9000)).save(space / "bomb.png")
+    (space / "bomb.png").write_bytes(png.png(9_000, 9_000))
     assert refusal(references, "bomb.png").code == "reference_too_large"
 
 
@@ -271,8 +273,8 @@ def test_b10_the_label_of_an_image_does_not_matter(references: References, space
 
 def test_b11_one_file_and_all_together_have_a_cap(references: References, space: Path) -> None:
     for name, colour in (("a", "red"), ("b", "green"), ("c", "blue")):
-        (space / name).write_bytes(heavy(MAX_TOGETHER // 3 + 1, colour))
-    (space / "d").write_bytes(heavy(MAX_EACH + 1))
+        heavy(space / name, MAX_TOGETHER // 3 + 1, colour)
+    heavy(space / "d", MAX_EACH + 1)
     assert len(references.snapshot(["a", "b"])) == 2
     error = refusal(references, "a", "b", "c")
     assert (error.code, error.detail) == (

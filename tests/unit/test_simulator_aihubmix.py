@@ -124,7 +124,7 @@ async def poll(client: httpx.AsyncClient, url: str) -> Json:
 
 
 async def test_polling_variant_ends_with_a_picture(sim: Simulator, client: httpx.AsyncClient) -> None:
-    sim.script([{"kind": "ok", "variant": "polling", "seconds": 0.2}])
+    sim.script([{"kind": "ok", "variant": "polling", "seconds": 0.1}])
 
     task = (await client.post(PREDICT, json=predict())).json()["output"][0]
     early = (await client.get(task["polling_url"])).json()

@@ -101,9 +101,9 @@ async def test_hundred_megabytes_are_sent(sim: Simulator) -> None:
 async def test_body_does_not_end(sim: Simulator, variant: str) -> None:
     sim.script([{"kind": "P53", "variant": variant, "specimen": "good_jpeg"}])
 
-    answer, end = await converse(sim.port, encode(CHAT, chat()), seconds=5, most=3_000_000)
+    answer, end = await converse(sim.port, encode(CHAT, chat()), seconds=5, most=1_000_000)
 
-    assert (len(answer) >= 3_000_000, end) == (True, "enough")
+    assert (len(answer) >= 1_000_000, end) == (True, "enough")
 
 
 async def test_gzip_bomb_is_blanks_before_a_good_answer(sim: Simulator) -> None:
@@ -149,9 +149,9 @@ async def test_events_come_although_nobody_asked(sim: Simulator) -> None:
 async def test_something_is_dripped_before_the_json(sim: Simulator, variant: str, text: bytes) -> None:
     started = time.monotonic()
 
-    _, body = await see(sim, "P55", variant, seconds=0.25, every=0.03)
+    _, body = await see(sim, "P55", variant, seconds=0.12, every=0.02)
 
-    assert 0.25 <= time.monotonic() - started < 2
+    assert 0.12 <= time.monotonic() - started < 2
     assert body.count(text) >= 4
     assert b'"choices"' in body
     assert body.endswith(b"0\r\n\r\n")

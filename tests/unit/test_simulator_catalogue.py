@@ -58,7 +58,8 @@ async def try_variant(sim: Simulator, provider: str, row: str, variant: str) -> 
 
 
 @pytest.mark.parametrize("provider", ["openrouter", "aihubmix"])
-async def test_every_variant_happens(provider: str) -> None:
+async def test_every_variant_happens(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.early.LINGER_S", 0.1)
     gate = asyncio.Semaphore(16)
     async with Simulator(seconds=0) as sim:
 

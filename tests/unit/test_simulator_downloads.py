@@ -113,7 +113,7 @@ async def test_download_is_broken(
 ) -> None:
     link = await link_of(sim, client, "P73", variant)
 
-    answer, ended = await fetch_raw(sim, link, seconds=0.2 if end == "silence" else 5, most=2_000_000)
+    answer, ended = await fetch_raw(sim, link, seconds=0.1 if end == "silence" else 5, most=2_000_000)
 
     assert (ended, specimen("good_png")[-200:] in answer) == (end, whole)
 

@@ -81,7 +81,8 @@ async def test_step_of_the_catalogue_takes_options(sim: Simulator) -> None:
     assert b"Retry-After: 7\r\n" in answer
 
 
-async def test_early_step_waits_for_its_turn(sim: Simulator) -> None:
+async def test_early_step_waits_for_its_turn(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.early.LINGER_S", 0.01)
     sim.script("P28, then P39.early, then P28", match="färn")
 
     statuses = [await status_of(sim, CHAT, chat("a färn")) for _ in range(4)]

@@ -52,11 +52,11 @@ async def test_ledger_keeps_the_call_but_not_the_key(sim: Simulator, client: htt
 
 
 async def test_hang_up_is_noticed_and_the_picture_is_billed(sim: Simulator, client: httpx.AsyncClient) -> None:
-    sim.script([{"kind": "slow", "seconds": 0.5}])
+    sim.script([{"kind": "slow", "seconds": 0.25}])
 
     with pytest.raises(httpx.ReadTimeout):
-        await client.post(CHAT, json=chat(), timeout=0.1)
-    await asyncio.sleep(0.2)
+        await client.post(CHAT, json=chat(), timeout=0.05)
+    await asyncio.sleep(0.1)
 
     assert (sim.ledger[0].aborted_by_client, sim.ledger[0].billed) == (True, False)
     call = await until_finished(sim)
@@ -67,7 +67,7 @@ async def test_hang_ends_with_the_client(sim: Simulator, client: httpx.AsyncClie
     sim.script([{"kind": "hang"}])
 
     with pytest.raises(httpx.ReadTimeout):
-        await client.post(CHAT, json=chat(), timeout=0.1)
+        await client.post(CHAT, json=chat(), timeout=0.05)
 
     call = await until_finished(sim)
     assert (call.status, call.billed, call.aborted_by_client) == (None, False, True)

@@ -46,12 +46,12 @@ def difference(one: bytes, other: Image.Image) -> float:
 
 
 async def test_calls_run_side_by_side(sim: Simulator, client: httpx.AsyncClient) -> None:
-    sim.script([], seconds=0.3)
+    sim.script([], seconds=0.15)
     started = time.monotonic()
 
     answers = await asyncio.gather(*(client.post(CHAT, json=chat()) for _ in range(4)))
 
-    assert 0.3 <= time.monotonic() - started < 0.9
+    assert 0.15 <= time.monotonic() - started < 0.6
     assert len({picture_at(answer) for answer in answers}) == 4
 
 

@@ -44,7 +44,7 @@ async def test_never_accepts() -> None:
         port = await sim.port_of("never_accepts")
 
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 0.3)
+            await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 0.1)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def test_fault_comes_before_the_call(name: str, expected: list[tuple[bytes
     async with Simulator() as sim:
         port = await sim.port_of(name)
 
-        assert await converse(port, encode(CHAT, chat()), seconds=0.3) in expected
+        assert await converse(port, encode(CHAT, chat()), seconds=0.15) in expected
         assert sim.ledger == []
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import story
@@ -143,7 +143,6 @@ def test_a_time_is_said_as_people_do(seconds: float, words: str) -> None:
     assert story.duration(seconds) == words
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e12))
 def test_any_time_is_short_to_say(seconds: float) -> None:
     assert len(story.duration(seconds)) <= len("several days")
@@ -153,10 +152,14 @@ def test_any_time_is_short_to_say(seconds: float) -> None:
     ("code", "seconds", "words"),
     [
         ("", 12, "Waiting for a free place at openrouter."),
-        ("provider_rate_limited", 30, "Waiting 30 s, as openrouter asks."),
+        ("provider_rate_limited", 30, "Waiting 30 s: openrouter takes no more calls now."),
         ("provider_down", 8, "openrouter is unavailable, trying again in 8 s."),
         ("provider_unreachable", 300, "openrouter is unavailable, trying again in 5 min."),
     ],
 )
 def test_a_wait_is_told_with_its_reason(code: str, seconds: float, words: str) -> None:
     assert story.waiting("openrouter", code, seconds) == words
+
+
+def test_a_provider_that_is_left_alone_is_told() -> None:
+    assert story.unavailable("openrouter") == "openrouter is unavailable"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.errors import Interrupted, ProviderError, RateLimited, Transient, Unusable
+from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.kinds import KINDS
 from worker.gate import Verdict, verdict_of
 
@@ -31,10 +31,6 @@ def test_the_codes_exist() -> None:
     assert set(KINDS) >= KEY | BAD
 
 
-def test_no_error_is_good() -> None:
-    assert verdict_of(None) is Verdict.GOOD
-
-
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
@@ -47,8 +43,8 @@ def test_no_error_is_good() -> None:
         (Unusable("provider_error", http_status=418), Verdict.NEUTRAL),  # P42
         (Unusable("provider_auth", http_status=401), Verdict.KEY),
         (Unusable("provider_forbidden", http_status=403), Verdict.KEY),
-        (Interrupted("provider_unreachable"), Verdict.NEUTRAL),  # the host of a picture
-        (Interrupted("provider_down", http_status=503), Verdict.NEUTRAL),
+        (Interrupted("provider_unreachable").elsewhere(), Verdict.NEUTRAL),  # the host of a picture
+        (TimedOut("provider_timeout").elsewhere(), Verdict.NEUTRAL),
         (Interrupted("provider_rate_limited", http_status=429), Verdict.NEUTRAL),  # of a download
         (Interrupted("bad_image", http_status=200), Verdict.BAD),
     ],

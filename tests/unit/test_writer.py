@@ -105,7 +105,7 @@ def test_the_sidecar_begins_with_the_seeds_eight_fields(writer: Writer) -> None:
     assert list(fields) == [
         *("id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"),
         *("job_id", "index", "width", "height", "sha256", "bytes", "requested", "delivered", "degraded"),
-        *("attempts", "cost_usd"),
+        *("attempts", "cost_usd", "warnings"),
     ]
     assert fields["source_images"] == ["/workspace/in.png"]
     assert fields["id"].startswith("img_")

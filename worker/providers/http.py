@@ -33,7 +33,9 @@ from worker.sandbox import Picture, Reading, Sandbox
 OfFailure = Callable[[int, Mapping[str, str], Json], ProviderError]
 
 MAX_JSON_BYTES = 96 * 2**20
-MAX_ERROR_BYTES = 2**20
+MAX_ERROR_BYTES = 2**16
+DOWNLOADS = 3
+LOOKS = 1000  # at one poll that fails; the time of the call ends them before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ class Conversation:
         except ProviderError as error:
             failure = error.after_acceptance() if answer else error
             raise failure.named(
-                secrets=(self._config.key, ask.prompt),
+                secrets=(self._config.key, ask.prompt, *self._config.secrets),
                 cost_usd=answer.cost_usd if answer else None,
                 provider=self._provider.name,
                 model=ask.model,
@@ -170,29 +172,36 @@ class Conversation:
             raise Unusable("unsafe_url") from error
         while _now() + self._provider.poll_interval_s < clock.begin_by:
             await asyncio.sleep(self._provider.poll_interval_s)
-            body: bytearray = await self._patiently(clock.begin_by)(self._look, url, is_own, clock)
+            body: bytearray = await self._patiently(clock.begin_by, tries=LOOKS)(self._look, url, is_own, clock)
             answer = await self._read(body)
             if answer.picture or answer.link:
                 return answer
         raise TimedOut("provider_timeout")
 
     async def _look(self, url: str, is_own: bool, clock: Clock) -> bytearray:
-        if is_own:
-            request = self._client.build_request("GET", url, headers=headers(self._config))
-        else:
+        clock = Clock(min(clock.begin_by, _now() + self._wire.idle_s), clock.end_by)
+        try:
+            if is_own:
+                request = self._client.build_request("GET", url, headers=headers(self._config))
+                return await self._receive(request, clock, of_poll)
             request = await self._fetcher.request(self._client, url)
-        return await self._receive(request, clock, of_poll)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise Unusable("unsafe_url") from error
+        try:
+            return await self._receive(request, clock, of_poll)
+        except ProviderError as error:
+            raise self._fetcher.failed(error, url).elsewhere() from error
 
     async def _fetch(self, url: str, clock: Clock) -> bytearray:
         try:
             async with asyncio.timeout_at(clock.end_by):
-                data: bytearray = await self._patiently(clock.end_by)(self._fetcher.fetch, url)
+                data: bytearray = await self._patiently(clock.end_by, tries=DOWNLOADS)(self._fetcher.fetch, url)
                 return data
         except TimeoutError as error:
             raise of_exception(error) from error
 
-    def _patiently(self, until: float) -> AsyncRetrying:
-        return fetching(self._wire.retry_s, left_s=until - _now())
+    def _patiently(self, until: float, *, tries: int) -> AsyncRetrying:
+        return fetching(self._wire.retry_s, left_s=until - _now(), tries=tries)
 
     async def _read(self, body: bytearray) -> Reading:
         return await self._wire.sandbox.read(body, provider=self._provider.name)
