@@ -109,7 +109,7 @@ async def test_p69_the_same_image_is_asked_for_again(room: Room) -> None:
 async def test_p69_the_same_image_for_ever_is_delivered_once(room: Room) -> None:
     room.simulator.script("P69.same always")
     job = await run(room, count=2)
-    assert (job.state, len(job.images), code_of(job)) == (JobState.SUCCEEDED, 1, "bad_image")
+    assert (job.state, len(job.images), code_of(job)) == (JobState.SUCCEEDED, 1, "image_repeated")
     assert len(room.simulator.ledger) == 1 + 4
 
 

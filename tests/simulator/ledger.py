@@ -134,7 +134,8 @@ class Ledger:
 
     def abort(self, call_id: str) -> None:
         """Note that the client hung up before the answer was complete."""
-        if call := self._calls.get(call_id):
+        call = self._calls.get(call_id)
+        if call and not call.aborted_by_client:
             seconds = time.time() - call.started_at
             self._calls[call_id] = replace(call, aborted_by_client=True, aborted_after_s=seconds)
 

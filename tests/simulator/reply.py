@@ -52,7 +52,10 @@ class Reply:
 
     async def send(self, data: bytes) -> bool:
         """Send raw bytes, and say whether the peer was still there to take them."""
-        if self.gone.is_set() or not await self._connection.write(data):
+        if self.gone.is_set():
+            return False
+        if not await self._connection.write(data):
+            self.gone.set()
             return False
         self.bytes_sent += len(data)
         return True

@@ -68,6 +68,8 @@ class Stage:
         try:
             async with reply.watched(lambda: self.ledger.abort(call_id)):
                 await self._perform(dialect, request, reply, call_id)
+            if reply.gone.is_set():
+                self.ledger.abort(call_id)
         finally:
             self.ledger.finish(call_id, reply)
 

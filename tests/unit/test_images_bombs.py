@@ -147,6 +147,11 @@ def into_jpeg(extra: bytes) -> bytes:
     return specimen("good_jpeg")[:2] + extra + specimen("good_jpeg")[2:]
 
 
+def into_webp(extra: bytes) -> bytes:
+    whole = specimen("good_webp")
+    return b"RIFF" + struct.pack("<I", len(whole) - 8 + len(extra)) + whole[8:] + extra
+
+
 def into_gif(extra: bytes) -> bytes:
     return specimen("good_gif")[:-1] + extra + b";"
 
@@ -156,6 +161,7 @@ HEAPS = {
     "texts": lambda: with_chunks(png.chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**6))) * 100),
     "missing-row": missing_row,
     "segments": lambda: into_jpeg(b"\xff\xfe\0\2" * (LARGE // 4)),
+    "riff": lambda: into_webp(b"EVIL\0\0\0\0" * (LARGE // 8)),
     "scans": lambda: scans(6000, 6000, 1000),
     "zeros": lambda: into_gif(bytes(LARGE)),
     "pieces": lambda: into_gif(b"\x21\xfe" + b"\1a" * (LARGE // 2) + b"\0"),

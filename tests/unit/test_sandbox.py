@@ -47,8 +47,11 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Sandbox]:
-    """A sandbox of one child for tests that do it no harm."""
-    sandbox = Sandbox(children=1)
+    """A sandbox of one child, with secrets around it, for tests that do it no harm."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DARKROOM_REDIS_URL", "OPENROUTER_API_KEY", "HTTPS_PROXY"):
+            patch.setenv(name, "canary-secret")
+        sandbox = Sandbox(children=1)
     yield sandbox
     with closing(idle(sandbox)) as child:
         child.kill()
@@ -150,12 +153,13 @@ async def test_a_child_that_was_killed_while_idle_is_replaced_without_costing_a_
     assert child._socket.fileno() == -1
 
 
-async def test_a_child_outlives_the_signal_that_stops_its_worker(sandbox: Sandbox, processes: list[Process]) -> None:
-    assert (await sandbox.read(bytearray(PICTURE))).picture  # so it has begun to listen
+async def test_a_child_outlives_the_signal_that_stops_its_worker(shared: Sandbox) -> None:
+    assert (await shared.read(bytearray(PICTURE))).picture  # so it has begun to listen
+    child = idle(shared)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        processes[0].send_signal(number)
-    assert (await sandbox.read(bytearray(PICTURE))).picture
-    assert len(processes) == 1
+        child._process.send_signal(number)
+    assert (await shared.read(bytearray(PICTURE))).picture
+    assert idle(shared) is child
 
 
 async def test_a_child_that_dies_in_the_middle_costs_only_its_own_answer(
@@ -250,12 +254,9 @@ async def test_p77_a_link_of_a_megabyte_is_refused_at_once(shared: Sandbox) -> N
 
 
 @linux
-async def test_a_child_sees_no_key_and_no_address(monkeypatch: pytest.MonkeyPatch, processes: list[Process]) -> None:
-    for name in ("DARKROOM_REDIS_URL", "OPENROUTER_API_KEY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "canary-secret")
-    async with Sandbox(children=1) as sandbox:
-        assert (await sandbox.read(bytearray(PICTURE))).picture
-        environment = Path(f"/proc/{processes[0].pid}/environ").read_bytes()
+async def test_a_child_sees_no_key_and_no_address(shared: Sandbox) -> None:
+    assert (await shared.read(bytearray(PICTURE))).picture
+    environment = Path(f"/proc/{idle(shared)._process.pid}/environ").read_bytes()
     assert {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry} == {b"PYTHONPATH"}
     assert b"canary" not in environment
 
