@@ -110,7 +110,7 @@ async def test_p69_the_same_image_for_ever_is_delivered_once(room: Room) -> None
     room.simulator.script("P69.same always")
     job = await run(room, count=2)
     assert (job.state, len(job.images), code_of(job)) == (JobState.SUCCEEDED, 1, "image_repeated")
-    assert len(room.simulator.ledger) == 1 + 4
+    assert len(room.simulator.ledger) == 1 + 2
 
 
 async def test_p84_an_image_of_this_very_job_is_not_taken_for_another(room: Room) -> None:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
-from fuzz.wellformed import assert_error
 from hypothesis import strategies as st
 from simulator import aihubmix, openrouter
 from simulator.corpus import specimen
@@ -20,6 +18,8 @@ from simulator.order import Order, base64_text
 
 from contract.errors import ProviderError, revive
 from contract.images import inspect
+from fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
+from fuzz.wellformed import assert_error
 from worker.providers.table import PROVIDERS
 from worker.reader import load_json, reply
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+
 from fuzz.laws import LAWS
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(400)]
