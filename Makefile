@@ -23,8 +23,9 @@ fuzz: setup ## Throw random input at whatever reads some
 	$(BIN)/pytest tests/fuzz -m fuzz
 
 .PHONY: bench
-bench: setup ## Measure what the queue costs
+bench: setup ## Measure what the queue and a 4K answer cost
 	$(BIN)/python tests/benchmarks/bench_queue.py
+	$(BIN)/python tests/benchmarks/bench_decode.py
 
 .PHONY: lint
 lint: setup ## Run the checks only
