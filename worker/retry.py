@@ -10,7 +10,6 @@ from tenacity import (
     retry_if_exception,
     retry_if_exception_type,
     retry_if_result,
-    stop_after_attempt,
     stop_after_delay,
     stop_before_delay,
     wait_random,
@@ -20,6 +19,7 @@ from tenacity import (
 from contract.errors import RateLimited, Transient, Unavailable
 from worker.ladder import SLOT_WAIT_S, Again
 
+GONE = 3  # looks at what is not there
 _MAY_PASS = frozenset({"provider_interrupted", "provider_timeout", "result_expired"})  # of a poll or a download
 
 
@@ -45,10 +45,17 @@ def fetching(base_s: float, *, left_s: float, tries: int) -> AsyncRetrying:
         error: Any = state.outcome.exception() if state.outcome else None
         return max(jitter(state), error.retry_after_s or 0.0)
 
+    is_time = stop_before_delay(max(0.0, left_s))
+
+    def stop(state: RetryCallState) -> bool:
+        error: Any = state.outcome.exception() if state.outcome else None
+        most = min(tries, GONE) if error.code == "result_expired" else tries
+        return state.attempt_number >= most or is_time(state)
+
     return AsyncRetrying(
         retry=retry_if_exception(may_pass),
         wait=wait,
-        stop=stop_after_attempt(tries) | stop_before_delay(max(0.0, left_s)),
+        stop=stop,
         reraise=True,
     )
 

@@ -34,7 +34,7 @@ LINK: dict[str, Variants] = {
         "503_twice": linked(Expect(), visits=3),
     },
     "P73": {
-        **same(linked(TOO_SLOW, visits=1), "drip", "hang", "petabyte"),
+        **same(linked(TOO_SLOW, visits=3), "drip", "hang", "petabyte"),
         "endless": linked(TOO_LARGE, visits=1),
         **same(CUT_OFF, "cut", "reset"),
         "reset_once": linked(Expect(), visits=2),

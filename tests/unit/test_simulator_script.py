@@ -204,8 +204,8 @@ async def test_drip_beats_a_read_timeout(sim: Simulator, client: httpx.AsyncClie
     sim.script([{"kind": "drip", "every": 0.02}])
 
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.15):
-            await client.post(CHAT, json=chat(), timeout=0.1)
+        async with asyncio.timeout(0.3):
+            await client.post(CHAT, json=chat(), timeout=0.2)
 
     call = await until_finished(sim)
     assert (call.status, call.aborted_by_client, call.billed) == (200, True, True)
