@@ -152,5 +152,5 @@ async def test_p06_a_host_with_a_bad_certificate_gets_no_request(
     }[kind]
     async with cdn_of(house, certificates, reply(200, PICTURE), shown=shown) as (cdn, _):
         job = await make(house, URL)
-    assert (job.state, [attempt.error for attempt in job.attempts]) == (JobState.FAILED, ["provider_tls_failed"])
+    assert (job.state, [attempt.error for attempt in job.attempts]) == (JobState.FAILED, ["unsafe_url"])
     assert (cdn.names, cdn.asked) == ([CDN], [])
