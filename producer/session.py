@@ -24,6 +24,7 @@ from producer.stack import find_running
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
+LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
 SECOND_THOUGHT_S = 2.0
 HINTS = {
     "missing_api_key": "`darkroom up --demo` needs no key.",
@@ -106,7 +107,7 @@ async def wait(
             show(job)
             return EXIT_BY_STATE[job.state]
         waiting.cancel()
-        await asyncio.wait({waiting})
+        await asyncio.wait({waiting}, timeout=LEAVE_S)
         terminal.err.print(f"The job goes on. Wait for it with: darkroom wait {job.id}")
         return await _second_thought(darkroom, job, pressed) if pressed.is_set() else TIMED_OUT
     finally:
