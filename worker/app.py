@@ -25,7 +25,7 @@ from worker.drain import drain
 from worker.gate import Gates
 from worker.leases import Leases
 from worker.providers.http import Wire
-from worker.sandbox import Sandbox
+from worker.sandbox import Sandbox, return_large_blocks
 from worker.sweeper import Sweeper
 from worker.tasks import register
 from worker.writer import Writer
@@ -37,6 +37,7 @@ def main(config: Path | None = None) -> None:
     """Run a worker until SIGTERM. Raises ConfigInvalid."""
     settings = load_settings(config)
     os.umask(0o077)
+    return_large_blocks()
     _log()
     name = f"{socket.gethostname()}-{os.getpid()}"
     redis_url = settings.knobs.redis_url.get_secret_value()

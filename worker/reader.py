@@ -32,6 +32,7 @@ from worker.providers.table import PROVIDERS
 MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and a picture of 40 Mpx
 CPU_S = 10
 MAX_PARTS = 100_000  # of a JSON text
+MAX_HEAD = 1024  # characters before the data of a data URL
 MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
 
 # A parameter in quotes may have commas.
@@ -85,7 +86,8 @@ def load_json(body: bytes | bytearray) -> Any:
     """
     if body.startswith((b"data:", b"event:")):
         body = max(bytes(body).split(b"\n"), key=len).removeprefix(b"data:")
-    body = body.removeprefix(codecs.BOM_UTF8)
+    if body.startswith(codecs.BOM_UTF8):
+        body = body[len(codecs.BOM_UTF8) :]
     if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
         raise of_garbage()
     try:
@@ -115,7 +117,7 @@ def decode_picture(text: str) -> bytes:
 
     Raises Interrupted (`bad_image`) for anything else.
     """
-    if (head := _DATA_URL.match(text)) is not None:
+    if head := _DATA_URL.match(text[:MAX_HEAD]):  # a match would hold on to the whole text
         text = text[head.end() :]
         if "%" in text and not head["base64"]:
             return unquote_to_bytes(text)

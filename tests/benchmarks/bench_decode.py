@@ -1,7 +1,7 @@
 """What a 4K answer costs a worker: memory, time, and stalls of its event loop; `make bench`.
 
 A 25 MB PNG travels as 33 MB of JSON over loopback HTTP through a real `Conversation` and its reader
-processes. Memory is the sum of the peaks of all these processes, beyond what they hold when idle.
+processes. Memory is what all these processes hold together at their peak, beyond what they hold when idle.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import base64
 import io
 import json
 import os
+import resource
 import ssl
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from contract.config import ProviderConfig
 from worker.providers.http import Conversation, Wire
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Ask
-from worker.sandbox import Sandbox
+from worker.sandbox import Sandbox, return_large_blocks
 
 ASK = Ask(prompt="x", model="a/b", aspect_ratio="16:9", image_size="4K")
 ROUNDS = ((1, 2), (2, 2), (4, 2), (8, 2))  # calls at once, reader processes
@@ -54,10 +56,16 @@ async def serve(body: bytes) -> None:
     await server.serve_forever()
 
 
-def memory(pid: int, name: str) -> float:
-    """Read VmRSS or VmHWM of a process, in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1000
+def together(pids: list[int]) -> float:
+    """Add up the resident memory of some processes, in MB."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * resource.getpagesize() / 1e6
+
+
+def sample(pids: list[int], peak: list[float], done: threading.Event) -> None:
+    """Note the most memory that they hold at the same time, looking every millisecond."""
+    while not done.wait(0.001):
+        peak[0] = max(peak[0], together(pids))
 
 
 async def stalls(longest: list[float]) -> None:
@@ -80,16 +88,20 @@ async def measure(port: int, body_mb: float, at_once: int, children: int) -> Non
 
             await asyncio.gather(*(call() for _ in range(children)))  # all are started and warm
             pids = [os.getpid(), *(int(pid) for pid in children_of(os.getpid()))]
-            for pid in pids:
-                Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak so far
-            idle = sum(memory(pid, "VmRSS") for pid in pids)
+            idle = together(pids)
+            peak = [idle]
             longest = [0.0]
             watching = asyncio.create_task(stalls(longest))
+            sampling = threading.Event()
+            sampler = threading.Thread(target=sample, args=(pids, peak, sampling))
+            sampler.start()
             started = time.perf_counter()
             await asyncio.gather(*(call() for _ in range(at_once)))
             seconds = time.perf_counter() - started
             watching.cancel()
-            growth = sum(memory(pid, "VmHWM") for pid in pids) - idle
+            sampling.set()
+            sampler.join()
+            growth = peak[0] - idle
     print(
         f"{at_once} at once: {growth / at_once:6.1f} MB for each = {growth / at_once / body_mb:4.2f} x the body"
         f" of {body_mb:.1f} MB; {seconds:5.2f} s; longest stall of the loop {longest[0]:5.1f} ms"
@@ -104,6 +116,7 @@ def children_of(pid: int) -> list[str]:
 
 async def main() -> None:
     """Serve in a process of its own, and measure in this one."""
+    return_large_blocks()  # as a worker does
     server = await asyncio.create_subprocess_exec(sys.executable, __file__, "serve", stdout=asyncio.subprocess.PIPE)
     assert server.stdout is not None
     port, length = json.loads(await server.stdout.readline())
