@@ -257,7 +257,10 @@ async def test_p77_a_link_of_a_megabyte_is_refused_at_once(shared: Sandbox) -> N
 async def test_a_child_sees_no_key_and_no_address(shared: Sandbox) -> None:
     assert (await shared.read(bytearray(PICTURE))).picture
     environment = Path(f"/proc/{idle(shared)._process.pid}/environ").read_bytes()
-    assert {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry} == {b"PYTHONPATH"}
+    assert {entry.split(b"=")[0] for entry in environment.split(b"\0") if entry} == {
+        b"PYTHONPATH",
+        b"MALLOC_MMAP_THRESHOLD_",
+    }
     assert b"canary" not in environment
 
 
