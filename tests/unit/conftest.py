@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from configured import Write
 from hypothesis import settings
+from simulator.calls import KEY
+from simulator.server import Simulator
 
 # `make fuzz` tries thousands of other cases.
 settings.register_profile("unit", max_examples=30, deadline=None)
@@ -25,3 +30,18 @@ def config(home: Path) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    """A simulator of this test's own."""
+    async with Simulator(seconds=0.02) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that speaks to it as a provider's client does."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
+    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
+        yield http

@@ -2,15 +2,12 @@
 
 import asyncio
 import base64
-import io
-import ssl
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from PIL import Image
+from painted import decode
 from simulator import aihubmix
-from simulator.calls import KEY, PREDICT, predict
+from simulator.calls import PREDICT, predict
 from simulator.draw import draw
 from simulator.server import Simulator
 
@@ -18,25 +15,6 @@ Json = dict[str, object]
 
 REFERENCE = draw("reference", 320, 240, 1)
 REFERENCE_URL = f"data:image/png;base64,{base64.b64encode(REFERENCE).decode()}"
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
-
-
-def decode(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image.convert("RGB")
 
 
 async def test_aihubmix_answers_with_n_pictures(sim: Simulator, client: httpx.AsyncClient) -> None:

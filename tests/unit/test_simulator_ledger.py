@@ -2,27 +2,12 @@
 
 import asyncio
 import hashlib
-import ssl
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from simulator.calls import CHAT, KEY, chat
+from simulator.calls import CHAT, chat
 from simulator.ledger import Call
 from simulator.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 async def until_finished(sim: Simulator) -> Call:

@@ -1,50 +1,17 @@
 """The simulator speaks OpenRouter's chat completions."""
 
 import base64
-import io
-import ssl
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from PIL import Image, ImageChops, ImageStat
-from simulator.calls import CHAT, KEY, PREDICT, chat, predict
+from painted import decode, difference, picture_at
+from simulator.calls import CHAT, PREDICT, chat, predict
 from simulator.draw import draw
 from simulator.order import RATIOS
 from simulator.server import Simulator
 
 REFERENCE = draw("reference", 320, 240, 1)
 REFERENCE_URL = f"data:image/png;base64,{base64.b64encode(REFERENCE).decode()}"
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
-
-
-def picture_at(answer: httpx.Response) -> bytes:
-    """Return the first picture of a chat completion."""
-    url = answer.json()["choices"][0]["message"]["images"][0]["image_url"]["url"]
-    return base64.b64decode(url.removeprefix("data:image/png;base64,"))
-
-
-def decode(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image.convert("RGB")
-
-
-def difference(one: bytes, other: Image.Image) -> float:
-    """Return the mean difference per channel, 0 to 255."""
-    return sum(ImageStat.Stat(ImageChops.difference(decode(one), other)).mean) / 3
 
 
 async def test_openrouter_answers_with_a_picture_and_its_cost(client: httpx.AsyncClient) -> None:

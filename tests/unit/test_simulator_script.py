@@ -1,47 +1,18 @@
 """The simulator does what scripts, prompts and behaviours say."""
 
 import asyncio
-import base64
-import io
 import json
-import ssl
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from painted import decode, picture_at
 from simulator.behaviour import BEHAVIOURS
-from simulator.calls import CHAT, KEY, PREDICT, chat, predict
+from simulator.calls import CHAT, PREDICT, chat, predict
 from simulator.catalogue import CATALOGUE
 from simulator.ledger import Call
 from simulator.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
-
-
-def picture_at(answer: httpx.Response) -> bytes:
-    """Return the first picture of a chat completion."""
-    url = answer.json()["choices"][0]["message"]["images"][0]["image_url"]["url"]
-    return base64.b64decode(url.removeprefix("data:image/png;base64,"))
-
-
-def decode(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image.convert("RGB")
 
 
 async def until_finished(sim: Simulator) -> Call:

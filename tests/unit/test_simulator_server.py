@@ -4,9 +4,7 @@ import asyncio
 import json
 import os
 import signal
-import ssl
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,19 +13,6 @@ from simulator.calls import CHAT, KEY, PREDICT, chat, predict
 from simulator.server import Simulator
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 async def converse(sim: Simulator, text: bytes) -> bytes:
