@@ -13,6 +13,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
@@ -66,8 +67,12 @@ class ProviderConfig(NanobotModel):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of the configured headers, which may be keys too."""
-        return tuple(value.get_secret_value() for value in self.extra_headers.values())
+        """The values of the configured headers, which may be keys too, and the proxy's login."""
+        headers = tuple(value.get_secret_value() for value in self.extra_headers.values())
+        proxy = self.proxy.get_secret_value() if self.proxy else ""
+        login = proxy.partition("://")[2].partition("/")[0].rpartition("@")[0]
+        password = login.partition(":")[2]
+        return (*headers, *filter(None, (password, unquote(password), unquote(login))))
 
 
 def _supported(provider: str) -> str:

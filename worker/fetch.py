@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -16,6 +17,7 @@ import httpx
 
 from contract.errors import ProviderError, Unusable
 from contract.images import MAX_BYTES
+from contract.redaction import clean
 from worker.body import read_body
 from worker.classify import of_download, of_exception
 from worker.link import Unsafe, bracketed, follow, host_of, is_loopback, judge, public_address, split
@@ -38,12 +40,14 @@ class Fetcher:
         connect_s: float = 5,
         idle_s: float = 30,
         job_id: str | None = None,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._ssl_context = ssl_context
         self._proxy = proxy
         self._connect_s = connect_s
         self._idle_s = idle_s
         self._job_id = job_id
+        self._secrets = secrets
         base = urlsplit(api_base)
         self._own = base.netloc if base.scheme == "http" and is_loopback(base.hostname or "") else None
 
@@ -125,8 +129,8 @@ class Fetcher:
             raise self._refusal(url, reason) from reason
 
     def _refusal(self, url: str, reason: Unsafe | str) -> ProviderError:
-        extra = {"job_id": self._job_id}
-        logger.warning("security: a link to %s is not opened: %s", host_of(url), reason, extra=extra)
+        host = clean(host_of(url), secrets=self._secrets)
+        logger.warning("security: a link to %s is not opened: %s", host, reason, extra={"job_id": self._job_id})
         return Unusable("unsafe_url")
 
 

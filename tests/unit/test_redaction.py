@@ -3,7 +3,7 @@
 import pytest
 
 from contract.errors import ProviderError
-from contract.redaction import BEGIN, LEAST, clean
+from contract.redaction import LEAST, RUN, clean
 from worker.classify import of_error_object, of_refusal, of_silence, of_status
 
 KEY = "custom-key-0123456789abcdefghij"
@@ -59,7 +59,7 @@ PROMPTS = {"lines": "a red fox\nin the snow", "markup": "a  red fox <lora:x> run
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_p56_a_secret_is_found_as_it_is_and_as_it_was_cleaned(prompt: str) -> None:
-    for said in (prompt, clean(prompt), clean(prompt, limit=5000), prompt[:BEGIN] + "… and so on"):
+    for said in (prompt, clean(prompt), clean(prompt, limit=5000), prompt[:RUN] + "… and so on"):
         assert "red fox" not in clean(f"cannot make: {said}", secrets=(prompt,))
 
 

@@ -109,6 +109,7 @@ class Conversation:
             connect_s=wire.connect_s,
             idle_s=wire.idle_s,
             job_id=job_id,
+            secrets=(config.key, *config.secrets),
         )
 
     async def __aenter__(self) -> Conversation:
