@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +20,7 @@ from contract.job import Attempt, Degraded, Image, Record, Rendition
 
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
 
 
 class Sidecar(Record):
@@ -65,6 +67,17 @@ def artifact_id(job_id: str, index: int) -> str:
 def is_artifact_id(text: str) -> bool:
     """Tell whether a text has the form of an artifact id."""
     return _ARTIFACT_ID.fullmatch(text) is not None
+
+
+def temporary_name(name: str) -> str:
+    """Name a file that is to have a name once it is whole."""
+    return f".{name}.{secrets.token_hex(6)}.tmp"
+
+
+def meant_name(temporary: str) -> str | None:
+    """Tell which name a temporary file is for; None for the name of any other file."""
+    found = _TEMPORARY.fullmatch(temporary)
+    return found[1] if found else None
 
 
 def folder_parts(save_dir: str, day: datetime) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
+from contract.artifacts import temporary_name
 from contract.errors import Refused
 from contract.images import NotAnImage, TooLarge, inspect
 from contract.job import Snapshot
@@ -103,14 +103,25 @@ class References:
             raise Refused("reference_not_an_image") from error
         sha256 = hashlib.sha256(data).hexdigest()
         kept = self._inputs / sha256
-        if not kept.exists():
+        try:
+            os.utime(kept)  # the janitor takes away what no job was accepted with for long
+        except OSError:  # it is not there, or belongs to somebody else
             self._inputs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._inputs, delete=False) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(kept)
+            _write(kept, data)
         return Snapshot(source=str(source), sha256=sha256, mime=info.mime, bytes=len(data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a whole file under a name, for us alone."""
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _too_large() -> Refused:

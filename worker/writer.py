@@ -1,7 +1,8 @@
 """Image and sidecar to disk: both whole, or neither to be seen.
 
-Temp file → fsync → link under its final name, image first and sidecar last, then the directory's
-fsync. Linking never overwrites, so of two workers with the same artifact the first one's stands.
+Both as temporary files → fsync → linked under their final names, image first and sidecar last, then the
+directory's fsync. Linking never overwrites, so of two workers with the same artifact the first one's stands.
+The image loses its temporary name last: by it the janitor tells what a killed worker left from anything else.
 Directories are opened part by part without following links. Blocking calls: use a thread.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from contract.artifacts import Sidecar, folder_parts, read_sidecar
+from contract.artifacts import Sidecar, folder_parts, read_sidecar, temporary_name
 from contract.job import Job
+from worker import failpoint
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,21 +40,33 @@ class Writer:
         """Store an image and its sidecar; answer the sidecar that stands. Raises OSError."""
         image, record = Path(sidecar.path).name, f"{sidecar.id}.json"
         text = sidecar.model_dump_json(indent=2).encode()
-        with _folder(self._media, self._parts(job)) as folder:
-            mine = _place(folder, image, data)
+        failpoint.reach("before_write")
+        with (
+            open_folder(self._media, self._parts(job), make=True) as folder,
+            _whole(folder, image, data) as picture,
+            _whole(folder, record, text) as words,
+        ):
+            mine = _link(folder, picture, image)
             if not mine and not _is_there(folder, record):
                 # A killed worker left its image without a sidecar: nobody was told of it.
-                os.unlink(image, dir_fd=folder)
-                mine = _place(folder, image, data)
-            if not _place(folder, record, text):
+                _clear(folder, image, record)
+                mine = _link(folder, picture, image)
+            failpoint.reach("after_image_link")
+            if not _link(folder, words, record):
                 return self._standing(job, sidecar, image if mine else None, folder)
+            failpoint.reach("after_sidecar")
+            # Whoever took the image for a killed worker's before the sidecar stood may have put away or replaced it.
+            os.replace(picture, image, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
         return sidecar
 
     def discard(self, sidecar: Sidecar) -> None:
         """Take an artifact back whose job does not want it any more; the sidecar goes first."""
         path = Path(sidecar.path)
-        for name in (path.with_suffix(".json"), path):
+        temporary = path.with_name(temporary_name(path.name))
+        with contextlib.suppress(FileNotFoundError):
+            temporary.hardlink_to(path)  # should we be killed halfway, the janitor goes on
+        for name in (path.with_suffix(".json"), path, temporary):
             name.unlink(missing_ok=True)
 
     def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar:
@@ -69,14 +82,16 @@ class Writer:
 
 
 @contextlib.contextmanager
-def _folder(media: Path, parts: Sequence[str]) -> Iterator[int]:
-    """Open a directory below the media directory, making what is missing, following no link."""
-    media.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(media, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def open_folder(top: Path, parts: Sequence[str], *, make: bool) -> Iterator[int]:
+    """Open a directory below another, following no link from there on; `make` what is missing. Raises OSError."""
+    if make:
+        top.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, mode=0o700, dir_fd=descriptor)
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, mode=0o700, dir_fd=descriptor)
             inner = os.open(part, _FOLDER_FLAGS, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = inner
@@ -93,18 +108,45 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def _place(folder: int, name: str, data: bytes | bytearray) -> bool:
-    """Put a whole file under a name that is still free; tell whether it was."""
-    temporary = f".{name}.{secrets.token_hex(6)}.tmp"
+@contextlib.contextmanager
+def _whole(folder: int, name: str, data: bytes | bytearray) -> Iterator[str]:
+    """Write a whole file that has a temporary name for now; answer that."""
+    temporary = temporary_name(name)
     descriptor = os.open(temporary, _FILE_FLAGS, 0o600, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        failpoint.reach("after_tmp_write")
+        yield temporary
+    except OSError:
+        # An image that has its name already, and will have no sidecar, is left to the janitor with both names.
+        if os.stat(temporary, dir_fd=folder).st_nlink == 1:
+            _unlink(folder, temporary)
+        raise
+    _unlink(folder, temporary)
+
+
+def _link(folder: int, temporary: str, name: str) -> bool:
+    """Give a file a name that is still free; tell whether it was."""
+    try:
         os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
         return False
-    finally:
-        os.unlink(temporary, dir_fd=folder)
     return True
+
+
+def _clear(folder: int, image: str, record: str) -> None:
+    """Remove an image without a sidecar; if that has come in the last moment, the image is put back."""
+    aside = temporary_name(image)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(image, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        if _is_there(folder, record):
+            _link(folder, aside, image)
+        os.unlink(aside, dir_fd=folder)
+
+
+def _unlink(folder: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)

@@ -61,7 +61,10 @@ for _ = 1, 100 do
     redis.call('HSET', job_key(id), 'gate', 'woken')  -- it has not given its slot back yet
   elseif job[2] == 'waits' and redis.call('ZREM', WAITING, id) == 1 then
     enqueue(id, 0)
-    if free < math.huge then redis.call('ZADD', calls, now + 5000, id) end
+    if free < math.huge then
+      redis.call('ZADD', calls, now + 5000, id)
+      redis.call('PEXPIRE', calls, GATE_LIFE)
+    end
     free = free - 1
     table.insert(woken, id)
   end

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from simulator import png
 
+from contract.artifacts import meant_name
 from contract.errors import Refused
 from contract.references import MAX_EACH, MAX_TOGETHER, References
 
@@ -299,3 +300,41 @@ def test_a_refused_reference_leaves_nothing_behind(references: References, space
     (space / "odd.png").write_bytes(b"text")
     refusal(references, "odd.png")
     assert not (space.parent / "inputs").exists()
+
+
+def test_a_snapshot_is_as_young_as_its_last_use(references: References, space: Path) -> None:
+    references.snapshot(["in.png"])
+    (kept,) = (space.parent / "inputs").iterdir()
+    written = kept.stat().st_ino
+    os.utime(kept, (1, 1))
+    references.snapshot(["in.png"])
+    assert time.time() - kept.stat().st_mtime < 60
+    assert kept.stat().st_ino == written
+
+
+def test_a_snapshot_that_cannot_be_touched_is_written_anew(
+    references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (snapshot,) = references.snapshot(["in.png"])
+    kept = space.parent / "inputs" / snapshot.sha256
+    written = kept.stat().st_ino
+    monkeypatch.setattr("contract.references.os.utime", Mock(side_effect=PermissionError(1, "not the owner")))
+    assert references.snapshot(["in.png"]) == (snapshot,)
+    assert kept.stat().st_ino != written
+    assert references.load(snapshot) == INSIDE
+
+
+def test_a_snapshot_has_a_temporary_name_until_it_is_whole_and_on_a_full_disk_none(
+    references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def fail(_: int) -> None:
+        seen.extend(meant_name(path.name) for path in (space.parent / "inputs").iterdir())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("contract.references.os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        references.snapshot(["in.png"])
+    assert seen == [hashlib.sha256(INSIDE).hexdigest()]
+    assert list((space.parent / "inputs").iterdir()) == []
