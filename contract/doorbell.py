@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 from celery import Celery
 from kombu import Connection
@@ -18,6 +19,7 @@ TASK = "darkroom.develop"
 QUEUE = "bells"
 KEY_PREFIX = "darkroom:"
 PRIORITIES = 10  # 0 is served first
+PACE = {"interval_start": 2, "interval_step": 0, "interval_max": 2}  # s between attempts to connect
 
 BELLS_KEY = KEY_PREFIX + QUEUE  # priority p > 0 waits in BELLS_KEY:p
 
@@ -29,23 +31,34 @@ def broker_url(redis_url: str) -> str:
     return redis_url
 
 
+class Line(Connection):  # type: ignore[misc]
+    """A connection to the broker; while Redis is away it is not tried ever more rarely."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """Connect, again and again until it works."""
+        return super().ensure_connection(*args, **(PACE | options))
+
+
 def celery_app(redis_url: str, *, task_events: bool = False) -> Celery:
     """Build the Celery application that worker, Flower and doorbell share.
 
     Acks are early and nothing of Celery's own reliability is used; docs/architecture.md says why.
     """
     app = Celery("darkroom", broker=broker_url(redis_url), set_as_current=False)
+    app.amqp.Connection = Line
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
+            "ack_emulation": False,  # a bell that is taken is gone: no record in Redis, nothing to acknowledge
             "global_keyprefix": KEY_PREFIX,
+            "health_check_interval": 2,  # a link that went silent is given up after 3 to 5 s
             "priority_steps": list(range(PRIORITIES)),
             "queue_order_strategy": "priority",
             "sep": ":",
             "socket_connect_timeout": 2,
-            "socket_timeout": 5,
+            "socket_timeout": 3,
         },
         event_serializer="json",
         task_acks_late=False,

@@ -30,7 +30,6 @@ def open_redis(url: str, *, timeout_s: float = 2.0) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         decode_responses=True,
-        health_check_interval=15,
         max_connections=50,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         socket_connect_timeout=timeout_s,

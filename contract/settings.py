@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from redis.asyncio.connection import parse_url
 
 from contract.config import (
     PROVIDERS,
@@ -45,6 +46,16 @@ def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
     return fallbacks
 
 
+def _redis_url(url: SecretStr) -> SecretStr:
+    try:
+        parse_url(url.get_secret_value())
+    except ValueError as error:  # its words may hold a part of the password
+        raise PydanticCustomError(
+            "redis_url_invalid", "must be redis://, rediss:// or unix://, with a port and a database that are numbers"
+        ) from error
+    return url
+
+
 Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
 
 
@@ -55,7 +66,7 @@ class Knobs(BaseSettings):
         env_prefix="DARKROOM_", env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
     )
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     concurrency: int = Field(32, ge=1, le=1000)  # jobs that one worker runs at the same time
     drain_seconds: float = Field(30, ge=0)
     attempt_timeout_seconds: float | None = Field(None, gt=0)  # None: 120, AIHubMix 300

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from contract.store import EVENTS_CHANNEL
 
 RECONNECT_S = 0.5
+SILENCE_S = 30.0  # then we ask whether Redis is still there
 
 
 class Feed:
@@ -49,10 +50,16 @@ class Feed:
             with suppress(RedisError, OSError):
                 async with self._redis.pubsub() as subscription:
                     await subscription.subscribe(EVENTS_CHANNEL)
+                    is_asked = False
                     while not _is_cancelled():
-                        message = await subscription.get_message(timeout=30)
+                        message = await subscription.get_message(timeout=SILENCE_S)
                         if message is not None:
                             self._wake(message)
+                        elif is_asked:
+                            break  # nobody is there any more
+                        else:
+                            await subscription.ping()
+                        is_asked = message is None
             self._wake_all()  # what was said meanwhile was missed
             await asyncio.sleep(RECONNECT_S)
 

@@ -5,56 +5,63 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
+import sys
 import threading
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging
 
-from contract.doorbell import Doorbell, celery_app
+from contract.doorbell import Doorbell
 from contract.references import References
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
+from worker import failpoint
 from worker.bench import Bench
-from worker.drain import drain
+from worker.consumer import answer_bells
 from worker.gate import Gates
+from worker.ground import check_media, find_redis
+from worker.janitor import Janitor
 from worker.leases import Leases
 from worker.providers.http import Wire
 from worker.sandbox import Sandbox, return_large_blocks
 from worker.sweeper import Sweeper
-from worker.tasks import register
+from worker.watchdog import Watchdog, give_up
 from worker.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 
 def main(config: Path | None = None) -> None:
-    """Run a worker until SIGTERM. Raises ConfigInvalid."""
+    """Run a worker until it is asked to stop, then exit with 0. Raises ConfigInvalid."""
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit(0))  # until Celery has its own handlers
     settings = load_settings(config)
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and prompts
+    failpoint.arm(os.environ.get("DARKROOM_FAILPOINT", ""))
     return_large_blocks()
     _log()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    redis_url = settings.knobs.redis_url.get_secret_value()
-    app = celery_app(redis_url, task_events=settings.knobs.task_events)
+    check_media(settings.media)
     bench = make_bench(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
-    register(app, loop, bench)
-
-    def stop(**_: object) -> None:
-        drain(loop, bench.leases, seconds=settings.knobs.drain_seconds)
-
-    worker_shutting_down.connect(stop, weak=False)
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
-    sweeper = Sweeper(bench.store, worker=name, lease_s=settings.knobs.lease_seconds)
-    asyncio.run_coroutine_threadsafe(_watch(bench.leases, sweeper), loop)
-    _start(app, name, settings.knobs.concurrency)
+    lease_s = settings.knobs.lease_seconds
+    asyncio.run_coroutine_threadsafe(find_redis(bench.store, name, lease_s=lease_s), loop).result()
+    sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
+    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(settings).keep())
+    asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
+    Watchdog(bench.store, slots=settings.knobs.concurrency).watch(loop)
+    sys.exit(answer_bells(bench, loop))
 
 
 def make_bench(settings: Settings, name: str) -> Bench:
@@ -82,23 +89,28 @@ def make_bench(settings: Settings, name: str) -> Bench:
     )
 
 
-async def _watch(leases: Leases, sweeper: Sweeper) -> None:
-    """Run the worker's loops; if one breaks the whole worker stops, and its supervisor starts a fresh one."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(leases.keep())
-            group.create_task(sweeper.sweep())
-    except Exception:
-        logger.critical("a loop of this worker broke", exc_info=True)
-        os.kill(os.getpid(), signal.SIGKILL)
+def make_janitor(settings: Settings) -> Janitor:
+    """Build what tidies the folders of this Darkroom."""
+    knobs = settings.knobs
+    return Janitor(
+        media=settings.media,
+        save_dir=settings.image.save_dir,
+        inputs=settings.home / "inputs",
+        snapshot_age_s=knobs.queue_seconds + knobs.deadline_seconds + 86_400,  # as long as a job may live, and a day
+    )
+
+
+async def _watch(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run the worker's loops; if one breaks the whole worker ends, and its supervisor starts a fresh one."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    # No TaskGroup: it would wait for the others, in which redis-py now and then swallows a cancellation.
+    broken, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    logger.critical("a loop of this worker broke", exc_info=broken.pop().exception())
+    give_up("one of its loops broke")
 
 
 def _log() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace"):
+    for chatty in ("httpx", "httpcore", "celery", "kombu"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _start(app: Celery, name: str, concurrency: int) -> None:
-    arguments = ["--pool=threads", f"--concurrency={concurrency}", f"--hostname=darkroom@{name}"]
-    app.worker_main(["worker", *arguments, "--without-gossip", "--without-mingle", "--loglevel=WARNING"])
+    setup_logging.connect(lambda **_: None, weak=False)  # or Celery would set levels of its own

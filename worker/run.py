@@ -16,6 +16,7 @@ from contract.errors import DarkroomError, Unavailable
 from contract.job import JobState, Outcome
 from contract.jobhash import read_attempts, read_job, read_snapshots
 from contract.store import JobStore, Lease, LeaseLost
+from worker import failpoint
 from worker.bench import Bench, Desk
 from worker.ladder import GiveUp, Later, most_useful
 from worker.leases import Hold
@@ -37,7 +38,8 @@ async def run(job_id: str, bench: Bench) -> None:
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return
-    with bench.leases.hold(lease) as hold, suppress(LeaseLost):
+    failpoint.reach("after_claim")
+    with bench.leases.hold(lease) as hold, suppress(LeaseLost, asyncio.CancelledError):  # it is others' now
         if bench.leases.is_closed():  # the claim was under way
             await bench.store.release(lease)
             return
@@ -56,6 +58,7 @@ async def run(job_id: str, bench: Bench) -> None:
 async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
     """Write the end of a job. Raises LeaseLost."""
     reached = await persist(store.end, lease, state, error)
+    failpoint.reach("after_commit_before_ack")
     logger.info("job %s %s", lease.job_id, reached, extra={"job_id": lease.job_id})
 
 
@@ -139,6 +142,7 @@ class Development:
             note = story.waiting(longest.provider, longest.code, longest.wait_s)
             at_gate = all(wait.at_gate for wait in waits)
             await persist(self._bench.store.release, self._lease, wait_s=longest.wait_s, note=note, at_gate=at_gate)
+            failpoint.reach("after_release")
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED

@@ -14,6 +14,7 @@ from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
 from contract.job import Attempt
 from contract.store import CallRefused, LeaseLost
+from worker import failpoint
 from worker.bench import Desk
 from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
@@ -65,6 +66,9 @@ class Walk:
     async def _try(self) -> Step | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
         closed: dict[str, Closed] = {}
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
+            raise asyncio.CancelledError
         while True:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
@@ -84,9 +88,12 @@ class Walk:
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
         try:
+            failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self._index, step.rung, rung)
+            failpoint.reach("after_call_count")
             started = time.monotonic()
             made = await self._ask(rung, number, step, whole_s)
+            failpoint.reach("after_response")
             verdict = Verdict.GOOD
             self._refuse_twin(made, rung)
             return await self._keep(number, made, seconds=time.monotonic() - started)
@@ -157,6 +164,7 @@ class Walk:
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
             await desk.report(sidecar)
+            failpoint.reach("after_report")
         except OSError as error:
             logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
             return GiveUp("storage_full")

@@ -1,0 +1,75 @@
+"""What the watchdog makes of what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import chain, repeat
+
+import pytest
+from celery.signals import task_postrun, task_prerun
+from fakeredis import FakeAsyncRedis
+from redis.asyncio import Redis
+
+from contract.doorbell import BELLS_KEY, Doorbell
+from contract.scripts import open_redis
+from contract.store import JobStore
+from worker.watchdog import PATIENCE, Sight, Watchdog
+
+
+def watchdog(redis: Redis | None = None, *, slots: int = 2) -> Watchdog:
+    """Make a watchdog of a worker that has just begun; without a Redis, of one whose Redis is away."""
+    return Watchdog(JobStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell()), slots=slots)
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    """An empty Redis."""
+    async with FakeAsyncRedis(decode_responses=True) as client:
+        yield client
+
+
+def after(*sights: Sight) -> list[bool]:
+    """Show a watchdog these sights; answer after which of them there is no hope."""
+    dog = watchdog()
+    return [dog.is_hopeless(sight) for sight in sights]
+
+
+@pytest.mark.parametrize("ill", [Sight.STUCK, Sight.DEAF])
+def test_hope_ends_with_the_sixth_look_in_a_row_that_shows_the_same_thing_amiss(ill: Sight) -> None:
+    assert after(*repeat(ill, PATIENCE + 1)) == [False] * (PATIENCE - 1) + [True, True]
+    assert not any(after(*chain.from_iterable(repeat([*repeat(ill, PATIENCE - 1), Sight.WELL], 3))))
+
+
+def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that() -> None:
+    assert not any(after(*repeat(Sight.WELL, 20)))
+    assert not any(after(*chain.from_iterable(repeat([Sight.STUCK, Sight.DEAF], 20))))
+
+
+@pytest.mark.parametrize("priority", ["", ":1", ":9"])
+async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf_worker(
+    redis: Redis, priority: str
+) -> None:
+    dog = watchdog(redis)
+    await redis.lpush(BELLS_KEY + priority, "bell")
+    assert await dog.look() is Sight.WELL, "it has just begun"
+    assert await dog.look() is Sight.DEAF
+    task_prerun.send(sender=None, task_id="a")
+    assert await dog.look() is Sight.WELL, "it has heard one"
+    assert await dog.look() is Sight.DEAF
+    await redis.delete(BELLS_KEY + priority)
+    assert await dog.look() is Sight.WELL
+
+
+async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
+    dog = watchdog(redis, slots=2)
+    await redis.lpush(BELLS_KEY, "bell")
+    for job in ("a", "b"):
+        task_prerun.send(sender=None, task_id=job)
+    assert [await dog.look() for _ in range(3)] == [Sight.WELL] * 3
+    task_postrun.send(sender=None, task_id="a")
+    assert await dog.look() is Sight.DEAF
+
+
+async def test_a_redis_that_is_away_says_nothing_about_the_worker() -> None:
+    dog = watchdog()
+    assert [await dog.look() for _ in range(2)] == [Sight.WELL] * 2

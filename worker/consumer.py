@@ -1,0 +1,58 @@
+"""Celery's worker, as far as we need it: it takes bells from Redis and gives each a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+
+from celery.apps.worker import Worker
+from celery.signals import worker_shutting_down
+
+from contract.doorbell import celery_app
+from worker.bench import Bench
+from worker.drain import drain
+from worker.tasks import register
+
+
+class Consumer(Worker):  # type: ignore[misc]
+    """Celery's worker, which calls `stop` whatever it ends of."""
+
+    def __init__(self, *, stop: Callable[[], None], **options: object) -> None:
+        self._stop_jobs = stop
+        super().__init__(**options)
+
+    def on_close(self) -> None:
+        """Begin to end."""
+        self._stop_jobs()
+        super().on_close()
+
+
+def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
+    """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
+    knobs = bench.settings.knobs
+    app = celery_app(knobs.redis_url.get_secret_value(), task_events=knobs.task_events)
+    register(app, loop, bench)
+    was_asked = threading.Event()
+
+    def stop() -> None:
+        if not bench.leases.is_closed():
+            drain(loop, bench.leases, seconds=knobs.drain_seconds)
+
+    def ask(**_: object) -> None:
+        was_asked.set()
+        stop()
+
+    worker_shutting_down.connect(ask, weak=False)
+    Consumer(
+        stop=stop,
+        app=app,
+        hostname=f"darkroom@{bench.worker}",
+        pool="threads",
+        concurrency=knobs.concurrency,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    ).start()
+    return 0 if was_asked.is_set() else os.EX_SOFTWARE
