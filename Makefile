@@ -22,6 +22,14 @@ test: lint ## Run all checks and tests
 fuzz: setup ## Throw random input at whatever reads some
 	$(BIN)/pytest tests/fuzz -m fuzz
 
+.PHONY: chaos
+chaos: setup ## Kill workers, Redis and gateway under 700 jobs (3 minutes; SEED=… repeats a storm)
+	PYTHONPATH=.:tests $(BIN)/python -m chaos short $(if $(SEED),--seed $(SEED))
+
+.PHONY: chaos-full
+chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery beside it; writes docs/reliability.md
+	PYTHONPATH=.:tests $(BIN)/python -m chaos full recovery outages control --write docs/reliability.md $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: setup ## Measure what the queue and a 4K answer cost
 	$(BIN)/python tests/benchmarks/bench_queue.py

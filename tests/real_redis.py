@@ -37,6 +37,11 @@ class RealRedis:
                 assert time.monotonic() < deadline, "Redis did not start"
                 time.sleep(0.02)
 
+    def signal(self, number: int) -> None:
+        """Send the server a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def kill(self) -> None:
         """Kill the server the hard way."""
         assert self.process is not None

@@ -47,7 +47,7 @@ end
 local function enqueue(id, not_before)
   local key = job_key(id)
   local found = redis.call('HMGET', key, 'order', 'deadline')
-  redis.call('HSET', key, 'state', 'queued', 'not_before', not_before, 'bell_at', 0)
+  redis.call('HSET', key, 'state', 'queued', 'not_before', not_before, 'bell_at', 0, 'bells', 0)
   redis.call('ZREM', RUNNING, id)
   redis.call('ZADD', DEADLINES, found[2], id)
   if not_before > now then
@@ -55,6 +55,12 @@ local function enqueue(id, not_before)
   else
     redis.call('ZADD', QUEUED, found[1], id)
   end
+end
+
+-- Lets a job that its worker could not finish go before all that have not begun.
+local function hurry(id)
+  local key = job_key(id)
+  redis.call('HSET', key, 'priority', 0, 'order', redis.call('HGET', key, 'created_at'))
 end
 
 -- The one way into a terminal state. A job that has images and ran out of luck has succeeded in part.

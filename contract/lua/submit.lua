@@ -14,10 +14,14 @@ end
 
 local active = redis.call('ZCARD', owner_key(owner, 'active'))
 if active >= tonumber(ARGV[7]) then return {'too_many_jobs', ARGV[7]} end
-if redis.call('ZCARD', QUEUED) + redis.call('ZCARD', WAITING) >= tonumber(ARGV[8]) then return {'queue_full', ''} end
-
 -- The more jobs an owner has under way, the later the next one is served.
 local priority = math.min(active, 9)
+-- Bells of cancelled jobs lie there until a worker takes them.
+if redis.call('ZCARD', QUEUED) + redis.call('ZCARD', WAITING) >= tonumber(ARGV[8])
+    or redis.call('LLEN', list_key(priority)) >= 2 * ARGV[8] then
+  return {'queue_full', ''}
+end
+
 redis.call('HSET', key, unpack(ARGV, 10))
 redis.call('HSET', key, 'id', id, 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
   'retention', retention, 'priority', priority, 'order', string.format('%.0f', priority * 1e13 + now),

@@ -1,11 +1,24 @@
 -- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung.
--- ARGV: sweeper, its lock's time, whether leases may be judged, a bell's time, most jobs in one go
+-- ARGV: sweeper, its lock's time, patience with leases, a bell's time, most jobs in one go
 despite_full_memory()
-local me, most = ARGV[1], tonumber(ARGV[5])
+local me, patience, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
+
+-- A lease looks dead when its worker is, but also when Redis was away from everybody. So leases are judged only
+-- when sweepers, whichever, have reached Redis without a gap for so long that every living worker has renewed.
+local contact = redis.call('HMGET', 'darkroom:contact', 'at', 'since')
+local since = contact[1] and now - contact[1] <= patience and tonumber(contact[2]) or now
+redis.call('HSET', 'darkroom:contact', 'at', now, 'since', since)
+local may_judge = now - since >= patience
+
 local holder = redis.call('GET', 'darkroom:lock:sweeper')
 if holder and holder ~= me then return {} end
 redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
-redis.call('ZREMRANGEBYSCORE', 'darkroom:workers', '-inf', now - 3600000)
+
+-- Celery's table of mailboxes would keep the names of killed workers for ever.
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'darkroom:workers', '-inf', now - 3600000, 'LIMIT', 0, most)) do
+  redis.call('SREM', 'darkroom:_kombu.binding.celery.pidbox', '::darkroom@' .. name .. '.celery.pidbox')
+  redis.call('ZREM', 'darkroom:workers', name)
+end
 
 -- The ids that an index names; one without its job would stop every sweep, so it is dropped.
 local function jobs(index, ids)
@@ -20,13 +33,14 @@ local function due(index)
   return jobs(index, redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most))
 end
 
-if ARGV[3] == '1' then
+if may_judge then
   for _, id in ipairs(due(RUNNING)) do
     if redis.call('HINCRBY', job_key(id), 'crashes', 1) >= 3 then
       finish(id, 'failed', '{"code":"worker_crashed"}')
     elseif tonumber(redis.call('HGET', job_key(id), 'deadline')) <= now then
       finish(id, 'expired', '{"code":"deadline_passed"}')
     else
+      hurry(id)
       enqueue(id, 0)
       tell(id, cjson.encode({type = 'queued', why = 'worker_lost'}))
     end

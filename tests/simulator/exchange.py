@@ -47,7 +47,9 @@ class Exchange:
             made, _ = await asyncio.gather(asyncio.to_thread(specimen, name), asyncio.sleep(seconds))
             pictures = [made] * count
         else:
-            pictures = await self.studio.develop(self.order, seconds=seconds, count=count)
+            side = int(self.step.number("side", 0))
+            order = replace(self.order, width=side, height=side) if side else self.order
+            pictures = await self.studio.develop(order, seconds=seconds, count=count)
         self.ledger.bill(self.order.id)
         return pictures
 

@@ -76,6 +76,7 @@ class Script:
         self._catalogue = catalogue
         self._early = early
         self._queues: list[Queue] = []
+        self.otherwise: Callable[[Order], Step] = lambda order: Step(name="ok")
 
     def add(self, steps: Iterable[Mapping[str, object]], *, match: str = "", model: str = "") -> None:
         """Append steps, or raise ValueError if one is not understood."""
@@ -120,7 +121,7 @@ class Script:
         for queue in self._queues:
             if queue.means(order) and (step := queue.take()):
                 return step
-        return step_from_prompt(order) or Step(name="ok")
+        return step_from_prompt(order) or self.otherwise(order)
 
     def early_step(self, path: str, start: bytes) -> Step | None:
         """Choose a step that must begin before the call is wholly read; `start` is the beginning of its body."""

@@ -3,14 +3,16 @@
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from simulator.connection import MAX_HEAD_BYTES, Connection, Unreadable
 from simulator.ledger import Call, Visit
+from simulator.order import Order
 from simulator.reply import Ending, Reply
 from simulator.routes import answer, answer_early
+from simulator.script import Step
 from simulator.stage import Stage
 
 HANDSHAKE_S = 5.0
@@ -89,6 +91,10 @@ class Simulator:
     ) -> None:
         """Queue steps for calls whose prompt and model contain a text; `seconds` is the usual latency."""
         self._stage.direct(steps, match=match, model=model, seconds=seconds)
+
+    def improvise(self, choose: Callable[[Order], Step]) -> None:
+        """Let a function choose what happens to calls that nobody spoke about, by their order."""
+        self._stage.improvise(choose)
 
     def die(self, seconds: float) -> None:
         """Accept and reset every new connection for a while, whatever it would ask for."""

@@ -6,7 +6,7 @@ for a hang-up, finish the record.
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from simulator import aihubmix
 from simulator.behaviour import BEHAVIOURS, play
@@ -48,6 +48,10 @@ class Stage:
         if seconds is not None:
             self.studio.seconds = seconds
         return len(parsed)
+
+    def improvise(self, choose: Callable[[Order], Step]) -> None:
+        """Let a function choose what happens to calls that nobody spoke about."""
+        self._script.otherwise = choose
 
     async def clear(self) -> None:
         """Forget scripts, records, files, moods and tasks; calls under way go on."""

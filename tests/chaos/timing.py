@@ -1,0 +1,92 @@
+"""How long Darkroom took to recover: read from the jobs' stories, beside the times of the faults."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chaos.arena import Struck
+from chaos.crew import Life
+from chaos.evidence import Found
+from contract.job import TERMINAL
+
+REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
+STATES = frozenset({"queued", "waiting", "running", *TERMINAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A job's change of state: when (wall clock), to which, by which process."""
+
+    at: float
+    state: str
+    pid: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Recoveries:
+    """Seconds from a fault until things went on again."""
+
+    kill: list[float] = field(default_factory=list)  # a killed worker's job runs again, Redis being well
+    stop: list[float] = field(default_factory=list)  # SIGTERM → its job runs elsewhere, Redis being well
+    in_trouble: list[float] = field(default_factory=list)  # either, while Redis had troubles of its own
+    redis: list[float] = field(default_factory=list)  # Redis answers again → a job starts, for each worker
+
+
+def p99(values: Sequence[float]) -> float:
+    """Tell what 99 of 100 values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+
+
+def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Life]) -> Recoveries:
+    """Measure all recoveries of a campaign."""
+    stories = [_steps(each) for each in found]
+    recoveries = Recoveries()
+    troubles = [(each.at, each.over) for each in struck if each.gust.kind in REDIS]
+    ends = [(life.pid, life.ended, recoveries.kill) for life in lives if life.code == -signal.SIGKILL]
+    stopped = {life.pid for life in lives if life.code == 0}  # and not killed before they had stopped
+    stops = [each for each in struck if each.gust.kind == "stop_worker" and each.pid in stopped]
+    ends += [(each.pid, each.at, recoveries.stop) for each in stops]
+    for pid, end, kind in ends:
+        for seconds in _again(stories, pid, end):
+            is_calm = all(over < end - 1 or at > end + seconds for at, over in troubles)
+            (kind if is_calm else recoveries.in_trouble).append(seconds)
+    for each in struck:
+        if each.gust.kind == "kill_redis":
+            recoveries.redis += _busy_again(stories, lives, each)
+    return recoveries
+
+
+def _steps(found: Found) -> list[Step]:
+    return [
+        Step(
+            at=event.at.timestamp(),
+            state=event.type,
+            pid=int(str(getattr(event, "worker", "-0")).rpartition("-")[2]),
+        )
+        for event in found.events
+        if event.type in STATES
+    ]
+
+
+def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[float]:
+    """Find the jobs that a process held at a time, and when each ran again elsewhere."""
+    for story in stories:
+        before = [step for step in story if step.at <= at]
+        if not before or (before[-1].state, before[-1].pid) != ("running", pid):
+            continue
+        again = next((step for step in story[len(before) :] if step.state in ("running", *TERMINAL)), None)
+        if again is not None and again.state == "running":
+            yield again.at - at
+
+
+def _busy_again(stories: Sequence[Sequence[Step]], lives: Sequence[Life], outage: Struck) -> Iterator[float]:
+    """Find when each worker that lived through an outage started its next job, if there was one to start."""
+    starts = sorted((step.at, step.pid) for story in stories for step in story if step.state == "running")
+    for life in lives:
+        if life.began < outage.at:
+            mine = next((at for at, pid in starts if pid == life.pid and outage.over < at < life.ended), None)
+            if mine is not None:
+                yield mine - outage.over
