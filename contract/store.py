@@ -244,17 +244,13 @@ class JobStore:
         bell = self._doorbell.bell(lease.job_id)
         await self._fenced("release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_gate))
 
-    async def sweep(
-        self, sweeper: str, *, lock_s: float, bell_s: float, patience_s: float = 0, judge_leases: bool = True
-    ) -> int:
-        """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung."""
+    async def sweep(self, sweeper: str, *, patience_s: float, lock_s: float, bell_s: float) -> int:
+        """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung.
+
+        Leases are judged once sweepers have reached Redis for `patience_s` without a gap of that length.
+        """
         silent: Sequence[str] = await self._run(
-            "sweep",
-            sweeper,
-            int(lock_s * 1000),
-            int(patience_s * 1000) if judge_leases else 10**12,
-            int(bell_s * 1000),
-            100,
+            "sweep", sweeper, int(lock_s * 1000), int(patience_s * 1000), int(bell_s * 1000), 100
         )
         return await self.ring(silent)
 

@@ -18,6 +18,7 @@ RESTART_S = 0.2
 class Life:
     """One process of a member: who it was, from when to when, and how it ended."""
 
+    name: str
     pid: int
     began: float  # wall clock
     ended: float
@@ -87,7 +88,9 @@ class Member:
             code = await self.process.wait()
             with suppress(ProcessLookupError):  # its children may have outlived it
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.lives.append(Life(pid=self.process.pid, began=self.began, ended=time.time(), code=code))
+            self.lives.append(
+                Life(name=self.name, pid=self.process.pid, began=self.began, ended=time.time(), code=code)
+            )
             if code == 0 and self.name == "gateway":
                 return
             await asyncio.sleep(RESTART_S)

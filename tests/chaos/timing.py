@@ -12,6 +12,7 @@ from chaos.evidence import Found
 from contract.job import TERMINAL
 
 REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
+HELPLESS = frozenset({"freeze_worker", "freeze_at_failpoint", "part_worker"})
 STATES = frozenset({"queued", "waiting", "running", *TERMINAL})
 
 
@@ -55,7 +56,12 @@ def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Li
             (kind if is_calm else recoveries.in_trouble).append(seconds)
     for each in struck:
         if each.gust.kind == "kill_redis":
-            recoveries.redis += _busy_again(stories, lives, each)
+            helpless = {
+                f"worker-{other.gust.worker}"
+                for other in struck
+                if other.gust.kind in HELPLESS and other.over > each.at and other.at < each.over + 10
+            }
+            recoveries.redis += _busy_again(stories, [life for life in lives if life.name not in helpless], each)
     return recoveries
 
 

@@ -119,7 +119,7 @@ async def waiters(redis: Redis, gate: Gate) -> list[str]:
 async def crash(store: JobStore, redis: Redis, lease: Lease) -> None:
     """End a job's lease without its worker."""
     await redis.zadd("darkroom:running", {lease.job_id: 1})
-    await store.sweep("w1", judge_leases=True, lock_s=5, bell_s=60)
+    await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
 
 
 async def bells(redis: Redis) -> list[str]:
@@ -663,7 +663,7 @@ async def test_a_lost_bell_of_a_woken_job_is_rung_by_the_sweeper(
         patch.setattr(JobStore, "ring", lambda *_: asyncio.sleep(0))  # the worker dies between the two
         await gate.leave(lease, 0, Verdict.GOOD)
     assert await bells(redis) == []
-    await store.sweep("w1", judge_leases=False, lock_s=5, bell_s=60)
+    await store.sweep("w1", patience_s=60, lock_s=5, bell_s=60)
     assert await bells(redis) == [job_id]
 
 

@@ -95,7 +95,7 @@ async def add_image(store: JobStore, lease: Lease) -> None:
 
 
 async def sweep(store: JobStore) -> None:
-    await store.sweep("w1", lock_s=5, bell_s=60)
+    await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
 
 
 async def keys_of(redis: Redis) -> dict[str, int]:

@@ -75,8 +75,8 @@ async def claimed(store: JobStore, job_id: str, *, lease_s: float = LEASE_S, wor
     return lease
 
 
-async def sweep(store: JobStore, *, sweeper: str = "w1", judge_leases: bool = True, bell_s: float = 60) -> int:
-    return await store.sweep(sweeper, judge_leases=judge_leases, lock_s=5, bell_s=bell_s)
+async def sweep(store: JobStore, *, sweeper: str = "w1", patience_s: float = 0, bell_s: float = 60) -> int:
+    return await store.sweep(sweeper, patience_s=patience_s, lock_s=5, bell_s=bell_s)
 
 
 async def bells(redis: Redis) -> list[str]:
@@ -332,7 +332,7 @@ async def test_the_sweeper_brings_a_dead_workers_job_back(store: JobStore, redis
     await bells(redis)
     await claimed(store, job_id)
     await let_lease_end(redis, job_id)
-    assert await sweep(store, judge_leases=False) == 0
+    assert await sweep(store, patience_s=60) == 0
     assert (await store.get(job_id)).state is JobState.RUNNING
     assert await sweep(store) == 1
     assert await bells(redis) == [job_id]

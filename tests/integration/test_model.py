@@ -1,0 +1,86 @@
+"""Whatever comes in whatever order: the job table on a real Redis does what a model of plain dicts does.
+
+Time stands still until the machine moves it (`tests/job_table.py`); the rules are in `tests/job_machine.py` and
+`tests/queue_machine.py`, what must hold after each step in `tests/job_laws.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.resources import files
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from job_machine import JobMachine
+from job_table import JobTable
+from real_redis import RealRedis
+
+from contract.errors import Unavailable
+
+pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(600)]  # shrinking an example takes its time
+
+SEEN = frozenset(
+    (
+        *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
+        *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
+        *("cancelled when queued", "cancelled when running"),
+    )
+)
+BROKEN = {
+    "an image needs no fence": ("if not holds(id, ARGV[2]) then return 'lost' end\nif redis", "if redis"),
+    "a cancelled job keeps its lease": ("{QUEUED, WAITING, RUNNING, DEADLINES}", "{QUEUED, WAITING, DEADLINES}"),
+    "a running job is not cancelled": (
+        "found[1] == 'queued' or found[1] == 'running' then finish",
+        "false then finish",
+    ),
+    "what is over is cancelled": (
+        "if found[1] == 'queued' or found[1] == 'running' then finish",
+        "if true then finish",
+    ),
+    "anybody may cancel": ("found[2] ~= ARGV[2]) then return false", "false) then return false"),
+    "a repeated call counts twice": ("if redis.call('HEXISTS', key, field) == 1 then return 'ok' end", ""),
+    "every fence holds": ("found[1] == 'running' and found[2] == fence", "found[1] == 'running'"),
+    "the fence of a job that is over holds": ("found[1] == 'running' and found[2] == fence", "found[2] == fence"),
+    "a waiting job is claimed": ("or tonumber(found[2]) > now then return {} end", "then return {} end"),
+    "the time to run begins anew": ("if not found[4] then\n", "if true then\n"),
+    "a job given back keeps its lease": ("  redis.call('ZREM', RUNNING, id)\n", ""),
+    "nobody rings for a job given back": ("if wait == 0 then ring(id, ARGV[5]) end", ""),
+    "lost bells stay lost": ("if rung == 0 or (", "if rung == 0 or false and ("),
+    "living leases are judged": ("'-inf', now, 'LIMIT', 0, most", "'-inf', now + 9000, 'LIMIT', 0, most"),
+    "two sweep at a time": ("if holder and holder ~= me then return {} end", ""),
+    "a key is forgotten": ("redis.call('HSET', idem_key, 'id', id, 'digest', digest)", ""),
+}
+
+
+def how(**more: object) -> settings:
+    calm = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+    standard = settings(
+        max_examples=200,
+        stateful_step_count=50,
+        deadline=None,
+        derandomize=True,
+        print_blob=True,
+        suppress_health_check=calm,
+    )
+    return settings(standard, **more)  # type: ignore[arg-type]
+
+
+def run(table: JobTable, settings: settings, tally: Counter[str]) -> None:
+    run_state_machine_as_test(lambda: JobMachine(table, tally), settings=settings)  # type: ignore[arg-type]
+
+
+def test_the_table_does_what_the_model_does(own_redis: RealRedis) -> None:
+    tally: Counter[str] = Counter()
+    with JobTable(own_redis) as table:
+        run(table, how(), tally)
+    print(tally)
+    assert SEEN - (+tally).keys() == set()
+
+
+@pytest.mark.parametrize(("old", "new"), BROKEN.values(), ids=BROKEN)
+def test_the_machine_finds_what_is_broken(own_redis: RealRedis, old: str, new: str) -> None:
+    scripts = [file.read_text() for file in (files("contract") / "lua").iterdir()]
+    assert sum(script.count(old) for script in scripts) == 1, "this line is written in another way now"
+    with JobTable(own_redis, {old: new}) as table, pytest.raises((AssertionError, Unavailable)):
+        run(table, how(phases=[Phase.generate], report_multiple_bugs=False), Counter())
