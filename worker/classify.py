@@ -106,7 +106,7 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
     """Classify an answer whose HTTP status is not 200."""
     if 300 <= status < 400:
         return Unusable("bad_api_base", http_status=status)
-    wait = retry_after(headers.get("retry-after"))
+    wait = retry_after(headers.get("retry-after"), headers.get("date"))
     answer = mapping(body)
     error = answer.get("error")
     return _of(mapping(error) or {"message": error or answer.get("message")}, status, wait)
@@ -124,9 +124,8 @@ def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
     if status in (403, 404, 410):
         return Interrupted("result_expired", http_status=status)
     if status == 429:
-        return RateLimited(
-            "provider_rate_limited", http_status=status, retry_after_s=retry_after(headers.get("retry-after"))
-        )
+        wait = retry_after(headers.get("retry-after"), headers.get("date"))
+        return RateLimited("provider_rate_limited", http_status=status, retry_after_s=wait)
     return Transient("provider_down", http_status=status)
 
 
@@ -188,8 +187,11 @@ def _unlisted(status: int) -> tuple[type[ProviderError], str]:
     return (Unusable, "provider_error") if 400 <= status < 500 else (Transient, "provider_error")
 
 
-def retry_after(value: str | None) -> float | None:
-    """Read a Retry-After header in seconds or as a date; None when it says nothing usable."""
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Read a Retry-After header in seconds, or as a time after that of the Date header.
+
+    None when it says nothing usable. Our own clock counts only for an answer without a Date.
+    """
     if value is None:
         return None
     try:
@@ -197,11 +199,19 @@ def retry_after(value: str | None) -> float | None:
         return min(seconds, FOR_EVER_S) if seconds > 0 else None
     except ValueError:
         pass  # a date, then
+    then = _timestamp(value)
+    if then is None:
+        return None
+    now = _timestamp(date) if date is not None else None
+    seconds = then - (time.time() if now is None else now)
+    return min(seconds, FOR_EVER_S) if seconds > 0 else None
+
+
+def _timestamp(date: str) -> float | None:
     try:
-        seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(seconds, FOR_EVER_S) if seconds > 0 else None
 
 
 def _is_certificate(error: BaseException) -> bool:

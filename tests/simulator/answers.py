@@ -51,8 +51,9 @@ async def give_status(exchange: Exchange) -> None:
     content_type, data = ("text/html", exchange.fill(body)) if isinstance(body, str) else (JSON_TYPE, json.dumps(body))
     headers = {"Content-Type": content_type, **exchange.extra_headers()}
     if "date_in" in step.options:
-        then = datetime.now(UTC) + timedelta(seconds=step.number("date_in", 0))
-        headers["Retry-After"] = format_datetime(then, usegmt=True)
+        now = datetime.now(UTC)
+        headers["Date"] = format_datetime(now, usegmt=True)
+        headers["Retry-After"] = format_datetime(now + timedelta(seconds=step.number("date_in", 0)), usegmt=True)
     await exchange.reply.whole(status, data.encode(), headers)
 
 
