@@ -25,9 +25,11 @@ BELLS_KEY = KEY_PREFIX + QUEUE  # priority p > 0 waits in BELLS_KEY:p
 
 
 def broker_url(redis_url: str) -> str:
-    """Spell a Redis URL the way kombu wants it: sockets are `redis+socket://`."""
+    """Spell a Redis URL the way kombu wants it; it would look at no certificate unless it is told to."""
     if redis_url.startswith("unix://"):
         return "redis+socket://" + redis_url.removeprefix("unix://").replace("?db=", "?virtual_host=")
+    if redis_url.startswith("rediss://") and "ssl_cert_reqs=" not in redis_url:
+        return redis_url + ("&" if "?" in redis_url else "?") + "ssl_cert_reqs=required"
     return redis_url
 
 
@@ -42,7 +44,7 @@ class Line(Connection):  # type: ignore[misc]
 def celery_app(redis_url: str, *, task_events: bool = False) -> Celery:
     """Build the Celery application that worker, Flower and doorbell share.
 
-    Acks are early and nothing of Celery's own reliability is used; docs/architecture.md says why.
+    Nothing of Celery's own reliability is used, acknowledgements neither; docs/architecture.md says why.
     """
     app = Celery("darkroom", broker=broker_url(redis_url), set_as_current=False)
     app.amqp.Connection = Line

@@ -36,6 +36,8 @@ def clean(text: str, *, secrets: Sequence[str] = (), limit: int = 200) -> str:
     if len(whole) > 20 * limit:  # the word at the cut goes too: it may be a part of a key
         text = text[:-200] + text[-200:].rpartition(" ")[0]
     text = _plain(text)
+    for secret in secrets:
+        text = _without(text, _plain(secret))  # blanks, markup or invisible signs may have been set into it
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -75,7 +77,8 @@ def _without(text: str, secret: str) -> str:
             place = start + size
     text = re.sub("…+", "…", "".join([*kept, text[place:]]))
     end = text.rstrip("…")
-    begin = next((part for part in range(size - 1, LEAST, -1) if end.translate(_LOWER).endswith(form[:part])), 0)
+    tail = end[-size:].translate(_LOWER)
+    begin = next((part for part in range(size - 1, LEAST, -1) if tail.endswith(form[:part])), 0)
     return end[:-begin] + "…" if begin else text
 
 

@@ -16,6 +16,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from contract.artifacts import temporary_name
 from contract.errors import Refused
@@ -70,7 +71,7 @@ class References:
             if not stat.S_ISREG(status.st_mode):
                 raise Refused("reference_not_a_file")
             with open(descriptor, "rb", closefd=False) as file:
-                data = b"" if status.st_size > most else file.read(most + 1)
+                data = b"" if status.st_size > most else _read_all(file, most + 1)
             if status.st_size > most or len(data) > most:
                 raise _too_large()
         finally:
@@ -106,8 +107,11 @@ class References:
         try:
             os.utime(kept)  # the janitor takes away what no job was accepted with for long
         except OSError:  # it is not there, or belongs to somebody else
-            self._inputs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(kept, data)
+            try:
+                self._inputs.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write(kept, data)
+            except OSError as error:
+                raise Refused("storage_full") from error
         return Snapshot(source=str(source), sha256=sha256, mime=info.mime, bytes=len(data))
 
 
@@ -122,6 +126,13 @@ def _write(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _read_all(file: BinaryIO, most: int) -> bytes:
+    try:
+        return file.read(most)
+    except OSError as error:
+        raise Refused("reference_unreadable") from error
 
 
 def _too_large() -> Refused:

@@ -6,6 +6,7 @@ config.json is read, never written. All problems are found before any is reporte
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -46,14 +47,20 @@ def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
     return fallbacks
 
 
+_HOST = r"(?:[^@/?#\s]*@)?[^@/?#\s]+(?:/\d*)?"
+_TLS = r"ssl_(?:cert_reqs=(?:required|optional|none)|ca_certs=[^&#]+)"
+_REDIS_URL = re.compile(rf"redis://{_HOST}|rediss://{_HOST}(?:\?{_TLS}(?:&{_TLS})*)?|unix:///[^?#]+(?:\?db=\d+)?")
+
+
 def _redis_url(url: SecretStr) -> SecretStr:
+    """Let only those spellings pass that redis-py and kombu read alike."""
     try:
-        parse_url(url.get_secret_value())
-    except ValueError as error:  # its words may hold a part of the password
-        raise PydanticCustomError(
-            "redis_url_invalid", "must be redis://, rediss:// or unix://, with a port and a database that are numbers"
-        ) from error
-    return url
+        if _REDIS_URL.fullmatch(url.get_secret_value()) and parse_url(url.get_secret_value()):
+            return url
+    except ValueError:  # its words may hold a part of the password
+        pass
+    form = "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix:///path[?db=n]"
+    raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
 
 
 Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]

@@ -80,10 +80,7 @@ class Darkroom:
             raise Refused("idempotency_key_invalid")
         request = read_request(fields, self._settings)
         paths = [await self._path(reference, conversation) for reference in request.reference_images]
-        try:
-            snapshots = await asyncio.to_thread(self._references.snapshot, paths)
-        except OSError as error:
-            raise Refused("storage_full") from error
+        snapshots = await asyncio.to_thread(self._references.snapshot, paths)
         knobs = self._settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),

@@ -17,6 +17,7 @@ from contract.job import JobState, Outcome
 from contract.store import Lease
 from worker.gate import Closed, Verdict
 
+HANGING_MS = 120_000  # past its deadline a job is given up, although its worker renews
 NUMBERS = st.integers(0, MOST_CALLS)
 INDEXES = st.integers(0, COUNT - 1)
 WAITS = st.sampled_from([0, 30_000, 120_000])
@@ -87,7 +88,8 @@ class JobMachine(QueueMachine):
     def _renew(self, holds: list[Lease]) -> None:
         lost = []
         for lease in holds:
-            if job := self.model.held(lease.job_id, lease.fence):
+            job = self.model.held(lease.job_id, lease.fence)
+            if job and job.deadline + HANGING_MS > self.model.now:
                 job.lease_until = self.model.now + LEASE_MS
             else:
                 lost.append(lease.job_id)

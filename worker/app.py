@@ -60,7 +60,7 @@ def main(config: Path | None = None) -> None:
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
     loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(settings).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
-    Watchdog(bench.store, slots=settings.knobs.concurrency).watch(loop)
+    Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
     sys.exit(answer_bells(bench, loop))
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 
 from worker.leases import Leases
+from worker.watchdog import give_up
+
+LAST_S = 15.0  # for giving back, and for Celery to end
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +23,11 @@ def drain(loop: asyncio.AbstractEventLoop, leases: Leases, *, seconds: float) ->
     """
     leases.close()
     logger.info("stopping: running jobs have %.0f s", seconds)
-    timer = threading.Timer(seconds, loop.call_soon_threadsafe, args=(leases.give_back,))
+    _after(seconds, loop.call_soon_threadsafe, leases.give_back)
+    _after(seconds + LAST_S, give_up, "it does not come to its end")
+
+
+def _after(seconds: float, act: Callable[..., object], *args: object) -> None:
+    timer = threading.Timer(seconds, act, args=args)
     timer.daemon = True
     timer.start()

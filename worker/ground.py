@@ -1,6 +1,6 @@
 """The ground that a worker needs: a Redis that lets it in, and a media directory that it can write to.
 
-A Redis that is away is waited for. What says no would still say no after a wait.
+A Redis that is away or out of sorts is waited for; a refusal that lasts is told.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory
 
-from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from contract.errors import ConfigInvalid, Problem, Unavailable
 from contract.store import JobStore
@@ -22,10 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 def check_media(media: Path) -> None:
-    """Make the media directory if need be, and write to it. Raises ConfigInvalid. Blocking."""
+    """Make the media directory if need be, and store as an image is stored. Raises ConfigInvalid. Blocking."""
     try:
         media.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=media).close()
+        with TemporaryDirectory(prefix=".darkroom-", dir=media) as folder:
+            probe = Path(folder, "probe")
+            probe.touch()
+            Path(folder, "link").hardlink_to(probe)  # without hard links nothing can be completed
     except OSError as error:
         raise ConfigInvalid([Problem(str(media), f"cannot be written to: {error.strerror}")]) from error
 
@@ -50,8 +53,10 @@ async def find_redis(store: JobStore, worker: str, *, lease_s: float) -> None:
 
 
 def _refusal(error: BaseException) -> str:
-    """Find what Redis itself said; redis-py wraps it when it was said while connecting."""
+    """Find a no that lasts; redis-py wraps what was said while connecting. Busy, full or fail-over passes."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ResponseError | AuthenticationError):
+    while cause is not None:
+        if isinstance(cause, AuthenticationError | NoPermissionError) or "unknown command" in str(cause):
+            return str(cause)
         cause = cause.__cause__
-    return str(cause or "")
+    return ""

@@ -45,7 +45,10 @@ class Janitor:
     async def keep(self) -> None:
         """Tidy now, and every hour for ever."""
         while True:
-            await asyncio.to_thread(self.tidy)
+            try:
+                await asyncio.to_thread(self.tidy)
+            except Exception:  # not worth a worker
+                logger.exception("cannot tidy")
             await asyncio.sleep(TIDY_S)
 
     def tidy(self) -> None:

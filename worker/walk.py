@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
@@ -169,7 +170,7 @@ class Walk:
             logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
             return GiveUp("storage_full")
         except (LeaseLost, asyncio.CancelledError):
-            await self._take_back(saving)
+            await _to_its_end(self._take_back(saving))
             raise
         return None
 
@@ -226,3 +227,12 @@ class Walk:
 
     def _codes(self) -> list[str]:
         return [attempt.error for attempt in self._desk.logbook.history(self._index) if attempt.error]
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do something wholly; whoever cancels it meanwhile (a sister that lost the lease, its renewal) has to wait."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

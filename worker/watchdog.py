@@ -25,6 +25,7 @@ from contract.doorbell import BELLS_KEY, PRIORITIES
 from contract.errors import Unavailable
 from contract.scripts import reaching_redis
 from contract.store import JobStore
+from worker.leases import Leases
 
 LOOK_S = 5.0
 PATIENCE = 6
@@ -42,12 +43,13 @@ class Sight(StrEnum):
 
 
 class Watchdog:
-    """Watches the event loop and the hearing of one worker with so many slots."""
+    """Watches the event loop and the hearing of one worker with so many slots; one that stops need hear nothing."""
 
-    def __init__(self, store: JobStore, *, slots: int) -> None:
+    def __init__(self, store: JobStore, leases: Leases, *, slots: int) -> None:
         self._store = store
+        self._leases = leases
         self._slots = slots
-        self._running: set[str] = set()
+        self._busy: set[int] = set()  # threads: a job may have two, when its bell was repeated
         self._has_heard = True
         self._sights: deque[Sight] = deque(maxlen=PATIENCE)
         task_prerun.connect(self._hear, weak=False)
@@ -65,12 +67,14 @@ class Watchdog:
     async def look(self) -> Sight:
         """See whether bells lie in Redis although a slot is free, and none was heard since the last look."""
         has_heard, self._has_heard = self._has_heard, False
+        if self._leases.is_closed():
+            return Sight.WELL
         try:
             async with reaching_redis(), asyncio.timeout(LOOK_S):
-                bells = [await self._store.redis.llen(name) for name in LISTS]
+                bells = await self._store.redis.exists(*LISTS)
         except Unavailable:
             return Sight.WELL  # it is Redis that is not
-        return Sight.DEAF if any(bells) and not has_heard and len(self._running) < self._slots else Sight.WELL
+        return Sight.DEAF if bells and not has_heard and len(self._busy) < self._slots else Sight.WELL
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         look: Future[Sight] | None = None
@@ -82,12 +86,12 @@ class Watchdog:
                 give_up(sight)
             look = None if look.done() else look
 
-    def _hear(self, task_id: str, **_: object) -> None:
+    def _hear(self, **_: object) -> None:
         self._has_heard = True
-        self._running.add(task_id)
+        self._busy.add(threading.get_ident())
 
-    def _end(self, task_id: str, **_: object) -> None:
-        self._running.discard(task_id)
+    def _end(self, **_: object) -> None:
+        self._busy.discard(threading.get_ident())
 
 
 def give_up(why: str) -> NoReturn:

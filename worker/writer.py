@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from contract.artifacts import Sidecar, folder_parts, read_sidecar, temporary_na
 from contract.job import Job
 from worker import failpoint
 
+SETTLE_S = 1.0  # between a sidecar's link and the end of its writer's work
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -64,13 +66,15 @@ class Writer:
         """Take an artifact back whose job does not want it any more; the sidecar goes first."""
         path = Path(sidecar.path)
         temporary = path.with_name(temporary_name(path.name))
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             temporary.hardlink_to(path)  # should we be killed halfway, the janitor goes on
         for name in (path.with_suffix(".json"), path, temporary):
             name.unlink(missing_ok=True)
 
     def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar:
-        standing = self.stored(job, sidecar.id)
+        until = time.monotonic() + SETTLE_S
+        while (standing := self.stored(job, sidecar.id)) is None and time.monotonic() < until:
+            time.sleep(0.05)  # whose sidecar stands is about to put its image back
         if standing is None:
             raise FileExistsError(f"{sidecar.id}.json stands, but its image is not whole")
         if extra and extra != Path(standing.path).name:

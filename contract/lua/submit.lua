@@ -25,7 +25,7 @@ end
 redis.call('HSET', key, unpack(ARGV, 10))
 redis.call('HSET', key, 'id', id, 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
   'retention', retention, 'priority', priority, 'order', string.format('%.0f', priority * 1e13 + now),
-  'fence', 0, 'calls', 0, 'crashes', 0, 'images', 0, 'bells', 0)
+  'fence', 0, 'calls', 0, 'crashes', 0, 'images', 0)
 redis.call('ZADD', owner_key(owner, 'active'), now, id)
 redis.call('ZREMRANGEBYSCORE', owner_key(owner, 'jobs'), '-inf', now - retention)
 redis.call('ZADD', owner_key(owner, 'jobs'), now, id)

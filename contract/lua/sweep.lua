@@ -6,7 +6,8 @@ local me, patience, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
 -- A lease looks dead when its worker is, but also when Redis was away from everybody. So leases are judged only
 -- when sweepers, whichever, have reached Redis without a gap for so long that every living worker has renewed.
 local contact = redis.call('HMGET', 'darkroom:contact', 'at', 'since')
-local since = contact[1] and now - contact[1] <= patience and tonumber(contact[2]) or now
+local gap = contact[1] and now - contact[1] or math.huge
+local since = gap >= 0 and gap <= patience and tonumber(contact[2]) or now  -- below 0: the clock was set back
 redis.call('HSET', 'darkroom:contact', 'at', now, 'since', since)
 local may_judge = now - since >= patience
 

@@ -334,7 +334,8 @@ def test_a_snapshot_has_a_temporary_name_until_it_is_whole_and_on_a_full_disk_no
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("contract.references.os.fsync", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(Refused) as refusal:
         references.snapshot(["in.png"])
+    assert refusal.value.code == "storage_full"
     assert seen == [hashlib.sha256(INSIDE).hexdigest()]
     assert list((space.parent / "inputs").iterdir()) == []

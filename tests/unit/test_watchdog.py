@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
 import pytest
@@ -13,12 +14,14 @@ from redis.asyncio import Redis
 from contract.doorbell import BELLS_KEY, Doorbell
 from contract.scripts import open_redis
 from contract.store import JobStore
+from worker.leases import Leases
 from worker.watchdog import PATIENCE, Sight, Watchdog
 
 
-def watchdog(redis: Redis | None = None, *, slots: int = 2) -> Watchdog:
+def watchdog(redis: Redis | None = None, *, slots: int = 2, leases: Leases | None = None) -> Watchdog:
     """Make a watchdog of a worker that has just begun; without a Redis, of one whose Redis is away."""
-    return Watchdog(JobStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell()), slots=slots)
+    store = JobStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell())
+    return Watchdog(store, leases or Leases(store, worker="w1", lease_s=15), slots=slots)
 
 
 @pytest.fixture
@@ -45,6 +48,15 @@ def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that()
     assert not any(after(*chain.from_iterable(repeat([Sight.STUCK, Sight.DEAF], 20))))
 
 
+async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
+    leases = Leases(JobStore(redis, Doorbell()), worker="w1", lease_s=15)
+    dog = watchdog(redis, leases=leases)
+    await redis.lpush(BELLS_KEY, "bell")
+    assert [await dog.look(), await dog.look()] == [Sight.WELL, Sight.DEAF]
+    leases.close()
+    assert await dog.look() is Sight.WELL
+
+
 @pytest.mark.parametrize("priority", ["", ":1", ":9"])
 async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf_worker(
     redis: Redis, priority: str
@@ -63,11 +75,12 @@ async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf
 async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
     dog = watchdog(redis, slots=2)
     await redis.lpush(BELLS_KEY, "bell")
-    for job in ("a", "b"):
-        task_prerun.send(sender=None, task_id=job)
-    assert [await dog.look() for _ in range(3)] == [Sight.WELL] * 3
-    task_postrun.send(sender=None, task_id="a")
-    assert await dog.look() is Sight.DEAF
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        for slot, job in ((one, "a"), (other, "a"), (one, "b")):  # a bell of a running job was repeated
+            slot.submit(task_prerun.send, sender=None, task_id=job).result()
+        assert [await dog.look() for _ in range(3)] == [Sight.WELL] * 3
+        other.submit(task_postrun.send, sender=None, task_id="a").result()
+        assert await dog.look() is Sight.DEAF
 
 
 async def test_a_redis_that_is_away_says_nothing_about_the_worker() -> None:
