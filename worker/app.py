@@ -32,6 +32,7 @@ from worker.janitor import Janitor
 from worker.leases import Leases
 from worker.providers.http import Wire
 from worker.sandbox import Sandbox, return_large_blocks
+from worker.strays import Strays
 from worker.sweeper import Sweeper
 from worker.watchdog import Watchdog, give_up
 from worker.writer import Writer
@@ -58,7 +59,7 @@ def main(config: Path | None = None) -> None:
     lease_s = settings.knobs.lease_seconds
     asyncio.run_coroutine_threadsafe(find_redis(bench.store, name, lease_s=lease_s), loop).result()
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(settings).keep())
+    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
     Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
     sys.exit(answer_bells(bench, loop))
@@ -89,14 +90,16 @@ def make_bench(settings: Settings, name: str) -> Bench:
     )
 
 
-def make_janitor(settings: Settings) -> Janitor:
+def make_janitor(bench: Bench) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
+    settings = bench.settings
     knobs = settings.knobs
     return Janitor(
         media=settings.media,
         save_dir=settings.image.save_dir,
         inputs=settings.home / "inputs",
         snapshot_age_s=knobs.queue_seconds + knobs.deadline_seconds + 86_400,  # as long as a job may live, and a day
+        strays=Strays(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
     )
 
 

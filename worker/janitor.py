@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_IFREG
 
 from contract.artifacts import Sidecar, is_artifact_id, meant_name, temporary_name
+from worker.strays import Strays
 from worker.writer import open_folder
 
 TIDY_S = 3600.0
@@ -35,7 +36,8 @@ logger = logging.getLogger(__name__)
 class Janitor:
     """Tidies the folders of one Darkroom; several may do so at the same time."""
 
-    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float) -> None:
+    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float, strays: Strays) -> None:
+        self._strays = strays
         self._media = media
         self._parts = PurePosixPath(save_dir).parts
         self._inputs = inputs
@@ -47,6 +49,7 @@ class Janitor:
         while True:
             try:
                 await asyncio.to_thread(self.tidy)
+                await self._strays.take_back()
             except Exception:  # not worth a worker
                 logger.exception("cannot tidy")
             await asyncio.sleep(TIDY_S)

@@ -19,10 +19,14 @@ import pytest
 from pictures import picture
 
 from contract.artifacts import Sidecar, artifact_id, read_sidecar
+from contract.doorbell import Doorbell
 from contract.job import Job, JobRequest, JobState, Progress, Rendition
 from contract.references import References
+from contract.scripts import open_redis
+from contract.store import JobStore
 from worker import failpoint, janitor
 from worker.janitor import Janitor
+from worker.strays import Strays
 from worker.writer import Writer
 
 HOUR = 3600.0
@@ -72,7 +76,13 @@ class Rooms:
 
     def hire(self) -> Janitor:
         """Start a janitor afresh, as a worker does."""
-        return Janitor(media=self.media, save_dir="art/made", inputs=self.inputs, snapshot_age_s=LIFE_S)
+        return Janitor(
+            media=self.media,
+            save_dir="art/made",
+            inputs=self.inputs,
+            snapshot_age_s=LIFE_S,
+            strays=strays(self.media),
+        )
 
     def save(self, data: bytes = b"image", *, extension: str = "png") -> Sidecar:
         """Store an image as a worker does."""
@@ -122,6 +132,12 @@ class Rooms:
         """Let time pass for all files."""
         for path in (*self.day.iterdir(), *self.inputs.iterdir()):
             age(path, seconds)
+
+
+def strays(media: Path) -> Strays:
+    """Make what looks for strays; its Redis is away."""
+    store = JobStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())
+    return Strays(store, Writer(media=media, save_dir="art/made"), folder=media / "art" / "made")
 
 
 def age(path: Path, seconds: float) -> None:
@@ -338,7 +354,8 @@ def test_g23_a_wrong_clock_of_the_worker_makes_nothing_old(rooms: Rooms, monkeyp
 
 def test_where_nothing_was_made_yet_nothing_is_made_or_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "empty"
-    Janitor(media=folder / "media", save_dir="x", inputs=folder / "inputs", snapshot_age_s=1).tidy()
+    media, inputs = folder / "media", folder / "inputs"
+    Janitor(media=media, save_dir="x", inputs=inputs, snapshot_age_s=1, strays=strays(media)).tidy()
     assert not folder.exists()
     assert caplog.records == []
 
