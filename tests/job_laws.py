@@ -16,7 +16,7 @@ _OWNER = r"owner:[0-9a-f]{20}"
 _KNOWN_KEYS = re.compile(  # docs/architecture.md, "Redis keys"
     rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|{_OWNER}:(jobs|active)|{_OWNER}:latest:[0-9a-f]{{20}}"
     r"|idem:[0-9a-f]{20}:[0-9a-f]{20}|image:img_[0-9a-f]{12}|bells(:[1-9])?|gate:[0-9a-f]{20}(:calls|:late|:waiters)?"
-    r"|served|workers|contact|lock:sweeper"
+    r"|served|workers|contact|lock:sweeper|suspect:[^:]+"
 )
 
 

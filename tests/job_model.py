@@ -14,6 +14,7 @@ from contract.job import ACTIVE, JobState
 LEASE_MS = 15_000
 LOCK_MS = 60_000
 RETENTION_MS = 86_400_000
+APART_MS, SUSPECT_MS = 3_000, 86_400_000
 MOST_ACTIVE, MOST_QUEUED, MOST_CALLS = 3, 4, 2
 
 
@@ -32,6 +33,7 @@ class ModelJob:
     not_before: int = 0
     lease_until: int = 0
     crashes: int = 0
+    worker: str = ""  # who claimed it last
     is_started: bool = False
     is_waiting: bool = False  # in the index of those that may not start yet
     has_bell: bool = True  # nobody has taken the bell that was rung when it became ready
@@ -79,6 +81,7 @@ class JobModel:
         self.jobs: dict[str, ModelJob] = {}
         self.keys: dict[tuple[str, str], tuple[str, str, int]] = {}  # the job, what was asked for, until when
         self.lock = ("", 0)  # who sweeps, until when
+        self.suspects: dict[str, tuple[str, int]] = {}  # each worker's job on its last chance, until when it is known
         self.contact = (0, 0)  # when a sweeper was here, and since when there was no gap
 
     def pass_time(self, by_ms: int) -> None:
@@ -109,7 +112,7 @@ class JobModel:
             self.keys[job.owner, key] = (job.id, digest, self.now + RETENTION_MS)
         return job.id, False
 
-    def claim(self, job_id: str) -> int | None:
+    def claim(self, job_id: str, worker: str) -> int | None:
         """Claim a job; answers the fence."""
         job = self.jobs.get(job_id)
         if job is None or job.state is not JobState.QUEUED or job.not_before > self.now:
@@ -117,9 +120,16 @@ class JobModel:
         if job.deadline <= self.now:
             job.finish(JobState.EXPIRED, self.now)
             return None
+        if job.crashes >= 2:
+            other_id, until = self.suspects.get(worker, ("", 0))
+            other = self.jobs.get(other_id)
+            if other and until > self.now and (other.state, other.worker) == (JobState.RUNNING, worker):
+                job.enqueue(self.now + APART_MS, self.now)
+                return None
+            self.suspects[worker] = (job_id, self.now + SUSPECT_MS)
         if not job.is_started:
             job.is_started, job.deadline = True, self.now + job.run_time
-        job.state, job.lease_until = JobState.RUNNING, self.now + LEASE_MS
+        job.state, job.worker, job.lease_until = JobState.RUNNING, worker, self.now + LEASE_MS
         job.fence += 1
         return job.fence
 

@@ -203,7 +203,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def take(self, job_id: str, worker: str) -> Lease | None:
         """Claim a job."""
-        fence = self.model.claim(job_id)
+        fence = self.model.claim(job_id, worker)
         lease = self.ask(self.store.claim(job_id, worker=worker, lease_s=LEASE_S))
         if not isinstance(lease, Lease):
             assert fence is lease is None

@@ -3,7 +3,7 @@
 despite_full_memory()
 local id = ARGV[1]
 local key = job_key(id)
-local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence')
+local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence', 'crashes')
 if found[1] == 'running' and found[8] == ARGV[4] then
   return {tonumber(found[9]), now, tonumber(found[3]), redis.call('HGETALL', key)}
 end
@@ -11,6 +11,19 @@ if found[1] ~= 'queued' or tonumber(found[2]) > now then return {} end
 if tonumber(found[3]) <= now then
   finish(id, 'expired', '{"code":"deadline_passed"}')
   return {}
+end
+-- A job that two workers died of may have killed them: on its last chance it runs beside no other such job, so that
+-- the one that kills takes none with it.
+if tonumber(found[10]) >= 2 then
+  local suspect = 'darkroom:suspect:' .. ARGV[2]
+  local other = redis.call('GET', suspect)
+  local run = other and redis.call('HMGET', job_key(other), 'state', 'worker') or {}
+  if run[1] == 'running' and run[2] == ARGV[2] then
+    redis.call('ZREM', QUEUED, id)
+    enqueue(id, now + 3000)
+    return {}
+  end
+  redis.call('SET', suspect, id, 'PX', 86400000)
 end
 local deadline = tonumber(found[3])
 if not found[4] then

@@ -108,7 +108,7 @@ async def assert_nothing_stays(redis: Redis) -> None:
     """Check that every key is bounded, or expires in time."""
     for key, left_s in (await keys_of(redis)).items():
         if key not in BOUNDED:
-            assert 0 < left_s <= (GATE_S if key.startswith("gate:") else RETENTION_S), key
+            assert 0 < left_s <= (GATE_S if key.startswith(("gate:", "suspect:")) else RETENTION_S), key
 
 
 async def take_bells(redis: Redis) -> None:

@@ -339,6 +339,25 @@ async def test_the_sweeper_brings_a_dead_workers_job_back(store: JobStore, redis
     await claimed(store, job_id, worker="w2")
 
 
+async def test_on_its_last_chance_a_job_runs_beside_no_other_such_job(store: JobStore, redis: Redis) -> None:
+    poison, innocent = [await submitted(store) for _ in range(2)]
+    for _ in range(2):
+        for job_id in (poison, innocent):
+            await claimed(store, job_id)
+            await let_lease_end(redis, job_id)
+        await sweep(store)
+    await claimed(store, poison)
+    assert await store.claim(innocent, worker="w1", lease_s=LEASE_S) is None
+    assert await redis.zrange("darkroom:waiting", 0, -1) == [innocent]
+    await let_lease_end(redis, poison)  # it has killed w1
+    await redis.zadd("darkroom:waiting", {innocent: 1})
+    await redis.hset(f"darkroom:job:{innocent}", "not_before", 1)
+    assert await sweep(store) == 1
+    lease = await claimed(store, innocent, worker="w2")
+    assert await store.end(lease, JobState.SUCCEEDED) is JobState.SUCCEEDED
+    assert (await store.get(poison)).state is JobState.FAILED
+
+
 async def test_the_third_crash_ends_a_job(store: JobStore, redis: Redis) -> None:
     job_id = await submitted(store)
     for _ in range(3):
