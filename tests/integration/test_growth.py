@@ -146,7 +146,7 @@ async def test_g24_jobs_of_every_ending_leave_only_what_expires(store: JobStore,
     await take_bells(redis)
     await assert_nothing_stays(redis)
     kinds = {key.partition(":")[0] for key in await keys_of(redis)}
-    assert kinds - BOUNDED == {"job", "owner", "idem", "image", "lock"}
+    assert kinds - BOUNDED == {"job", "owner", "idem", "image", "lock", "suspect"}
 
 
 async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore, redis: Redis) -> None:
