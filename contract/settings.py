@@ -47,9 +47,12 @@ def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
     return fallbacks
 
 
-_HOST = r"(?:[^@/?#\s]*@)?[^@/?#\s]+(?:/\d*)?"
+_LOGIN = r"(?:[^@/?#\s]*@)?"
+_HOST = rf"{_LOGIN}[^@/?#\s]+(?:/\d*)?"
 _TLS = r"ssl_(?:cert_reqs=(?:required|optional|none)|ca_certs=[^&#]+)"
-_REDIS_URL = re.compile(rf"redis://{_HOST}|rediss://{_HOST}(?:\?{_TLS}(?:&{_TLS})*)?|unix:///[^?#]+(?:\?db=\d+)?")
+_REDIS_URL = re.compile(
+    rf"redis://{_HOST}|rediss://{_HOST}(?:\?{_TLS}(?:&{_TLS})*)?|unix://{_LOGIN}/[^?#]+(?:\?db=\d+)?"
+)
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
@@ -59,7 +62,7 @@ def _redis_url(url: SecretStr) -> SecretStr:
             return url
     except ValueError:  # its words may hold a part of the password
         pass
-    form = "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix:///path[?db=n]"
+    form = "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix://[user:password@]/path[?db=n]"
     raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
 
 

@@ -16,6 +16,7 @@ from contract.errors import ConfigInvalid, Problem, Unavailable
 from contract.store import JobStore
 
 RETRY_S = 1.0
+LASTING = ("unknown command", "The user executing the script", "ACL failure")  # of Redis 6 and 7
 TOLD_EVERY = 30  # tries
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def _refusal(error: BaseException) -> str:
     """Find a no that lasts; redis-py wraps what was said while connecting. Busy, full or fail-over passes."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, AuthenticationError | NoPermissionError) or "unknown command" in str(cause):
+        if isinstance(cause, AuthenticationError | NoPermissionError) or any(sign in str(cause) for sign in LASTING):
             return str(cause)
         cause = cause.__cause__
     return ""
