@@ -4,6 +4,7 @@ import pytest
 from configured import SECRET, Write, problems, with_image, with_provider
 
 from contract.config import ImageGeneration
+from contract.doorbell import broker_url
 from contract.errors import ConfigInvalid, Refused
 from contract.settings import load_settings
 
@@ -184,3 +185,43 @@ def test_all_problems_are_told_at_once(config: Write, monkeypatch: pytest.Monkey
         "providers.openrouter.apiKey",
         "tools.imageGeneration.saveDir",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "broker"),
+    [
+        ("redis://h", "redis://h"),
+        ("redis://ann:p%40@[::1]:6379/2", "redis://ann:p%40@[::1]:6379/2"),
+        ("rediss://ann:p@h", "rediss://ann:p@h?ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=none"),
+        ("unix:///r.sock?db=2", "redis+socket:///r.sock?virtual_host=2"),
+        ("unix://ann:p@/r.sock", "redis+socket://ann:p@/r.sock"),
+    ],
+)
+def test_a_redis_url_is_spelt_for_celery_too(url: str, broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_REDIS_URL", url)
+    settings = load_settings(needs_keys=False)
+    assert settings.knobs.redis_url.get_secret_value() == url
+    assert broker_url(url) == broker
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("h:6379", "http://h", " redis://h", "redis://", "redis://h/abc", "redis://h/1/2", "redis://h:x/0"),
+        *(
+            "redis://h/0?db=3",
+            "redis://h?password=slip",
+            "unix:///s?password=slip&db=2",
+            "unix://s",
+            "redis://:sl/ip@h",
+        ),
+    ],
+)
+def test_a_redis_url_that_celery_would_read_otherwise_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_REDIS_URL", url)
+    with pytest.raises(ConfigInvalid) as refusal:
+        load_settings(needs_keys=False)
+    assert [problem.path for problem in refusal.value.problems] == ["DARKROOM_REDIS_URL"]
+    assert "slip" not in str(refusal.value)
