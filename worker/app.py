@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +42,7 @@ logger = logging.getLogger(__name__)
 def main(config: Path | None = None) -> None:
     """Run a worker until it is asked to stop, then exit with 0. Raises ConfigInvalid."""
     for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, lambda *_: sys.exit(0))  # until Celery has its own handlers
+        signal.signal(asked, lambda *_: os._exit(0))  # until Celery has its own handlers; no job has begun
     settings = load_settings(config)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and prompts
@@ -62,7 +61,9 @@ def main(config: Path | None = None) -> None:
     loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
     Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
-    sys.exit(answer_bells(bench, loop))
+    code = answer_bells(bench, loop)
+    logging.shutdown()
+    os._exit(code)  # the loops in their thread must not see the interpreter end around them
 
 
 def make_bench(settings: Settings, name: str) -> Bench:
