@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from contract.errors import Refused
-from contract.job import Attempt, Degraded, Image, Record, Rendition
+from contract.job import Attempt, Degraded, Image, Job, Record, Rendition
 
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
@@ -115,6 +115,23 @@ def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return None
+
+
+def remove_files(job: Job, media: Path) -> None:
+    """Remove a job's images and sidecars, the sidecars first; blocking. What is outside of `media` stays."""
+    for image in job.images:
+        path = Path(image.path)
+        if path.is_relative_to(media) and ".." not in path.parts:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def read_record(image: Path) -> Sidecar:
+    """Read the sidecar of one of our images. Raises Refused (`artifact_not_found`) when it has none."""
+    try:
+        return Sidecar.model_validate_json(image.with_suffix(".json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refused("artifact_not_found") from error
 
 
 def read_sidecar(path: Path) -> Sidecar | None:

@@ -42,6 +42,14 @@ class DarkroomError(Exception):
 class Refused(DarkroomError):
     """The request or the configuration has to be changed by the caller."""
 
+    place: tuple[str | int, ...] = ()  # where in the request, as keys and indexes
+    others: tuple[Refused, ...] = ()  # that were found beside it
+
+    def at(self, *place: str | int) -> Refused:
+        """Tell where in the request the problem is."""
+        self.place = place
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

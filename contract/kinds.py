@@ -296,4 +296,107 @@ JOB: dict[str, Kind] = {
     ),
 }
 
-KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB
+HTTP: dict[str, Kind] = {
+    "artifact_not_found": _no(
+        "No such image",
+        "There is no such image.",
+        "Check the id and whose image it is; images go with their jobs.",
+        status=404,
+    ),
+    "bad_request": _no("Bad request", "The request could not be understood.", "Check how it is spelt.", status=400),
+    "body_too_large": _no(
+        "Body too large", "The body may have [{max} at most|fewer bytes].", "Send less at once.", status=413
+    ),
+    "csrf_rejected": _no(
+        "Request from another site",
+        "This request comes from a page of another site, so it is not followed.",
+        status=403,
+    ),
+    "cursor_invalid": _no(
+        "No such cursor", "The cursor is not one that this list has given.", "Begin without one.", status=400
+    ),
+    "forbidden": _no(
+        "Not allowed", "This token may not do that[: it lacks the right {right}].", "Use one that may.", status=403
+    ),
+    "host_not_allowed": _no(
+        "Unknown host name",
+        "This gateway does not answer under that host name.",
+        "The operator lists its names in DARKROOM_HOSTS.",
+        status=421,
+    ),
+    "image_required": _no("Image missing", "Send the image to edit, as a file or a data URL."),
+    "job_already_finished": _no(
+        "Job already over", "The job is already over[: it has {state}].", "There is nothing to cancel.", status=409
+    ),
+    "job_cancelled": _no(
+        "Job cancelled", "The job was cancelled.", "Hand it in again if that was not meant.", status=409
+    ),
+    "job_not_finished": _not_now(
+        "Job not over yet", "The job is not over yet[: it is {state}].", "Wait for its end, or cancel it.", status=409
+    ),
+    "json_duplicate_key": _no("Key given twice", "The JSON gives a key twice.", "Leave one of them out.", status=400),
+    "json_invalid": _no("JSON not readable", "The body is not valid JSON in UTF-8[: {reason}].", status=400),
+    "link_expired": _no(
+        "Link expired",
+        "This link is not valid any more, or never was.",
+        "Look at the job again: it brings a new one.",
+        status=403,
+    ),
+    "mask_not_supported": _no(
+        "Masks not supported",
+        "Masks are not supported.",
+        "Say in the prompt what is to change, and leave the mask out.",
+    ),
+    "method_not_allowed": _no(
+        "Method not allowed",
+        "This address does not know that method.",
+        "The header Allow names those it does.",
+        status=405,
+    ),
+    "multipart_invalid": _no("Form not readable", "The multipart form could not be read[: {reason}].", status=400),
+    "not_found": _no("Nothing there", "There is nothing at this address.", "/docs lists what there is.", status=404),
+    "origin_not_allowed": _no(
+        "Origin not allowed",
+        "Pages of that origin may not use this gateway.",
+        "The operator lists origins in DARKROOM_ORIGINS.",
+        status=403,
+    ),
+    "rate_limited": _not_now(
+        "Too many requests",
+        "Too many requests[: try again in {retry_after_s} s].",
+        "The operator sets DARKROOM_RATE.",
+        status=429,
+    ),
+    "reference_not_a_data_url": _no(
+        "No picture in it", "Send pictures as data:image/png;base64,… or of another image type.", status=422
+    ),
+    "request_timeout": _not_now(
+        "Request too slow", "The request did not arrive in time.", "Send it again.", status=408
+    ),
+    "too_many_streams": _not_now(
+        "Too many streams",
+        "You follow [{max}|too many] jobs already.",
+        "Close some; the operator can raise DARKROOM_MAX_STREAMS_PER_OWNER.",
+        status=429,
+    ),
+    "unauthorized": _no(
+        "Token missing or unknown",
+        "Send a valid token: Authorization: Bearer dk_….",
+        "`darkroom token create NAME` makes one.",
+        status=401,
+    ),
+    "unknown_model": _no(
+        "Unknown model",
+        "There is no such model here.",
+        "/v1/models lists those there are; leave it out for the default.",
+    ),
+    "unsupported_encoding": _no(
+        "Encoding not supported", "Send the body as it is, without Content-Encoding.", status=415
+    ),
+    "unsupported_media_type": _no(
+        "Media type not supported", "[Send {accepted}|This media type is not supported here].", status=415
+    ),
+    "url_invalid": _no("Address too long", "The address is too long.", status=414),
+}
+
+KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB | HTTP

@@ -47,6 +47,21 @@ class References:
             snapshots.append(self._keep(source, data))
         return tuple(snapshots)
 
+    def keep(self, data: bytes, mime: str) -> Snapshot:
+        """Keep a picture that has been looked at and is no file of ours. Raises Refused (`reference_too_large`)."""
+        if len(data) > MAX_EACH:
+            raise _too_large()
+        sha256 = self._store(data)
+        return Snapshot(source=str(self._inputs / sha256), sha256=sha256, mime=mime, bytes=len(data))
+
+    def touch(self, snapshots: Sequence[Snapshot]) -> None:
+        """Say that snapshots are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
+        try:
+            for snapshot in snapshots:
+                os.utime(self._inputs / snapshot.sha256)
+        except OSError as error:
+            raise Refused("reference_unreadable") from error
+
     def load(self, snapshot: Snapshot) -> bytes:
         """Read a snapshot's bytes back. Raises OSError when it is gone."""
         return (self._inputs / snapshot.sha256).read_bytes()
@@ -102,6 +117,10 @@ class References:
             raise _too_large() from error
         except NotAnImage as error:
             raise Refused("reference_not_an_image") from error
+        return Snapshot(source=str(source), sha256=self._store(data), mime=info.mime, bytes=len(data))
+
+    def _store(self, data: bytes) -> str:
+        """Put bytes under the name of their hash; answer that. Raises Refused (`storage_full`)."""
         sha256 = hashlib.sha256(data).hexdigest()
         kept = self._inputs / sha256
         try:
@@ -112,7 +131,13 @@ class References:
                 _write(kept, data)
             except OSError as error:
                 raise Refused("storage_full") from error
-        return Snapshot(source=str(source), sha256=sha256, mime=info.mime, bytes=len(data))
+        return sha256
+
+
+def check_together(snapshots: Sequence[Snapshot]) -> None:
+    """Refuse snapshots that are too many bytes together. Raises Refused (`reference_too_large`)."""
+    if sum(snapshot.bytes for snapshot in snapshots) > MAX_TOGETHER:
+        raise _too_large()
 
 
 def _write(path: Path, data: bytes) -> None:

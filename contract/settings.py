@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from redis.asyncio.connection import parse_url
 
 from contract.config import (
@@ -66,6 +66,22 @@ def _redis_url(url: SecretStr) -> SecretStr:
     raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
 
 
+def _words(value: object) -> object:
+    """Read a list as people write it in an environment: with commas."""
+    return tuple(word for word in re.split(r"[,\s]+", value) if word) if isinstance(value, str) else value
+
+
+def _public_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[\w.\[\]:-]+(?:/[\w./-]*)?", url, re.ASCII):
+        raise PydanticCustomError("public_url_invalid", "must be an http(s) address without query or login")
+    return url.rstrip("/")
+
+
+_RATE = r"[1-9]\d{0,8}/(?:[1-9]\d{0,5})?(?:second|minute|hour|day)"
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Rate = Annotated[str, Field(pattern=rf"^{_RATE}(?:;{_RATE})*$")]  # "30/second;600/minute"
 Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
 
 
@@ -94,6 +110,22 @@ class Knobs(BaseSettings):
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)
     task_events: bool = False  # Celery events, for Flower
+    # The HTTP gateway.
+    host: str = "127.0.0.1"
+    port: int = Field(8790, ge=0, le=65_535)
+    hosts: Words = ()  # names it answers under, beside those of this machine
+    origins: Words = ()  # of pages elsewhere that may use it
+    public_url: PublicUrl | None = None  # how others reach it, if that is not how it is asked
+    models: Words = ()  # of the configured provider, beside the configured one, that a request may name
+    any_model: bool = False  # whether a model that nobody knows means the default one
+    rate: Rate = "600/minute"  # how often one may hand in
+    miss_rate: Rate = "600/minute"  # how often one may ask for what does not exist
+    max_running_per_owner: int = Field(0, ge=0)  # 0: no limit
+    max_streams_per_owner: int = Field(5, ge=1)
+    max_uploads_per_owner: int = Field(200, ge=1)
+    budget_usd_per_day: float = Field(0, ge=0)  # of one owner; 0: no limit
+    price_usd: float = Field(0.2, ge=0)  # what an image is thought to cost where no price list tells
+    link_seconds: int = Field(3600, ge=60)  # how long a signed link to an image is valid at least
 
 
 class Settings(BaseModel):
@@ -122,6 +154,13 @@ class Settings(BaseModel):
         """The providers that a job may ask, the configured one first."""
         others = [rung.provider for rung in self.knobs.fallbacks or () if rung.provider]
         return tuple(dict.fromkeys([self.image.provider, *others]))
+
+    def models(self, provider: str) -> tuple[str, ...]:
+        """The models of a provider that a request may name, its default first."""
+        own = (self.image.model, *self.knobs.models) if provider == self.image.provider else ()
+        rungs = self.knobs.fallbacks or ()
+        others = [rung.model for rung in rungs if rung.model and (rung.provider or self.image.provider) == provider]
+        return tuple(dict.fromkeys([*own, *others]))
 
     def with_redis(self, url: str) -> Settings:
         """Make the same settings with another Redis."""

@@ -13,15 +13,16 @@ from typing import Annotated
 
 import typer
 
-from contract.errors import ConfigInvalid
+from contract.errors import ConfigInvalid, Problem
 from contract.settings import load_settings
 from producer import terminal
 from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
 from producer.options import AsJson
-from producer.session import adopt_running_stack, config_path, fail, run
-from producer.stack import Stack
+from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run
+from producer.stack import Running, Stack
+from producer.tokens import Tokens, first_token
 
 app = typer.Typer(
     name="darkroom",
@@ -58,8 +59,9 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="With a simulated provider: no key, no cost.")] = False,
     flower: Annotated[bool, typer.Option("--flower", help="With the Flower dashboard.")] = False,
 ) -> None:
-    """Start Redis, a worker and what else is asked for; Ctrl-C stops them all."""
-    stack = Stack(config_path(), home=config_path().parent / "darkroom", demo=demo, flower=flower, say=_say)
+    """Start Redis, a worker, the HTTP gateway and what else is asked for; Ctrl-C stops them all."""
+    home = config_path().parent / "darkroom"
+    stack = Stack(config_path(), home=home, demo=demo, flower=flower, gateway=has_gateway(), say=_say)
     run(lambda: _stay_up(stack))
 
 
@@ -75,6 +77,14 @@ def demo(
 def worker() -> None:
     """Run one worker in this terminal."""
     _become("worker")
+
+
+@app.command()
+def gateway() -> None:
+    """Run the HTTP gateway alone: jobs and images for chat gateways, browsers and OpenAI's clients."""
+    if not has_gateway():
+        fail(ConfigInvalid([Problem("gateway", "is not installed: pip install 'nanobot-darkroom[gateway]'")]))
+    _become("producer.api")
 
 
 @app.command()
@@ -125,6 +135,8 @@ async def _stay_up(stack: Stack) -> int:
     try:
         async with stack.run() as running:
             _say(f"Darkroom is up. Config: {running.config}")
+            if running.gateway_url:
+                _say(f"Gateway: {running.gateway_url}{_first_link(running)}")
             if running.flower_url:
                 _say(f"Flower: {running.flower_url} (login {running.flower_login})")
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
@@ -132,6 +144,12 @@ async def _stay_up(stack: Stack) -> int:
     except asyncio.CancelledError:  # Ctrl-C is how it ends
         return 0
     return 0
+
+
+def _first_link(running: Running) -> str:
+    """Show the token that a fresh installation begins with, this once, as a link."""
+    token = first_token(Tokens(load_settings(Path(running.config)).tokens_path), user=default_owner())
+    return f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)"
 
 
 def _say(line: str) -> None:

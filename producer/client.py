@@ -11,35 +11,39 @@ Everything answers or fails within about three seconds, also when Redis is dead 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from copy import copy
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from contract.artifacts import find_image, is_artifact_id
+from contract.artifacts import remove_files
 from contract.doorbell import Doorbell
 from contract.errors import Refused, Unavailable
-from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState
-from contract.kinds import KINDS
-from contract.references import References
+from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState, Snapshot
 from contract.scripts import open_redis
 from contract.settings import Settings
 from contract.store import JobStore, NewJob
 from producer.feed import Feed
+from producer.gallery import Gallery
+from producer.patience import ANSWER_S, answering
+from producer.request import kind_of, price_of, read_request
 
 LOOK_AGAIN_S = 5.0  # news can be missed; looking is cheap
-ANSWER_S = 2.8
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
+_CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
 _KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
-_EXPECTED = {"float_type": "a number", "int_type": "a whole number", "string_type": "text", "tuple_type": "a list"}
+
+
+class Accepted(NamedTuple):
+    """A job that was handed in, and whether that had been done before with the same idempotency key."""
+
+    job: Job
+    is_replayed: bool
 
 
 class Darkroom:
@@ -51,9 +55,7 @@ class Darkroom:
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self._references = References(
-            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
-        )
+        self.gallery = Gallery(settings, self._store, owner=owner)
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -64,23 +66,59 @@ class Darkroom:
         await self._feed.close()
         await self._redis.aclose()
 
-    async def submit(
+    def of(self, owner: str, *, names_paths: bool) -> Darkroom:
+        """Open another owner's door, over the same connections.
+
+        Who may not name paths refers to images by the ids of their own artifacts and uploads.
+        """
+        other = copy(self)
+        other.owner, other.gallery = owner, self.gallery.of(owner, names_paths=names_paths)
+        return other
+
+    async def submit(self, **fields: Any) -> Job:
+        """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
+        return (await self.accept(**fields)).job
+
+    async def accept(
         self, *, conversation: str | None = None, idempotency_key: str | None = None, **fields: object
-    ) -> Job:
-        """Hand a job in and answer it as it was accepted.
+    ) -> Accepted:
+        """Hand a job in; answer it as it was accepted, and whether it had been before.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
         idempotency key, a repeated request answers the first one's job. Raises Refused with the
         sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
+        request = read_request(fields, self._settings)
+        snapshots = await self.gallery.snapshots(request.reference_images, conversation)
+        return await self._accept(request, snapshots, conversation, idempotency_key)
+
+    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
+        """Hand in anew what a job that is over asked for, with the same references.
+
+        Raises Refused (`job_not_found`, `job_not_finished`) and as `accept`.
+        """
+        job = await self.get(job_id)
+        if not job.is_over:
+            raise Refused("job_not_finished", state=job.state)
+        async with answering():
+            snapshots = await self._store.snapshots(job_id)
+        await self.gallery.renew(snapshots)
+        return await self._accept(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
+
+    async def _accept(
+        self,
+        request: JobRequest,
+        snapshots: tuple[Snapshot, ...],
+        conversation: str | None,
+        idempotency_key: str | None,
+        *,
+        retry_of: str | None = None,
+    ) -> Accepted:
         for name in self._settings.provider_names:
             self._settings.provider(name)
         if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise Refused("idempotency_key_invalid")
-        request = read_request(fields, self._settings)
-        paths = [await self._path(reference, conversation) for reference in request.reference_images]
-        snapshots = await asyncio.to_thread(self._references.snapshot, paths)
         knobs = self._settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),
@@ -93,14 +131,19 @@ class Darkroom:
             run_time_s=min(request.deadline_seconds or knobs.deadline_seconds, knobs.deadline_seconds),
             max_active=knobs.max_jobs_per_owner,
             max_queued=knobs.max_queued,
+            max_running=knobs.max_running_per_owner,
+            kind=kind_of(request, self._settings),
+            budget_usd=knobs.budget_usd_per_day,
+            price_usd=price_of(request, self._settings),
+            retry_of=retry_of,
         )
-        async with _answering():
-            job_id, _ = await self._store.submit(new)
-            return await self._store.get(job_id)
+        async with answering():
+            job_id, is_replayed = await self._store.submit(new)
+            return Accepted(await self._store.get(job_id), is_replayed)
 
     async def get(self, job_id: str) -> Job:
         """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
-        async with _answering():
+        async with answering():
             return await self._store.get(_checked(job_id), owner=self.owner)
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
@@ -122,8 +165,7 @@ class Darkroom:
 
         Redis may come and go meanwhile. Raises Refused (`job_not_found`).
         """
-        if not _EVENT_ID.fullmatch(after):
-            raise Refused("event_id_invalid")
+        check_event_id(after)
         await self.get(job_id)
         with self._feed.news(job_id) as news:
             while True:
@@ -141,7 +183,7 @@ class Darkroom:
     async def _look(self, job_id: str, after: str) -> tuple[bool, list[JobEvent]]:
         """Tell whether a job is over, and what was added to its story; nothing while Redis is away."""
         try:
-            async with _answering():
+            async with answering():
                 state = await self._store.state(job_id)  # before its events: none of an ended job is missed
                 return state in TERMINAL, await self._store.events(job_id, after=after)
         except Unavailable:
@@ -149,13 +191,66 @@ class Darkroom:
 
     async def cancel(self, job_id: str) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible."""
-        async with _answering():
+        async with answering():
             before = await self._store.cancel(_checked(job_id), owner=self.owner)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
+    async def delete(self, job_id: str) -> Job:
+        """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was."""
+        async with answering():
+            job = await self._store.delete(_checked(job_id), owner=self.owner)
+        await asyncio.to_thread(remove_files, job, self._settings.media)
+        return job
+
+    async def expectation(self, job: Job) -> tuple[int, int] | None:
+        """Tell in how many seconds, at least and at most, a queued job may be expected to be done, if it is known."""
+        if job.state is not JobState.QUEUED:
+            return None
+        async with answering():
+            return await self._store.expectation(job.id)
+
+    async def page(
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 20,
+        state: frozenset[JobState] | None = None,
+        conversation: str | None = None,
+    ) -> tuple[list[Job], str | None]:
+        """List this owner's jobs, newest first, and tell where the next page begins, if there may be one."""
+        if before is not None and not _CURSOR.fullmatch(before):
+            raise Refused("cursor_invalid")
+        async with answering():
+            return await self._store.page_of(
+                self.owner, before=before, limit=limit, state=state, conversation=conversation
+            )
+
+    async def pulse(self) -> tuple[bool, int]:
+        """Tell whether Redis answers, and how many workers are running."""
+        try:
+            async with answering():
+                return True, len(await self._store.workers(within_s=5))
+        except Unavailable:
+            return False, 0
+
+    async def note_recent(self, what: str, job: Job) -> None:
+        """Remember for some minutes which job a request was answered with, for clients that repeat it without a key."""
+        async with answering():
+            await self._store.note_recent(self.owner, what, job.id)
+
+    async def recent(self, what: str) -> Job | None:
+        """Find the job that the same request was answered with, unless that was cancelled."""
+        try:
+            async with answering():
+                job_id = await self._store.recent(self.owner, what)
+                job = await self._store.get(job_id, owner=self.owner) if job_id else None
+        except Refused:  # it is gone
+            return None
+        return job if job and job.state is not JobState.CANCELLED else None
+
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""
-        async with _answering():
+        async with answering():
             return await self._store.jobs_of(self.owner, offset=offset, limit=limit)
 
     async def _get_patiently(self, job: Job) -> Job:
@@ -165,54 +260,11 @@ class Darkroom:
             except Unavailable:
                 await asyncio.sleep(1)
 
-    async def _path(self, reference: str, conversation: str | None) -> str:
-        """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
-        if reference == "latest":
-            async with _answering():
-                latest = await self._store.latest_image(self.owner, conversation) if conversation else None
-            if latest is None:
-                raise Refused("no_previous_image")
-            return latest
-        artifact = Path(reference).stem
-        if not is_artifact_id(artifact):
-            return reference
-        async with _answering():
-            if await self._store.is_foreign(artifact, self.owner):
-                raise Refused("reference_outside_roots")
-        if reference != artifact:
-            return reference
-        media, save_dir = self._settings.media, self._settings.image.save_dir
-        image = await asyncio.to_thread(find_image, media, save_dir, artifact)
-        if image is None:
-            raise Refused("reference_outside_roots")
-        return str(image)
 
-
-def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest:
-    """Check what a caller sent. Raises Refused with the first problem."""
-    defaults = {
-        "aspect_ratio": settings.image.default_aspect_ratio,
-        "image_size": settings.image.default_image_size,
-    }
-    given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name not in defaults}}
-    limits = {"max_images": settings.image.max_images_per_turn, "max_seconds": settings.knobs.deadline_seconds}
-    try:
-        return JobRequest.model_validate(given, context=limits)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise _refusal(first["type"], first["loc"], first.get("ctx", {})) from error
-
-
-def _refusal(kind: str, location: Sequence[int | str], context: Mapping[str, Any]) -> Refused:
-    name = str(location[0]) if location else ""
-    if kind in KINDS:
-        return Refused(kind, **context)
-    if kind == "extra_forbidden":
-        close = difflib.get_close_matches(name, JobRequest.model_fields, n=1)
-        return Refused("unknown_field", field=name[:50], suggestion=close[0] if close else None)
-    if name == "prompt":
-        return Refused("prompt_invalid_characters" if kind == "string_unicode" else "prompt_required")
-    return Refused("type_error", field=name, expected=f"it must be {_EXPECTED.get(kind, 'something else')}")
+def check_event_id(text: str) -> None:
+    """Refuse what is no id of an event. Raises Refused (`event_id_invalid`)."""
+    if not _EVENT_ID.fullmatch(text):
+        raise Refused("event_id_invalid")
 
 
 def _checked(job_id: str) -> str:
@@ -220,13 +272,3 @@ def _checked(job_id: str) -> str:
     if not _JOB_ID.fullmatch(job_id):
         raise Refused("job_not_found")
     return job_id
-
-
-@asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
-    """Bound a whole operation, however many commands it has."""
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            yield
-    except TimeoutError as expired:
-        raise Unavailable from expired

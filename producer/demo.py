@@ -23,7 +23,7 @@ async def show_everything(folder: Path, *, say: Callable[[str], None]) -> int:
     0 when all were made, and the last one smaller than asked for.
     """
     say("Starting Redis, a worker and the simulated provider…")
-    stack = Stack(folder / "config.json", home=folder, demo=True, flower=False, say=say)
+    stack = Stack(folder / "config.json", home=folder, demo=True, say=say)
     async with stack.run() as running:
         settings = load_settings(Path(running.config)).with_redis(running.redis_url)
         async with Darkroom(settings, owner="demo") as darkroom:

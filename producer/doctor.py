@@ -77,10 +77,14 @@ async def _redis(settings: Settings) -> list[Finding]:
     ]
 
 
-def _media(media: Path) -> Finding:
-    folder = media
+def is_writable(folder: Path) -> bool:
+    """Tell whether a folder can be written to, or made where it is not there yet."""
     while not folder.exists():
         folder = folder.parent
-    writable = os.access(folder, os.W_OK | os.X_OK)
-    mend = "" if writable else f"Make {folder} writable for this user."
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _media(media: Path) -> Finding:
+    writable = is_writable(media)
+    mend = "" if writable else f"Make {media} writable for this user."
     return Finding("media directory", writable, str(media), mend)

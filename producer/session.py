@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import importlib.util
 import os
 import signal
 import sys
@@ -38,6 +39,16 @@ def config_path() -> Path:
     return Path(os.environ.get("DARKROOM_CONFIG") or default_config_path())
 
 
+def default_owner() -> str:
+    """Name whose jobs those of the command line are, if nobody is named."""
+    return f"cli:{getpass.getuser()}"
+
+
+def has_gateway() -> bool:
+    """Tell whether the extra `gateway` is installed."""
+    return importlib.util.find_spec("fastapi_offline") is not None
+
+
 def adopt_running_stack() -> None:
     """Use the stack that runs from this configuration, unless told otherwise."""
     running = find_running(config_path().parent / "darkroom")
@@ -54,7 +65,7 @@ def with_darkroom(
 
     async def session() -> int:
         settings = load_settings(needs_keys=needs_keys)
-        async with Darkroom(settings, owner=owner or f"cli:{getpass.getuser()}") as darkroom:
+        async with Darkroom(settings, owner=owner or default_owner()) as darkroom:
             return await work(darkroom)
 
     run(session)

@@ -1,4 +1,4 @@
-"""The embedded stack: Redis, worker, Flower and simulator as supervised processes on loopback.
+"""The embedded stack: Redis, worker, gateway, Flower and simulator as supervised processes on loopback.
 
 Ctrl-C ends all, the worker first and Redis last. Redis and Flower get an environment without keys.
 `stack.json` tells other commands where everything is.
@@ -41,6 +41,7 @@ class Running:
 
     config: str
     redis_url: str
+    gateway_url: str | None = None
     flower_url: str | None = None
     flower_login: str | None = field(default=None, repr=False)
 
@@ -64,11 +65,21 @@ def find_running(home: Path) -> Running | None:
 class Stack:
     """Starts the parts in order, keeps them running, stops them in reverse order."""
 
-    def __init__(self, config: Path, *, home: Path, demo: bool, flower: bool, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: Path,
+        *,
+        home: Path,
+        demo: bool,
+        say: Callable[[str], None],
+        flower: bool = False,
+        gateway: bool = False,
+    ) -> None:
         self._home = home
         self._config = config
         self._demo = demo
         self._flower = flower
+        self._gateway = gateway
         self._say = say
         self._parts: list[Part] = []
         self._is_stopping = False
@@ -116,15 +127,19 @@ class Stack:
         given = settings.knobs.redis_url.get_secret_value() if "redis_url" in settings.knobs.model_fields_set else None
         redis_url = given or await self._start_redis()
         flower_port = free_port(5555) if self._flower else None
+        gateway_port = free_port(settings.knobs.port) if self._gateway else None
         running = Running(
             config=str(self._config),
             redis_url=redis_url,
+            gateway_url=f"http://127.0.0.1:{gateway_port}" if gateway_port else None,
             flower_url=f"http://127.0.0.1:{flower_port}" if flower_port else None,
             flower_login=f"darkroom:{secrets.token_urlsafe(12)}" if flower_port else None,
         )
         if self._demo:
             await self._start_simulator(settings)
         await self._start_worker(running, settings)
+        if gateway_port:
+            await self._start_gateway(running, gateway_port)
         if flower_port:
             await self._start_flower(running, flower_port)
         record = self._home / "stack.json"
@@ -163,6 +178,11 @@ class Stack:
             ready=lambda part: _has_worker(running.redis_url, part),
             stop_s=settings.knobs.drain_seconds + 10,
         )
+
+    async def _start_gateway(self, running: Running, port: int) -> None:
+        given = {"DARKROOM_REDIS_URL": running.redis_url, "DARKROOM_HOST": "127.0.0.1", "DARKROOM_PORT": str(port)}
+        command = (sys.executable, "-m", "producer.api", str(self._config))
+        await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
 
     async def _start_flower(self, running: Running, port: int) -> None:
         environment = {

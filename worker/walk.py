@@ -14,6 +14,7 @@ from contract import story
 from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
 from contract.job import Attempt
+from contract.prices import estimate
 from contract.store import CallRefused, LeaseLost
 from worker import failpoint
 from worker.bench import Desk
@@ -21,7 +22,6 @@ from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Rung
-from worker.prices import estimate
 from worker.providers.http import Made
 from worker.providers.provider import Ask
 from worker.retry import pacing

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.prices import estimate
+from contract.prices import estimate
 
 SQUARE, TALL, WIDE = "1024x1024", "1024x1536", "1536x1024"
 

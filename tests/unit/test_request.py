@@ -12,7 +12,7 @@ from contract.errors import Refused
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
 from contract.settings import Knobs, Settings
 from contract.store import NewJob
-from producer.client import read_request
+from producer.request import read_request
 
 SETTINGS = Settings(
     config_path=Path("/nowhere/config.json"),

@@ -1,0 +1,1 @@
+"""The HTTP gateway: jobs, images and their compatible faces, for many users at once."""

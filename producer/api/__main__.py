@@ -1,0 +1,17 @@
+"""`python -m producer.api [config.json]`: a gateway in this process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from contract.errors import ConfigInvalid
+from producer.api.app import main
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            sys.stderr.write(f"Error: {problem}\n")
+        sys.exit(2)

@@ -1,0 +1,113 @@
+"""Where the gateway is put together: settings, the parts of `Gateway`, the routes, and the server around them."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
+
+from contract.errors import ConfigInvalid, Problem
+from contract.secret import Secret
+from contract.settings import Settings, load_settings
+from producer.api import (
+    artifacts,
+    health,
+    jobs,
+    modelscope,
+    openai_images,
+    openai_models,
+    problem,
+    stream,
+    uploads,
+    webhooks,
+)
+from producer.api.gateway import Gateway
+from producer.api.guard import LOOPBACK, Guard
+from producer.api.links import Links
+from producer.api.rates import Rates
+from producer.api.server import serve
+from producer.api.thumbnails import Thumbnails
+from producer.client import Darkroom
+from producer.patience import ANSWER_S
+from producer.pictures import Pictures
+from producer.tokens import Tokens
+
+NOBODY = ""  # owns nothing
+
+
+def main(config: Path | None = None) -> None:
+    """Run the gateway until it is stopped. Raises ConfigInvalid."""
+    settings = load_settings(config)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(build_app(settings), host=settings.knobs.host, port=settings.knobs.port)
+
+
+def build_app(settings: Settings) -> ASGIApp:
+    """Build the whole application. Raises ConfigInvalid for one that everybody could use."""
+    knobs = settings.knobs
+    tokens = Tokens(settings.tokens_path)
+    if not is_loopback(knobs.host) and not tokens.exists():
+        hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
+        raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
+    app = FastAPIOffline(
+        title="Darkroom",
+        version=version("nanobot-darkroom"),
+        description="Images for chat gateways, made in the background.",
+        lifespan=lambda app: _open(app, settings, tokens),
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for module in (jobs, stream, artifacts, uploads, webhooks, openai_images, openai_models, modelscope, health):
+        app.include_router(module.router)
+    problem.register(app)
+    return Guard(app, hosts=_hosts(settings), origins=knobs.origins)
+
+
+@asynccontextmanager
+async def _open(app: FastAPIOffline, settings: Settings, tokens: Tokens) -> AsyncIterator[None]:  # type: ignore[valid-type]
+    knobs = settings.knobs
+    secret = Secret.of(settings)
+    async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
+        app.state.gateway = Gateway(
+            settings=settings,
+            darkroom=darkroom,
+            tokens=tokens,
+            secret=secret,
+            links=Links(secret.key("links"), valid_s=knobs.link_seconds),
+            rates=Rates(
+                knobs.redis_url.get_secret_value(), rate=knobs.rate, miss_rate=knobs.miss_rate, timeout_s=ANSWER_S / 2
+            ),
+            pictures=pictures,
+            thumbnails=Thumbnails(settings.home / "thumbnails", pictures),
+        )
+        try:
+            yield
+        finally:
+            await app.state.gateway.attendance.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach what is bound to an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _hosts(settings: Settings) -> set[str]:
+    """List the names that this gateway answers under."""
+    knobs = settings.knobs
+    public = (knobs.public_url or "").partition("://")[2].partition("/")[0]
+    name = public if public.endswith("]") else public.rpartition(":")[0] or public
+    own = f"[{knobs.host}]" if ":" in knobs.host else knobs.host
+    return {*LOOPBACK, *knobs.hosts, own, *([name] if name else [])}

@@ -1,0 +1,127 @@
+"""Bodies that strangers send: bounded in size and time, and JSON that means one thing only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from contract.errors import Refused
+
+BODY_S = 30.0
+LEAST_BYTES_PER_S = 65_536  # once it has begun
+MAX_JSON = 2 * 2**20  # bytes; a prompt of the most characters, each spelt as an escape, has 400 KB
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 2**20
+
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+async def read_body(request: Request, *, most: int) -> bytearray:
+    """Read a body of `most` bytes. Raises Refused; ClientDisconnect."""
+    body = bytearray()
+    async for chunk in stream_body(request, most=most):
+        body += chunk
+    return body
+
+
+async def stream_body(request: Request, *, most: int, code: str = "body_too_large") -> AsyncIterator[bytes]:
+    """Read a body piece by piece, of `most` bytes in all. Raises Refused; ClientDisconnect."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused("unsupported_encoding")
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise Refused(code, max=_amount(most))
+    begun, received = asyncio.get_running_loop().time(), 0
+    chunks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(begun + BODY_S + received / LEAST_BYTES_PER_S):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise Refused("request_timeout") from error
+        received += len(chunk)
+        if received > most:
+            raise Refused(code, max=_amount(most))
+        yield chunk
+
+
+async def read_form(request: Request, *, most: int, most_files: int) -> FormData:
+    """Read a multipart form, files onto disk; whoever asks closes it. Raises Refused; ClientDisconnect."""
+    if media_type(request) != "multipart/form-data":
+        raise Refused("unsupported_media_type", accepted="multipart/form-data")
+    chunks = stream_body(request, most=most, code="upload_too_large")
+    parser = MultiPartParser(
+        request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+    )
+    try:
+        return await parser.parse()
+    except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:  # KeyError: no boundary
+        raise Refused("multipart_invalid") from error
+    except OSError as error:
+        raise Refused("storage_full") from error
+
+
+async def read_json(request: Request, *, most: int = MAX_JSON) -> dict[str, Any]:
+    """Read a JSON object. Raises Refused; ClientDisconnect."""
+    if media_type(request) != "application/json":
+        raise Refused("unsupported_media_type", accepted="application/json")
+    value = parse_json(await read_body(request, most=most))
+    if not isinstance(value, dict):
+        raise Refused("type_error", field="The body", expected="it must be an object")
+    return value
+
+
+def parse_json(body: bytes | bytearray) -> Any:
+    """Parse JSON that every reader understands alike. Raises Refused (`json_invalid`, `json_duplicate_key`)."""
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
+        if _ESCAPED_HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise Refused("json_invalid", reason=f"{error.msg}, line {error.lineno} column {error.colno}") from error
+    except UnicodeError as error:
+        raise Refused("json_invalid", reason="it has broken characters") from error
+    except RecursionError as error:
+        raise Refused("json_invalid", reason="it is nested too deeply") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise Refused("json_invalid", reason="it has a number out of range") from error
+    return value
+
+
+def media_type(request: Request) -> str:
+    """Tell the type of a body without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _amount(most: int) -> str:
+    return f"{most // 2**20} MiB" if most >= 2**20 else f"{most} bytes"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Refused("json_duplicate_key")
+    return found
+
+
+def _no_number(_: str) -> float:
+    raise ValueError
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number

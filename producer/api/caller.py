@@ -1,0 +1,90 @@
+"""Who is calling: a bearer token, what it may do, and whose jobs it means.
+
+A service token may name the end user, as `X-Darkroom-User` or the way Open WebUI does; jobs are then that user's
+within the service. Nobody else can name another owner.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from contract.errors import Refused
+from producer.api.gateway import Here
+from producer.client import Darkroom
+from producer.tokens import Right, Token
+
+USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
+MAX_USER = 128
+
+_BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+_USER = re.compile(r"[\x21-\x7e]{1,%d}" % MAX_USER)
+_scheme = HTTPBearer(auto_error=False, description="A token of `darkroom token create`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A token that was found good, and the owner it speaks for."""
+
+    token: Token
+    owner: str
+    door: Darkroom
+
+    def may(self, right: Right) -> bool:
+        """Tell whether the token has a right."""
+        return right in self.token.rights
+
+    def as_user(self, user: str | None) -> Caller:
+        """Speak for an end user, if the token may name one; others are not asked who they speak for.
+
+        Raises Refused for a name that cannot be one.
+        """
+        if not user or not self.may(Right.USERS):
+            return self
+        if not _USER.fullmatch(user):
+            raise Refused("type_error", field="user", expected=f"1 to {MAX_USER} printable characters")
+        owner = f"{self.token.user}/{user}"
+        return Caller(token=self.token, owner=owner, door=self.door.of(owner, names_paths=self.may(Right.PATHS)))
+
+
+def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
+    """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
+    token = gateway.tokens.find(_credentials(request))
+    if token is None:
+        raise Refused("unauthorized")
+    door = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
+    caller = Caller(token=token, owner=token.user, door=door)
+    caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
+    request.state.caller = caller
+    return caller
+
+
+def _credentials(request: Request) -> str:
+    """Read the token from its header; from the address it is never taken."""
+    found = request.headers.getlist("authorization")
+    if len(found) > 1:
+        raise Refused("bad_request")
+    if found:
+        bearer = _BEARER.fullmatch(found[0].strip())
+        return bearer[1] if bearer else ""
+    return request.headers.get("api-key", "")  # as Azure's clients send it
+
+
+def needs(right: Right) -> Callable[[Caller], Caller]:
+    """Make a dependency that lets only tokens with a right pass."""
+
+    def check(caller: Annotated[Caller, Depends(identify)]) -> Caller:
+        if not caller.may(right):
+            raise Refused("forbidden", right=right)
+        return caller
+
+    return check
+
+
+Reader = Annotated[Caller, Depends(needs(Right.READ))]
+Submitter = Annotated[Caller, Depends(needs(Right.SUBMIT))]

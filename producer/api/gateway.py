@@ -1,0 +1,73 @@
+"""What every route works with: built once in `app.py`, found through the request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from contract.errors import Refused
+from contract.secret import Secret
+from contract.settings import Settings
+from producer.api.attendance import Attendance
+from producer.api.links import Links
+from producer.api.rates import Rates
+from producer.api.thumbnails import Thumbnails
+from producer.client import Darkroom
+from producer.doctor import is_writable
+from producer.pictures import Pictures
+from producer.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts of one gateway process."""
+
+    settings: Settings
+    darkroom: Darkroom  # nobody's: each request opens the door of its owner
+    tokens: Tokens
+    secret: Secret
+    links: Links
+    rates: Rates
+    pictures: Pictures
+    thumbnails: Thumbnails
+    attendance: Attendance = field(default_factory=Attendance)
+    streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
+
+    @contextmanager
+    def stream(self, owner: str) -> Iterator[None]:
+        """Count a stream while it lasts. Raises Refused (`too_many_streams`)."""
+        most = self.settings.knobs.max_streams_per_owner
+        if self.streams[owner] >= most:
+            raise Refused("too_many_streams", max=most, retry_after_s=5)
+        self.streams[owner] += 1
+        try:
+            yield
+        finally:
+            self.streams[owner] -= 1
+            if not self.streams[owner]:
+                del self.streams[owner]
+
+    async def checks(self) -> dict[str, dict[str, bool | str]]:
+        """Look at what a job needs; what is not `needed` to take one may come later."""
+        redis, workers = await self.darkroom.pulse()
+        media = await asyncio.to_thread(is_writable, self.settings.media)
+        return {
+            "redis": {"ok": redis, "needed": True, "detail": "answers" if redis else "does not answer"},
+            "media": {"ok": media, "needed": True, "detail": "can be written to" if media else "cannot be written to"},
+            "workers": {"ok": workers > 0, "needed": False, "detail": f"{workers} running"},
+        }
+
+
+def gateway_of(request: Request) -> Gateway:
+    """Find the gateway that a request came to."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Here = Annotated[Gateway, Depends(gateway_of)]

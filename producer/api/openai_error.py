@@ -1,0 +1,46 @@
+"""Errors the way OpenAI's clients read them: `{"error": {message, type, code, param}}`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from contract.errors import DarkroomError, Refused
+
+PREFIXES = ("/v1/images/", "/v1/models")
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+def is_spoken(path: str) -> bool:
+    """Tell whether clients of OpenAI's API call here."""
+    return path.startswith(PREFIXES)
+
+
+def envelope(error: DarkroomError) -> dict[str, object]:
+    """Put an error into OpenAI's form; its message is what people see in the chat."""
+    status = status_of(error)
+    param = error.place[0] if isinstance(error, Refused) and error.place else None
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    message = f"{error.detail} {error.kind.mend}".strip()
+    return {"error": {"message": message, "type": kind, "code": error.code, "param": param}}
+
+
+def status_of(error: DarkroomError) -> int:
+    """Tell the status that OpenAI has for an error of ours."""
+    if error.code == "unknown_model":
+        return 404
+    return 400 if error.kind.status == 422 else error.kind.status
+
+
+def answer(error: DarkroomError, headers: Mapping[str, str]) -> Response:
+    """Answer with an error; it is to be retried by the client only where that costs nothing."""
+    should_retry = status_of(error) in (408, 429, 503) and error.code not in ("budget_spent", "too_many_jobs")
+    return Response(
+        json.dumps(envelope(error), ensure_ascii=False),
+        status_of(error),
+        headers={**headers, "x-should-retry": str(should_retry).lower()},
+        media_type="application/json",
+    )

@@ -1,0 +1,132 @@
+"""A request in OpenAI's words, turned into ours: pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contract.errors import Refused
+from contract.job import RATIOS
+from contract.settings import Settings
+
+Format = Literal["png", "jpeg", "webp"]
+
+MIMES: dict[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp"}
+_ALIAS = re.compile(r"(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
+_SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×]\s*([1-9][0-9]{1,4})")
+_QUALITIES = {"standard": "medium", "hd": "high", "xhigh": "high", "max": "high"}
+_TIERS = ((1_600_000, "1K"), (6_000_000, "2K"))  # by pixels; what has more is 4K
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOrder:
+    """What a client of OpenAI's API asks for: fields of a job, and the form of the answer."""
+
+    fields: dict[str, Any] = field(repr=False)
+    mime: str | None  # None: as it was made
+    compression: int | None
+    as_url: bool
+    is_stream: bool
+    user: str | None
+    is_default_model: bool  # another one was asked for
+
+
+def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
+    """Read a request; fields that nobody here knows are ignored, as OpenAI's own clients send ever more. Raises Refused."""
+    model, is_default = _model(_text(body, "model"), settings)
+    fields: dict[str, Any] = {"prompt": body.get("prompt"), "count": _number(body, "n") or 1}
+    if model is not None:
+        fields["model"] = model
+    fields |= _shape(_text(body, "size"), _text(body, "aspect_ratio"), _text(body, "image_size"))
+    quality = _text(body, "quality")
+    if quality and quality != "auto":
+        fields["quality"] = _QUALITIES.get(quality, quality)
+    if conversation := _text(body, "conversation"):
+        fields["conversation"] = conversation
+    output = _text(body, "output_format")
+    if output and output not in MIMES:
+        raise Refused("type_error", field="output_format", expected="it must be png, jpeg or webp").at("output_format")
+    return ImageOrder(
+        fields=fields,
+        mime=MIMES[output] if output else None,
+        compression=_compression(body),
+        as_url=_text(body, "response_format") == "url",
+        is_stream=_flag(body, "stream"),
+        user=_text(body, "user"),
+        is_default_model=is_default,
+    )
+
+
+def ratio_of(width: int, height: int) -> str:
+    """Find the known ratio that is nearest to that of some pixels."""
+
+    def distance(ratio: str) -> float:
+        across, _, up = ratio.partition(":")
+        return abs(math.log(width / height) - math.log(int(across) / int(up)))
+
+    return min((ratio for ratio in RATIOS if ratio != "auto"), key=distance)
+
+
+def _shape(size: str | None, aspect_ratio: str | None, image_size: str | None) -> dict[str, str]:
+    """Tell ratio and size of WIDTHxHEIGHT, of a size of ours, or of nothing in particular."""
+    shape: dict[str, str] = {}
+    if size and (sides := _SIZE.fullmatch(size.strip())):
+        width, height = int(sides[1]), int(sides[2])
+        tier = next((name for most, name in _TIERS if width * height <= most), "4K")
+        shape = {"aspect_ratio": ratio_of(width, height), "image_size": tier}
+    elif size and size.strip().lower() != "auto":
+        shape = {"image_size": size}
+    own = {"aspect_ratio": aspect_ratio, "image_size": image_size}
+    return shape | {name: value for name, value in own.items() if value}
+
+
+def _model(name: str | None, settings: Settings) -> tuple[str | None, bool]:
+    """Find the model that is meant; None is the default one. Raises Refused (`unknown_model`)."""
+    if not name or name in settings.models(settings.image.provider):
+        return name or None, False
+    if _ALIAS.fullmatch(name) or settings.knobs.any_model:
+        return None, True
+    raise Refused("unknown_model").at("model")
+
+
+def is_model(name: str, settings: Settings) -> bool:
+    """Tell whether a request may name a model."""
+    return name in settings.models(settings.image.provider) or _ALIAS.fullmatch(name) is not None
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Refused("type_error", field=name, expected="it must be text").at(name)
+    return value
+
+
+def _number(body: Mapping[str, Any], name: str) -> int | None:
+    """Read a whole number, which a form has as text."""
+    value = body.get(name)
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        return int(value)
+    if value is None or value == "" or (isinstance(value, int) and not isinstance(value, bool)):
+        return value or None if value != 0 else 0
+    raise Refused("type_error", field=name, expected="it must be a whole number").at(name)
+
+
+def _compression(body: Mapping[str, Any]) -> int | None:
+    value = _number(body, "output_compression")
+    if value is not None and not 0 <= value <= 100:
+        raise Refused("type_error", field="output_compression", expected="it must be 0 to 100").at("output_compression")
+    return value
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value in (None, "", "false", False):
+        return False
+    if value in (True, "true"):
+        return True
+    raise Refused("type_error", field=name, expected="it must be true or false").at(name)

@@ -1,0 +1,169 @@
+"""Errors as RFC 9457 problem details, whoever raised them: we, the framework or nobody in particular.
+
+Nothing that a caller sent is repeated in them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
+
+from contract.errors import DarkroomError, Refused, Unavailable
+from contract.kinds import KINDS
+from producer.api import openai_error
+
+MISSES = frozenset({"artifact_not_found", "job_not_found"})
+UNAVAILABLE_S = 5  # when to try again
+
+logger = logging.getLogger(__name__)
+
+
+def register(app: FastAPI) -> None:
+    """Answer every error of an application as a problem."""
+    for kind, handler in (
+        (DarkroomError, _own),
+        (HTTPException, _framework),
+        (RequestValidationError, _parameters),
+        (ClientDisconnect, _gone),
+        (Exception, _unexpected),
+    ):
+        app.add_exception_handler(kind, handler)
+    app.add_api_route("/problems/{code}", explain, include_in_schema=False)
+
+
+def answer(request: Request, error: DarkroomError) -> Response:
+    """Write an error in the form that its route promises."""
+    headers = headers_of(error)
+    if openai_error.is_spoken(request.url.path):
+        return openai_error.answer(error, headers)
+    return Response(
+        json.dumps(problem(error, request_id=request.state.request_id), ensure_ascii=False),
+        error.kind.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def problem(error: DarkroomError, *, request_id: str) -> dict[str, Any]:
+    """Make the problem document of an error."""
+    document: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": error.kind.title,
+        "status": error.kind.status,
+        "code": error.code,
+        "detail": error.detail,
+        "instance": f"urn:request:{request_id}",
+        "retryable": error.retryable,
+    }
+    if error.kind.mend:
+        document["mend"] = error.kind.mend
+    if "state" in error.values:
+        document["state"] = error.values["state"]
+    if isinstance(error, Refused) and (error.place or error.others):
+        document["errors"] = [
+            {"pointer": _pointer(one.place), "code": one.code, "detail": one.detail} for one in (error, *error.others)
+        ]
+    return document
+
+
+def headers_of(error: DarkroomError) -> dict[str, str]:
+    """Choose the headers that go with an error."""
+    given = error.values.get("headers")
+    headers = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
+    status = error.kind.status
+    retry_after_s = error.values.get("retry_after_s", UNAVAILABLE_S if status == 503 else None)
+    if retry_after_s is None and error.code == "job_not_finished":
+        retry_after_s = 2
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="darkroom"'
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not read
+    if status == 415 and "accepted" in error.values:
+        headers["Accept-Post"] = str(error.values["accepted"])
+    return headers
+
+
+async def _own(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DarkroomError)
+    if error.code in MISSES:
+        try:
+            await request.app.state.gateway.rates.count_miss(_caller(request))
+        except (Refused, Unavailable) as instead:
+            error = instead
+    if error.kind.status >= 500:
+        logger.error("%s %s: %s", request.method, request.url.path[:100], error.code)
+    return answer(request, error)
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code != 405:
+        return answer(request, Refused("not_found" if error.status_code == 404 else "bad_request"))
+    allowed = ", ".join(methods_of(request))
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": allowed})
+    return answer(request, Refused("method_not_allowed", headers={"Allow": allowed}))
+
+
+async def _parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        Refused("type_error", field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
+        for item in error.errors()
+        if item["loc"][0] in ("query", "path", "header")
+    ]
+    first, *others = found or [Refused("bad_request")]
+    first.others = tuple(others)
+    return answer(request, first)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path[:100], exc_info=error)
+    return answer(request, DarkroomError("internal_error"))
+
+
+def methods_of(request: Request) -> list[str]:
+    """List the methods that an address knows."""
+    known = {"OPTIONS"}
+    for route in request.app.router.routes:
+        for method in getattr(route, "methods", None) or ():
+            match, _ = route.matches({**request.scope, "method": method})
+            if match is Match.FULL:
+                known.add(method)
+    return sorted(known | ({"HEAD"} if "GET" in known else set()))
+
+
+async def explain(code: str) -> HTMLResponse:
+    """Say in words what an error code means: the page that `type` names."""
+    kind = KINDS.get(code)
+    if kind is None:
+        raise Refused("not_found")
+    again = "The very same request may succeed later." if kind.retryable else "It stays so until something is changed."
+    text = f"<h1>{kind.title}</h1><p>{kind.sentence.format_map({})}</p><p>{kind.mend}</p><p>{again}</p>"
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>{code}</title>{text}</html>')
+
+
+def _caller(request: Request) -> str:
+    caller = getattr(request.state, "caller", None)
+    return f"{caller.token.name}\n{caller.owner}" if caller else ""
+
+
+def _pointer(place: tuple[str | int, ...]) -> str:
+    """Write a place as an RFC 6901 pointer into the body; of a parameter, as its name."""
+    if place and place[0] in ("query", "path", "header"):
+        return f"?{place[-1]}"
+    return "#" + "".join("/" + str(part)[:50].replace("~", "~0").replace("/", "~1") for part in place)

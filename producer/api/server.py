@@ -1,0 +1,64 @@
+"""The HTTP server: uvicorn, with a limit to how long a client may take to say what it wants."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADERS_S = 20.0
+MAX_HEADER_BYTES = 32_768
+MAX_CONNECTIONS = 4_000
+DRAIN_S = 10
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 whose client has a limited time to send the head of its first request."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._waiting = self.loop.call_later(HEADERS_S, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Take what has arrived; once there is a whole head, the rest has limits of its own."""
+        super().handle_events()
+        if self.scope is not None:
+            self._stop_waiting()
+
+    def _hang_up(self) -> None:
+        self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
+def serve(app: ASGIApp, **options: Any) -> None:
+    """Run a server until it is told to stop; open streams then have some seconds to end."""
+    uvicorn.run(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=DRAIN_S,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        **options,
+    )

@@ -1,0 +1,57 @@
+"""A job's story as server-sent events: resumable, kept alive, and without a connection to Redis of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from contract import story
+from contract.job import JobEvent
+from producer.api.caller import Caller, Reader
+from producer.api.gateway import Gateway, Here
+from producer.api.guard import SEND_S
+from producer.api.schema import EVENT_STREAM, errors
+from producer.client import check_event_id
+
+PING_S = 15
+RECONNECT_MS = 2000
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=EVENT_STREAM | errors("404", "429"))
+async def events(
+    gateway: Here,
+    caller: Reader,
+    job_id: str,
+    last_event_id: Annotated[str, Header(description="Go on after this event.")] = "0",
+) -> Response:
+    """Follow a job from its begin, or after an event, to its end. When there is nothing more to come: 204."""
+    check_event_id(last_event_id)
+    job = await caller.door.get(job_id)
+    if job.is_over and not [event async for event in caller.door.events(job_id, after=last_event_id)]:
+        return Response(status_code=204)  # it tells an EventSource not to come again
+    with gateway.stream(caller.owner):
+        pass  # refused now, rather than in the midst of an answer
+    return EventSourceResponse(
+        _told(gateway, caller, job_id, last_event_id),
+        ping=PING_S,
+        send_timeout=SEND_S,
+        headers={"Cache-Control": "private, no-store"},
+    )
+
+
+async def _told(gateway: Gateway, caller: Caller, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
+    with gateway.stream(caller.owner):
+        async for event in caller.door.events(job_id, after=after):
+            yield server_sent(event)
+
+
+def server_sent(event: JobEvent) -> ServerSentEvent:
+    """Write one event as a single line of JSON, with its words."""
+    told = event.model_copy(update={"text": story.told(event)})
+    return ServerSentEvent(told.model_dump_json(), event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")

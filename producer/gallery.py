@@ -1,0 +1,123 @@
+"""One owner's pictures: finished ones, uploads, and what a request may name as its references."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+
+from contract.artifacts import find_image, is_artifact_id
+from contract.errors import Refused
+from contract.job import Snapshot
+from contract.references import References, check_together
+from contract.settings import Settings
+from contract.store import JobStore
+from producer.patience import answering
+
+UPLOAD = "up_"  # begins the ids of uploaded pictures
+
+_UPLOAD_ID = re.compile(UPLOAD + r"([0-9a-f]{64})")
+
+
+class Gallery:
+    """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
+
+    def __init__(self, settings: Settings, store: JobStore, *, owner: str) -> None:
+        self._settings = settings
+        self._store = store
+        self._owner = owner
+        self._names_paths = True
+        self._references = References(
+            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
+        )
+
+    def of(self, owner: str, *, names_paths: bool) -> Gallery:
+        """Look at another owner's pictures."""
+        other = copy(self)
+        other._owner, other._names_paths = owner, names_paths
+        return other
+
+    async def renew(self, snapshots: Sequence[Snapshot]) -> None:
+        """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
+        await asyncio.to_thread(self._references.touch, snapshots)
+
+    async def find(self, artifact: str) -> Path:
+        """Find an image of this owner on disk, also for its sidecar. Raises Refused (`artifact_not_found`)."""
+        async with answering():
+            is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
+        image = await asyncio.to_thread(self._find_image, artifact) if is_own else None
+        if image is None:
+            raise Refused("artifact_not_found")
+        return image
+
+    async def keep(self, data: bytes, *, mime: str) -> str:
+        """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
+
+        It has been looked at: `data` is a whole picture of this type. Raises Refused.
+        """
+        snapshot = await asyncio.to_thread(self._references.keep, data, mime)
+        async with answering():
+            await self._store.add_upload(self._owner, snapshot, most=self._settings.knobs.max_uploads_per_owner)
+        return UPLOAD + snapshot.sha256
+
+    async def find_signed(self, artifact: str) -> Path:
+        """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
+        image = await asyncio.to_thread(self._find_image, artifact) if is_artifact_id(artifact) else None
+        if image is None:
+            raise Refused("artifact_not_found")
+        return image
+
+    async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[Snapshot, ...]:
+        """Copy what references name as it is now, in their order."""
+        found: dict[str, Snapshot | str] = {name: await self._look_up(name, conversation) for name in references}
+        paths = [path for path in found.values() if isinstance(path, str)]
+        copied = iter(await asyncio.to_thread(self._references.snapshot, paths))
+        snapshots = tuple(next(copied) if isinstance(what, str) else what for what in found.values())
+        check_together(snapshots)
+        await asyncio.to_thread(self._references.touch, snapshots)
+        return snapshots
+
+    async def _look_up(self, reference: str, conversation: str | None) -> Snapshot | str:
+        """Find what a reference names: an upload, or the path of a file."""
+        upload = _UPLOAD_ID.fullmatch(reference)
+        if not upload:
+            return await self._path(reference, conversation)
+        async with answering():
+            snapshot = await self._store.upload(self._owner, upload[1])
+        if snapshot is None:
+            raise Refused("reference_outside_roots")
+        return snapshot
+
+    async def _path(self, reference: str, conversation: str | None) -> str:
+        """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
+        if reference == "latest":
+            async with answering():
+                latest = await self._store.latest_image(self._owner, conversation) if conversation else None
+            if latest is None:
+                raise Refused("no_previous_image")
+            return latest
+        if not self._names_paths:
+            return await self._own_artifact(reference)
+        artifact = Path(reference).stem
+        if not is_artifact_id(artifact):
+            return reference
+        async with answering():
+            if await self._store.is_foreign(artifact, self._owner):
+                raise Refused("reference_outside_roots")
+        if reference != artifact:
+            return reference
+        image = await asyncio.to_thread(self._find_image, artifact)
+        if image is None:
+            raise Refused("reference_outside_roots")
+        return str(image)
+
+    async def _own_artifact(self, reference: str) -> str:
+        try:
+            return str(await self.find(reference))
+        except Refused as error:
+            raise Refused("reference_outside_roots") from error
+
+    def _find_image(self, artifact: str) -> Path | None:
+        return find_image(self._settings.media, self._settings.image.save_dir, artifact)

@@ -1,0 +1,21 @@
+"""How long anybody waits for Redis: under three seconds for a whole answer, however many commands it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from contract.errors import Unavailable
+
+ANSWER_S = 2.8
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Bound a whole operation, however many commands it has."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            yield
+    except TimeoutError as expired:
+        raise Unavailable from expired
