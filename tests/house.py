@@ -1,4 +1,4 @@
-"""A whole Darkroom for one test: its own Redis, simulator, worker processes and client."""
+"""A whole Darkroom for one test: its own Redis, simulator, worker and gateway processes, and client."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import httpx
 from network import Network
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -20,8 +21,11 @@ from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
 from producer.client import Darkroom
+from producer.stack import free_port
+from producer.tokens import Right, Tokens
 
 Process = subprocess.Popen[bytes]
+DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
 
 
 class House:
@@ -34,6 +38,7 @@ class House:
         self.config = folder / "config.json"
         self.environment = {"DARKROOM_REDIS_URL": redis.url, "DARKROOM_RETRY_SECONDS": "0.05"}
         self.workers: list[Process] = []
+        self.gateways: list[Process] = []
         self.write_config()
 
     def write_config(
@@ -80,13 +85,43 @@ class House:
                 await asyncio.sleep(0.05)
         return worker
 
-    def stop(self) -> None:
-        """End all workers."""
-        for worker in self.workers:
-            if worker.poll() is None:
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+    def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
+        """Make a token, by default of a user with the token's name."""
+        return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
 
-    def logs(self) -> str:
-        """Read what the workers logged."""
-        return "".join(log.read_text() for log in self.folder.glob("worker-*.log"))
+    async def start_gateway(self, **environment: str) -> str:
+        """Start a gateway process on a free port, wait until it answers, and tell its address."""
+        port = free_port()
+        log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
+        gateway = subprocess.Popen(
+            [sys.executable, "-m", "producer.api", str(self.config)],
+            env=os.environ | self.environment | {"DARKROOM_PORT": str(port)} | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        self.gateways.append(gateway)
+        async with httpx.AsyncClient() as client, asyncio.timeout(20):
+            while not await _is_alive(client, port):
+                assert gateway.poll() is None, self.logs("gateway")
+                await asyncio.sleep(0.05)
+        return f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """End all processes."""
+        for process in self.workers + self.gateways:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def logs(self, of: str = "worker") -> str:
+        """Read what the workers or gateways logged."""
+        return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+
+
+async def _is_alive(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://127.0.0.1:{port}/livez")).status_code == 200
+    except httpx.TransportError:
+        return False

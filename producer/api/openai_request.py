@@ -35,9 +35,10 @@ class ImageOrder:
 
 
 def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
-    """Read a request; fields that nobody here knows are ignored, as OpenAI's own clients send ever more. Raises Refused."""
+    """Read a request; unknown fields are ignored, as OpenAI's clients send ever more of them. Raises Refused."""
     model, is_default = _model(_text(body, "model"), settings)
-    fields: dict[str, Any] = {"prompt": body.get("prompt"), "count": _number(body, "n") or 1}
+    count = _number(body, "n")
+    fields: dict[str, Any] = {"prompt": body.get("prompt"), "count": 1 if count is None else count}
     if model is not None:
         fields["model"] = model
     fields |= _shape(_text(body, "size"), _text(body, "aspect_ratio"), _text(body, "image_size"))
@@ -109,11 +110,13 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
 def _number(body: Mapping[str, Any], name: str) -> int | None:
     """Read a whole number, which a form has as text."""
     value = body.get(name)
+    if value is None or value == "":
+        return None
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
         return int(value)
-    if value is None or value == "" or (isinstance(value, int) and not isinstance(value, bool)):
-        return value or None if value != 0 else 0
-    raise Refused("type_error", field=name, expected="it must be a whole number").at(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused("type_error", field=name, expected="it must be a whole number").at(name)
+    return value
 
 
 def _compression(body: Mapping[str, Any]) -> int | None:

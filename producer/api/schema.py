@@ -198,7 +198,7 @@ class OpenAIError(BaseModel):
 
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
-_PICTURES = {"content": {mime: _PICTURE for mime in EXTENSIONS}}
+_PICTURES = {"content": dict.fromkeys(EXTENSIONS, _PICTURE)}
 _FORM = {"schema": {"type": "object", "required": ["file"], "properties": {"file": _PICTURE["schema"]}}}
 
 _EDIT_FORM = {

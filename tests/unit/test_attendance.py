@@ -1,0 +1,70 @@
+"""A job that nobody waits for any more is cancelled, but not at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from contract.errors import Unavailable
+from producer.api.attendance import Attendance
+from producer.client import Darkroom
+
+
+class Door:
+    """A door that only cancels."""
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.cancelled: list[str] = []
+        self._error = error
+
+    async def cancel(self, job_id: str) -> tuple[object, bool]:
+        """Note what was cancelled."""
+        self.cancelled.append(job_id)
+        if self._error:
+            raise self._error
+        return None, True
+
+
+async def attended(door: Door, attendance: Attendance, *, linger_s: float = 0.02) -> None:
+    with attendance.wait_for("job", cast(Darkroom, door), linger_s=linger_s):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("error", [None, Unavailable()])
+async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) -> None:
+    door, attendance = Door(error=error), Attendance()
+    await attended(door, attendance)
+    assert door.cancelled == []
+    await asyncio.sleep(0.1)
+    assert door.cancelled == ["job"]
+
+
+async def test_a_client_that_comes_back_saves_it() -> None:
+    door, attendance = Door(), Attendance()
+    await attended(door, attendance)
+    with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
+        await asyncio.sleep(0.1)
+        assert door.cancelled == []
+    await asyncio.sleep(0.1)
+    assert door.cancelled == ["job"]
+
+
+async def test_one_client_of_two_is_enough() -> None:
+    door, attendance = Door(), Attendance()
+    with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
+        await attended(door, attendance)
+        await asyncio.sleep(0.1)
+        assert door.cancelled == []
+    attendance.stay("job")
+    await asyncio.sleep(0.1)
+    assert door.cancelled == []
+
+
+async def test_a_process_that_ends_cancels_nothing() -> None:
+    door, attendance = Door(), Attendance()
+    await attended(door, attendance)
+    await attendance.close()
+    await asyncio.sleep(0.1)
+    assert door.cancelled == []

@@ -1,0 +1,120 @@
+"""OpenAI's words, turned into ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from contract.config import ImageGeneration, ProviderConfig
+from contract.errors import Refused
+from contract.settings import Knobs, Settings
+from producer.api.openai_request import ImageOrder, ratio_of, read_order
+
+
+def order(any_model: bool = False, **body: Any) -> ImageOrder:
+    """Read a request with these fields."""
+    settings = Settings(
+        config_path=Path("/c/config.json"),
+        image=ImageGeneration(model="a/b"),
+        providers={"openrouter": ProviderConfig(api_key=SecretStr("k"))},
+        workspace=Path("/c/w"),
+        knobs=Knobs(models=("c/d",), any_model=any_model),
+    )
+    return read_order({"prompt": "a fox", **body}, settings)
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "tier"),
+    [
+        ("1024x1024", "1:1", "1K"),
+        ("1536x1024", "3:2", "1K"),
+        ("1024x1536", "2:3", "1K"),
+        ("512x512", "1:1", "1K"),
+        ("1792x1024", "16:9", "2K"),
+        ("1024X1792", "9:16", "2K"),
+        ("2048 x 2048", "1:1", "2K"),
+        ("3840x2160", "16:9", "4K"),
+        ("99999x10", "8:1", "1K"),
+    ],
+)
+def test_any_size_becomes_the_nearest_ratio_and_tier(size: str, ratio: str, tier: str) -> None:
+    fields = order(size=size).fields
+    assert (fields["aspect_ratio"], fields["image_size"]) == (ratio, tier)
+
+
+@pytest.mark.parametrize("size", [None, "", "auto", "AUTO"])
+def test_no_size_leaves_it_to_the_configuration(size: str | None) -> None:
+    assert order(size=size).fields == {"prompt": "a fox", "count": 1}
+
+
+def test_our_own_words_go_before_openais() -> None:
+    fields = order(size="1024x1024", aspect_ratio="16:9", image_size="4K").fields
+    assert (fields["aspect_ratio"], fields["image_size"]) == ("16:9", "4K")
+
+
+def test_ratios_are_as_near_from_both_sides() -> None:
+    assert ratio_of(1000, 1000) == "1:1"
+    assert ratio_of(301, 100) == "21:9"
+    assert ratio_of(100, 301) == "9:21"
+
+
+@pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-2-2026-04-21", "chatgpt-image-latest", "dall-e-3"])
+def test_openais_own_models_mean_the_default_one(model: str) -> None:
+    assert "model" not in order(model=model).fields
+    assert order(model=model).is_default_model
+
+
+def test_a_known_model_is_named_and_an_unknown_one_refused_unless_any_will_do() -> None:
+    assert order(model="c/d").fields["model"] == "c/d"
+    assert not order(model="a/b").is_default_model
+    with pytest.raises(Refused) as caught:
+        order(model="e/f")
+    assert (caught.value.code, caught.value.place) == ("unknown_model", ("model",))
+    assert order(model="e/f", any_model=True).is_default_model
+
+
+def test_the_form_of_the_answer() -> None:
+    given = order(output_format="jpeg", output_compression="80", response_format="url", stream="true", user="ann")
+    assert given == order(output_format="jpeg", output_compression=80, response_format="url", stream=True, user="ann")
+    assert (given.mime, given.compression, given.as_url, given.is_stream) == ("image/jpeg", 80, True, True)
+    plain = order()
+    assert (plain.mime, plain.compression, plain.as_url, plain.is_stream) == (None, None, False, False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours"), [("low", "low"), ("standard", "medium"), ("hd", "high"), ("max", "high"), ("auto", None)]
+)
+def test_qualities(asked: str, ours: str | None) -> None:
+    assert order(quality=asked).fields.get("quality") == ours
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"n": 1.5},
+        {"n": True},
+        {"n": "many"},
+        {"size": 1024},
+        {"stream": "perhaps"},
+        {"output_format": "tiff"},
+        {"output_compression": 101},
+        {"user": ["ann"]},
+    ],
+    ids=str,
+)
+def test_wrong_types_are_told_with_their_place(body: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        order(**body)
+    assert (caught.value.code, caught.value.place) == ("type_error", tuple(body))
+
+
+def test_fields_that_nobody_here_knows_are_ignored() -> None:
+    assert order(moderation="low", partial_images=2, safety_identifier="x").fields == {"prompt": "a fox", "count": 1}
+
+
+@pytest.mark.parametrize("n", [0, 9, "0"])
+def test_how_many_is_left_to_the_request(n: object) -> None:
+    assert order(n=n).fields["count"] == int(str(n))
