@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from pictures import picture
 
+from contract.child import MEMORY_BYTES, Child
 from contract.errors import ProviderError, Rejected
-from worker.reader import MEMORY_BYTES
-from worker.sandbox import Child, Picture, Reading, Sandbox
+from worker.sandbox import Picture, Reading, Sandbox
 
 PICTURE = picture()
 LINK = "https://cdn.example/fox.png"
@@ -38,7 +38,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
         started.append(start(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr("worker.sandbox.subprocess.Popen", note)
+    monkeypatch.setattr("contract.child.subprocess.Popen", note)
     yield started
     for process in started:
         process.kill()
