@@ -76,6 +76,11 @@ class Child:
         """Let go of the socket."""
         self._socket.close()
 
+    def end(self) -> None:
+        """End everything."""
+        self.kill()
+        self.close()
+
 
 def serve(answer: Callable[[dict[str, Any], bytearray], Reply]) -> None:
     """Its end: answer one question after the other, under limits, until ours is gone."""
