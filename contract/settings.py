@@ -94,6 +94,7 @@ class Knobs(BaseSettings):
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)
     task_events: bool = False  # Celery events, for Flower
+    tokens: Path | None = None  # None: tokens.json in Darkroom's own directory
 
 
 class Settings(BaseModel):
@@ -116,6 +117,12 @@ class Settings(BaseModel):
     def home(self) -> Path:
         """Darkroom's own directory beside config.json."""
         return self.config_path.parent / "darkroom"
+
+    @property
+    def tokens_path(self) -> Path:
+        """The file of the HTTP gateway's tokens; a relative path starts beside config.json."""
+        named = self.knobs.tokens
+        return self.home / "tokens.json" if named is None else self.config_path.parent / named.expanduser()
 
     @property
     def provider_names(self) -> tuple[str, ...]:
