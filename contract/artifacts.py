@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import secrets
 from datetime import datetime
@@ -72,6 +73,19 @@ def is_artifact_id(text: str) -> bool:
 def temporary_name(name: str) -> str:
     """Name a file that is to have a name once it is whole."""
     return f".{name}.{secrets.token_hex(6)}.tmp"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a whole file under a name, for us alone. Raises OSError."""
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def meant_name(temporary: str) -> str | None:

@@ -5,159 +5,135 @@ docs/failures.md is made from this page (`make docs`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from contract.sentence import Sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One error code: its title, HTTP status, whether trying again may help, its sentence.
-
-    `mend` says what its reader can do, unless the sentence has already said it.
-    """
-
-    title: str
-    status: int
-    retryable: bool
-    sentence: Sentence
-    mend: str = ""
-
-
-def _no(title: str, sentence: str, mend: str = "", *, status: int = 422) -> Kind:
-    """Make a kind of error that stays until somebody changes something."""
-    return Kind(title, status, False, Sentence(sentence), mend)
-
-
-def _not_now(title: str, sentence: str, mend: str = "", *, status: int = 502) -> Kind:
-    """Make a kind of error that may be gone next time."""
-    return Kind(title, status, True, Sentence(sentence), mend)
-
+from contract.gateway_kinds import GATEWAY
+from contract.kind import Kind, lasting, passing
 
 REQUEST: dict[str, Kind] = {
-    "aspect_ratio_invalid": _no(
+    "aspect_ratio_invalid": lasting(
         "Unknown aspect ratio", "aspect_ratio must be [one of: {allowed}|a known ratio such as 16:9]."
     ),
-    "count_out_of_range": _no(
+    "count_out_of_range": lasting(
         "Number of images out of range",
         "count must be between 1 and [{max} (maxImagesPerTurn)|maxImagesPerTurn].",
         "Ask for fewer images, or hand in several jobs.",
     ),
-    "event_id_invalid": _no(
+    "event_id_invalid": lasting(
         "No such event",
         "An event id is two numbers, as in 1795360073904-0.",
         "Leave it out to follow the job from its begin.",
         status=400,
     ),
-    "fallback_invalid": _no("Unknown kind of fallback", "fallback must be any, quality, size or none."),
-    "idempotency_key_invalid": _no(
+    "fallback_invalid": lasting("Unknown kind of fallback", "fallback must be any, quality, size or none."),
+    "idempotency_key_invalid": lasting(
         "Idempotency key not usable", "An idempotency key is 1 to 255 printable characters.", status=400
     ),
-    "idempotency_key_reused": _no(
+    "idempotency_key_reused": lasting(
         "Idempotency key reused",
         "This idempotency key was already used for another request.",
         "Use a new key for a new request.",
     ),
-    "image_size_invalid": _no(
+    "image_size_invalid": lasting(
         "Unknown image size", "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096."
     ),
-    "job_not_found": _no(
+    "job_not_found": lasting(
         "No such job",
         "There is no such job.",
         "Check the id and whose job it is; ended jobs are forgotten after a while.",
         status=404,
     ),
-    "no_previous_image": _no(
+    "no_previous_image": lasting(
         "No earlier image",
         "This conversation has no image yet, so there is none to edit.",
         "Make one first, or name an image by its path or id.",
     ),
-    "prompt_invalid_characters": _no(
+    "prompt_invalid_characters": lasting(
         "Prompt has characters that cannot be used",
         "The prompt contains NUL or broken Unicode.",
         "Remove these characters.",
     ),
-    "prompt_required": _no("Prompt missing", "Describe the image: the prompt must not be empty."),
-    "prompt_too_long": _no("Prompt too long", "The prompt must have [at most {max}|fewer] characters.", "Shorten it."),
-    "reference_invalid": _no(
+    "prompt_required": lasting("Prompt missing", "Describe the image: the prompt must not be empty."),
+    "prompt_too_long": lasting(
+        "Prompt too long", "The prompt must have [at most {max}|fewer] characters.", "Shorten it."
+    ),
+    "reference_invalid": lasting(
         "Reference not usable",
         'A reference image is a file path, an artifact id such as img_ab12cd34ef56, or "latest".',
     ),
-    "reference_not_a_file": _no(
+    "reference_not_a_file": lasting(
         "Reference is no file",
         "A reference image must be a regular file.",
         "Name an image file, not a directory, a pipe or a device.",
     ),
-    "reference_not_an_image": _no(
+    "reference_not_an_image": lasting(
         "Reference is no image",
         "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
         "Convert it to one of these, and check that it is whole.",
     ),
-    "reference_outside_roots": _no(
+    "reference_outside_roots": lasting(
         "Reference not allowed",
         "Reference image rejected: paths must be inside the workspace or nanobot media directory "
         "and must be valid image files.",
         "Copy the image into the workspace.",
     ),
-    "reference_too_large": _no(
+    "reference_too_large": lasting(
         "Reference too large",
         "[{provider} does not accept reference images this large"
         "|Reference images may have {max_mib} MiB each, {total_mib} MiB together|The reference images are too large].",
         "Send fewer or smaller ones; their pixels count, too.",
     ),
-    "reference_unreadable": _no(
+    "reference_unreadable": lasting(
         "Reference not readable",
         "A reference image could not be read.",
         "Check that the file is there, and that Darkroom's user may read it.",
     ),
-    "timeout_out_of_range": _no(
+    "timeout_out_of_range": lasting(
         "Time limit out of range",
         "[{field}|A time limit] must be [between 1 and {max} seconds|at least 1 second].",
         "The operator sets the most with DARKROOM_DEADLINE_SECONDS.",
     ),
-    "too_many_references": _no(
+    "too_many_references": lasting(
         "Too many references",
         "[At most {max} different reference images may be given|Too many reference images were given].",
         "Leave some out.",
     ),
-    "type_error": _no("Wrong type", "[{field}|A field] has the wrong type[: {expected}]."),
-    "unknown_field": _no("Unknown field", "There is no [field {field}|such field][ (did you mean {suggestion}?)]."),
+    "type_error": lasting("Wrong type", "[{field}|A field] has the wrong type[: {expected}]."),
+    "unknown_field": lasting("Unknown field", "There is no [field {field}|such field][ (did you mean {suggestion}?)]."),
 }
 
 CONFIGURATION: dict[str, Kind] = {
-    "config_invalid": _no(
+    "config_invalid": lasting(
         "Configuration not usable",
         "The configuration has problems[: {problems}].",
         "`darkroom config check` lists them all.",
     ),
-    "missing_api_key": _no(
+    "missing_api_key": lasting(
         "API key missing",
         "Missing API key: configure [providers.{provider}.apiKey|the apiKey of the provider]; "
         "if it uses ${{VAR_NAME}}, check that the variable is visible to this process.",
     ),
-    "save_dir_invalid": _no(
+    "save_dir_invalid": lasting(
         "saveDir not usable",
         "tools.imageGeneration.saveDir must be a plain relative directory inside nanobot's media directory.",
     ),
-    "unknown_provider": _no(
+    "unknown_provider": lasting(
         "Provider not supported",
         "unsupported image generation provider[ '{provider}']: use openrouter or aihubmix.",
     ),
 }
 
 QUEUE: dict[str, Kind] = {
-    "queue_full": _not_now(
+    "queue_full": passing(
         "Queue full",
         "The queue is full. Try again in a minute.",
         "The operator can start more workers, or raise DARKROOM_MAX_QUEUED.",
         status=503,
     ),
-    "queue_unavailable": _not_now(
+    "queue_unavailable": passing(
         "Queue unavailable",
         "The job queue (Redis) does not answer. Nothing was lost; try again, or run `darkroom doctor`.",
         status=503,
     ),
-    "too_many_jobs": _not_now(
+    "too_many_jobs": passing(
         "Too many jobs",
         "You have [{max}|too many] unfinished jobs. Wait until some are done.",
         "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
@@ -166,97 +142,97 @@ QUEUE: dict[str, Kind] = {
 }
 
 PROVIDER: dict[str, Kind] = {
-    "answer_too_large": _not_now(
+    "answer_too_large": passing(
         "Answer too large", "The answer from {provider} was too large.", "Ask for a smaller image size."
     ),
-    "bad_api_base": _no("apiBase redirects", "apiBase of {provider} redirects; set the final address.", status=502),
-    "bad_image": _not_now(
+    "bad_api_base": lasting("apiBase redirects", "apiBase of {provider} redirects; set the final address.", status=502),
+    "bad_image": passing(
         "Damaged image", "{provider} returned a damaged image[ ({reason})].", "Try again, or use another model."
     ),
-    "bad_model": _no(
+    "bad_model": lasting(
         "Model not available",
         "[Model '{model}'|The model] is not available at {provider}.",
         "Check the model's id; the operator sets it with tools.imageGeneration.model.",
         status=502,
     ),
-    "bad_parameters": _no(
+    "bad_parameters": lasting(
         "Request not accepted",
         "{provider} does not accept [{field}={value}|this request: {reason}|this request].",
         "Try the default size and ratio, a shorter prompt or fewer references.",
         status=502,
     ),
-    "content_refused": _no(
+    "content_refused": lasting(
         "Content refused",
         "{provider} refused this prompt or image[ ({reason})]. Change it and try again.",
         status=502,
     ),
-    "image_repeated": _not_now(
+    "image_repeated": passing(
         "Same image again",
         "{provider} made the same image again[: {reason}].",
         "Ask for one image, or remove a fixed seed from extraBody.",
     ),
-    "image_too_large": _not_now(
+    "image_too_large": passing(
         "Image too large", "The image from {provider} is larger than we decode.", "Ask for a smaller image size."
     ),
-    "no_image": _not_now(
+    "no_image": passing(
         "No image",
         "The model answered without an image.[ {reason}.]",
         "Say more plainly what the picture shall show.",
     ),
-    "provider_auth": _no(
+    "provider_auth": lasting(
         "Key rejected",
         "The API key for {provider} was rejected. "
         "The owner must check [providers.{provider}.apiKey|the provider's apiKey].",
         status=502,
     ),
-    "provider_bad_answer": _not_now(
+    "provider_bad_answer": passing(
         "Unreadable answer",
         "{provider} sent an answer we could not read.",
         "Try again later; the operator should check apiBase and proxy.",
     ),
-    "provider_credits": _no(
+    "provider_credits": lasting(
         "No credit",
         "The [{provider} account|provider's account] has no credit left.",
         "Its owner can add some, or choose another provider.",
         status=502,
     ),
-    "provider_down": _not_now("Provider down", "{provider} is temporarily unavailable.", "Try again in some minutes."),
-    "provider_error": _not_now(
+    "provider_down": passing("Provider down", "{provider} is temporarily unavailable.", "Try again in some minutes."),
+    "provider_error": passing(
         "Provider error", "{provider} could not make the image.[ {reason}.]", "Try again later, or use another model."
     ),
-    "provider_forbidden": _no(
+    "provider_forbidden": lasting(
         "Key not allowed",
         "The API key for {provider} may not do this.[ {reason}.]",
         "Its owner must check its rights, limits and region, or choose another model.",
         status=502,
     ),
-    "provider_interrupted": _not_now("Answer cut off", "The answer from {provider} was cut off.", "Try again."),
-    "provider_rate_limited": _not_now(
+    "provider_interrupted": passing("Answer cut off", "The answer from {provider} was cut off.", "Try again."),
+    "provider_rate_limited": passing(
         "Provider rate limit", "{provider} asks to wait[ {wait}]. Try later or use another provider."
     ),
-    "provider_timeout": _not_now(
+    "provider_timeout": passing(
         "Provider too slow",
         "{provider} did not answer in [{seconds} s|time]. "
         "Try a smaller image size, set quality to low, or retry later.",
         status=504,
     ),
-    "provider_tls_failed": _no(
+    "provider_tls_failed": lasting(
         "Connection not secure",
         "Secure connection to {provider} failed (certificate).",
         "The operator must check apiBase, the proxy, and this machine's certificates and clock.",
         status=502,
     ),
-    "provider_unreachable": _not_now(
+    "provider_unreachable": passing(
         "Provider unreachable", "Could not reach {provider}. Check the network or apiBase."
     ),
-    "result_expired": _not_now("Picture expired", "The picture expired before we could fetch it.", "Try again."),
-    "unsafe_url": _no(
+    "result_expired": passing("Picture expired", "The picture expired before we could fetch it.", "Try again."),
+    "unsafe_url": lasting(
         "Link not opened",
         "The provider returned a link we will not open.",
         "Use another model or provider.",
         status=502,
     ),
-    "unsupported_image": _not_now(
+    "unsupported_image": passing(
         "Unsupported image",
         "{provider} returned something that is not an image of a kind we take.",
         "Use a model that makes PNG, JPEG, WebP or GIF.",
@@ -264,31 +240,31 @@ PROVIDER: dict[str, Kind] = {
 }
 
 JOB: dict[str, Kind] = {
-    "call_budget_spent": _no(
+    "call_budget_spent": lasting(
         "Call budget spent",
         "The job used all its provider calls without a picture.",
         "Its attempts say why; the operator can raise DARKROOM_CALLS_PER_IMAGE.",
         status=502,
     ),
-    "deadline_passed": _not_now(
+    "deadline_passed": passing(
         "Time is up",
         "The job was not finished in the time it had.",
         "Try a smaller image size, or give it more time.",
         status=504,
     ),
-    "internal_error": _not_now(
+    "internal_error": passing(
         "Internal error",
         "Something went wrong inside Darkroom; the log has the details.",
         "Report it with what the worker's log says of the job.",
         status=500,
     ),
-    "storage_full": _not_now(
+    "storage_full": passing(
         "Cannot store images",
         "The image could not be stored: the disk may be full, or the media directory read-only.",
         "The operator must make room, or make the directory writable.",
         status=507,
     ),
-    "worker_crashed": _no(
+    "worker_crashed": lasting(
         "Worker crashed",
         "Three workers crashed on this job, so it was stopped.",
         "The workers' logs say why; a smaller request may need less memory.",
@@ -296,107 +272,4 @@ JOB: dict[str, Kind] = {
     ),
 }
 
-HTTP: dict[str, Kind] = {
-    "artifact_not_found": _no(
-        "No such image",
-        "There is no such image.",
-        "Check the id and whose image it is; images go with their jobs.",
-        status=404,
-    ),
-    "bad_request": _no("Bad request", "The request could not be understood.", "Check how it is spelt.", status=400),
-    "body_too_large": _no(
-        "Body too large", "The body may have [{max} at most|fewer bytes].", "Send less at once.", status=413
-    ),
-    "csrf_rejected": _no(
-        "Request from another site",
-        "This request comes from a page of another site, so it is not followed.",
-        status=403,
-    ),
-    "cursor_invalid": _no(
-        "No such cursor", "The cursor is not one that this list has given.", "Begin without one.", status=400
-    ),
-    "forbidden": _no(
-        "Not allowed", "This token may not do that[: it lacks the right {right}].", "Use one that may.", status=403
-    ),
-    "host_not_allowed": _no(
-        "Unknown host name",
-        "This gateway does not answer under that host name.",
-        "The operator lists its names in DARKROOM_HOSTS.",
-        status=421,
-    ),
-    "image_required": _no("Image missing", "Send the image to edit, as a file or a data URL."),
-    "job_already_finished": _no(
-        "Job already over", "The job is already over[: it has {state}].", "There is nothing to cancel.", status=409
-    ),
-    "job_cancelled": _no(
-        "Job cancelled", "The job was cancelled.", "Hand it in again if that was not meant.", status=409
-    ),
-    "job_not_finished": _not_now(
-        "Job not over yet", "The job is not over yet[: it is {state}].", "Wait for its end, or cancel it.", status=409
-    ),
-    "json_duplicate_key": _no("Key given twice", "The JSON gives a key twice.", "Leave one of them out.", status=400),
-    "json_invalid": _no("JSON not readable", "The body is not valid JSON in UTF-8[: {reason}].", status=400),
-    "link_expired": _no(
-        "Link expired",
-        "This link is not valid any more, or never was.",
-        "Look at the job again: it brings a new one.",
-        status=403,
-    ),
-    "mask_not_supported": _no(
-        "Masks not supported",
-        "Masks are not supported.",
-        "Say in the prompt what is to change, and leave the mask out.",
-    ),
-    "method_not_allowed": _no(
-        "Method not allowed",
-        "This address does not know that method.",
-        "The header Allow names those it does.",
-        status=405,
-    ),
-    "multipart_invalid": _no("Form not readable", "The multipart form could not be read[: {reason}].", status=400),
-    "not_found": _no("Nothing there", "There is nothing at this address.", "/docs lists what there is.", status=404),
-    "origin_not_allowed": _no(
-        "Origin not allowed",
-        "Pages of that origin may not use this gateway.",
-        "The operator lists origins in DARKROOM_ORIGINS.",
-        status=403,
-    ),
-    "rate_limited": _not_now(
-        "Too many requests",
-        "Too many requests[: try again in {retry_after_s} s].",
-        "The operator sets DARKROOM_RATE.",
-        status=429,
-    ),
-    "reference_not_a_data_url": _no(
-        "No picture in it", "Send pictures as data:image/png;base64,… or of another image type.", status=422
-    ),
-    "request_timeout": _not_now(
-        "Request too slow", "The request did not arrive in time.", "Send it again.", status=408
-    ),
-    "too_many_streams": _not_now(
-        "Too many streams",
-        "You follow [{max}|too many] jobs already.",
-        "Close some; the operator can raise DARKROOM_MAX_STREAMS_PER_OWNER.",
-        status=429,
-    ),
-    "unauthorized": _no(
-        "Token missing or unknown",
-        "Send a valid token: Authorization: Bearer dk_….",
-        "`darkroom token create NAME` makes one.",
-        status=401,
-    ),
-    "unknown_model": _no(
-        "Unknown model",
-        "There is no such model here.",
-        "/v1/models lists those there are; leave it out for the default.",
-    ),
-    "unsupported_encoding": _no(
-        "Encoding not supported", "Send the body as it is, without Content-Encoding.", status=415
-    ),
-    "unsupported_media_type": _no(
-        "Media type not supported", "[Send {accepted}|This media type is not supported here].", status=415
-    ),
-    "url_invalid": _no("Address too long", "The address is too long.", status=414),
-}
-
-KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB | HTTP
+KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB | GATEWAY

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from contract.artifacts import temporary_name
+from contract.artifacts import write_whole
 from contract.errors import Refused
 from contract.images import NotAnImage, TooLarge, inspect
 from contract.job import Snapshot
@@ -128,7 +128,7 @@ class References:
         except OSError:  # it is not there, or belongs to somebody else
             try:
                 self._inputs.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _write(kept, data)
+                write_whole(kept, data)
             except OSError as error:
                 raise Refused("storage_full") from error
         return sha256
@@ -138,19 +138,6 @@ def check_together(snapshots: Sequence[Snapshot]) -> None:
     """Refuse snapshots that are too many bytes together. Raises Refused (`reference_too_large`)."""
     if sum(snapshot.bytes for snapshot in snapshots) > MAX_TOGETHER:
         raise _too_large()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a whole file under a name, for us alone."""
-    temporary = path.with_name(temporary_name(path.name))
-    try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_all(file: BinaryIO, most: int) -> bytes:

@@ -126,6 +126,7 @@ class Knobs(BaseSettings):
     budget_usd_per_day: float = Field(0, ge=0)  # of one owner; 0: no limit
     price_usd: float = Field(0.2, ge=0)  # what an image is thought to cost where no price list tells
     link_seconds: int = Field(3600, ge=60)  # how long a signed link to an image is valid at least
+    tokens: Path | None = None  # None: tokens.json in Darkroom's own directory
 
 
 class Settings(BaseModel):
@@ -148,6 +149,12 @@ class Settings(BaseModel):
     def home(self) -> Path:
         """Darkroom's own directory beside config.json."""
         return self.config_path.parent / "darkroom"
+
+    @property
+    def tokens_path(self) -> Path:
+        """The file of the HTTP gateway's tokens; a relative path starts beside config.json."""
+        named = self.knobs.tokens
+        return self.home / "tokens.json" if named is None else self.config_path.parent / named.expanduser()
 
     @property
     def provider_names(self) -> tuple[str, ...]:

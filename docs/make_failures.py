@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract.errors import DarkroomError, ProviderError
+from contract.gateway_kinds import GATEWAY
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, Outcome
-from contract.kinds import CONFIGURATION, JOB, KINDS, PROVIDER, QUEUE, REQUEST, Kind
+from contract.kind import Kind
+from contract.kinds import CONFIGURATION, JOB, KINDS, PROVIDER, QUEUE, REQUEST
 from contract.references import MAX_EACH, MAX_TOGETHER
 from contract.settings import Knobs
+from producer.pictures import MOST
 from worker.ladder import TRIES
 
 PAGE = Path(__file__).with_name("failures.md")
@@ -47,9 +50,13 @@ VALUES: dict[str, dict[str, object]] = {
     "timeout_out_of_range": {"field": "deadline_seconds", "max": Knobs.model_fields["deadline_seconds"].default},
     "too_many_jobs": {"max": Knobs.model_fields["max_jobs_per_owner"].default},
     "too_many_references": {"max": MAX_REFERENCES},
+    "token_exists": {"name": "chat"},
+    "token_not_found": {"name": "chat"},
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},
+    "upload_image_too_large": MOST,
+    "upload_too_large": {"max": f"{MAX_EACH // 2**20} MiB"},
 }
 NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-image-2"}
 
@@ -78,6 +85,8 @@ below have failed the next rung is tried, until one delivers; on the last one Da
 or asks for a wait, as long as the job has time and calls:"""),
     (JOB, "The job", """\
 What was finished stays: a job with some of its images has succeeded, and its error says why others are missing."""),
+    (GATEWAY, "The gateway", """\
+Said by the HTTP gateway before anything is queued, or by `darkroom token`."""),
 )  # fmt: skip
 
 

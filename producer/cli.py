@@ -22,6 +22,7 @@ from producer.doctor import examine
 from producer.options import AsJson
 from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run
 from producer.stack import Running, Stack
+from producer.token_commands import tokens_app
 from producer.tokens import Tokens, first_token
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(jobs)
 app.add_typer(config_app, name="config")
+app.add_typer(tokens_app, name="token")
 
 
 def main() -> None:

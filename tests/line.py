@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
-from worker.frames import Frame
+from contract.frames import Frame
 from worker.providers.aihubmix import AIHUBMIX
 from worker.providers.http import Conversation, Made, Wire
 from worker.providers.provider import Ask, Json, Provider
@@ -36,9 +36,12 @@ CDN = "https://93.184.216.34/fox.png"
 class Inside:
     """Reads as a child of the sandbox does, but in this process."""
 
-    def ask(self, provider: str, body: bytearray) -> Frame:
+    def __init__(self, module: str) -> None:
+        assert module == "worker.reader"
+
+    def ask(self, question: dict[str, str], body: bytearray) -> Frame:
         """Hand a body over, as through a socket."""
-        found, data = reply(provider, body)
+        found, data = reply(question["provider"], body)
         body.clear()
         return json.loads(json.dumps(found)), bytearray(data)
 

@@ -1,8 +1,8 @@
 """The child process that reads what nobody vouches for: JSON, base64, pictures.
 
 A body of 15 MB can make a parser busy for a second and fill gigabytes, and Pillow is a large
-decoder of hostile files. So all of it happens here, under limits of memory and processor time; a
-child that breaks them dies alone (`worker/sandbox.py` has the other end of the socket).
+decoder of hostile files. So all of it happens here, under the limits of `contract/child.py`;
+`worker/sandbox.py` has the other end of the socket.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import codecs
 import contextlib
 import hashlib
 import re
-import resource
-import signal
-import socket
 import sys
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -22,23 +19,18 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import pybase64
 
-from contract.containers import strip
+from contract.child import Reply, serve
 from contract.errors import Interrupted, ProviderError, Unusable
-from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, inspect
+from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
 from worker.classify import of_garbage
-from worker.frames import receive, send
 from worker.providers.table import PROVIDERS
 
-MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and a picture of 40 Mpx
-CPU_S = 10
 MAX_PARTS = 100_000  # of a JSON text
 MAX_HEAD = 1024  # characters before the data of a data URL
 MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
 
 # A parameter in quotes may have commas.
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
-
-Reply = tuple[dict[str, Any], bytes]
 
 
 def read_answer(provider: str, body: bytearray) -> Reply:
@@ -65,13 +57,12 @@ def read_answer(provider: str, body: bytearray) -> Reply:
 def read_picture(data: bytes) -> Reply:
     """Look at a picture and take away what is no part of it. Raises ProviderError."""
     try:
-        info = inspect(data)
-        data = strip(data, info.mime, orientation=info.orientation)
+        info, data = clean(data)
     except TooLarge as error:
         raise Unusable("image_too_large", http_status=200) from error
     except NotAllowed as error:
         raise Interrupted("unsupported_image", http_status=200) from error
-    except (NotAnImage, ValueError) as error:
+    except NotAnImage as error:
         raise Interrupted("bad_image", http_status=200) from error
     if min(info.width, info.height) < MIN_SIDE:
         raise Interrupted("bad_image", http_status=200)
@@ -151,26 +142,5 @@ def reply(provider: str, body: bytearray) -> Reply:
         return {"error": Interrupted("provider_bad_answer", http_status=200).record()}, b""
 
 
-def limit() -> None:
-    """Bound this process's memory, and let no part of it be written to disk when it dies."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # they are for the worker, which may still drain; we end with the socket
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):  # macOS knows no limit of memory
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-
-
-def serve(connection: socket.socket) -> None:
-    """Answer one question after the other. Raises EOFError when the other end is gone."""
-    while True:
-        question, body = receive(connection)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_S
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
-        send(connection, *reply(question["provider"], body))
-
-
 if __name__ == "__main__":
-    limit()
-    with contextlib.suppress(EOFError, ConnectionError):
-        serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(lambda question, body: reply(question["provider"], body))

@@ -1,8 +1,6 @@
 """A few child processes that read answers and pictures for this worker (`worker/reader.py`).
 
-A body crosses a socket without being copied, and is emptied as soon as it has left; what comes back
-is a small description and the picture's bytes. A child that dies, or takes too long, costs the one
-picture that it was looking at, and is replaced.
+A child that dies, or takes too long, costs the one picture that it was looking at, and is replaced.
 """
 
 from __future__ import annotations
@@ -10,24 +8,19 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
-import os
-import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from contract.child import LARGE_BYTES, Child
 from contract.errors import Interrupted, revive
 from contract.images import EXTENSIONS
-from worker.frames import Frame, receive, send
 
 CHILDREN = 2
-LARGE_BYTES = 2**20
+READER = "worker.reader"
 M_MMAP_THRESHOLD = -3  # of malloc.h
-ANSWER_S = 30.0  # of silence
 WHOLE_S = 60.0
 
 logger = logging.getLogger(__name__)
@@ -74,7 +67,7 @@ class Sandbox:
         self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
         for _ in range(children - 1):
             self._free.put_nowait(None)  # started when it is needed
-        self._free.put_nowait(Child())  # so that the first picture does not wait for it
+        self._free.put_nowait(Child(READER))  # so that the first picture does not wait for it
 
     async def __aenter__(self) -> Sandbox:
         return self
@@ -97,9 +90,11 @@ class Sandbox:
             if child is not None and child.is_dead():
                 child.close()
                 child = None
-            child = child or Child()
+            child = child or Child(READER)
             async with asyncio.timeout(WHOLE_S):
-                asking = asyncio.get_running_loop().run_in_executor(self._threads, child.ask, provider, body)
+                asking = asyncio.get_running_loop().run_in_executor(
+                    self._threads, child.ask, {"provider": provider}, body
+                )
                 found, data = await asking
         except BaseException as error:
             if child is not None:
@@ -114,49 +109,6 @@ class Sandbox:
         if "error" in found:
             raise revive(found["error"])
         return _reading(found, data)
-
-
-class Child:
-    """One process and the socket to it; blocking, so use a thread."""
-
-    def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            # It sees no key and no address: only where Python finds its modules.
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "worker.reader", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env={
-                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                    "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        self._socket.settimeout(ANSWER_S)
-
-    def ask(self, provider: str, body: bytearray) -> Frame:
-        """Hand a body over and wait for what is in it. Raises OSError, EOFError, ValueError."""
-        try:
-            send(self._socket, {"provider": provider}, body)
-            body.clear()
-            return receive(self._socket)
-        except BaseException:
-            self.close()
-            raise
-
-    def is_dead(self) -> bool:
-        """Tell whether the process has ended without being asked."""
-        return self._process.poll() is not None
-
-    def kill(self) -> None:
-        """End the process now; whoever is asking it learns of it."""
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        """Let go of the socket."""
-        self._socket.close()
 
 
 def _reading(found: dict[str, Any], data: bytearray) -> Reading:

@@ -77,4 +77,5 @@ def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
 
 async def _own(request: Request, gateway: Gateway, artifact_id: str) -> Path:
     """Find an image by the token of its owner."""
-    return await may_read(identify(request, gateway)).door.gallery.find(artifact_id)
+    caller = await may_read(await identify(request, gateway))
+    return await caller.door.gallery.find(artifact_id)

@@ -7,7 +7,7 @@ within the service. Nobody else can name another owner.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,7 +23,7 @@ USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
 MAX_USER = 128
 
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
-_USER = re.compile(r"[\x21-\x7e]{1,%d}" % MAX_USER)
+_USER = re.compile(rf"[\x21-\x7e]{{1,{MAX_USER}}}")
 _scheme = HTTPBearer(auto_error=False, description="A token of `darkroom token create`.")
 
 
@@ -52,7 +52,7 @@ class Caller:
         return Caller(token=self.token, owner=owner, door=self.door.of(owner, names_paths=self.may(Right.PATHS)))
 
 
-def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
+async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
     """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
     token = gateway.tokens.find(_credentials(request))
     if token is None:
@@ -75,10 +75,10 @@ def _credentials(request: Request) -> str:
     return request.headers.get("api-key", "")  # as Azure's clients send it
 
 
-def needs(right: Right) -> Callable[[Caller], Caller]:
+def needs(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
     """Make a dependency that lets only tokens with a right pass."""
 
-    def check(caller: Annotated[Caller, Depends(identify)]) -> Caller:
+    async def check(caller: Annotated[Caller, Depends(identify)]) -> Caller:
         if not caller.may(right):
             raise Refused("forbidden", right=right)
         return caller

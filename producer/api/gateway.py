@@ -64,7 +64,7 @@ class Gateway:
         }
 
 
-def gateway_of(request: Request) -> Gateway:
+async def gateway_of(request: Request) -> Gateway:
     """Find the gateway that a request came to."""
     gateway: Gateway = request.app.state.gateway
     return gateway

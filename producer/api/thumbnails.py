@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import defaultdict
 from pathlib import Path
 
-from contract.artifacts import Sidecar, temporary_name
+from contract.artifacts import Sidecar, write_whole
 from contract.errors import Refused
 from contract.job import Job
 from producer.pictures import Pictures
@@ -59,13 +58,7 @@ class Thumbnails:
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(temporary_name(path.name))
-        try:
-            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, data)
 
     def _remove(self, artifact: str) -> None:
         for path in self._folder.glob(f"{artifact}-*"):

@@ -107,6 +107,7 @@ KNOBS = {
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
     "task_events": False,
+    "tokens": None,
 }
 
 

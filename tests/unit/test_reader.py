@@ -221,7 +221,7 @@ def test_what_needs_too_much_memory_is_too_large(provider: str, code: str, monke
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("worker.reader.inspect", fail)
+    monkeypatch.setattr("worker.reader.clean", fail)
     body = bytes(chat(B64)) if provider else PICTURE
     assert (failure(provider, body).outcome, failure(provider, body).code) == ("unusable", code)
 

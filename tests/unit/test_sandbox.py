@@ -10,39 +10,22 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pictures import picture
+from stalls import watching_the_loop
 
+from contract.child import MEMORY_BYTES, Child
 from contract.errors import ProviderError, Rejected
-from worker.reader import MEMORY_BYTES
-from worker.sandbox import Child, Picture, Reading, Sandbox
+from worker.sandbox import Picture, Reading, Sandbox
 
 PICTURE = picture()
 LINK = "https://cdn.example/fox.png"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 Process = subprocess.Popen[bytes]
-
-
-@pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
-    """The children that were started, oldest first."""
-    started: list[Process] = []
-    start = subprocess.Popen
-
-    def note(*args: Any, **kwargs: Any) -> Process:
-        started.append(start(*args, **kwargs))
-        return started[-1]
-
-    monkeypatch.setattr("worker.sandbox.subprocess.Popen", note)
-    yield started
-    for process in started:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -210,22 +193,6 @@ async def test_a_question_that_is_cancelled_before_its_turn_costs_nothing(
     assert second.cancelled()
     assert found.picture
     assert (found.picture.width, len(processes)) == (100, 1)
-
-
-@contextmanager
-def watching_the_loop() -> Iterator[list[float]]:
-    """Measure how long the event loop stands still, at most."""
-    stalls: list[float] = [0.0]
-
-    async def watch() -> None:
-        while True:
-            asked = time.monotonic()
-            await asyncio.sleep(0.002)
-            stalls.append(time.monotonic() - asked - 0.002)
-
-    task = asyncio.create_task(watch())
-    yield stalls
-    task.cancel()
 
 
 BOMBS = {

@@ -1,4 +1,4 @@
-"""What passes between a worker and its readers: a line of JSON, then as many bytes as it says; blocking."""
+"""What passes between us and a child process: a line of JSON, then as many bytes as it says; blocking."""
 
 from __future__ import annotations
 

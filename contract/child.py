@@ -1,0 +1,103 @@
+"""A child process that works on what nobody vouches for: both ends of the socket between it and us.
+
+It has limits of memory and processor time, sees no key and no address, and one that breaks its limits
+dies alone. A body crosses without being copied; what comes back is a small description and some bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from contract.frames import Frame, receive, send
+
+LARGE_BYTES = 2**20  # blocks of this size go back to the system at once
+MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and a picture of 40 Mpx
+CPU_S = 10  # for each question
+ANSWER_S = 30.0  # of silence
+
+Reply = tuple[dict[str, Any], bytes]
+
+
+class Child:
+    """Our end: one process and the socket to it; blocking, so use a thread."""
+
+    def __init__(self, module: str) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            # Of our environment it has only where Python finds its modules.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                    "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._socket.settimeout(ANSWER_S)
+
+    def ask(self, question: dict[str, Any], body: bytes | bytearray) -> Frame:
+        """Hand a question over and wait for the answer; a bytearray is emptied as soon as it has left.
+
+        Raises OSError, EOFError, ValueError.
+        """
+        try:
+            send(self._socket, question, body)
+            if isinstance(body, bytearray):
+                body.clear()
+            return receive(self._socket)
+        except BaseException:
+            self.close()
+            raise
+
+    def is_dead(self) -> bool:
+        """Tell whether the process has ended without being asked."""
+        return self._process.poll() is not None
+
+    def interrupt(self) -> None:
+        """Have the process end now, without waiting for it; whoever is asking it learns of it."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """End the process, and wait until it has."""
+        self.interrupt()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+    def end(self) -> None:
+        """End everything."""
+        self.kill()
+        self.close()
+
+
+def serve(answer: Callable[[dict[str, Any], bytearray], Reply]) -> None:
+    """Its end: answer one question after the other, under limits, until ours is gone."""
+    limit()
+    with suppress(EOFError, ConnectionError), socket.socket(fileno=int(sys.argv[1])) as connection:
+        while True:
+            question, body = receive(connection)
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_S
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+            send(connection, *answer(question, body))
+
+
+def limit() -> None:
+    """Bound this process's memory, and let no part of it be written to disk when it dies."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are for our end, which may still drain; this one ends with it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ValueError, OSError):  # macOS knows no limit of memory
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
