@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    NonNegativeFloat,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from redis.asyncio.connection import parse_url
 
 from contract.config import (
@@ -66,7 +76,26 @@ def _redis_url(url: SecretStr) -> SecretStr:
     raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
 
 
+def _listed(text: object) -> object:
+    """Take a list apart that stands in one line, with commas."""
+    return [item.strip() for item in text.split(",")] if isinstance(text, str) else text
+
+
+def _schedule(waits: tuple[float, ...]) -> tuple[float, ...]:
+    if not (1 <= len(waits) <= 20 and waits[0] == 0 and max(waits) <= 7 * 86_400):
+        raise PydanticCustomError("schedule_invalid", "must be 1 to 20 waits in seconds, of which the first is 0")
+    return waits
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 32:
+        raise PydanticCustomError("secret_too_short", "must have 32 characters at least")
+    return secret
+
+
 Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_listed)]
+Schedule = Annotated[tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_schedule)]
 
 
 class Knobs(BaseSettings):
@@ -94,6 +123,9 @@ class Knobs(BaseSettings):
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)
     task_events: bool = False  # Celery events, for Flower
+    secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None  # None: the one in `secret.key`
+    webhook_networks: Networks = ()  # private ones that webhooks may lead into
+    webhook_schedule: Schedule = (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000)  # the wait before each try
 
 
 class Settings(BaseModel):
