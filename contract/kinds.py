@@ -5,34 +5,9 @@ docs/failures.md is made from this page (`make docs`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from contract.sentence import Sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One error code: its title, HTTP status, whether trying again may help, its sentence.
-
-    `mend` says what its reader can do, unless the sentence has already said it.
-    """
-
-    title: str
-    status: int
-    retryable: bool
-    sentence: Sentence
-    mend: str = ""
-
-
-def _no(title: str, sentence: str, mend: str = "", *, status: int = 422) -> Kind:
-    """Make a kind of error that stays until somebody changes something."""
-    return Kind(title, status, False, Sentence(sentence), mend)
-
-
-def _not_now(title: str, sentence: str, mend: str = "", *, status: int = 502) -> Kind:
-    """Make a kind of error that may be gone next time."""
-    return Kind(title, status, True, Sentence(sentence), mend)
-
+from contract.kind import Kind
+from contract.kind import lasting as _no
+from contract.kind import passing as _not_now
 
 REQUEST: dict[str, Kind] = {
     "aspect_ratio_invalid": _no(
@@ -122,6 +97,17 @@ REQUEST: dict[str, Kind] = {
     ),
     "type_error": _no("Wrong type", "[{field}|A field] has the wrong type[: {expected}]."),
     "unknown_field": _no("Unknown field", "There is no [field {field}|such field][ (did you mean {suggestion}?)]."),
+    "webhook_secret_invalid": _no(
+        "Webhook secret not usable",
+        "webhook_secret must be whsec_ followed by the base64 of 24 to 64 bytes.",
+        "Leave it out to have one made; or take 32 random bytes.",
+    ),
+    "webhook_url_forbidden": _no(
+        "Webhook address not allowed",
+        "webhook_url must be an https address of the public Internet, on port 443 or 8443, without a user name"
+        "[, of at most {max} characters].",
+        "The operator can allow private receivers with DARKROOM_WEBHOOK_NETWORKS.",
+    ),
 }
 
 CONFIGURATION: dict[str, Kind] = {

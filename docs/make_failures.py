@@ -9,9 +9,11 @@ from pathlib import Path
 
 from contract.errors import DarkroomError, ProviderError
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, Outcome
-from contract.kinds import CONFIGURATION, JOB, KINDS, PROVIDER, QUEUE, REQUEST, Kind
+from contract.kind import Kind
+from contract.kinds import CONFIGURATION, JOB, KINDS, PROVIDER, QUEUE, REQUEST
 from contract.references import MAX_EACH, MAX_TOGETHER
 from contract.settings import Knobs
+from contract.webhook import MAX_URL
 from worker.ladder import TRIES
 
 PAGE = Path(__file__).with_name("failures.md")
@@ -50,6 +52,7 @@ VALUES: dict[str, dict[str, object]] = {
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},
+    "webhook_url_forbidden": {"max": MAX_URL},
 }
 NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-image-2"}
 

@@ -29,8 +29,10 @@ from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState
 from contract.kinds import KINDS
 from contract.references import References
 from contract.scripts import open_redis
+from contract.secret import Secret
 from contract.settings import Settings
 from contract.store import JobStore, NewJob
+from contract.webhook import accept
 from producer.feed import Feed
 
 LOOK_AGAIN_S = 5.0  # news can be missed; looking is cheap
@@ -54,6 +56,7 @@ class Darkroom:
         self._references = References(
             roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
         )
+        self._secret = Secret(settings.home, settings.knobs.secret)
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -65,12 +68,19 @@ class Darkroom:
         await self._redis.aclose()
 
     async def submit(
-        self, *, conversation: str | None = None, idempotency_key: str | None = None, **fields: object
+        self,
+        *,
+        conversation: str | None = None,
+        idempotency_key: str | None = None,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        **fields: object,
     ) -> Job:
         """Hand a job in and answer it as it was accepted.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
-        idempotency key, a repeated request answers the first one's job. Raises Refused with the
+        idempotency key, a repeated request answers the first one's job. The job's end is told to
+        `webhook_url`, signed with `webhook_secret` or the owner's own one. Raises Refused with the
         sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
@@ -82,6 +92,7 @@ class Darkroom:
         paths = [await self._path(reference, conversation) for reference in request.reference_images]
         snapshots = await asyncio.to_thread(self._references.snapshot, paths)
         knobs = self._settings.knobs
+        webhook = await accept(webhook_url, webhook_secret, secret=self._secret, allowed=knobs.webhook_networks)
         new = NewJob(
             id=str(uuid.uuid4()),
             owner=self.owner,
@@ -93,6 +104,7 @@ class Darkroom:
             run_time_s=min(request.deadline_seconds or knobs.deadline_seconds, knobs.deadline_seconds),
             max_active=knobs.max_jobs_per_owner,
             max_queued=knobs.max_queued,
+            webhook=webhook,
         )
         async with _answering():
             job_id, _ = await self._store.submit(new)
