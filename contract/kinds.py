@@ -98,6 +98,17 @@ REQUEST: dict[str, Kind] = {
     ),
     "type_error": lasting("Wrong type", "[{field}|A field] has the wrong type[: {expected}]."),
     "unknown_field": lasting("Unknown field", "There is no [field {field}|such field][ (did you mean {suggestion}?)]."),
+    "webhook_secret_invalid": lasting(
+        "Webhook secret not usable",
+        "webhook_secret must be whsec_ followed by the base64 of 24 to 64 bytes.",
+        "Leave it out to have one made; or take 32 random bytes.",
+    ),
+    "webhook_url_forbidden": lasting(
+        "Webhook address not allowed",
+        "webhook_url must be an https address of the public Internet, on port 443 or 8443, without a user name"
+        "[, of at most {max} characters].",
+        "The operator can allow private receivers with DARKROOM_WEBHOOK_NETWORKS.",
+    ),
 }
 
 CONFIGURATION: dict[str, Kind] = {

@@ -52,6 +52,7 @@ class NewJob:
     run_time_s: float
     max_active: int
     max_queued: int
+    webhook: str = ""  # whom its end is told to, as contract/webhook.py writes it
 
     @property
     def digest(self) -> str:
@@ -107,6 +108,7 @@ class JobStore:
             "request": new.request.model_dump_json(),
             "snapshots": json.dumps([snapshot.model_dump() for snapshot in new.snapshots]),
             "run_time": int(new.run_time_s * 1000),
+            "webhook": new.webhook,
         }
         status, answer = await self._run(
             "submit",

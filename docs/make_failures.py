@@ -12,8 +12,9 @@ from contract.gateway_kinds import GATEWAY
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, Outcome
 from contract.kind import Kind
 from contract.kinds import CONFIGURATION, JOB, KINDS, PROVIDER, QUEUE, REQUEST
+from contract.knobs import Knobs
 from contract.references import MAX_EACH, MAX_TOGETHER
-from contract.settings import Knobs
+from contract.webhook import MAX_URL
 from producer.pictures import MOST
 from worker.ladder import TRIES
 
@@ -57,6 +58,7 @@ VALUES: dict[str, dict[str, object]] = {
     "unknown_provider": {"provider": "midjourney"},
     "upload_image_too_large": MOST,
     "upload_too_large": {"max": f"{MAX_EACH // 2**20} MiB"},
+    "webhook_url_forbidden": {"max": MAX_URL},
 }
 NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-image-2"}
 

@@ -24,8 +24,10 @@ from contract.doorbell import Doorbell
 from contract.errors import Refused, Unavailable
 from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState, Snapshot
 from contract.scripts import open_redis
+from contract.secret import Secret
 from contract.settings import Settings
 from contract.store import JobStore, NewJob
+from contract.webhook import accept as judge_webhook
 from producer.feed import Feed
 from producer.gallery import Gallery
 from producer.patience import ANSWER_S, answering
@@ -56,6 +58,7 @@ class Darkroom:
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.gallery = Gallery(settings, self._store, owner=owner)
+        self._secret = Secret(settings.home, settings.knobs.secret)
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -80,18 +83,28 @@ class Darkroom:
         return (await self.accept(**fields)).job
 
     async def accept(
-        self, *, conversation: str | None = None, idempotency_key: str | None = None, **fields: object
+        self,
+        *,
+        conversation: str | None = None,
+        idempotency_key: str | None = None,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        **fields: object,
     ) -> Accepted:
         """Hand a job in; answer it as it was accepted, and whether it had been before.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
-        idempotency key, a repeated request answers the first one's job. Raises Refused with the
+        idempotency key, a repeated request answers the first one's job. The job's end is told to
+        `webhook_url`, signed with `webhook_secret` or the owner's own one. Raises Refused with the
         sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
         request = read_request(fields, self._settings)
+        allowed = self._settings.knobs.webhook_networks
+        webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
         snapshots = await self.gallery.snapshots(request.reference_images, conversation)
-        return await self._accept(request, snapshots, conversation, idempotency_key)
+        more = {"webhook": webhook, "webhook_url": webhook_url or ""}
+        return await self._hand_in(request, snapshots, conversation, idempotency_key, **more)
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
         """Hand in anew what a job that is over asked for, with the same references.
@@ -104,16 +117,15 @@ class Darkroom:
         async with answering():
             snapshots = await self._store.snapshots(job_id)
         await self.gallery.renew(snapshots)
-        return await self._accept(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
+        return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
 
-    async def _accept(
+    async def _hand_in(
         self,
         request: JobRequest,
         snapshots: tuple[Snapshot, ...],
         conversation: str | None,
         idempotency_key: str | None,
-        *,
-        retry_of: str | None = None,
+        **more: Any,
     ) -> Accepted:
         for name in self._settings.provider_names:
             self._settings.provider(name)
@@ -135,7 +147,7 @@ class Darkroom:
             kind=kind_of(request, self._settings),
             budget_usd=knobs.budget_usd_per_day,
             price_usd=price_of(request, self._settings),
-            retry_of=retry_of,
+            **more,
         )
         async with answering():
             job_id, is_replayed = await self._store.submit(new)

@@ -18,13 +18,16 @@ from typing import Any
 from celery.signals import setup_logging
 
 from contract.doorbell import Doorbell
+from contract.outbox import Outbox
 from contract.references import References
 from contract.scripts import open_redis
+from contract.secret import Secret
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
 from worker import failpoint
 from worker.bench import Bench
 from worker.consumer import answer_bells
+from worker.courier import Courier
 from worker.gate import Gates
 from worker.ground import check_media, find_redis
 from worker.janitor import Janitor
@@ -58,7 +61,7 @@ def main(config: Path | None = None) -> None:
     lease_s = settings.knobs.lease_seconds
     asyncio.run_coroutine_threadsafe(find_redis(bench.store, name, lease_s=lease_s), loop).result()
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep())
+    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_courier(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
     Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
     code = answer_bells(bench, loop)
@@ -101,6 +104,18 @@ def make_janitor(bench: Bench) -> Janitor:
         inputs=settings.home / "inputs",
         snapshot_age_s=knobs.queue_seconds + knobs.deadline_seconds + 86_400,  # as long as a job may live, and a day
         strays=Strays(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+    )
+
+
+def make_courier(bench: Bench) -> Courier:
+    """Build what tells receivers that jobs have ended."""
+    knobs = bench.settings.knobs
+    return Courier(
+        Outbox(bench.store.redis),
+        ssl_context=bench.wire.ssl_context,
+        secret=Secret(bench.settings.home, knobs.secret),
+        schedule=knobs.webhook_schedule,
+        allowed=knobs.webhook_networks,
     )
 
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from contract.errors import ProviderError, Unusable
 from contract.images import MAX_BYTES
+from contract.link import Unsafe, address_of, follow, host_of, is_loopback, split
 from contract.redaction import clean
 from worker.body import read_body
 from worker.classify import of_download, of_exception
-from worker.link import Unsafe, bracketed, follow, host_of, is_loopback, judge, public_address, split
+from worker.pin import NOT_A_URL, open_client, pinned
 
 MAX_HOPS = 5
-_NOT_A_URL = (httpx.InvalidURL, UnicodeError)  # what httpx raises for it; UnicodeError: a name that IDNA forbids
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class Fetcher:
         """Download a picture. Raises ProviderError: unsafe, expired, too large, too slow, not reached."""
         try:
             return await self._fetch(url)
-        except _NOT_A_URL as error:  # httpx reads Location, too, although it is not to follow it
+        except NOT_A_URL as error:  # httpx reads Location, too, although it is not to follow it
             raise self._refusal(url, "it is redirected to what is not a URL") from error
         except (httpx.HTTPError, OSError) as error:  # OSError: TimeoutError too
             raise self.failed(of_exception(error), url).elsewhere() from error
@@ -74,23 +73,23 @@ class Fetcher:
             return await self._request(client, url)
         except Unsafe as reason:
             raise self._refusal(url, reason) from reason
-        except _NOT_A_URL as error:
+        except NOT_A_URL as error:
             raise self._refusal(url, "it is not a URL") from error
 
     async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
         parts = split(url)
         if parts.scheme == "http" and parts.netloc == self._own:
             return client.build_request("GET", url)
-        host = judge(parts)
-        address = await public_address(host, within_s=self._connect_s)
+        address = await address_of(parts, within_s=self._connect_s)
         if self._proxy:  # a configured proxy is the way out; it resolves for itself
             return client.build_request("GET", url)
-        headers, extensions = {"Host": parts.netloc}, {"sni_hostname": host}
-        return client.build_request("GET", _pinned(parts, address), headers=headers, extensions=extensions)
+        return pinned(client, "GET", parts, address)
 
     async def _fetch(self, url: str) -> bytearray:
         seen: set[str] = set()
-        async with self._client() as client:
+        async with open_client(
+            self._ssl_context, connect_s=self._connect_s, idle_s=self._idle_s, proxy=self._proxy
+        ) as client:
             while url not in seen and len(seen) <= MAX_HOPS:
                 seen.add(url)
                 response = await client.send(await self.request(client, url), stream=True)
@@ -101,18 +100,6 @@ class Fetcher:
                 finally:
                     await response.aclose()
         raise self._refusal(url, "it is redirected in a circle, or too often")
-
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self._ssl_context,
-            trust_env=False,
-            timeout=httpx.Timeout(self._idle_s, connect=self._connect_s),
-            # A connection is known by its address: kept alive, it would serve a name its certificate is not for.
-            limits=httpx.Limits(max_keepalive_connections=0),
-            proxy=self._proxy,
-            cookies=no_cookies(),
-            headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
-        )
 
     async def _read(self, response: httpx.Response) -> bytearray:
         if response.status_code != 200:
@@ -132,14 +119,3 @@ class Fetcher:
         host = clean(host_of(url), secrets=self._secrets)
         logger.warning("security: a link to %s is not opened: %s", host, reason, extra={"job_id": self._job_id})
         return Unusable("unsafe_url")
-
-
-def no_cookies() -> CookieJar:
-    """Make a cookie jar that takes nothing from anybody."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
-
-
-def _pinned(parts: SplitResult, address: str) -> str:
-    """Write a link with an address in the place of its host's name."""
-    place = bracketed(address) if parts.port is None else f"{bracketed(address)}:{parts.port}"
-    return urlunsplit(("https", place, parts.path or "/", parts.query, ""))

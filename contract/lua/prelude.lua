@@ -72,6 +72,7 @@ local function finish(id, state, failure)
   for _, index in ipairs({QUEUED, WAITING, RUNNING, DEADLINES}) do redis.call('ZREM', index, id) end
   redis.call('ZREM', owner_key(found[1], 'active'), id)
   tell(id, cjson.encode({type = state}))
+  if (redis.call('HGET', key, 'webhook') or '') ~= '' then redis.call('ZADD', 'darkroom:webhooks', now, id) end
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
   return state

@@ -30,7 +30,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many secon
     "",
     status_code=202,
     openapi_extra=SUBMIT,
-    responses=job_answer(200, 202) | errors(*"400 413 415 422 429 503".split()),
+    responses=job_answer(200, 202) | errors(*["400", "413", "415", "422", "429", "503"]),
 )
 async def submit(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""

@@ -31,7 +31,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contract.job import Job, JobState
-from contract.settings import Knobs, load_settings
+from contract.knobs import Knobs
+from contract.settings import load_settings
 from producer.client import Darkroom
 from producer.redis_server import find_redis_server
 from producer.stack import free_port
@@ -45,6 +46,7 @@ SECRETS = {
     "REDIS_PASSWORD": "canary1redis",
     "FLOWER_REDIS_PASSWORD": "canary2flower",
     "FLOWER_BASIC_AUTH": "ann:canary3login",
+    "DARKROOM_SECRET": "canary6-the-secret-of-this-installation",
     "OPENROUTER_API_KEY": "canary4openrouter",
     "AIHUBMIX_API_KEY": "canary5aihubmix",
 }
@@ -129,6 +131,7 @@ def test_only_the_worker_reaches_the_internet() -> None:
         ("REDIS_PASSWORD", {"redis", "worker"}),
         ("FLOWER_REDIS_PASSWORD", {"redis", "flower"}),
         ("FLOWER_BASIC_AUTH", {"flower"}),
+        ("DARKROOM_SECRET", {"worker"}),
         ("OPENROUTER_API_KEY", {"worker"}),
         ("AIHUBMIX_API_KEY", {"worker"}),
     ],
@@ -182,8 +185,11 @@ def test_env_example_is_complete_and_right() -> None:
     assert shown.keys() == used - {"HOME"}
     settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
     assert settings == {name for name in services()["worker"]["environment"] if name in settings}
-    for name, default in Knobs().model_dump(exclude_none=True, exclude={"redis_url", "task_events"}).items():
+    lists = {"webhook_networks", "webhook_schedule"}
+    for name, default in Knobs().model_dump(exclude_none=True, exclude={"redis_url", "task_events", *lists}).items():
         assert float(shown[f"DARKROOM_{name.upper()}"]) == default
+    assert tuple(map(float, shown["DARKROOM_WEBHOOK_SCHEDULE"].split(","))) == Knobs().webhook_schedule
+    assert Knobs(webhook_networks=shown["DARKROOM_WEBHOOK_NETWORKS"]).webhook_networks
     fallbacks = json.loads(shown["DARKROOM_FALLBACKS"].strip("'"))
     assert Knobs(fallbacks=fallbacks).fallbacks is not None
     defaults = dict(re.findall(r"\$\{(\w+):-([^${}]+)\}", COMPOSE))

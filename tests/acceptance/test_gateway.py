@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from house import House
-from PIL import Image
 from pictures import picture
+from PIL import Image
 from real_redis import RealRedis
 
 from producer.tokens import Right

@@ -9,10 +9,10 @@ import httpx
 from hypothesis import strategies as st
 from simulator.catalogue_link import LINK
 
+from contract.link import Unsafe, bracketed, follow, host_of, judge, split
 from contract.redaction import clean
 from fuzz.hostile import hostile, padded
 from fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
-from worker.link import Unsafe, bracketed, follow, host_of, judge, split
 
 _GOOD = (
     *("https://cdn.example/a.png", "https://CDN.Example:443/x?y=1#z", "https://cdn.example:8443/", "https://8.8.8.8/x"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from contract.errors import ConfigInvalid
-from contract.settings import Fallback, load_settings
+from contract.knobs import Fallback
+from contract.settings import load_settings
 
 SECRET = "sk-very-secret-0123456789"
 
@@ -108,6 +109,9 @@ KNOBS = {
     "max_queued": 10_000,
     "task_events": False,
     "tokens": None,
+    "secret": None,
+    "webhook_networks": (),
+    "webhook_schedule": (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000),
 }
 
 
@@ -263,3 +267,34 @@ def test_a_config_that_cannot_be_read_as_text_is_named(tmp_path: Path) -> None:
 def test_the_workspace_is_nanobots(agents: object, workspace: str, home: Path) -> None:
     write(home / ".nanobot", {"providers": {"openrouter": {"apiKey": SECRET}}, "agents": agents})
     assert load_settings().workspace == home / workspace
+
+
+def test_webhook_lists_are_read_from_one_line(nanobot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nanobot / "darkroom.env").write_text("DARKROOM_WEBHOOK_NETWORKS=10.0.0.0/8, fd00::/64\n")
+    monkeypatch.setenv("DARKROOM_WEBHOOK_SCHEDULE", "0,5, 0.5")
+    knobs = load_settings().knobs
+    assert [str(network) for network in knobs.webhook_networks] == ["10.0.0.0/8", "fd00::/64"]
+    assert knobs.webhook_schedule == (0, 5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "at"),
+    [
+        ("WEBHOOK_NETWORKS", "10.0.0.0/8,x", "WEBHOOK_NETWORKS.1"),
+        ("WEBHOOK_NETWORKS", "10.0.0.1/8", "WEBHOOK_NETWORKS.0"),
+        ("WEBHOOK_SCHEDULE", "5,10", "WEBHOOK_SCHEDULE"),
+        ("WEBHOOK_SCHEDULE", "0,-1", "WEBHOOK_SCHEDULE.1"),
+        ("WEBHOOK_SCHEDULE", "0,inf", "WEBHOOK_SCHEDULE.1"),
+        ("WEBHOOK_SCHEDULE", "0,700000", "WEBHOOK_SCHEDULE"),
+        ("WEBHOOK_SCHEDULE", "0,,5", "WEBHOOK_SCHEDULE.1"),
+        ("WEBHOOK_SCHEDULE", "0" + ",1" * 20, "WEBHOOK_SCHEDULE"),
+        ("SECRET", "canary-that-is-too-short", "SECRET"),
+    ],
+)
+def test_a_setting_of_webhooks_that_cannot_be_is_named(
+    name: str, value: str, at: str, nanobot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"DARKROOM_{name}", value)
+    found = problems()
+    assert list(found) == [f"DARKROOM_{at}"]
+    assert "canary" not in str(found)

@@ -17,7 +17,8 @@ from network import Network
 
 from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.images import MAX_BYTES
-from worker.fetch import MAX_HOPS, Fetcher, no_cookies
+from worker.fetch import MAX_HOPS, Fetcher
+from worker.pin import no_cookies
 
 Answering = Callable[[httpx.Request], httpx.Response]
 CONTEXT = ssl.create_default_context()

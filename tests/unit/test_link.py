@@ -6,39 +6,26 @@ import time
 from pathlib import Path
 
 import pytest
+from addresses import NOT_PUBLIC
 from hypothesis import given
 from hypothesis import strategies as st
 from network import Network
 
 from contract.errors import ProviderError, Transient
-from worker.link import (
+from contract.link import (
     MAX_CHARS,
     Unsafe,
+    address_of,
     bracketed,
     follow,
     host_of,
     is_loopback,
     is_public,
     judge,
-    public_address,
     split,
 )
 
 PUBLIC = "93.184.215.14"
-
-NOT_PUBLIC = [
-    *("0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "100.100.100.200", "100.127.255.255", "127.0.0.1", "127.255.0.1"),
-    *("168.63.129.16", "169.254.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.168.1.1"),
-    *("192.0.0.1", "192.0.0.9", "192.0.0.10", "192.0.0.170", "192.0.0.192", "192.0.2.1", "192.88.99.1"),
-    *("198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.7", "224.0.0.1", "233.252.0.1", "239.1.1.1"),
-    *("240.0.0.1", "250.1.1.1", "255.255.255.255"),
-    *("::", "::1", "::2", "::7f00:1", "::127.0.0.1", "::8.8.8.8", "::ffff:127.0.0.1", "::ffff:8.8.8.8"),
-    *("::ffff:0:7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::808:808", "64:ff9b:1::7f00:1", "100::1", "100:0:0:1::1"),
-    *("2001::1", "2001:0:1::1", "2001:1::1", "2001:1::2", "2001:2::1", "2001:3::1", "2001:4:112::1", "2001:10::1"),
-    *("2001:20::1", "2001:30::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::1", "3fff::1", "3fff:fff::1"),
-    *("4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1", "feff::1"),
-    *("ff02::1", "ff0e::1"),
-]
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
@@ -200,9 +187,36 @@ def resolving(folder: Path, *answers: list[str], seconds: float = 0) -> Network:
     return Network(log=folder / "net.log", names={"cdn.example": answers}, slow={"cdn.example": seconds})
 
 
+NETWORKS = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00::/64"))
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "is_fine"),
+    [
+        ("http://cdn.example:99/", ["10.1.2.3"], True),
+        ("http://cdn.example:99/", ["10.1.2.3", "fd00::7"], True),
+        ("https://cdn.example/", [PUBLIC], True),
+        ("https://cdn.example/", [PUBLIC, "10.1.2.3"], False),
+        ("https://cdn.example/", ["10.2.2.3"], False),
+        ("http://cdn.example/", [PUBLIC], False),
+        ("https://cdn.example:99/", [PUBLIC], False),
+        ("ftp://cdn.example/", ["10.1.2.3"], False),
+    ],
+)
+async def test_a_link_into_an_allowed_network_may_be_less_strict_and_no_other(
+    url: str, addresses: list[str], is_fine: bool, tmp_path: Path
+) -> None:
+    with resolving(tmp_path, addresses).installed():
+        if is_fine:
+            assert await address_of(split(url), within_s=5, allowed=NETWORKS) == addresses[0]
+        else:
+            with pytest.raises(Unsafe):
+                await address_of(split(url), within_s=5, allowed=NETWORKS)
+
+
 async def test_a_public_address_is_answered_as_it_is(tmp_path: Path) -> None:
     with resolving(tmp_path, [PUBLIC, "8.8.8.8"]).installed():
-        assert await public_address("cdn.example", within_s=5) == PUBLIC
+        assert await address_of(split("https://cdn.example"), within_s=5) == PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -210,13 +224,13 @@ async def test_a_public_address_is_answered_as_it_is(tmp_path: Path) -> None:
 )
 async def test_p76_a_name_with_any_private_address_is_unsafe(addresses: list[str], tmp_path: Path) -> None:
     with resolving(tmp_path, addresses).installed(), pytest.raises(Unsafe):
-        await public_address("cdn.example", within_s=5)
+        await address_of(split("https://cdn.example"), within_s=5)
 
 
 @pytest.mark.parametrize("failure", ["NXDOMAIN", "SERVFAIL"])
 async def test_p01_a_name_that_does_not_resolve_may_do_so_later(failure: str, tmp_path: Path) -> None:
     with resolving(tmp_path, [failure]).installed(), pytest.raises(Transient) as caught:
-        await public_address("cdn.example", within_s=5)
+        await address_of(split("https://cdn.example"), within_s=5)
     assert isinstance(caught.value, ProviderError)
     assert caught.value.code == "provider_unreachable"
 
@@ -224,11 +238,11 @@ async def test_p01_a_name_that_does_not_resolve_may_do_so_later(failure: str, tm
 async def test_p01_a_name_that_resolves_too_slowly_is_not_waited_for(tmp_path: Path) -> None:
     started = time.monotonic()
     with resolving(tmp_path, [PUBLIC], seconds=0.2).installed(), pytest.raises(Transient):
-        await public_address("cdn.example", within_s=0.05)
+        await address_of(split("https://cdn.example"), within_s=0.05)
     assert time.monotonic() - started < 0.18
 
 
 async def test_a_resolver_that_answers_nothing_is_unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     with pytest.raises(Unsafe):
-        await public_address("cdn.example", within_s=5)
+        await address_of(split("https://cdn.example"), within_s=5)

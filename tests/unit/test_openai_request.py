@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from contract.config import ImageGeneration, ProviderConfig
 from contract.errors import Refused
-from contract.settings import Knobs, Settings
+from contract.knobs import Knobs
+from contract.settings import Settings
 from producer.api.openai_request import ImageOrder, ratio_of, read_order
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from contract.config import ImageGeneration, ProviderConfig
 from contract.job import JobRequest, Rendition
-from contract.settings import Fallback, Knobs, Settings
+from contract.knobs import Fallback, Knobs
+from contract.settings import Settings
 from worker.plan import Plan, Rung, plan_ladder
 from worker.providers.table import PROVIDERS
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from contract.config import ImageGeneration
 from contract.errors import Refused
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
-from contract.settings import Knobs, Settings
+from contract.knobs import Knobs
+from contract.settings import Settings
 from contract.store import NewJob
 from producer.request import read_request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from contract.settings import Knobs
+from contract.knobs import Knobs
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/systemd/darkroom-worker@.service"

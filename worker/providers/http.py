@@ -25,7 +25,8 @@ from contract.config import ProviderConfig
 from contract.errors import ProviderError, TimedOut, Unusable
 from worker.body import read_body
 from worker.classify import of_exception, of_poll, of_silence, of_status
-from worker.fetch import Fetcher, no_cookies
+from worker.fetch import Fetcher
+from worker.pin import no_cookies
 from worker.providers.provider import Ask, Json, Provider, headers
 from worker.retry import fetching
 from worker.sandbox import Picture, Reading, Sandbox

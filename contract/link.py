@@ -1,7 +1,8 @@
 """Judging links: how they are spelt, and where the addresses of their hosts lead.
 
-Only https links to names and addresses of the Internet are opened. A name is resolved once, and every
-address it has is judged, so nothing can be swapped between the judgement and the connection.
+Only https links to names and addresses of the Internet are opened, and links into networks that the operator
+allows. A name is resolved once, and every address it has is judged, so nothing can be swapped between the
+judgement and the connection.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import asyncio
 import ipaddress
 import re
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from contract.errors import Transient
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_CHARS = 4096
 # Threads of their own: a name server that is slow must not hold up those that write files.
@@ -22,6 +26,7 @@ _RESOLVERS = ThreadPoolExecutor(4, thread_name_prefix="darkroom-names")
 _PORTS = frozenset({443, 8443})
 # The last label begins with a letter: else it is a number to resolvers, as in 127.1, 0177.1 and 0x7f.0x1.
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})")
+_ONE_WORD = re.compile(r"[a-z](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # Spelt out, as what `is_private` and `is_global` mean depends on the version of Python.
 _UNICAST = ipaddress.ip_network("2000::/3")
 _NOT_PUBLIC = tuple(
@@ -83,17 +88,45 @@ def follow(url: str, location: str) -> str:
     return target
 
 
-async def public_address(host: str, *, within_s: float) -> str:
-    """Resolve a name once; answer an address if all it has are public. Raises Unsafe, Transient."""
-    try:
-        async with asyncio.timeout(within_s):
-            found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, _resolve, host)
-    except OSError as error:  # TimeoutError too
-        raise Transient("provider_unreachable") from error
-    addresses = [str(entry[4][0]) for entry in found]
+def judge_within(parts: SplitResult, allowed: Sequence[Network]) -> str:
+    """Judge how a link is spelt that may lead into one of these networks; answer its host. Raises Unsafe.
+
+    Into them http, any port and names of one word are fine. Where a name leads is judged by `address_of`.
+    """
+    host = parts.hostname or ""
+    if _is_numeric(host):
+        judge_addresses(parts, [host], allowed)
+    elif not (allowed and parts.scheme in ("http", "https") and (_NAME.fullmatch(host) or _ONE_WORD.fullmatch(host))):
+        judge(parts)
+    return host
+
+
+def judge_addresses(parts: SplitResult, addresses: Sequence[str], allowed: Sequence[Network]) -> None:
+    """Judge a link by all addresses of its host: all allowed, or a public link and all public. Raises Unsafe."""
+    is_web = parts.scheme in ("http", "https")
+    if is_web and addresses and all(_is_within(address, allowed) for address in addresses):
+        return
+    judge(parts)
     if not addresses or not all(map(is_public, addresses)):
         raise Unsafe("not all addresses of its host are public")
+
+
+async def address_of(
+    parts: SplitResult, *, within_s: float, allowed: Sequence[Network] = (), threads: Executor = _RESOLVERS
+) -> str:
+    """Resolve a link's host once; answer an address if it may be opened there. Raises Unsafe, Transient."""
+    addresses = await _addresses(judge_within(parts, allowed), within_s, threads)
+    judge_addresses(parts, addresses, allowed)
     return addresses[0]
+
+
+async def _addresses(host: str, within_s: float, threads: Executor) -> list[str]:
+    try:
+        async with asyncio.timeout(within_s):
+            found = await asyncio.get_running_loop().run_in_executor(threads, _resolve, host)
+    except OSError as error:  # TimeoutError too
+        raise Transient("provider_unreachable") from error
+    return [str(entry[4][0]) for entry in found]
 
 
 def _resolve(host: str) -> list[tuple[Any, ...]]:
@@ -104,6 +137,11 @@ def is_public(address: str) -> bool:
     """Judge one numeric address: reachable on the Internet, and not a way to one that is not."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     return (ip.version == 4 or ip in _UNICAST) and not any(ip in network for network in _NOT_PUBLIC)
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return any(ip in network for network in networks)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,24 @@
+"""A job as it is told to those who cannot see this machine's disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contract.artifacts import is_artifact_id
+from contract.job import Job
+
+
+def public(job: Job, *, with_paths: bool = False) -> dict[str, object]:
+    """Write a job as JSON values, its images with links below the gateway's own address.
+
+    Paths of this machine, also those of reference images, are told only `with_paths`.
+    """
+    told: dict[str, Any] = job.model_dump(mode="json")
+    for image in told["images"]:
+        image["url"] = f"/v1/artifacts/{image['id']}"
+    if not with_paths:
+        references = told["request"]["reference_images"]
+        told["request"]["reference_images"] = [name for name in references if name == "latest" or is_artifact_id(name)]
+        for image in told["images"]:
+            del image["path"], image["sidecar"]
+    return told
