@@ -19,14 +19,13 @@ from redis.asyncio.connection import parse_url
 from contract.config import (
     PROVIDERS,
     ImageGeneration,
-    ModelName,
     ProviderConfig,
     read_config,
     read_section,
     read_workspace,
 )
 from contract.errors import ConfigInvalid, Problem, Refused
-from contract.job import ImageSize
+from contract.job import ImageSize, ModelName
 
 
 class Fallback(BaseModel):
