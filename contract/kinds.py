@@ -43,6 +43,12 @@ REQUEST: dict[str, Kind] = {
         "count must be between 1 and [{max} (maxImagesPerTurn)|maxImagesPerTurn].",
         "Ask for fewer images, or hand in several jobs.",
     ),
+    "cursor_invalid": _no(
+        "No such place in the list",
+        "A cursor is what the page before has answered.",
+        "Leave it out to begin with the newest job.",
+        status=400,
+    ),
     "event_id_invalid": _no(
         "No such event",
         "An event id is two numbers, as in 1795360073904-0.",
@@ -146,6 +152,12 @@ CONFIGURATION: dict[str, Kind] = {
 }
 
 QUEUE: dict[str, Kind] = {
+    "budget_spent": _not_now(
+        "Budget spent",
+        "What is left of your budget for today does not suffice for this request.",
+        "Ask for fewer images, or wait for the next day (UTC); the operator can raise DARKROOM_BUDGET_USD_PER_DAY.",
+        status=429,
+    ),
     "queue_full": _not_now(
         "Queue full",
         "The queue is full. Try again in a minute.",
@@ -161,6 +173,12 @@ QUEUE: dict[str, Kind] = {
         "Too many jobs",
         "You have [{max}|too many] unfinished jobs. Wait until some are done.",
         "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
+        status=429,
+    ),
+    "too_many_uploads": _not_now(
+        "Too many uploads",
+        "You keep [{max}|too many] uploaded images already. Use one of them again, or wait until some are forgotten.",
+        "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
         status=429,
     ),
 }

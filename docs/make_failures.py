@@ -47,6 +47,7 @@ VALUES: dict[str, dict[str, object]] = {
     "timeout_out_of_range": {"field": "deadline_seconds", "max": Knobs.model_fields["deadline_seconds"].default},
     "too_many_jobs": {"max": Knobs.model_fields["max_jobs_per_owner"].default},
     "too_many_references": {"max": MAX_REFERENCES},
+    "too_many_uploads": {"max": 200},
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},
