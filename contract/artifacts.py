@@ -19,7 +19,10 @@ from pathlib import Path, PurePosixPath
 from contract.errors import Refused
 from contract.job import Attempt, Degraded, Image, Job, Record, Rendition
 
+UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
+
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
+_UPLOAD_ID = re.compile(UPLOAD + "([0-9a-f]{64})")
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
 
@@ -68,6 +71,12 @@ def artifact_id(job_id: str, index: int) -> str:
 def is_artifact_id(text: str) -> bool:
     """Tell whether a text has the form of an artifact id."""
     return _ARTIFACT_ID.fullmatch(text) is not None
+
+
+def uploaded(text: str) -> str | None:
+    """Read the sha256 out of the id of an uploaded picture; None for any other text."""
+    found = _UPLOAD_ID.fullmatch(text)
+    return found[1] if found else None
 
 
 def temporary_name(name: str) -> str:

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
-from contract.job import AspectRatio, ImageSize
+from contract.job import AspectRatio, ImageSize, ModelName
 
 PROVIDERS = ("openrouter", "aihubmix")
 MAX_CONFIG_BYTES = 4 * 2**20
@@ -38,7 +38,6 @@ def _header(value: SecretStr) -> SecretStr:
 
 HeaderName = Annotated[str, Field(pattern=r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$")]
 HeaderText = Annotated[SecretStr, AfterValidator(_header)]
-ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
 
 M = TypeVar("M", bound="NanobotModel")
 

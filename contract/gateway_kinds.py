@@ -20,9 +20,6 @@ GATEWAY: dict[str, Kind] = {
         "This request comes from a page of another site, so it is not followed.",
         status=403,
     ),
-    "cursor_invalid": lasting(
-        "No such cursor", "The cursor is not one that this list has given.", "Begin without one.", status=400
-    ),
     "forbidden": lasting(
         "Not allowed", "This token may not do that[: it lacks the right {right}].", "Use one that may.", status=403
     ),

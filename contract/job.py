@@ -11,7 +11,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,11 +19,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 
 class JobState(StrEnum):
@@ -51,9 +52,7 @@ RATIOS = (
     *("1:2", "2:1", "1:4", "4:1", "1:8", "8:1"),
 )
 SIZES = ("512", "1K", "2K", "4K")
-MAX_PROMPT = 32_000
-MAX_REFERENCES = 16
-LEAST_TIME_S = 1.0
+MAX_PROMPT, MAX_REFERENCES, LEAST_TIME_S = 32_000, 16, 1.0
 MIN_SIDE, MAX_SIDE = 64, 4096
 
 _EXPLICIT_SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
@@ -126,12 +125,18 @@ AspectRatio = Annotated[str, AfterValidator(_ratio)]
 ImageSize = Annotated[str, AfterValidator(_size)]
 AllowedFallback = Literal["any", "quality", "size", "none"]
 TimeLimit = Annotated[float, AfterValidator(_time)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
 
 
 class Record(BaseModel):
     """The base of our own formats: immutable, nothing unknown in it, and no prompt in its errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        # A serializer that leaves fields out would hide all of them from the schema.
+        return handler({name: part for name, part in core_schema.items() if name != "serialization"})
 
 
 class JobRequest(Record):
@@ -144,15 +149,16 @@ class JobRequest(Record):
     aspect_ratio: AspectRatio
     image_size: ImageSize
     reference_images: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_references)] = ()
-    # The caller's own limits; whoever gives none gets the JSON without them.
+    # The caller's own limits and choice; whoever gives none gets the JSON without them.
     fallback: Annotated[AllowedFallback | None, BeforeValidator(_allowed)] = None  # None: any
     attempt_timeout_seconds: TimeLimit | None = None  # can only shorten the operator's
     deadline_seconds: TimeLimit | None = None  # from the job's start to its end; can only shorten the operator's
+    provider: str | None = None  # of the first rung, as the model; None: the configured one
+    model: ModelName | None = None
 
     @model_serializer(mode="wrap")
-    def _without_missing_limits(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        fields: dict[str, object] = write(self)
-        return {name: value for name, value in fields.items() if value is not None}
+    def _without_what_is_missing(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class Snapshot(Record):
@@ -255,13 +261,18 @@ class Job(Record):
     started_at: datetime | None
     ended_at: datetime | None
     request: JobRequest
-    position: int | None  # jobs that are served before this one; None when not queued
+    position: int | None  # jobs that are served before this one; None when it is not queued, or waits for its time
     progress: Progress
     images: tuple[Image, ...]
     attempts: tuple[Attempt, ...]
     degraded: Degraded | None
     cost_usd: float | None
     error: Failure | None
+    retry_of: str | None = None  # the job that this one repeats
+
+    @model_serializer(mode="wrap")
+    def _without_a_missing_ancestor(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in write(self).items() if name != "retry_of" or value is not None}
 
     @property
     def is_over(self) -> bool:

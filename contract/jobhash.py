@@ -27,7 +27,7 @@ Fields = Mapping[str, str]
 
 
 def read_job(fields: Fields, position: int | None) -> Job:
-    """Read a job; `position` is its rank among the queued ones, if it is one of them."""
+    """Read a job; `position` is how many jobs are before it, if it stands in the queue."""
     state = JobState(fields["state"])
     request = JobRequest.model_validate_json(fields["request"])
     images = read_images(fields)
@@ -55,6 +55,7 @@ def read_job(fields: Fields, position: int | None) -> Job:
         degraded=next((image.degraded for image in images if image.degraded), None),
         cost_usd=round(sum(costs), 6) if costs else None,
         error=_failure(fields.get("error", "")),
+        retry_of=fields.get("retry_of") or None,
     )
 
 

@@ -17,6 +17,12 @@ REQUEST: dict[str, Kind] = {
         "count must be between 1 and [{max} (maxImagesPerTurn)|maxImagesPerTurn].",
         "Ask for fewer images, or hand in several jobs.",
     ),
+    "cursor_invalid": lasting(
+        "No such place in the list",
+        "A cursor is what the page before has answered.",
+        "Leave it out to begin with the newest job.",
+        status=400,
+    ),
     "event_id_invalid": lasting(
         "No such event",
         "An event id is two numbers, as in 1795360073904-0.",
@@ -133,6 +139,12 @@ CONFIGURATION: dict[str, Kind] = {
 }
 
 QUEUE: dict[str, Kind] = {
+    "budget_spent": passing(
+        "Budget spent",
+        "What is left of your budget for today does not suffice for this request.",
+        "Ask for fewer images, or wait for the next day (UTC); the operator can raise DARKROOM_BUDGET_USD_PER_DAY.",
+        status=429,
+    ),
     "queue_full": passing(
         "Queue full",
         "The queue is full. Try again in a minute.",
@@ -148,6 +160,12 @@ QUEUE: dict[str, Kind] = {
         "Too many jobs",
         "You have [{max}|too many] unfinished jobs. Wait until some are done.",
         "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
+        status=429,
+    ),
+    "too_many_uploads": passing(
+        "Too many uploads",
+        "You keep [{max}|too many] uploaded images already. Use one of them again, or wait until some are forgotten.",
+        "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
         status=429,
     ),
 }

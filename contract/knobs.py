@@ -21,9 +21,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from redis.asyncio.connection import parse_url
 
-from contract.config import ModelName
 from contract.errors import Problem
-from contract.job import ImageSize
+from contract.job import ImageSize, ModelName
 
 
 class Fallback(BaseModel):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract.artifacts import is_artifact_id
+from contract.artifacts import is_artifact_id, uploaded
 from contract.job import Job
 
 
-def public(job: Job, *, with_paths: bool = False) -> dict[str, object]:
+def public(job: Job, *, with_paths: bool = False) -> dict[str, Any]:
     """Write a job as JSON values, its images with links below the gateway's own address.
 
     Paths of this machine, also those of reference images, are told only `with_paths`.
@@ -18,7 +18,12 @@ def public(job: Job, *, with_paths: bool = False) -> dict[str, object]:
         image["url"] = f"/v1/artifacts/{image['id']}"
     if not with_paths:
         references = told["request"]["reference_images"]
-        told["request"]["reference_images"] = [name for name in references if name == "latest" or is_artifact_id(name)]
+        told["request"]["reference_images"] = [name for name in references if _is_id(name)]
         for image in told["images"]:
             del image["path"], image["sidecar"]
     return told
+
+
+def _is_id(reference: str) -> bool:
+    """Tell whether a reference says nothing of this machine's disk."""
+    return reference == "latest" or is_artifact_id(reference) or uploaded(reference) is not None

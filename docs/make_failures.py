@@ -53,6 +53,7 @@ VALUES: dict[str, dict[str, object]] = {
     "too_many_references": {"max": MAX_REFERENCES},
     "token_exists": {"name": "chat"},
     "token_not_found": {"name": "chat"},
+    "too_many_uploads": {"max": 200},
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},

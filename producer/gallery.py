@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
-from contract.artifacts import find_image, is_artifact_id
+from contract.artifacts import UPLOAD, find_image, is_artifact_id, uploaded
 from contract.errors import Refused
 from contract.job import Snapshot
 from contract.references import References, check_together
 from contract.settings import Settings
 from contract.store import JobStore
 from producer.patience import answering
-
-UPLOAD = "up_"  # begins the ids of uploaded pictures
-
-_UPLOAD_ID = re.compile(UPLOAD + r"([0-9a-f]{64})")
 
 
 class Gallery:
@@ -81,11 +76,11 @@ class Gallery:
 
     async def _look_up(self, reference: str, conversation: str | None) -> Snapshot | str:
         """Find what a reference names: an upload, or the path of a file."""
-        upload = _UPLOAD_ID.fullmatch(reference)
-        if not upload:
+        sha256 = uploaded(reference)
+        if sha256 is None:
             return await self._path(reference, conversation)
         async with answering():
-            snapshot = await self._store.upload(self._owner, upload[1])
+            snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
             raise Refused("reference_outside_roots")
         return snapshot

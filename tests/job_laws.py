@@ -14,9 +14,10 @@ from contract.store import digest
 
 _OWNER = r"owner:[0-9a-f]{20}"
 _KNOWN_KEYS = re.compile(  # docs/architecture.md, "Redis keys"
-    rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|{_OWNER}:(jobs|active)|{_OWNER}:latest:[0-9a-f]{{20}}"
+    rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|parked|backlogs|{_OWNER}:(jobs|active|parked|running|uploads)"
+    rf"|{_OWNER}:latest:[0-9a-f]{{20}}|{_OWNER}:spent:[0-9]+|{_OWNER}:upload:[0-9a-f]{{64}}|deleted:[^:]+|webhooks"
     r"|idem:[0-9a-f]{20}:[0-9a-f]{20}|image:img_[0-9a-f]{12}|bells(:[1-9])?|gate:[0-9a-f]{20}(:calls|:late|:waiters)?"
-    r"|served|workers|contact|lock:sweeper|suspect:[^:]+"
+    r"|served|workers|slots|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
 )
 
 
@@ -27,6 +28,7 @@ def check_table(look: Look, model: JobModel) -> None:
     stored = {name.split(":")[1] for name in look.keys if name.startswith("job:")}
     assert stored == set(model.jobs)
     _check_indexes(look, model.jobs.values())
+    _check_owners(look, model)
     for job in model.jobs.values():
         _check_job(look, job)
         check_story(look.story(job.id), job.endings)
@@ -43,12 +45,28 @@ def _check_indexes(look: Look, jobs: Iterable[ModelJob]) -> None:
         "waiting": {job.id: job.not_before for job in queued if job.is_waiting},
         "running": {job.id: job.lease_until for job in jobs if job.state is JobState.RUNNING},
         "deadlines": {job.id: job.deadline for job in queued},
+        "parked": {job.id: job.order for job in queued if job.is_parked},
     }
     for owner in {job.owner for job in jobs}:
-        mine = {job.id: job.created_at for job in active if job.owner == owner}
-        wanted[f"owner:{digest(owner)}:active"] = mine
+        mine = [job for job in active if job.owner == owner]
+        wanted[f"owner:{digest(owner)}:active"] = {job.id: job.created_at for job in mine}
+        wanted[f"owner:{digest(owner)}:parked"] = {job.id: job.order for job in mine if job.is_parked}
     for name, members in wanted.items():
         assert look.scores(name) == members, name
+
+
+def _check_owners(look: Look, model: JobModel) -> None:
+    """Each owner's books are right, and nobody is parked who could be ready."""
+    owners = {job.owner for job in model.jobs.values()}
+    for owner in owners:
+        running = {job.id for job in model.of(owner) if job.state is JobState.RUNNING}
+        assert set(look.keys.get(f"owner:{digest(owner)}:running", [])) == running
+        assert not (parked := model.parked(owner)) or not model.has_room(owner, parked[0].most_running)
+    assert set(look.scores("backlogs")) == {digest(job.owner) for job in model.parked()}
+    spent = {f"owner:{digest(owner)}:spent:{day}": str(known[0]) for (owner, day), known in model.spent.items()}
+    assert {name: look.keys[name] for name in look.keys if ":spent:" in name} == spent
+    assert look.scores("webhooks") == model.webhooks
+    assert {name.split(":")[1] for name in look.keys if name.startswith("deleted:")} == set(model.deleted)
 
 
 def _check_job(look: Look, job: ModelJob) -> None:
@@ -62,10 +80,11 @@ def _check_job(look: Look, job: ModelJob) -> None:
         "crashes": job.crashes,
         "calls": len(job.attempts),
         "images": len(job.images),
-        **{f"attempt:{number}": text for number, text in job.attempts.items()},
+        **{f"attempt:{number}": call.model_dump_json() for number, call in job.attempts.items()},
+        **({} if job.reserved is None else {"reserved": job.reserved}),
         **{f"image:{index}": text for index, text in job.images.items()},
     }
-    numbered = {name for name in found if name.startswith(("attempt:", "image:"))}
+    numbered = {name for name in found if name.startswith(("attempt:", "image:", "reserved"))}
     assert {name: found.get(name) for name in wanted.keys() | numbered} == {n: str(v) for n, v in wanted.items()}
     assert len(job.attempts) <= MOST_CALLS
     assert ("started_at" in found, "ended_at" in found) == (job.is_started, job.state in TERMINAL)
@@ -91,6 +110,8 @@ def _check_keys(look: Look, model: JobModel) -> None:
     for job in model.jobs.values():
         if job.created_at + RETENTION_MS > model.now:
             assert job.id in look.scores(f"owner:{digest(job.owner)}:jobs")
+    kept = [job_id for name in look.keys if re.fullmatch(rf"{_OWNER}:jobs", name) for job_id in look.scores(name)]
+    assert not set(kept) & set(model.deleted)
 
 
 def _check_bells(look: Look, model: JobModel) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
-from job_model import LEASE_MS, MOST_CALLS
+from job_model import LEASE_MS, MOST_ACTIVE, MOST_CALLS
 from job_records import COUNT, attempt, image
 from job_table import JobTable
 from queue_machine import LEASE_S, SECONDS, WHICH, WORKERS, QueueMachine
@@ -46,11 +46,11 @@ class JobMachine(QueueMachine):
         """Find a lease: those that hold their job come first, then old ones."""
         return [*self.held(), *self.zombies()][which % len(self.leases)]
 
-    @initialize(run_s=st.lists(SECONDS, min_size=1, max_size=3), claims=st.integers(0, 3))
+    @initialize(run_s=st.lists(SECONDS, min_size=1, max_size=MOST_ACTIVE), claims=st.integers(0, 3))
     def begin(self, run_s: list[int], claims: int) -> None:
         """Begin with some jobs, some of them running."""
         for seconds in run_s:
-            self.submit("ann", None, "a fox", 7200, seconds)
+            self.submit("ann", None, "a fox", 7200, seconds, 0, 0.0)
         for _ in range(claims):
             self.claim(0, "w1")
 
@@ -135,21 +135,21 @@ class JobMachine(QueueMachine):
         lease, call = self.lease(which), attempt()
         for number in numbers:
             answer = self.ask(self.store.begin_attempt(lease, number, call, max_calls=MOST_CALLS))
-            assert answer == self.model.begin(lease.job_id, lease.fence, number, call.model_dump_json())
+            assert answer == self.model.begin(lease.job_id, lease.fence, number, call)
         self.is_still = False
 
     @holding
-    @rule(which=WHICH, number=NUMBERS, outcome=st.sampled_from(Outcome))
-    def end_attempt(self, which: int, number: int, outcome: Outcome) -> None:
+    @rule(which=WHICH, number=NUMBERS, outcome=st.sampled_from(Outcome), cost_usd=st.sampled_from([None, 0.0, 0.01]))
+    def end_attempt(self, which: int, number: int, outcome: Outcome, cost_usd: float | None) -> None:
         """Write how a call ended that was begun."""
         lease = self.lease(which)
-        job, ended = self.model.held(lease.job_id, lease.fence), attempt(outcome)
+        job, ended = self.model.held(lease.job_id, lease.fence), attempt(outcome, cost_usd)
         if job and number not in job.attempts:
             return
         answer = self.ask(self.store.end_attempt(lease, number, ended, event="retry", text="again"))
         assert answer == (None if job else "lost")
         if job:
-            job.attempts[number] = ended.model_dump_json()
+            job.attempts[number] = ended
 
     @holding
     @rule(which=WHICH, index=INDEXES)

@@ -13,10 +13,18 @@ def asked(prompt: str) -> JobRequest:
     return JobRequest(prompt=prompt, count=COUNT, aspect_ratio="1:1", image_size="1K")
 
 
-def attempt(outcome: Outcome = Outcome.RUNNING) -> Attempt:
+def attempt(outcome: Outcome = Outcome.RUNNING, cost_usd: float | None = None) -> Attempt:
     """Make a call's record."""
-    when = moment(0)
-    return Attempt(index=0, rung=0, provider="p", model="m", image_size="1K", started_at=when, outcome=outcome)
+    return Attempt(
+        index=0,
+        rung=0,
+        provider="p",
+        model="m",
+        image_size="1K",
+        started_at=moment(0),
+        outcome=outcome,
+        cost_usd=cost_usd,
+    )
 
 
 def image(job_id: str, index: int) -> Image:

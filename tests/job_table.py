@@ -33,13 +33,14 @@ redis.call('HSET', 'clock', 'seconds', math.floor(now / 1000), 'micros', now % 1
 _LOOK = """
 local reads = {
   hash = {'HGETALL'}, list = {'LRANGE', 0, -1}, stream = {'XRANGE', '-', '+'}, string = {'GET'},
-  zset = {'ZRANGE', 0, -1, 'WITHSCORES'},
+  set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1, 'WITHSCORES'},
 }
 local all = {}
 for _, key in ipairs(redis.call('KEYS', 'darkroom:*')) do
   local read = reads[redis.call('TYPE', key).ok]
   local found = redis.call(read[1], key, unpack(read, 2))
   all[key] = found
+  if read[1] == 'SMEMBERS' then table.sort(found) end
   if read[1] == 'HGETALL' or read[1] == 'ZRANGE' then  -- their order is Redis's own
     all[key] = {}
     for i = 1, #found, 2 do all[key][found[i]] = found[i + 1] end

@@ -14,7 +14,8 @@ from job_records import asked
 from job_table import JobTable
 
 from contract.errors import Refused
-from contract.job import ACTIVE, JobState
+from contract.job import ACTIVE, Job, JobState
+from contract.newjob import micro
 from contract.store import CallRefused, Lease, LeaseLost, NewJob
 from worker.gate import Gates
 
@@ -24,11 +25,12 @@ WHICH = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4, 5])  # of the jobs or leases
 REFUSALS = frozenset(
     (
         *("lost", "job_not_found", "deadline_passed", "call_budget_spent"),
-        *("idempotency_key_reused", "too_many_jobs", "queue_full"),
+        *("idempotency_key_reused", "too_many_jobs", "queue_full", "budget_spent"),
     )
 )
 WORKERS = st.sampled_from(["w1", "w2"])
 SECONDS = st.sampled_from([60, 7200])
+PRICE_USD = 0.03  # of one image
 TIMES = st.sampled_from([1, 5_000, 5_000, LEASE_MS, LEASE_MS, LOCK_MS, LOCK_MS, LOCK_MS, RETENTION_MS])
 waited_for = precondition(lambda self: self.active() > 0)
 
@@ -72,14 +74,14 @@ class QueueMachine(RuleBasedStateMachine):
         check_gate(look, self.model, self.gate.name, PLACES)
         if self.is_still:
             assert look.but("contact") == self.seen.but("contact")
-        self.tally.update(str(job.state) for job in self.model.jobs.values())
+        self.tally.update("parked" if job.is_parked else str(job.state) for job in self.model.jobs.values())
         self.seen, self.is_sound, self.is_still = look, True, False
 
     def teardown(self) -> None:
         """Nothing is stuck: whatever is left comes to its end by bells and sweeps alone."""
         if not self.is_sound:
             return
-        for _ in range(12):
+        for _ in range(20):
             if not self.active():
                 return
             self.pass_time(30_000)
@@ -109,10 +111,20 @@ class QueueMachine(RuleBasedStateMachine):
         prompt=st.sampled_from(["a fox", "a cat"]),
         queue_s=SECONDS,
         run_s=SECONDS,
+        most_running=st.sampled_from([0, 0, 1, 2]),
+        budget_usd=st.sampled_from([0.0, 0.07, 0.13]),
         again=st.none() | WHICH,
     )
     def submit(
-        self, owner: str, key: str | None, prompt: str, queue_s: int, run_s: int, again: int | None = None
+        self,
+        owner: str,
+        key: str | None,
+        prompt: str,
+        queue_s: int,
+        run_s: int,
+        most_running: int,
+        budget_usd: float,
+        again: int | None = None,
     ) -> None:
         """Submit a job, with an idempotency key or without, or repeat a submit whose answer was lost."""
         if again is not None and (job_id := self.job(again)) in self.model.jobs:
@@ -130,6 +142,10 @@ class QueueMachine(RuleBasedStateMachine):
             run_time_s=run_s,
             max_active=MOST_ACTIVE,
             max_queued=MOST_QUEUED,
+            max_running=most_running,
+            budget_usd=budget_usd,
+            price_usd=PRICE_USD,
+            webhook="sealed" if prompt == "a cat" else "",
         )
         self.requests.append(new)
         self._submit(new)
@@ -137,8 +153,19 @@ class QueueMachine(RuleBasedStateMachine):
     def _submit(self, new: NewJob) -> None:
         now, run_time = self.model.now, int(new.run_time_s * 1000)
         deadline = now + int(new.queue_time_s * 1000)
-        job = ModelJob(id=new.id, owner=new.owner, created_at=now, deadline=deadline, run_time=run_time)
-        wanted = self.model.submit(job, new.idempotency_key, new.digest, self.table.look().bells())
+        job = ModelJob(
+            id=new.id,
+            owner=new.owner,
+            created_at=now,
+            deadline=deadline,
+            run_time=run_time,
+            most_running=new.max_running,
+            count=new.request.count,
+            price=micro(new.price_usd),
+            webhook=new.webhook,
+        )
+        bells, budget = self.table.look().bells(), micro(new.budget_usd)
+        wanted = self.model.submit(job, new.idempotency_key, new.digest, bells, budget=budget)
         answer = self.ask(self.store.submit(new))
         assert answer == wanted
         if isinstance(answer, tuple):
@@ -153,6 +180,24 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.ask(self.store.cancel(job_id, owner=owner)) == wanted
         self.tally[f"cancelled when {wanted}"] += 1
 
+    @precondition(lambda self: len(self.model.jobs) > 1)
+    @rule(which=WHICH, owner=st.sampled_from(["ann", "bob"]))
+    def delete(self, which: int, owner: str) -> None:
+        """Delete a job: its owner, or somebody else."""
+        job_id = self.job(which)
+        wanted = self.model.delete(job_id, owner)
+        answer = self.ask(self.store.delete(job_id, owner=owner))
+        if wanted is None:
+            assert answer == "job_not_found"
+            return
+        assert isinstance(answer, Job)
+        assert (answer.state, len(answer.images)) == (wanted.state, len(wanted.images))
+        self.tally[f"deleted when {wanted.state}"] += 1
+        look = self.table.look()
+        for image in answer.images:
+            assert f"image:{image.id}" not in look.keys
+            assert image.path not in (look.keys[name] for name in look.keys if ":latest:" in name)
+
     # Bells, time and sweepers
 
     @waited_for
@@ -162,6 +207,8 @@ class QueueMachine(RuleBasedStateMachine):
         ids = {self.job(place) for place in which}
         jobs = [self.model.jobs[job_id] for job_id in ids if job_id in self.model.jobs]
         assert self.ask(self.store.ring(sorted(ids))) == sum(job.is_ready for job in jobs)
+        for job in jobs:
+            job.is_unrung = job.is_unrung and not job.is_ready
 
     def take_bell(self, which: int) -> str:
         """Take the next bell of one of the lists; answers its job."""
@@ -216,4 +263,4 @@ class QueueMachine(RuleBasedStateMachine):
         """End a job."""
         job = self.model.held(lease.job_id, lease.fence)
         answer = self.ask(self.store.end(lease, state))
-        assert answer == (job.finish(state, self.model.now) if job else "lost")
+        assert answer == (self.model.finish(job, state) if job else "lost")

@@ -78,7 +78,7 @@ def make_bench(settings: Settings, name: str) -> Bench:
         worker=name,
         settings=settings,
         store=store,
-        leases=Leases(store, worker=name, lease_s=knobs.lease_seconds),
+        leases=Leases(store, worker=name, lease_s=knobs.lease_seconds, slots=knobs.concurrency),
         references=References(
             roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
         ),

@@ -31,10 +31,11 @@ class Hold:
 class Leases:
     """Keeps what this worker holds."""
 
-    def __init__(self, store: JobStore, *, worker: str, lease_s: float) -> None:
+    def __init__(self, store: JobStore, *, worker: str, lease_s: float, slots: int = 0) -> None:
         self._store = store
         self._worker = worker
         self._lease_s = lease_s
+        self._slots = slots
         self._holds: dict[str, Hold] = {}
         self._is_closed = False
 
@@ -64,7 +65,7 @@ class Leases:
     async def _renew(self) -> None:
         holds = dict(self._holds)
         leases = [hold.lease for hold in holds.values()]
-        for job_id in await self._store.renew(self._worker, leases, lease_s=self._lease_s):
+        for job_id in await self._store.renew(self._worker, leases, lease_s=self._lease_s, slots=self._slots):
             if self._holds.get(job_id) is holds[job_id]:
                 holds[job_id].task.cancel()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from contract.errors import Refused
 from contract.job import JobRequest, Rendition
 from contract.settings import Settings
 from worker.providers.provider import Provider
@@ -35,18 +36,21 @@ class Plan:
 
 
 def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
-    """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones, as it allows."""
+    """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones, as it allows.
+
+    Raises Refused (`unknown_provider`).
+    """
 
     def limits(name: str, own_s: float | None = None) -> dict[str, float]:
         patience_s = own_s or settings.knobs.attempt_timeout_seconds or providers[name].timeout_s
         return {"patience_s": patience_s, "timeout_s": min(patience_s, request.attempt_timeout_seconds or patience_s)}
 
-    provider = providers[settings.image.provider]
+    provider = _chosen(request.provider or settings.image.provider, providers)
     body = settings.providers[provider.name].extra_body
     quality = body.get("quality") if isinstance(body.get("quality"), str) else None
     first = Rung(
         provider=provider.name,
-        model=settings.image.model,
+        model=request.model or settings.image.model,
         image_size=request.image_size,
         quality=quality,
         **limits(provider.name),
@@ -69,6 +73,12 @@ def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Pr
     return Plan(
         rungs=(first, *below), retry_s=settings.knobs.retry_seconds, has_references=bool(request.reference_images)
     )
+
+
+def _chosen(name: str, providers: dict[str, Provider]) -> Provider:
+    if name not in providers:
+        raise Refused("unknown_provider", provider=name)
+    return providers[name]
 
 
 def _cheaper(first: Rung, provider: Provider, fallback: str) -> list[Rung]:

@@ -1,7 +1,7 @@
 """Strays: whole artifacts that their job does not list, for its worker was killed before it could report them.
 
-A job that goes on takes them from disk. One that was cancelled, failed or expired meanwhile never will, so they are
-taken back: nobody is to see an image of a cancelled job later.
+A job that goes on takes them from disk. One that was cancelled, failed, expired or deleted meanwhile never will, so
+they are taken back: nobody is to see an image of a cancelled job later.
 """
 
 from __future__ import annotations
@@ -48,6 +48,6 @@ class Strays:
     async def _is_stray(self, sidecar: Sidecar) -> bool:
         try:
             job = await self._store.get(sidecar.job_id)
-        except Refused:  # forgotten, or another Darkroom's
-            return False
+        except Refused:  # deleted, or forgotten, or another Darkroom's
+            return await self._store.is_deleted(sidecar.job_id)
         return job.is_over and sidecar.id not in {image.id for image in job.images}

@@ -1,13 +1,15 @@
--- Gives a worker the job's lease and a new fence, or nothing.
+-- Gives a worker the job's lease and a new fence, or nothing; answers also whom it made room for, for their bells.
 -- ARGV: id, worker, lease, a number used once: the same claim, when its answer was lost, is answered again
 despite_full_memory()
 local id = ARGV[1]
 local key = job_key(id)
-local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence', 'crashes')
+local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence', 'crashes',
+  'owner_digest')
 if found[1] == 'running' and found[8] == ARGV[4] then
-  return {tonumber(found[9]), now, tonumber(found[3]), redis.call('HGETALL', key)}
+  return {tonumber(found[9]), now, tonumber(found[3]), redis.call('HGETALL', key), {}}
 end
 if found[1] ~= 'queued' or tonumber(found[2]) > now then return {} end
+if redis.call('ZSCORE', PARKED, id) then return {} end
 if tonumber(found[3]) <= now then
   finish(id, 'expired', '{"code":"deadline_passed"}')
   return {}
@@ -40,5 +42,6 @@ local fence = redis.call('HINCRBY', key, 'fence', 1)
 redis.call('HSET', key, 'state', 'running', 'worker', ARGV[2], 'claim', ARGV[4], 'note', '')
 for _, index in ipairs({QUEUED, WAITING, DEADLINES}) do redis.call('ZREM', index, id) end
 redis.call('ZADD', RUNNING, now + ARGV[3], id)
+redis.call('SADD', owner_key(found[11], 'running'), id)
 tell(id, cjson.encode({type = 'running', worker = ARGV[2]}))
-return {fence, now, deadline, redis.call('HGETALL', key)}
+return {fence, now, deadline, redis.call('HGETALL', key), admit(found[11])}

@@ -7,6 +7,9 @@ local QUEUED = 'darkroom:queued'        -- ready jobs, scored by the order they 
 local WAITING = 'darkroom:waiting'      -- queued jobs that must not start before their score
 local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of their lease
 local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
+local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
+local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
+local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
 
@@ -46,9 +49,10 @@ end
 -- Puts a job (back) into the queue, in the place of its first submission.
 local function enqueue(id, not_before)
   local key = job_key(id)
-  local found = redis.call('HMGET', key, 'order', 'deadline')
+  local found = redis.call('HMGET', key, 'order', 'deadline', 'owner_digest')
   redis.call('HSET', key, 'state', 'queued', 'not_before', not_before, 'bell_at', 0, 'bells', 0)
   redis.call('ZREM', RUNNING, id)
+  redis.call('SREM', owner_key(found[3], 'running'), id)
   redis.call('ZADD', DEADLINES, found[2], id)
   if not_before > now then
     redis.call('ZADD', WAITING, not_before, id)
@@ -63,18 +67,110 @@ local function hurry(id)
   redis.call('HSET', key, 'priority', 0, 'order', redis.call('HGET', key, 'created_at'))
 end
 
+-- An owner's jobs that are ready or running; the others of the active ones are parked.
+local function in_play(owner)
+  return redis.call('ZCARD', owner_key(owner, 'active')) - redis.call('ZCARD', owner_key(owner, 'parked'))
+end
+
+-- Whether one more job of an owner may be ready; 'most' of them may be in play, 0 is any number.
+local function has_room(owner, most)
+  local playing = in_play(owner)
+  return playing - redis.call('SCARD', owner_key(owner, 'running')) < READY and (most == 0 or playing < most)
+end
+
+local function set_order(id, rank) redis.call('HSET', job_key(id), 'order', string.format('%.0f', rank * 1e13 + now)) end
+
+-- Lets a queued job wait for room. Owners take turns: a job's turn is the one after its owner's last, and an
+-- owner who had none parked joins the turn that is on now.
+local function park(id, owner)
+  local key, mine = job_key(id), owner_key(owner, 'parked')
+  local first = redis.call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')[2]
+  local last = redis.call('ZREVRANGE', mine, 0, 0, 'WITHSCORES')[2]
+  set_order(id, math.max(math.floor((first or 0) / 1e13), last and math.floor(last / 1e13) + 1 or 0))
+  redis.call('HSET', key, 'state', 'queued', 'not_before', 0, 'bell_at', 0, 'bells', 0)
+  local found = redis.call('HMGET', key, 'order', 'deadline')
+  redis.call('ZADD', DEADLINES, found[2], id)
+  redis.call('ZADD', PARKED, found[1], id)
+  redis.call('ZADD', mine, found[1], id)
+  redis.call('ZADD', BACKLOGS, 'NX', now, owner)
+end
+
+local function unpark(id, owner)
+  redis.call('ZREM', PARKED, id)
+  redis.call('ZREM', owner_key(owner, 'parked'), id)
+  if redis.call('EXISTS', owner_key(owner, 'parked')) == 0 then redis.call('ZREM', BACKLOGS, owner) end
+end
+
+-- Makes an owner's next parked jobs ready while there is room; answers their ids, for their bells.
+-- Their order counts from now, so that the rank among the ready ones is the order of service.
+local function admit(owner)
+  local admitted = {}
+  for _ = 1, READY do
+    local id = redis.call('ZRANGE', owner_key(owner, 'parked'), 0, 0)[1]
+    local most = id and redis.call('HGET', job_key(id), 'max_running')
+    if not id or (most and not has_room(owner, tonumber(most))) then break end
+    local priority = math.min(in_play(owner), 9)
+    unpark(id, owner)
+    if most then
+      redis.call('HSET', job_key(id), 'priority', priority)
+      set_order(id, priority)
+      enqueue(id, 0)
+      table.insert(admitted, id)
+    else  -- its hash is gone
+      redis.call('ZREM', owner_key(owner, 'active'), id)
+    end
+  end
+  return admitted
+end
+
+-- How long the last jobs of a kind took, for those who wait.
+local function measure(kind, took)
+  local key = 'darkroom:durations:' .. kind
+  redis.call('LPUSH', key, string.format('%.0f', took))
+  redis.call('LTRIM', key, 0, 19)
+  redis.call('PEXPIRE', key, 30 * 86400000)
+end
+
+local DAY = 86400000
+local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.format('%.0f', day)) end
+
+-- Outcomes of calls that may have been billed although nobody has said what they cost.
+local BILLED = {delivered = 1, timeout = 1, interrupted = 1, lost = 1, cancelled = 1, running = 1}
+
+-- Puts what a job has cost, in micro-dollars, in the place of what was reserved for it.
+local function settle(id)
+  local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
+  if not found[1] then return end
+  local cost, fields = 0, redis.call('HGETALL', job_key(id))
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 8) == 'attempt:' then
+      local call = cjson.decode(fields[i + 1])
+      local told = type(call.cost_usd) == 'number' and math.floor(call.cost_usd * 1e6 + 0.5)
+      cost = cost + (told or (BILLED[call.outcome] or 0) * found[2])
+    end
+  end
+  redis.call('HDEL', job_key(id), 'reserved')
+  local spent = spent_key(found[4], found[3])
+  if redis.call('EXISTS', spent) == 1 then redis.call('INCRBY', spent, string.format('%.0f', cost - found[1])) end
+end
+
 -- The one way into a terminal state. A job that has images and ran out of luck has succeeded in part.
 local function finish(id, state, failure)
   local key = job_key(id)
-  local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images')
+  local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images', 'kind', 'started_at', 'webhook')
   if (state == 'failed' or state == 'expired') and tonumber(found[3]) > 0 then state = 'succeeded' end
   redis.call('HSET', key, 'state', state, 'ended_at', now, 'error', failure)
   for _, index in ipairs({QUEUED, WAITING, RUNNING, DEADLINES}) do redis.call('ZREM', index, id) end
   redis.call('ZREM', owner_key(found[1], 'active'), id)
+  redis.call('SREM', owner_key(found[1], 'running'), id)
+  unpark(id, found[1])
+  settle(id)
+  if state == 'succeeded' and (found[4] or '') ~= '' and found[5] then measure(found[4], now - found[5]) end
+  if (found[6] or '') ~= '' then redis.call('ZADD', 'darkroom:webhooks', now, id) end
   tell(id, cjson.encode({type = state}))
-  if (redis.call('HGET', key, 'webhook') or '') ~= '' then redis.call('ZADD', 'darkroom:webhooks', now, id) end
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
+  admit(found[1])  -- the sweeper rings for them
   return state
 end
 

@@ -19,6 +19,7 @@ redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'darkroom:workers', '-inf', now - 3600000, 'LIMIT', 0, most)) do
   redis.call('SREM', 'darkroom:_kombu.binding.celery.pidbox', '::darkroom@' .. name .. '.celery.pidbox')
   redis.call('ZREM', 'darkroom:workers', name)
+  redis.call('HDEL', 'darkroom:slots', name)
 end
 
 -- The ids that an index names; one without its job would stop every sweep, so it is dropped.
@@ -53,6 +54,13 @@ end
 for _, id in ipairs(due(WAITING)) do
   redis.call('ZREM', WAITING, id)
   redis.call('ZADD', QUEUED, redis.call('HGET', job_key(id), 'order'), id)
+end
+
+-- Whoever leaves admits the next one; this is for what went wrong. Each owner is looked at in turn, so that none
+-- without room hides another.
+for _, owner in ipairs(redis.call('ZRANGE', BACKLOGS, 0, most - 1)) do
+  redis.call('ZADD', BACKLOGS, now, owner)
+  admit(owner)
 end
 
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
@@ -74,9 +75,9 @@ def build_app(settings: Settings) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _open(app: FastAPIOffline, settings: Settings, tokens: Tokens) -> AsyncIterator[None]:  # type: ignore[valid-type]
+async def _open(app: FastAPI, settings: Settings, tokens: Tokens) -> AsyncIterator[None]:
     knobs = settings.knobs
-    secret = Secret.of(settings)
+    secret = Secret(settings.home, knobs.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
         app.state.gateway = Gateway(
             settings=settings,

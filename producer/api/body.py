@@ -6,7 +6,8 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
@@ -33,7 +34,7 @@ async def read_body(request: Request, *, most: int) -> bytearray:
     return body
 
 
-async def stream_body(request: Request, *, most: int, code: str = "body_too_large") -> AsyncIterator[bytes]:
+async def stream_body(request: Request, *, most: int, code: str = "body_too_large") -> AsyncGenerator[bytes, None]:
     """Read a body piece by piece, of `most` bytes in all. Raises Refused; ClientDisconnect."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused("unsupported_encoding")
@@ -56,8 +57,9 @@ async def stream_body(request: Request, *, most: int, code: str = "body_too_larg
         yield chunk
 
 
-async def read_form(request: Request, *, most: int, most_files: int) -> FormData:
-    """Read a multipart form, files onto disk; whoever asks closes it. Raises Refused; ClientDisconnect."""
+@asynccontextmanager
+async def read_form(request: Request, *, most: int, most_files: int) -> AsyncIterator[FormData]:
+    """Read a multipart form, files onto disk for the time being. Raises Refused; ClientDisconnect."""
     if media_type(request) != "multipart/form-data":
         raise Refused("unsupported_media_type", accepted="multipart/form-data")
     chunks = stream_body(request, most=most, code="upload_too_large")
@@ -65,11 +67,15 @@ async def read_form(request: Request, *, most: int, most_files: int) -> FormData
         request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:  # KeyError: no boundary
         raise Refused("multipart_invalid") from error
     except OSError as error:
         raise Refused("storage_full") from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def read_json(request: Request, *, most: int = MAX_JSON) -> dict[str, Any]:

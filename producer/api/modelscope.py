@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contract.errors import Refused, Unavailable
-from contract.job import Job, JobState
+from contract.job import Image, Job, JobState
 from producer.api.caller import Caller, Reader
 from producer.api.data_url import decode, encode
 from producer.api.gateway import Gateway, Here
@@ -72,13 +72,14 @@ async def shown(caller: Caller, job: Job) -> dict[str, Any]:
     """Write a job as a task; its images are in it, as clients open no links to addresses nearby."""
     task: dict[str, Any] = {"task_id": job.id, "task_status": _STATUS.get(job.state, "FAILED")}
     if job.state is JobState.SUCCEEDED:
-        paths = [(await caller.door.gallery.find(image.id), image.mime) for image in job.images]
-        task["output_images"] = [
-            await asyncio.to_thread(lambda path=path, mime=mime: encode(path.read_bytes(), mime))
-            for path, mime in paths
-        ]
+        task["output_images"] = [await _data_url(caller, image) for image in job.images]
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}
         task["message"] = detail
     return task
+
+
+async def _data_url(caller: Caller, image: Image) -> str:
+    path = await caller.door.gallery.find(image.id)
+    return await asyncio.to_thread(lambda: encode(path.read_bytes(), image.mime))

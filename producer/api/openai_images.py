@@ -61,7 +61,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         body = await read_json(request, most=MAX_JSON)
         images = [await asyncio.to_thread(decode, url) for url in _urls(body.get("image"))]
     else:
-        async with await read_form(request, most=MAX_TOGETHER + FORM_BYTES, most_files=MAX_REFERENCES + 1) as form:
+        async with read_form(request, most=MAX_TOGETHER + FORM_BYTES, most_files=MAX_REFERENCES + 1) as form:
             body = {name: value for name, value in form.multi_items() if isinstance(value, str)}
             files = {name: form.getlist(name) for name in form}
             if any(isinstance(file, UploadFile) for file in files.get("mask", [])):

@@ -27,7 +27,7 @@ class Rates:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
         )
-        self._limiter = SlidingWindowCounterRateLimiter(storage)  # type: ignore[arg-type]  # async, as its name says
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)
 

@@ -10,7 +10,7 @@ from contract.artifacts import Sidecar
 from contract.images import EXTENSIONS
 from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback
 from contract.kinds import KINDS
-from producer.api.view import JobView
+from producer.api.view import ShownJob
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -84,7 +84,7 @@ class Problem(BaseModel):
 class JobPage(BaseModel):
     """A page of jobs, newest first; `next` is the cursor of the following one."""
 
-    jobs: list[JobView]
+    jobs: list[ShownJob]
     next: str | None
 
 
@@ -119,10 +119,14 @@ def _error(code: str) -> dict[str, Any]:
     return {"description": kind.title, "content": content}
 
 
+def _answer(model: type[BaseModel], status: int = 200) -> Responses:
+    return {status: {"model": model}}
+
+
 def job_answer(*statuses: int) -> Responses:
     """Describe an answer that is a job."""
     words = {200: "The job.", 202: "The job, which is not over yet."}
-    return {status: {"model": JobView, "description": words[status]} for status in statuses}
+    return {status: {"model": ShownJob, "description": words[status]} for status in statuses}
 
 
 def _inline(model: type[BaseModel]) -> dict[str, Any]:
@@ -219,8 +223,10 @@ _EDIT_FORM = {
 def _in_openais_words(model: type[BaseModel], *statuses: str) -> Responses:
     """Describe an answer of OpenAI's API and its errors."""
     told = {"application/json": {"schema": OpenAIError.model_json_schema()}}
-    wrong = {int(status): {"description": KINDS[_BY_STATUS[status]].title, "content": told} for status in statuses}
-    return {200: {"model": model}, **wrong}
+    wrong: Responses = {
+        int(status): {"description": KINDS[_BY_STATUS[status]].title, "content": told} for status in statuses
+    }
+    return _answer(model) | wrong
 
 
 GENERATE = {"requestBody": _inline(Generation)}
@@ -230,7 +236,7 @@ GENERATED = _in_openais_words(
 )
 MODELS = _in_openais_words(ModelList, "401", "403", "414", "421")
 MODEL = _in_openais_words(Model, "401", "403", "404", "414", "421")
-TASK: Responses = {200: {"model": Task}} | errors("404")
+TASK = _answer(Task) | errors("404")
 SUBMIT = {"requestBody": _inline(Submission)}
 UPLOAD = {
     "requestBody": {
@@ -238,9 +244,9 @@ UPLOAD = {
         "content": {"multipart/form-data": _FORM, "image/png": _PICTURE, "image/jpeg": _PICTURE},
     }
 }
-JOB_LIST: Responses = {200: {"model": JobPage}}
-UPLOADED: Responses = {201: {"model": Upload}}
-SIDECAR: Responses = {200: {"model": Sidecar}}
+JOB_LIST = _answer(JobPage)
+UPLOADED = _answer(Upload, 201)
+SIDECAR = _answer(Sidecar)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,

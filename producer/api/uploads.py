@@ -29,8 +29,8 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
     """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
     rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
     if media_type(request) == "multipart/form-data":
-        async with await read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
-            [file] = files_of(form.multi_items()) or [None]
+        async with read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
+            file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)
             if file is None:
                 raise Refused("multipart_invalid", reason="it has no file")
             data = await read_file(file)
@@ -53,11 +53,6 @@ async def keep(gateway: Gateway, caller: Caller, data: bytes) -> dict[str, Any]:
         "bytes": len(cleaned.data),
         "sha256": name.rpartition("_")[2],
     }
-
-
-def files_of(items: list[tuple[str, UploadFile | str]]) -> list[UploadFile]:
-    """Pick the files of a form."""
-    return [item for _, item in items if isinstance(item, UploadFile)]
 
 
 async def read_file(file: UploadFile) -> bytes:

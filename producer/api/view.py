@@ -17,7 +17,7 @@ from producer.api.gateway import Gateway
 from producer.tokens import Right
 
 
-class ImageView(Image):
+class ShownImage(Image):
     """A delivered image; the host paths are for tokens with the right `paths` only."""
 
     path: str | None = None  # type: ignore[assignment]
@@ -26,10 +26,10 @@ class ImageView(Image):
     signed_url: str = Field(description="The same for an hour or two, without a token: for an <img>.")
 
 
-class JobView(Job):
+class ShownJob(Job):
     """One accepted request for images."""
 
-    images: tuple[ImageView, ...]  # type: ignore[assignment]
+    images: tuple[ShownImage, ...]
     eta_seconds: tuple[int, int] | None = Field(
         None, description="In how many seconds it may be done, at least and at most; null when nobody can know."
     )

@@ -29,7 +29,7 @@ from contract.scripts import open_redis
 from contract.store import JobStore
 
 TESTS = Path(__file__).parents[1]
-INDEXES = ("queued", "waiting", "running")
+INDEXES = ("queued", "waiting", "parked", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -547,7 +547,7 @@ async def test_one_is_woken_to_probe(gate: Gate, store: JobStore, lease: Lease, 
 
 async def test_a_hundred_are_woken_in_one_go(gate: Gate, store: JobStore, lease: Lease, redis: Redis) -> None:
     await open_breaker(gate, lease)
-    ids = [await waiter(store, gate) for _ in range(120)]
+    ids = [await waiter(store, gate, owner=f"owner-{number}") for number in range(120)]
     await bells(redis)
     await let_time_pass(redis, gate)
     await call(gate, lease, Verdict.GOOD)

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from simulator.server import Simulator
 
 from contract.doorbell import Doorbell
-from contract.job import Image, JobRequest, JobState
+from contract.job import Image, JobRequest, JobState, Snapshot
 from contract.scripts import open_redis
 from contract.store import JobStore, Lease, NewJob
 from worker.gate import Closed, Gate, Gates, Verdict
@@ -25,8 +25,9 @@ from worker.gate import Closed, Gate, Gates, Verdict
 pytestmark = pytest.mark.real_redis
 
 RETENTION_S = 60
-GATE_S = 86_400
-BOUNDED = {"served", "workers", "contact"}  # ten numbers; the signs of life of one hour; the last contact
+LONGER_S = {":gate:": 86_400, ":suspect:": 86_400, ":spent:": 2 * 86_400, ":durations:": 30 * 86_400}
+# Ten numbers; the signs of life of one hour, and slots with them; the last contact.
+BOUNDED = {"served", "workers", "slots", "contact"}
 KOMBU = {"_kombu.binding.bells", "_kombu.binding_permanent.bells", "_kombu.binding_deadlines"}  # one member each
 PIDBOX = "_kombu.binding.celery.pidbox"  # one member for each worker that may live
 
@@ -63,6 +64,9 @@ async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float 
         run_time_s=run_time_s,
         max_active=100,
         max_queued=100,
+        kind="1k",
+        budget_usd=100,
+        price_usd=0.04,
     )
     job_id, _ = await store.submit(new)
     return job_id
@@ -108,7 +112,8 @@ async def assert_nothing_stays(redis: Redis) -> None:
     """Check that every key is bounded, or expires in time."""
     for key, left_s in (await keys_of(redis)).items():
         if key not in BOUNDED:
-            assert 0 < left_s <= (GATE_S if key.startswith(("gate:", "suspect:")) else RETENTION_S), key
+            most_s = next((most_s for part, most_s in LONGER_S.items() if part in f":{key}"), RETENTION_S)
+            assert 0 < left_s <= most_s, key
 
 
 async def take_bells(redis: Redis) -> None:
@@ -124,6 +129,7 @@ async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
         await store.end(lease, state)
         await store.end(await running(store), state)
     await store.cancel(await submitted(store))
+    await store.delete(await submitted(store), owner="ann")
     await store.cancel((await running(store)).job_id)
     waits = await running(store)
     await store.release(waits, wait_s=30)
@@ -136,7 +142,9 @@ async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
         await redis.zadd("darkroom:running", {crashed.job_id: 1, ended.job_id: 1})
         await sweep(store)
         await store.claim(crashed.job_id, worker="w1", lease_s=15)
-    await store.renew("w1", [], lease_s=15)
+    await store.renew("w1", [], lease_s=15, slots=4)
+    upload = Snapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
+    await store.add_upload("ann", upload, most=9)
     return {job.state for job in await store.jobs_of("ann", offset=0, limit=100)}
 
 
@@ -146,7 +154,10 @@ async def test_g24_jobs_of_every_ending_leave_only_what_expires(store: JobStore,
     await take_bells(redis)
     await assert_nothing_stays(redis)
     kinds = {key.partition(":")[0] for key in await keys_of(redis)}
-    assert kinds - BOUNDED == {"job", "owner", "idem", "image", "lock", "suspect"}
+    assert kinds - BOUNDED == {
+        *("job", "owner", "idem", "image", "lock", "suspect"),
+        *("deleted", "durations"),
+    }
 
 
 async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore, redis: Redis) -> None:

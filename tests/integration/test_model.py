@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from job_machine import JobMachine
+from job_model import MOST_READY
 from job_table import JobTable
 from real_redis import RealRedis
 
@@ -24,7 +25,8 @@ SEEN = frozenset(
     (
         *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
         *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
-        *("cancelled when queued", "cancelled when running"),
+        *("cancelled when queued", "cancelled when running", "deleted when queued", "deleted when running"),
+        *("deleted when cancelled", "budget_spent", "parked"),
     )
 )
 BROKEN = {
@@ -49,8 +51,17 @@ BROKEN = {
     "lost bells stay lost": ("if rung == 0 or (", "if rung == 0 or false and ("),
     "living leases are judged": ("'-inf', now, 'LIMIT', 0, most", "'-inf', now + 9000, 'LIMIT', 0, most"),
     "two sweep at a time": ("if holder and holder ~= me then return {} end", ""),
+    "a parked job is claimed": ("if redis.call('ZSCORE', PARKED, id) then return {} end", ""),
+    "the end of a job admits nobody": ("admit(found[1])  -- the sweeper rings", "-- the sweeper rings"),
+    "the cap on running jobs is forgotten": (" and (most == 0 or playing < most)", ""),
+    "what calls may have cost is forgotten": ("(BILLED[call.outcome] or 0) * found[2]", "0"),
+    "a reservation stays": ("cost - found[1]))", "cost))"),
+    "a deleted job's images keep their owner": ("redis.call('DEL', 'darkroom:image:' .. image.id)", ""),
+    "a deleted job keeps its key": (" and redis.call('EXISTS', job_key(known[1])) == 1 then", " then"),
     "a key is forgotten": ("redis.call('HSET', idem_key, 'id', id, 'digest', digest)", ""),
 }
+
+FEWER = {"local READY = 10": f"local READY = {MOST_READY}"}  # a limit that small numbers of jobs reach
 
 
 def how(**more: object) -> settings:
@@ -72,7 +83,7 @@ def run(table: JobTable, settings: settings, tally: Counter[str]) -> None:
 
 def test_the_table_does_what_the_model_does(own_redis: RealRedis) -> None:
     tally: Counter[str] = Counter()
-    with JobTable(own_redis) as table:
+    with JobTable(own_redis, FEWER) as table:
         run(table, how(), tally)
     print(tally)
     assert SEEN - (+tally).keys() == set()
@@ -82,5 +93,5 @@ def test_the_table_does_what_the_model_does(own_redis: RealRedis) -> None:
 def test_the_machine_finds_what_is_broken(own_redis: RealRedis, old: str, new: str) -> None:
     scripts = [file.read_text() for file in (files("contract") / "lua").iterdir()]
     assert sum(script.count(old) for script in scripts) == 1, "this line is written in another way now"
-    with JobTable(own_redis, {old: new}) as table, pytest.raises((AssertionError, Unavailable)):
+    with JobTable(own_redis, {**FEWER, old: new}) as table, pytest.raises((AssertionError, Unavailable)):
         run(table, how(phases=[Phase.generate], report_multiple_bugs=False), Counter())

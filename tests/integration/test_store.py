@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, Outcome, moment
+from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, Outcome, Snapshot, moment
 from contract.jobhash import read_attempts
 from contract.scripts import open_redis
 from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
@@ -145,7 +145,7 @@ async def test_an_owner_with_many_jobs_waits_behind_one_with_few(store: JobStore
     anns = [await submitted(store) for _ in range(12)]
     bobs = await submitted(store, owner="bob")
     assert (await store.get(bobs)).position == 1  # only Ann's first is before it
-    assert await bells(redis) == [anns[0], bobs, *anns[1:]]
+    assert await bells(redis) == [anns[0], bobs, *anns[1:10]]  # her others are parked
 
 
 async def test_a_foreign_job_does_not_exist(store: JobStore) -> None:
@@ -578,6 +578,8 @@ async def test_what_was_accepted_is_brought_to_its_end_while_redis_is_full(redis
         store = JobStore(redis, Doorbell(), retention_s=3600)
         ids = [await submitted(store) for _ in range(5)]
         crashed, expired = await submitted(store), await submitted(store, queue_time_s=0)
+        deleted = await submitted(store)
+        upload = Snapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
         await claimed(store, crashed)
         await let_lease_end(redis, crashed)
         await redis.config_set("maxmemory-policy", "noeviction")
@@ -594,6 +596,9 @@ async def test_what_was_accepted_is_brought_to_its_end_while_redis_is_full(redis
             await store.release(second)
             await store.release(third, wait_s=30)
             assert await store.cancel(ids[3]) is JobState.RUNNING
+            assert (await store.delete(deleted, owner="ann")).state is JobState.QUEUED
+            with pytest.raises(Unavailable):
+                await store.add_upload("ann", upload, most=9)
             assert await sweep(store) == 1
             with pytest.raises(Unavailable):  # it was full to the end
                 await submitted(store)

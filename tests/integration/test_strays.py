@@ -104,6 +104,14 @@ async def test_what_a_failed_job_does_not_list_is_taken_back(place: Place) -> No
     assert not is_there(stray)
 
 
+async def test_what_a_worker_stored_for_a_deleted_job_is_taken_back(place: Place) -> None:
+    lease = await place.start()
+    stray = await place.save(lease)
+    await place.store.delete(lease.job_id, owner="ann")
+    await place.strays.take_back()
+    assert not is_there(stray)
+
+
 async def test_what_a_job_may_still_take_from_disk_stays(place: Place) -> None:
     running, queued = await place.start(), await place.start()
     pairs = [await place.save(running), await place.save(queued)]

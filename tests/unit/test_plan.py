@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from contract.config import ImageGeneration, ProviderConfig
+from contract.errors import Refused
 from contract.job import JobRequest, Rendition
 from contract.knobs import Fallback, Knobs
 from contract.settings import Settings
@@ -150,3 +151,45 @@ def test_a_rendition_is_a_rung_without_its_patience() -> None:
     assert rung(quality="low").rendition() == Rendition(
         provider="openrouter", model="vendor/model", image_size="4K", quality="low"
     )
+
+
+@pytest.mark.parametrize(
+    ("choice", "rungs"),
+    [
+        (
+            {"model": "other/model"},
+            [("openrouter", "other/model", "4K", "high"), ("openrouter", "other/model", "2K", "high")],
+        ),
+        (
+            {"provider": "aihubmix"},
+            [("aihubmix", "vendor/model", "4K", None), ("aihubmix", "vendor/model", "4K", "low")],
+        ),
+        (
+            {"provider": "aihubmix", "model": "gpt-image-2"},
+            [("aihubmix", "gpt-image-2", "4K", None), ("aihubmix", "gpt-image-2", "4K", "low")],
+        ),
+    ],
+    ids=str,
+)
+def test_a_caller_chooses_where_the_ladder_begins(choice: Any, rungs: list[tuple[str, str, str, str | None]]) -> None:
+    made = plan(limits=choice, body={"quality": "high"}).rungs[:2]
+    assert [(step.provider, step.model, step.image_size, step.quality) for step in made] == rungs
+
+
+def test_a_chosen_provider_has_its_own_patience() -> None:
+    assert {step.timeout_s for step in plan(limits={"provider": "aihubmix"}).rungs} == {300}
+
+
+def test_below_a_chosen_rung_the_operators_ones_still_stand() -> None:
+    fallbacks = (Fallback(image_size="1K"), Fallback(provider="openrouter", model="last/model"))
+    choice = {"provider": "aihubmix", "model": "gpt-image-2"}
+    assert plan(limits=choice, knobs={"fallbacks": fallbacks}).rungs == (
+        rung(provider="aihubmix", model="gpt-image-2", timeout_s=300),
+        rung(provider="aihubmix", model="gpt-image-2", image_size="1K", timeout_s=300),
+        rung(model="last/model"),
+    )
+
+
+def test_a_provider_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(Refused, match="'midjourney'"):
+        plan(limits={"provider": "midjourney"})

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from contract.config import ImageGeneration
 from contract.errors import Refused
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
+from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Job, JobRequest
 from contract.knobs import Knobs
 from contract.settings import Settings
 from contract.store import NewJob
@@ -234,6 +234,34 @@ def test_limits_are_in_the_json_only_where_they_were_given() -> None:
         assert JobRequest.model_validate_json(request.model_dump_json()) == request
 
 
+def test_a_choice_is_in_the_json_only_where_it_was_made() -> None:
+    chosen = read(prompt="a fox", provider="aihubmix", model="vendor/model-1.0")
+    assert chosen.model_dump() == {
+        **read(prompt="a fox").model_dump(),
+        "provider": "aihubmix",
+        "model": "vendor/model-1.0",
+    }
+    assert digest(chosen) != digest(read(prompt="a fox"))
+
+
+@pytest.mark.parametrize("model", ["", "a" * 201, "../x", "a//b", "/a", "a b", "a\nb", "a?b", 7])
+def test_a_models_name_is_plain(model: object) -> None:
+    assert refusal(prompt="a fox", model=model).code == "type_error"
+
+
+def test_the_schema_shows_fields_that_may_be_left_out() -> None:
+    schema = Job.model_json_schema(mode="serialization")
+    assert set(schema["properties"]) == set(Job.model_fields)
+    assert set(schema["$defs"]["JobRequest"]["properties"]) == set(JobRequest.model_fields)
+
+
+def test_where_the_webhook_goes_counts_when_a_request_is_repeated_and_its_sealed_text_does_not() -> None:
+    request = read(prompt="a fox")
+    assert digest(request, webhook_url="https://a") != digest(request, webhook_url="https://b")
+    assert digest(request, webhook_url="https://a") != digest(request)
+    assert digest(request, webhook="sealed") == digest(request, webhook="sealed again") == digest(request)
+
+
 def test_limits_count_when_a_request_is_repeated() -> None:
     limits: list[dict[str, object]] = [
         {},
@@ -248,7 +276,7 @@ def test_limits_count_when_a_request_is_repeated() -> None:
     assert digest(read(prompt="a fox", **nothing)) == digest(read(prompt="a fox"))
 
 
-def digest(request: JobRequest) -> str:
+def digest(request: JobRequest, *, webhook: str = "", webhook_url: str = "") -> str:
     return NewJob(
         id="-",
         owner="ann",
@@ -259,6 +287,8 @@ def digest(request: JobRequest) -> str:
         run_time_s=1,
         max_active=1,
         max_queued=1,
+        webhook=webhook,
+        webhook_url=webhook_url,
     ).digest
 
 
