@@ -96,6 +96,12 @@ GATEWAY: dict[str, Kind] = {
         "`darkroom token list` shows them all.",
         status=404,
     ),
+    "tokens_unreadable": passing(
+        "Tokens not readable",
+        "The gateway cannot read its tokens at the moment.",
+        "The operator's log says why; the file of DARKROOM_TOKENS must be whole, and its owner's alone.",
+        status=503,
+    ),
     "too_many_streams": passing(
         "Too many streams",
         "You follow [{max}|too many] jobs already.",

@@ -114,6 +114,12 @@ def _allowed(value: object) -> object:
     return value
 
 
+def _quality(value: object) -> object:
+    if value is not None and value not in get_args(Quality):
+        raise PydanticCustomError("quality_invalid", "not a known quality")
+    return value
+
+
 def _time(value: float, info: ValidationInfo) -> float:
     most = (info.context or {}).get("max_seconds")
     if not (math.isfinite(value) and LEAST_TIME_S <= value <= (most or value)):
@@ -123,6 +129,7 @@ def _time(value: float, info: ValidationInfo) -> float:
 
 AspectRatio = Annotated[str, AfterValidator(_ratio)]
 ImageSize = Annotated[str, AfterValidator(_size)]
+Quality = Literal["low", "medium", "high"]
 AllowedFallback = Literal["any", "quality", "size", "none"]
 TimeLimit = Annotated[float, AfterValidator(_time)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
@@ -149,6 +156,7 @@ class JobRequest(Record):
     aspect_ratio: AspectRatio
     image_size: ImageSize
     reference_images: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_references)] = ()
+    quality: Annotated[Quality | None, BeforeValidator(_quality)] = None  # None: as configured
     # The caller's own limits and choice; whoever gives none gets the JSON without them.
     fallback: Annotated[AllowedFallback | None, BeforeValidator(_allowed)] = None  # None: any
     attempt_timeout_seconds: TimeLimit | None = None  # can only shorten the operator's

@@ -61,6 +61,7 @@ REQUEST: dict[str, Kind] = {
     "prompt_too_long": lasting(
         "Prompt too long", "The prompt must have [at most {max}|fewer] characters.", "Shorten it."
     ),
+    "quality_invalid": lasting("Unknown quality", "quality must be low, medium or high."),
     "reference_invalid": lasting(
         "Reference not usable",
         'A reference image is a file path, an artifact id such as img_ab12cd34ef56, or "latest".',

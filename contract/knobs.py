@@ -121,6 +121,7 @@ class Knobs(BaseSettings):
     retention_seconds: float = Field(7 * 86_400, ge=60)
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)
+    keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
     task_events: bool = False  # Celery events, for Flower
     # The HTTP gateway.
     host: str = "127.0.0.1"

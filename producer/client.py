@@ -127,7 +127,7 @@ class Darkroom:
         idempotency_key: str | None,
         **more: Any,
     ) -> Accepted:
-        for name in self._settings.provider_names:
+        for name in () if self._settings.knobs.keys_elsewhere else self._settings.provider_names:
             self._settings.provider(name)
         if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise Refused("idempotency_key_invalid")

@@ -62,7 +62,7 @@ def kind_of(request: JobRequest, settings: Settings) -> str:
 def price_of(request: JobRequest, settings: Settings) -> float:
     """Tell in USD what an image of a request is thought to cost."""
     provider, model = request.provider or settings.image.provider, request.model or settings.image.model
-    quality = settings.providers[provider].extra_body.get("quality")
+    quality = request.quality or settings.providers[provider].extra_body.get("quality")
     known = estimate(provider, model, request.image_size, quality if isinstance(quality, str) else None)
     return settings.knobs.price_usd if known is None else known
 

@@ -47,12 +47,12 @@ def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Pr
 
     provider = _chosen(request.provider or settings.image.provider, providers)
     body = settings.providers[provider.name].extra_body
-    quality = body.get("quality") if isinstance(body.get("quality"), str) else None
+    configured = body.get("quality") if isinstance(body.get("quality"), str) else None
     first = Rung(
         provider=provider.name,
         model=request.model or settings.image.model,
         image_size=request.image_size,
-        quality=quality,
+        quality=request.quality or configured,
         **limits(provider.name),
     )
     if settings.knobs.fallbacks is None:

@@ -121,7 +121,7 @@ class Walk:
             aspect_ratio=request.aspect_ratio,
             image_size=rung.image_size,
             quality=rung.quality,
-            is_fallback=step.rung > 0,
+            is_chosen=step.rung > 0 or desk.job.request.quality is not None,
             references=desk.references,
         )
         request_id = f"{desk.job.id}.{self._index}.{number}"

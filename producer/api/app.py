@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import os
 import resource
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors import ConfigInvalid, Problem
@@ -39,7 +41,8 @@ from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
 from producer.patience import ANSWER_S
 from producer.pictures import Pictures
-from producer.tokens import Tokens
+from producer.session import default_owner
+from producer.tokens import Tokens, first_token
 
 NOBODY = ""  # owns nothing
 
@@ -50,6 +53,10 @@ def main(config: Path | None = None) -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if is_loopback(settings.knobs.host) and (text := first_token(Tokens(settings.tokens_path), default_owner())):
+        sys.stderr.write(
+            f"Your token, shown this once: http://{settings.knobs.host}:{settings.knobs.port}/#token={text}\n"
+        )
     serve(build_app(settings), host=settings.knobs.host, port=settings.knobs.port)
 
 
@@ -60,6 +67,7 @@ def build_app(settings: Settings) -> ASGIApp:
     if not is_loopback(knobs.host) and not tokens.exists():
         hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
         raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
+    tokens.list()  # or it would be told only to those who call
     app = FastAPIOffline(
         title="Darkroom",
         version=version("nanobot-darkroom"),
@@ -70,6 +78,7 @@ def build_app(settings: Settings) -> ASGIApp:
     )
     for module in (jobs, stream, artifacts, uploads, webhooks, openai_images, openai_models, modelscope, health):
         app.include_router(module.router)
+    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     problem.register(app)
     return Guard(app, hosts=_hosts(settings), origins=knobs.origins)
 

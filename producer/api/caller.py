@@ -6,6 +6,7 @@ within the service. Nobody else can name another owner.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from contract.errors import Refused
+from contract.errors import ConfigInvalid, Refused
 from producer.api.gateway import Here
 from producer.client import Darkroom
-from producer.tokens import Right, Token
+from producer.tokens import Right, Token, Tokens
 
 USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
 MAX_USER = 128
+
+logger = logging.getLogger(__name__)
 
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 _USER = re.compile(rf"[\x21-\x7e]{{1,{MAX_USER}}}")
@@ -54,7 +57,7 @@ class Caller:
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
     """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
-    token = gateway.tokens.find(_credentials(request))
+    token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused("unauthorized")
     door = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
@@ -62,6 +65,14 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
     request.state.caller = caller
     return caller
+
+
+def _find(tokens: Tokens, text: str) -> Token | None:
+    try:
+        return tokens.find(text)
+    except ConfigInvalid as error:  # somebody has spoilt the file
+        logger.error("tokens: %s", error)
+        raise Refused("tokens_unreadable") from error
 
 
 def _credentials(request: Request) -> str:

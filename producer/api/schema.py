@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.artifacts import Sidecar
 from contract.images import EXTENSIONS
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback
+from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
 from contract.kinds import KINDS
 from producer.api.view import ShownJob
 
@@ -48,6 +48,7 @@ class Submission(BaseModel):
     reference_images: list[str] = Field(
         [], max_length=MAX_REFERENCES, description='Ids of uploads or of own images, or "latest" of the conversation.'
     )
+    quality: Quality | None = Field(None, description="Where the provider knows qualities; null: as configured.")
     fallback: AllowedFallback | None = Field(None, description="What may be delivered instead; null: any.")
     attempt_timeout_seconds: float | None = Field(None, ge=1, description="The longest that one call may take.")
     deadline_seconds: float | None = Field(None, ge=1, description="The longest that the job may run.")

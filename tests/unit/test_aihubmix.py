@@ -67,7 +67,7 @@ def test_extra_body_is_merged_into_the_input() -> None:
 
 
 def test_a_fallback_goes_before_extra_body() -> None:
-    ask = replace(ASK, quality="low", is_fallback=True)
+    ask = replace(ASK, quality="low", is_chosen=True)
     assert asked(ask, quality="high", size="4096x4096", moderation="low") == {
         "prompt": "a red fox",
         "n": 1,
@@ -78,7 +78,7 @@ def test_a_fallback_goes_before_extra_body() -> None:
 
 
 def test_a_fallback_without_a_quality_leaves_the_configured_one() -> None:
-    assert asked(replace(ASK, is_fallback=True), quality="high")["quality"] == "high"
+    assert asked(replace(ASK, is_chosen=True), quality="high")["quality"] == "high"
 
 
 @pytest.mark.parametrize(

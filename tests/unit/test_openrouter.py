@@ -67,13 +67,13 @@ def test_extra_body_replaces_what_it_names() -> None:
 
 
 def test_a_fallback_keeps_the_other_wishes_of_extra_body() -> None:
-    ask = replace(ASK, image_size="1K", quality="low", is_fallback=True)
+    ask = replace(ASK, image_size="1K", quality="low", is_chosen=True)
     made = body(ask, image_config={"image_size": "4K", "style": "oil"})
     assert made["image_config"] == {"style": "oil", "aspect_ratio": "1:1", "image_size": "1K", "quality": "low"}
 
 
 def test_a_fallback_cleans_an_extra_body_of_the_wrong_type() -> None:
-    assert body(replace(ASK, is_fallback=True), image_config="4K")["image_config"] == {
+    assert body(replace(ASK, is_chosen=True), image_config="4K")["image_config"] == {
         "aspect_ratio": "1:1",
         "image_size": "1K",
     }

@@ -28,10 +28,10 @@ every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PRO
 
 
 @every_provider
-@pytest.mark.parametrize("is_fallback", [False, True])
-def test_building_a_request_is_pure(provider: Provider, is_fallback: bool) -> None:
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_building_a_request_is_pure(provider: Provider, is_chosen: bool) -> None:
     config = copy.deepcopy(CONFIG)
-    ask = replace(ASK, is_fallback=is_fallback, quality="low", references=(REFERENCE,))
+    ask = replace(ASK, is_chosen=is_chosen, quality="low", references=(REFERENCE,))
     first = provider.build_request(ask, config, BASE)
     first_text = json.dumps([first.url, first.headers, first.body])
     second = provider.build_request(ask, config, BASE)
@@ -75,7 +75,7 @@ def test_extra_body_is_merged_over_the_body(provider: Provider) -> None:
 @every_provider
 def test_a_fallback_goes_before_extra_body_in_size_and_quality(provider: Provider) -> None:
     asked = provider.build_request(ASK, CONFIG, BASE)
-    ask = replace(ASK, image_size="640x480", quality="low", is_fallback=True)
+    ask = replace(ASK, image_size="640x480", quality="low", is_chosen=True)
     fallback = provider.build_request(ask, CONFIG, BASE)
     assert "640x480" not in json.dumps(asked.body)
     text = json.dumps(fallback.body)

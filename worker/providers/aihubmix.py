@@ -32,7 +32,7 @@ def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
     if ask.references:
         asked["image"] = ask.references[0] if len(ask.references) == 1 else list(ask.references)
     asked.update(config.extra_body)
-    if ask.is_fallback:
+    if ask.is_chosen:
         asked["size"] = size
         if ask.quality:
             asked["quality"] = ask.quality

@@ -34,7 +34,7 @@ def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
     if image_config:
         body["image_config"] = image_config
     body.update(config.extra_body)
-    if ask.is_fallback:
+    if ask.is_chosen:
         quality = {"quality": ask.quality} if ask.quality else {}
         body["image_config"] = {**mapping(body.get("image_config")), **image_config, **quality}
     return HttpCall(f"{api_base}/chat/completions", headers(config), body)

@@ -20,7 +20,7 @@ class Ask:
     aspect_ratio: str
     image_size: str
     quality: str | None = None
-    is_fallback: bool = False  # then size and quality go before the configured extraBody
+    is_chosen: bool = False  # then size and quality go before the configured extraBody
     references: tuple[str, ...] = field(default=(), repr=False)
 
 
