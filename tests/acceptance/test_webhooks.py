@@ -82,7 +82,7 @@ def verified(heard: Heard, secret: str) -> dict[str, object]:
 
 
 def of_owner(house: House, owner: str) -> str:
-    return signing_secret(Secret(house.settings().home, None), owner)
+    return signing_secret(Secret.of(house.settings()), owner)
 
 
 async def test_g21_half_of_all_answers_fail_and_every_end_is_told(house: House, receiver: Receiver) -> None:
