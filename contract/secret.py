@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from contract.artifacts import temporary_name
 from contract.errors import ConfigInvalid, Problem
+from contract.settings import Settings
 
 FILE = "secret.key"
 SIZE = 32  # bytes
@@ -29,6 +30,11 @@ class Secret:
     def __init__(self, home: Path, given: SecretStr | None) -> None:
         self._file = home / FILE
         self._given = given
+
+    @classmethod
+    def of(cls, settings: Settings) -> Secret:
+        """Find the secret that an installation is configured with."""
+        return cls(settings.home, settings.knobs.secret)
 
     def key(self, purpose: str) -> bytes:
         """Derive the key for a purpose, 32 bytes. Raises ConfigInvalid: the file is not fit to be trusted."""

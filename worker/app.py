@@ -113,7 +113,7 @@ def make_courier(bench: Bench) -> Courier:
     return Courier(
         Outbox(bench.store.redis),
         ssl_context=bench.wire.ssl_context,
-        secret=Secret(bench.settings.home, knobs.secret),
+        secret=Secret.of(bench.settings),
         schedule=knobs.webhook_schedule,
         allowed=knobs.webhook_networks,
     )

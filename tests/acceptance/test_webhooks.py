@@ -63,7 +63,7 @@ def configure(house: House, schedule: str) -> None:
 
 async def submit(house: House, url: str | None, *, owner: str = "ann", secret: str | None = None) -> Job:
     async with house.client(owner) as darkroom:
-        return await darkroom.submit(prompt="a fox", webhook_url=url, webhook_secret=secret)
+        return await darkroom.submit(prompt="a fox", image_size="512", webhook_url=url, webhook_secret=secret)
 
 
 async def settled(house: House, job: Job, state: str, *, within_s: float = 10) -> int:
@@ -82,7 +82,7 @@ def verified(heard: Heard, secret: str) -> dict[str, object]:
 
 
 def of_owner(house: House, owner: str) -> str:
-    return signing_secret(Secret(house.settings().home, None), owner)
+    return signing_secret(Secret.of(house.settings()), owner)
 
 
 async def test_g21_half_of_all_answers_fail_and_every_end_is_told(house: House, receiver: Receiver) -> None:
@@ -96,6 +96,7 @@ async def test_g21_half_of_all_answers_fail_and_every_end_is_told(house: House, 
         async with house.client(owner) as darkroom:
             job = await darkroom.submit(
                 prompt="refused" if number % 5 == 0 else "a fox",
+                image_size="512",
                 webhook_url=receiver.url(f"/{owner}?kestrel-in-a-path"),
                 webhook_secret=own,
             )
@@ -189,7 +190,7 @@ async def test_b82_who_never_answers_delays_neither_jobs_nor_other_receivers(hou
     async def seconds_for(count: int) -> float:
         started = time.monotonic()
         async with house.client("bob") as darkroom:
-            jobs = [await darkroom.submit(prompt="a fox") for _ in range(count)]
+            jobs = [await darkroom.submit(prompt="a fox", image_size="512") for _ in range(count)]
             for job in jobs:
                 assert (await darkroom.wait(job.id, timeout_s=20)).state is JobState.SUCCEEDED
         return time.monotonic() - started
