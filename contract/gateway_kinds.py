@@ -110,8 +110,8 @@ GATEWAY: dict[str, Kind] = {
     ),
     "unauthorized": lasting(
         "Token missing or unknown",
-        "Send a valid token: Authorization: Bearer dk_….",
-        "`darkroom token create NAME` makes one.",
+        "A valid token is needed.",
+        "Send it as `Authorization: Bearer dk_…`; `darkroom token create NAME` makes one.",
         status=401,
     ),
     "unknown_model": lasting(

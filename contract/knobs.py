@@ -64,7 +64,7 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 def _words(value: object) -> object:
     """Read a list as people write it in an environment: with commas."""
-    return tuple(word for word in re.split(r"[,\s]+", value) if word) if isinstance(value, str) else value
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 def _public_url(url: str) -> str:

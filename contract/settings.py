@@ -109,11 +109,8 @@ def load_settings(config: Path | None = None, *, needs_keys: bool = True) -> Set
     _check_providers(settings, provider_problems)
     if not (settings.media / image.save_dir).resolve().is_relative_to(settings.media.resolve()):
         problems.append(Problem("tools.imageGeneration.saveDir", Refused("save_dir_invalid").detail))
-    if (
-        needs_keys
-        and not knobs.keys_elsewhere
-        and not any(problem.path == "tools.imageGeneration.provider" for problem in problems)
-    ):
+    is_known = not any(problem.path == "tools.imageGeneration.provider" for problem in problems)
+    if needs_keys and is_known and not knobs.keys_elsewhere:
         problems += provider_problems
     if problems:
         raise ConfigInvalid(list(dict.fromkeys(problems)))

@@ -235,13 +235,37 @@ def test_limits_are_in_the_json_only_where_they_were_given() -> None:
 
 
 def test_a_choice_is_in_the_json_only_where_it_was_made() -> None:
-    chosen = read(prompt="a fox", provider="aihubmix", model="vendor/model-1.0")
+    chosen = read(prompt="a fox", provider="openrouter", model=SETTINGS.image.model, quality="low")
     assert chosen.model_dump() == {
         **read(prompt="a fox").model_dump(),
-        "provider": "aihubmix",
-        "model": "vendor/model-1.0",
+        "provider": "openrouter",
+        "model": SETTINGS.image.model,
+        "quality": "low",
     }
     assert digest(chosen) != digest(read(prompt="a fox"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"provider": "aihubmix"}, "unknown_provider"),
+        ({"provider": "../x\n"}, "unknown_provider"),
+        ({"model": "vendor/model-1.0"}, "unknown_model"),
+        ({"quality": "best"}, "quality_invalid"),
+    ],
+)
+def test_b28_only_what_was_configured_can_be_chosen(fields: dict[str, str], code: str) -> None:
+    error = refusal(prompt="a fox", **fields)
+    assert (error.code, error.place) == (code, tuple(fields))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    error = refusal(prompt="", count=99, image_size="8K")
+    assert [(one.code, one.place) for one in (error, *error.others)] == [
+        ("prompt_required", ("prompt",)),
+        ("count_out_of_range", ("count",)),
+        ("image_size_invalid", ("image_size",)),
+    ]
 
 
 @pytest.mark.parametrize("model", ["", "a" * 201, "../x", "a//b", "/a", "a b", "a\nb", "a?b", 7])
@@ -304,21 +328,22 @@ def test_b11_too_many_references_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "suggestion"),
+    ("field", "told"),
     [
-        ("refrence_images", " (did you mean reference_images?)"),
-        ("imageSize", " (did you mean image_size?)"),
-        ("promt", " (did you mean prompt?)"),
-        ("deadline", " (did you mean deadline_seconds?)"),
-        ("__proto__", ""),
-        ("constructor", ""),
-        ("x" * 10_000, ""),
+        ("refrence_images", "field refrence_images (did you mean reference_images?)"),
+        ("imageSize", "field imageSize (did you mean image_size?)"),
+        ("promt", "field promt (did you mean prompt?)"),
+        ("deadline", "field deadline (did you mean deadline_seconds?)"),
+        ("__proto__", "field __proto__"),
+        ("constructor", "field constructor"),
+        ("x" * 10_000, "such field"),
+        ("a prompt in the wrong place", "such field"),
     ],
-    ids=["misspelt", "camel", "letter", "short", "proto", "constructor", "long"],
+    ids=["misspelt", "camel", "letter", "short", "proto", "constructor", "long", "words"],
 )
-def test_b26_an_unknown_field_is_named_with_the_nearest_one(field: str, suggestion: str) -> None:
+def test_b26_an_unknown_field_is_named_with_the_nearest_one(field: str, told: str) -> None:
     error = refusal(prompt="a fox", **{field: 1})
-    assert (error.code, error.detail) == ("unknown_field", f"There is no field {field[:50]}{suggestion}.")
+    assert (error.code, error.detail, error.place) == ("unknown_field", f"There is no {told}.", (field,))
 
 
 def test_b26_ten_thousand_unknown_fields_are_one_refusal() -> None:
