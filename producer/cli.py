@@ -32,6 +32,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+NOT_INSTALLED = "not installed: pip install 'nanobot-darkroom[gateway]'"
+
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(jobs)
 app.add_typer(config_app, name="config")
@@ -85,7 +87,7 @@ def worker() -> None:
 def gateway() -> None:
     """Run the HTTP gateway alone: jobs and images for chat gateways, browsers and OpenAI's clients."""
     if not has_gateway():
-        fail(ConfigInvalid([Problem("gateway", "is not installed: pip install 'nanobot-darkroom[gateway]'")]))
+        fail(ConfigInvalid([Problem("gateway", NOT_INSTALLED)]))
     _become("producer.api")
 
 
@@ -115,10 +117,11 @@ def check(as_json: AsJson = False) -> None:
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Look at config, keys, Redis, worker, media directory and clock; say how to mend each."""
-    adopt_running_stack()
+    """Look at config, keys, Redis, worker, media directory, clock, gateway and tokens; say how to mend each."""
+    running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
-    findings = asyncio.run(examine(Path(named) if named else None))
+    gateway_url = running.gateway_url if running else None
+    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url))
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -137,8 +140,7 @@ async def _stay_up(stack: Stack) -> int:
     try:
         async with stack.run() as running:
             _say(f"Darkroom is up. Config: {running.config}")
-            if running.gateway_url:
-                _say(f"Gateway: {running.gateway_url}{_first_link(running)}")
+            _say(f"Gateway: {_gateway_line(running)}")
             if running.flower_url:
                 _say(f"Flower: {running.flower_url} (login {running.flower_login})")
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
@@ -148,10 +150,12 @@ async def _stay_up(stack: Stack) -> int:
     return 0
 
 
-def _first_link(running: Running) -> str:
-    """Show the token that a fresh installation begins with, this once, as a link."""
+def _gateway_line(running: Running) -> str:
+    """Say where the gateway is, with the token that a fresh installation begins with, shown this once."""
+    if running.gateway_url is None:
+        return NOT_INSTALLED
     token = first_token(Tokens(load_settings(Path(running.config)).tokens_path), user=default_owner())
-    return f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)"
+    return running.gateway_url + (f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)")
 
 
 def _say(line: str) -> None:

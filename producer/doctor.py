@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Unavailable
+from contract.knobs import Knobs
 from contract.scripts import open_redis, reaching_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
+from producer.tokens import Tokens
 
 CLOCK_S = 5.0
+GATEWAY_S = 5.0
+MAX_ANSWER = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,11 @@ class Finding:
     mend: str = ""
 
 
-async def examine(config: Path | None) -> list[Finding]:
-    """Look at configuration, keys, Redis, worker, media directory and clock, in this order."""
+async def examine(config: Path | None, *, gateway_url: str | None = None) -> list[Finding]:
+    """Look at configuration, keys, Redis, worker, clock, media directory, gateway and tokens, in this order.
+
+    A gateway that is not known to run, by its `gateway_url`, may be absent.
+    """
     findings: list[Finding] = []
     try:
         load_settings(config)
@@ -44,6 +53,8 @@ async def examine(config: Path | None) -> list[Finding]:
     findings += [_key(settings, name) for name in settings.provider_names]
     findings += await _redis(settings)
     findings.append(await asyncio.to_thread(_media, settings.media))
+    findings.append(await asyncio.to_thread(_gateway, settings, gateway_url))
+    findings.append(_tokens(settings))
     return findings
 
 
@@ -75,6 +86,38 @@ async def _redis(settings: Settings) -> list[Finding]:
             "clock", abs(off) < CLOCK_S, f"{off:+.1f} s beside Redis", "" if abs(off) < CLOCK_S else "Set it with NTP."
         ),
     ]
+
+
+def _gateway(settings: Settings, url: str | None) -> Finding:
+    """Ask the gateway whether it could take a job; blocking."""
+    address = url.partition("://")[2] if url else _own_address(settings.knobs)
+    connection = HTTPConnection(address, timeout=GATEWAY_S)
+    try:
+        connection.request("GET", "/readyz?verbose", headers={"Host": "localhost"})
+        told = json.loads(connection.getresponse().read(MAX_ANSWER))
+        wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
+    except (OSError, HTTPException):
+        mend = "The stack starts it again; logs/gateway.log in its directory says why it ended." if url else ""
+        return Finding("gateway", url is None, "does not run", mend)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Finding("gateway", False, f"something else answers at {address}", "Set DARKROOM_PORT.")
+    finally:
+        connection.close()
+    return Finding("gateway", told["ready"] is True, ", ".join([f"answers at {address}", *wrong]))
+
+
+def _own_address(knobs: Knobs) -> str:
+    """Tell where a gateway with these settings is asked from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(knobs.host, knobs.host)  # noqa: S104 - read, not bound
+    return f"[{host}]:{knobs.port}" if ":" in host else f"{host}:{knobs.port}"
+
+
+def _tokens(settings: Settings) -> Finding:
+    try:
+        valid = [token for token in Tokens(settings.tokens_path).list() if not token.is_expired]
+    except ConfigInvalid as error:
+        return Finding("tokens", False, error.problems[0].message, f"Mend {settings.tokens_path}.")
+    return Finding("tokens", True, f"{len(valid)} valid" if valid else "none: `darkroom token create NAME` makes one")
 
 
 def is_writable(folder: Path) -> bool:

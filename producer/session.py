@@ -21,7 +21,7 @@ from contract.job import Job, JobState
 from contract.settings import default_config_path, load_settings
 from producer import terminal
 from producer.client import Darkroom
-from producer.stack import find_running
+from producer.stack import Running, find_running
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
@@ -45,16 +45,18 @@ def default_owner() -> str:
 
 
 def has_gateway() -> bool:
-    """Tell whether the extra `gateway` is installed."""
-    return importlib.util.find_spec("fastapi_offline") is not None
+    """Tell whether the extra `gateway` is installed; of its packages no other extra brings these."""
+    return all(importlib.util.find_spec(name) for name in ("fastapi_offline", "limits", "sse_starlette", "uvicorn"))
 
 
-def adopt_running_stack() -> None:
-    """Use the stack that runs from this configuration, unless told otherwise."""
+def adopt_running_stack() -> Running | None:
+    """Use the stack that runs from this configuration, unless told otherwise; answer where it is."""
     running = find_running(config_path().parent / "darkroom")
-    if running is not None and not os.environ.get("DARKROOM_REDIS_URL"):
-        os.environ["DARKROOM_CONFIG"] = running.config
-        os.environ["DARKROOM_REDIS_URL"] = running.redis_url
+    if running is None or os.environ.get("DARKROOM_REDIS_URL"):
+        return None
+    os.environ["DARKROOM_CONFIG"] = running.config
+    os.environ["DARKROOM_REDIS_URL"] = running.redis_url
+    return running
 
 
 def with_darkroom(

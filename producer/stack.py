@@ -127,7 +127,7 @@ class Stack:
         given = settings.knobs.redis_url.get_secret_value() if "redis_url" in settings.knobs.model_fields_set else None
         redis_url = given or await self._start_redis()
         flower_port = free_port(5555) if self._flower else None
-        gateway_port = free_port(settings.knobs.port) if self._gateway else None
+        gateway_port = self._choose_gateway_port(settings.knobs.port) if self._gateway else None
         running = Running(
             config=str(self._config),
             redis_url=redis_url,
@@ -178,6 +178,12 @@ class Stack:
             ready=lambda part: _has_worker(running.redis_url, part),
             stop_s=settings.knobs.drain_seconds + 10,
         )
+
+    def _choose_gateway_port(self, wish: int) -> int:
+        port = free_port(wish)
+        if wish not in (0, port):
+            self._say(f"Port {wish} is taken; the gateway takes {port}.")
+        return port
 
     async def _start_gateway(self, running: Running, port: int) -> None:
         given = {"DARKROOM_REDIS_URL": running.redis_url, "DARKROOM_HOST": "127.0.0.1", "DARKROOM_PORT": str(port)}
@@ -279,6 +285,7 @@ def write_demo_config(folder: Path, port: int) -> Path:
 def free_port(wish: int = 0) -> int:
     """Find a free loopback port, the wished one if it is free."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections keep no port
         try:
             probe.bind(("127.0.0.1", wish))
         except OSError:

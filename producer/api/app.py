@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -53,15 +54,26 @@ def main(config: Path | None = None) -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if is_loopback(settings.knobs.host) and (text := first_token(Tokens(settings.tokens_path), default_owner())):
-        sys.stderr.write(
-            f"Your token, shown this once: http://{settings.knobs.host}:{settings.knobs.port}/#token={text}\n"
-        )
-    serve(build_app(settings), host=settings.knobs.host, port=settings.knobs.port)
+    closing = asyncio.Event()
+    app = build_app(settings, closing)
+    _welcome(settings)
+    serve(app, on_stop=closing.set, host=settings.knobs.host, port=settings.knobs.port)
 
 
-def build_app(settings: Settings) -> ASGIApp:
-    """Build the whole application. Raises ConfigInvalid for one that everybody could use."""
+def _welcome(settings: Settings) -> None:
+    """Show the first token to who starts a gateway in a terminal; in a log others might read it."""
+    knobs = settings.knobs
+    if not (sys.stderr.isatty() and is_loopback(knobs.host)):
+        return
+    if text := first_token(Tokens(settings.tokens_path), default_owner()):
+        sys.stderr.write(f"Your token, shown this once: http://{knobs.host}:{knobs.port}/#token={text}\n")
+
+
+def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
+    """Build the whole application; whoever waits is answered when it is `closing`.
+
+    Raises ConfigInvalid for one that everybody could use.
+    """
     knobs = settings.knobs
     tokens = Tokens(settings.tokens_path)
     if not is_loopback(knobs.host) and not tokens.exists():
@@ -72,7 +84,7 @@ def build_app(settings: Settings) -> ASGIApp:
         title="Darkroom",
         version=version("nanobot-darkroom"),
         description="Images for chat gateways, made in the background.",
-        lifespan=lambda app: _open(app, settings, tokens),
+        lifespan=lambda app: _open(app, settings, tokens, closing),
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -84,7 +96,7 @@ def build_app(settings: Settings) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _open(app: FastAPI, settings: Settings, tokens: Tokens) -> AsyncIterator[None]:
+async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     knobs = settings.knobs
     secret = Secret(settings.home, knobs.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
@@ -99,6 +111,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens) -> AsyncIterat
             ),
             pictures=pictures,
             thumbnails=Thumbnails(settings.home / "thumbnails", pictures),
+            closing=closing,
         )
         try:
             yield

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -45,9 +48,22 @@ class PatientProtocol(H11Protocol):
             self._waiting = None
 
 
-def serve(app: ASGIApp, **options: Any) -> None:
-    """Run a server until it is told to stop; open streams then have some seconds to end."""
-    uvicorn.run(
+class _Server(uvicorn.Server):
+    """Tells when it begins to stop, so that nobody is waited for longer than must be."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end those there are."""
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
+def serve(app: ASGIApp, *, on_stop: Callable[[], None], **options: Any) -> None:
+    """Run a server until it is told to stop; open answers then have some seconds to end."""
+    config = uvicorn.Config(
         app,
         http=PatientProtocol,
         ws="none",
@@ -62,3 +78,7 @@ def serve(app: ASGIApp, **options: Any) -> None:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         **options,
     )
+    server = _Server(config, on_stop)
+    server.run()
+    if not server.started:  # its log says why
+        sys.exit(1)

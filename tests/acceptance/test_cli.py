@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,10 +25,33 @@ DARKROOM = Path(sys.executable).parent / "darkroom"
 
 
 @dataclass(frozen=True)
+class Up:
+    """A running `darkroom up`, and what it has said so far."""
+
+    process: subprocess.Popen[str]
+    said: str
+
+    @property
+    def gateway(self) -> str:
+        """The address of its gateway, with the token if it was shown."""
+        found = re.search(r"Gateway: (\S+)", self.said)
+        assert found, self.said
+        return found[1]
+
+    def stop(self) -> str:
+        """Press Ctrl-C; answer what was said."""
+        self.process.send_signal(signal.SIGINT)
+        _, said = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+        return said
+
+
+@dataclass(frozen=True)
 class Terminal:
-    """A shell in a home of its own."""
+    """A shell in a home of its own, beside a running stack if there is one."""
 
     home: Path
+    stack: Up | None = None
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `darkroom …` to its end."""
@@ -40,27 +64,28 @@ class Terminal:
         """The environment of a fresh login."""
         return {"HOME": str(self.home), "PATH": os.environ["PATH"], "COLUMNS": "80", "CI": os.environ.get("CI", "")}
 
-    def up(self, *arguments: str) -> subprocess.Popen[str]:
+    def up(self, *arguments: str, **more: str) -> Up:
         """Start `darkroom up` and wait until it says that it is."""
         process = subprocess.Popen(
             [DARKROOM, "up", *arguments],
-            env=self.environment,
+            env=self.environment | more,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
         assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        assert any("Darkroom is up" in line for line in lines), process.returncode
-        return process
+        lines: list[str] = []
+        for line in iter(process.stderr.readline, ""):
+            lines.append(line)
+            if "Ctrl-C stops" in line:
+                return Up(process, "".join(lines))
+        pytest.fail(f"it did not start: {lines}")
 
-
-def stop(process: subprocess.Popen[str]) -> str:
-    """Press Ctrl-C; answer what was said."""
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return str(said)
+    def gateway(self) -> httpx.Client:
+        """Open the gateway with the token of the link that was shown."""
+        assert self.stack is not None
+        url, _, token = self.stack.gateway.partition("/#token=")
+        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +95,9 @@ def terminal() -> Iterator[Terminal]:
         pytest.skip("no Redis server")
     with TemporaryDirectory(prefix="dr-") as folder:
         shell = Terminal(Path(folder))
-        process = shell.up("--demo", "--flower")
-        yield shell
-        said = stop(process)
+        stack = shell.up("--demo", "--flower")
+        yield Terminal(Path(folder), stack)
+        said = stack.stop()
         assert "Stopping" in said
         assert not (shell.home / ".nanobot/darkroom/stack.json").exists()
         assert _processes_of(folder) == []
@@ -214,8 +239,9 @@ def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
     done = terminal.run("doctor", "--json")
     findings = json.loads(done.stdout)
     assert [finding["name"] for finding in findings] == [
-        *("config", "key of openrouter", "redis", "worker", "clock", "media directory")
+        *("config", "key of openrouter", "redis", "worker", "clock", "media directory", "gateway", "tokens")
     ]
+    assert "answers at 127.0.0.1:" in findings[-2]["detail"]
     assert done.returncode == 0
     assert "demo-key" not in done.stdout
 
@@ -244,6 +270,31 @@ def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
     assert job["state"] == "succeeded", job["error"]
 
 
+def test_the_link_that_is_shown_once_opens_the_gateway_to_the_same_jobs(terminal: Terminal) -> None:
+    from_cli = terminal.run("generate", "a red fox", "-q").stdout.strip()
+    with terminal.gateway() as gateway:
+        job = gateway.post("/v1/jobs", json={"prompt": "a hare"}, headers={"Prefer": "wait=20"}).json()
+        assert job["state"] == "succeeded", job
+        assert gateway.get(job["images"][0]["url"]).content == Path(job["images"][0]["path"]).read_bytes()
+        assert gateway.get(f"/v1/jobs/{from_cli}").json()["owner"] == job["owner"]
+    assert job["id"] in terminal.run("list", "-q").stdout.split()
+    told_elsewhere = [path for path in terminal.home.rglob("*.log") if "dk_" in path.read_text()]
+    assert told_elsewhere == []
+
+
+def test_a_killed_gateway_is_started_again(terminal: Terminal) -> None:
+    [process] = [line for line in _processes_of(str(terminal.home)) if "-m producer.api" in line]
+    os.kill(int(process.split()[0]), signal.SIGKILL)
+    with terminal.gateway() as gateway:
+        for _ in range(200):
+            try:
+                assert gateway.get("/readyz").json() == {"ready": True}
+                return
+            except httpx.TransportError:
+                time.sleep(0.1)
+    pytest.fail("it did not come back")
+
+
 def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path: Path) -> None:
     home = tmp_path / ("a-long-name" * 8)  # its socket cannot lie beside Redis's files
     home.mkdir()
@@ -251,11 +302,15 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
     first = shell.up("--demo")
     job_id = shell.run("submit", "[slow 60] a fox").stdout.strip()
     orphans = {line.split()[0] for line in _processes_of(str(home)) if "darkroom up" not in line}
-    first.kill()
-    first.communicate()
+    first.process.kill()
+    first.process.communicate()
     assert orphans <= {line.split()[0] for line in _processes_of(str(home))}
-    second = shell.up("--demo")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = shell.up("--demo", DARKROOM_PORT=str(port))
     try:
+        assert f"Port {port} is taken" in second.said
+        assert "`darkroom token create NAME` makes a token" in second.said
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
@@ -265,7 +320,7 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         else:
             pytest.fail("what the killed stack left is still there")
     finally:
-        stop(second)
+        second.stop()
     assert _processes_of(str(home)) == []
 
 
@@ -281,6 +336,19 @@ def test_without_anything_running_each_command_says_what_to_do(tmp_path: Path) -
     ill = shell.run("doctor", **dead)
     assert ill.returncode == 1
     assert "Start it with `darkroom up`" in ill.stdout
+
+
+def test_a_gateway_that_everybody_could_use_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "tokens.json").write_text("{}")
+    (tmp_path / "tokens.json").chmod(0o600)
+    shell = Terminal(tmp_path)
+    for more, words in (
+        ({"DARKROOM_HOST": "0.0.0.0"}, "DARKROOM_HOST: is not loopback, so there must be tokens"),
+        ({"DARKROOM_TOKENS": str(tmp_path / "tokens.json")}, "tokens.json: is no file of tokens"),
+    ):
+        done = shell.run("gateway", DARKROOM_KEYS_ELSEWHERE="true", **more)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert words in done.stderr
 
 
 def test_config_check_reports_every_problem_at_once(tmp_path: Path) -> None:

@@ -173,6 +173,17 @@ async def test_a_repeated_request_makes_one_job(ann: httpx.AsyncClient) -> None:
     assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_gateway_that_is_stopped_answers_who_waits_and_ends(ann: httpx.AsyncClient, house: House) -> None:
+    job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
+    waiting = asyncio.create_task(ann.get(job["status_url"], params={"wait": 30}))
+    async with ann.stream("GET", job["events_url"]) as stream:
+        await anext(stream.aiter_lines())
+        house.gateways[-1].terminate()
+        answer = await waiting
+        await asyncio.to_thread(house.gateways[-1].wait, 5)
+    assert (answer.status_code, answer.json()["state"]) == (200, "running")
+
+
 async def test_health_is_told_without_a_token(ann: httpx.AsyncClient, own_redis: RealRedis) -> None:
     async with httpx.AsyncClient(base_url=ann.base_url) as anybody:
         assert (await anybody.get("/livez")).text == "ok\n"
