@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -79,6 +81,8 @@ def serve(app: ASGIApp, *, on_stop: Callable[[], None], **options: Any) -> None:
         **options,
     )
     server = _Server(config, on_stop)
-    server.run()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn sends itself, at its end, what it was sent
+    with suppress(KeyboardInterrupt):
+        server.run()
     if not server.started:  # its log says why
         sys.exit(1)

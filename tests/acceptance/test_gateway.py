@@ -180,7 +180,7 @@ async def test_a_gateway_that_is_stopped_answers_who_waits_and_ends(ann: httpx.A
         await anext(stream.aiter_lines())
         house.gateways[-1].terminate()
         answer = await waiting
-        await asyncio.to_thread(house.gateways[-1].wait, 5)
+        assert await asyncio.to_thread(house.gateways[-1].wait, 5) == 0
     assert (answer.status_code, answer.json()["state"]) == (200, "running")
 
 
