@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,12 +28,14 @@ import pytest
 import redis
 import yaml
 from dotenv import dotenv_values
+from pictures import picture
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contract.job import Job, JobState
 from contract.knobs import Knobs
 from contract.settings import load_settings
+from producer.api.server import DRAIN_S
 from producer.client import Darkroom
 from producer.redis_server import find_redis_server
 from producer.stack import free_port
@@ -44,13 +47,18 @@ COMPOSE, EXAMPLE, DOCKERFILE = (
 PROMPT = "a canary in a coal mine"
 SECRETS = {
     "REDIS_PASSWORD": "canary1redis",
+    "GATEWAY_REDIS_PASSWORD": "canary7gateway",
     "FLOWER_REDIS_PASSWORD": "canary2flower",
     "FLOWER_BASIC_AUTH": "ann:canary3login",
     "DARKROOM_SECRET": "canary6-the-secret-of-this-installation",
     "OPENROUTER_API_KEY": "canary4openrouter",
     "AIHUBMIX_API_KEY": "canary5aihubmix",
 }
-SERVICES = ("redis", "worker", "flower")
+WITHOUT_DEFAULT = (
+    *("attempt_timeout_seconds", "fallbacks", "hosts", "max_concurrency", "models", "origins", "public_url"),
+    "webhook_networks",
+)
+SERVICES = ("redis", "worker", "gateway", "flower")
 _INNERMOST = re.compile(r"\$\{(\w+)(?::([-?])([^${}]*))?\}")
 
 Service = dict[str, Any]
@@ -105,10 +113,13 @@ def test_container_is_shut_in(name: str) -> None:
     assert not service["image"].endswith(":latest")
 
 
-def test_only_flower_is_published_and_only_on_loopback_and_on_demand() -> None:
+def test_the_gateway_is_published_on_loopback_and_so_is_flower_on_demand() -> None:
     found = services()
-    assert {name for name, service in found.items() if "ports" in service} == {"flower"}
-    assert found["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+    assert {name: service["ports"] for name, service in found.items() if "ports" in service} == {
+        "gateway": ["127.0.0.1:8790:8790"],
+        "flower": ["127.0.0.1:5555:5555"],
+    }
+    assert found["gateway"]["environment"]["DARKROOM_PORT"] == "8790"
     assert {name for name, service in found.items() if "profiles" in service} == {"flower"}
     assert found["flower"]["profiles"] == ["ops"]
     assert found["redis"]["expose"] == ["6379"]
@@ -117,10 +128,12 @@ def test_only_flower_is_published_and_only_on_loopback_and_on_demand() -> None:
 def test_only_the_worker_reaches_the_internet() -> None:
     networks = yaml.safe_load(COMPOSE)["networks"]
     assert networks["backend"] == {"internal": True}
-    assert networks["dashboard"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    for name in ("entrance", "dashboard"):
+        assert networks[name]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
     assert {name: service["networks"] for name, service in services().items()} == {
         "redis": ["backend"],
         "worker": ["backend", "egress"],
+        "gateway": ["backend", "entrance"],
         "flower": ["backend", "dashboard"],
     }
 
@@ -129,9 +142,10 @@ def test_only_the_worker_reaches_the_internet() -> None:
     ("secret", "readers"),
     [
         ("REDIS_PASSWORD", {"redis", "worker"}),
+        ("GATEWAY_REDIS_PASSWORD", {"redis", "gateway"}),
         ("FLOWER_REDIS_PASSWORD", {"redis", "flower"}),
         ("FLOWER_BASIC_AUTH", {"flower"}),
-        ("DARKROOM_SECRET", {"worker"}),
+        ("DARKROOM_SECRET", {"worker", "gateway"}),
         ("OPENROUTER_API_KEY", {"worker"}),
         ("AIHUBMIX_API_KEY", {"worker"}),
     ],
@@ -144,7 +158,7 @@ def test_a_secret_reaches_only_who_needs_it_and_no_command_line(secret: str, rea
     assert example()[secret] == "", "there is no password that everybody knows"
 
 
-@pytest.mark.parametrize("password", ["REDIS_PASSWORD", "FLOWER_REDIS_PASSWORD"])
+@pytest.mark.parametrize("password", ["REDIS_PASSWORD", "GATEWAY_REDIS_PASSWORD", "FLOWER_REDIS_PASSWORD"])
 def test_nothing_starts_without_passwords(password: str) -> None:
     with pytest.raises(LookupError, match=f"set {password} in .env"):
         services(**{password: ""})
@@ -160,40 +174,48 @@ def test_redis_keeps_and_reads_back_everything() -> None:
 
 def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     found = services()
-    for name in ("worker", "flower"):
+    for name in ("worker", "gateway", "flower"):
         assert found[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert all(service["healthcheck"]["start_period"] for service in found.values())
     assert int(found["worker"]["stop_grace_period"].removesuffix("s")) > Knobs().drain_seconds + 10
+    assert int(found["gateway"]["stop_grace_period"].removesuffix("s")) > DRAIN_S
     assert int(found["worker"]["pids_limit"]) > Knobs().concurrency + 50
 
 
-def test_worker_sees_nanobots_directory_where_nanobot_does() -> None:
+@pytest.mark.parametrize("name", ["worker", "gateway"])
+def test_nanobots_directory_is_seen_where_nanobot_sees_it(name: str) -> None:
     for variables, seen in (({}, "/home/ann/.nanobot"), ({"NANOBOT_PATH": "/nano"}, "/nano")):
-        worker = services(**variables)["worker"]
-        assert {(place["source"], place["target"], place.get("read_only", False)) for place in worker["volumes"]} == {
+        service = services(**variables)[name]
+        assert {(place["source"], place["target"], place.get("read_only", False)) for place in service["volumes"]} == {
             ("/home/ann/.nanobot/config.json", f"{seen}/config.json", True),
             ("/home/ann/.nanobot/media", f"{seen}/media", False),
             ("/home/ann/.nanobot/darkroom", f"{seen}/darkroom", False),
         }
-        assert worker["environment"]["DARKROOM_CONFIG"] == f"{seen}/config.json"
-        assert not any(place["bind"]["create_host_path"] for place in worker["volumes"]), "root would own it"
+        assert service["environment"]["DARKROOM_CONFIG"] == f"{seen}/config.json"
+        assert not any(place["bind"]["create_host_path"] for place in service["volumes"]), "root would own it"
 
 
 def test_env_example_is_complete_and_right() -> None:
     shown = dict(re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     used = set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", re.sub(r"#.*", "", COMPOSE)))
     assert shown.keys() == used - {"HOME"}
-    settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
-    assert settings == {name for name in services()["worker"]["environment"] if name in settings}
-    lists = {"webhook_networks", "webhook_schedule"}
-    for name, default in Knobs().model_dump(exclude_none=True, exclude={"redis_url", "task_events", *lists}).items():
-        assert float(shown[f"DARKROOM_{name.upper()}"]) == default
-    assert tuple(map(float, shown["DARKROOM_WEBHOOK_SCHEDULE"].split(","))) == Knobs().webhook_schedule
-    assert Knobs(webhook_networks=shown["DARKROOM_WEBHOOK_NETWORKS"]).webhook_networks
-    fallbacks = json.loads(shown["DARKROOM_FALLBACKS"].strip("'"))
-    assert Knobs(fallbacks=fallbacks).fallbacks is not None
     defaults = dict(re.findall(r"\$\{(\w+):-([^${}]+)\}", COMPOSE))
     assert defaults == {name: shown[name] for name in defaults}
+
+
+def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
+    found = services()
+    given = {name: found[name]["environment"].keys() & settings for name in ("worker", "gateway")}
+    assert given["worker"] | given["gateway"] == settings - {"DARKROOM_TOKENS"}, "it is in darkroom/"
+    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_TASK_EVENTS", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
+    for name, shown in re.findall(r"^(?:# )?(DARKROOM_\w+)=(.*)$", EXAMPLE, re.MULTILINE):
+        monkeypatch.setenv(name, shown.strip("'"))
+    example = Knobs().model_dump()
+    assert {name for name in example if example[name] != Knobs.model_fields[name].default} == set(WITHOUT_DEFAULT)
+    assert settings - os.environ.keys() == fixed | {"DARKROOM_TOKENS"}
 
 
 def test_dockerfile_copies_what_exists_and_ends_without_root_and_tools() -> None:
@@ -207,7 +229,7 @@ def test_dockerfile_copies_what_exists_and_ends_without_root_and_tools() -> None
     assert kept == set(copied), ".dockerignore lets in what is copied, and nothing else"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= set(copied)
-    assert {"worker", "flower"} <= project["project"]["optional-dependencies"].keys()
+    assert {"worker", "gateway", "flower"} <= project["project"]["optional-dependencies"].keys()
     final = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.search(r"^USER (\d+):\d+$", final, re.MULTILINE)[1] == "10001"  # type: ignore[index]
     assert not re.search(r"\b(apt|apt-get|gcc|pip)\b", final)
@@ -220,7 +242,9 @@ class Containers:
 
     folder: Path
     variables: dict[str, str]
-    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in ("redis", "flower")})
+    ports: dict[str, int] = field(
+        default_factory=lambda: {name: free_port() for name in ("redis", "gateway", "flower")}
+    )
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -269,9 +293,20 @@ class Containers:
     def environment(self, name: str) -> dict[str, str]:
         """Give a service the compose file's environment and no other."""
         given = {key: self._here(value) for key, value in self.services[name]["environment"].items()}
-        if "FLOWER_PORT" in given:
-            given["FLOWER_PORT"] = str(self.ports["flower"])
+        for variable, service in (("FLOWER_PORT", "flower"), ("DARKROOM_PORT", "gateway")):
+            if variable in given:
+                given[variable] = str(self.ports[service])
         return {"PATH": self.path, "PYTHONPATH": str(ROOT), "HOME": str(self.folder), "USER": "darkroom", **given}
+
+    def run(self, name: str, *command: str) -> str:
+        """Run a command as `docker compose run` would, beside what a service is."""
+        done = subprocess.run(command, env=self.environment(name), capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def gateway(self, token: str) -> httpx.Client:
+        """Open the gateway."""
+        base, headers = f"http://127.0.0.1:{self.ports['gateway']}", {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=base, headers=headers, trust_env=False, timeout=30)
 
     def redis(self, user: str | None, password: str | None) -> redis.Redis:
         """Open Redis as one of its users."""
@@ -319,7 +354,8 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     port = free_port()
     provider = {"apiKey": "${OPENROUTER_API_KEY}", "apiBase": f"http://127.0.0.1:{port}/api/v1"}
     (nanobot / "config.json").write_text(json.dumps({"providers": {"openrouter": provider}}))
-    containers = Containers(folder, {"HOME": str(folder / "home")})
+    limits = {"DARKROOM_RATE": "20/second;600/minute", "DARKROOM_BUDGET_USD_PER_DAY": "5"}
+    containers = Containers(folder, {"HOME": str(folder / "home"), "DARKROOM_MAX_RUNNING_PER_OWNER": "1", **limits})
     simulator = [sys.executable, "-m", "simulator", "--port", str(port), "--seconds", "0.1"]
     with ExitStack() as stack:
         containers.processes["simulator"] = subprocess.Popen(
@@ -356,6 +392,53 @@ def test_a_job_is_run_and_its_image_is_in_nanobots_directory(containers: Contain
     assert job.state is JobState.SUCCEEDED
     media = containers.folder / "home" / ".nanobot" / "media"
     assert [Path(image.path).is_relative_to(media) and Path(image.path).exists() for image in job.images] == [True]
+
+
+@pytest.mark.real_redis
+def test_the_gateway_does_all_it_does_with_its_own_rights_in_redis(containers: Containers, job: Job) -> None:
+    token = containers.run("gateway", "darkroom", "token", "create", "ann")
+    with containers.gateway(token) as gateway:
+        assert gateway.get(f"/v1/jobs/{job.id}").json()["owner"] == "ann"
+        upload = gateway.post("/v1/uploads", content=picture(), headers={"Content-Type": "image/png"})
+        fields = {"prompt": "a hare", "reference_images": [upload.json()["id"]], "conversation": "c"}
+        made = gateway.post("/v1/jobs", json=fields, headers={"Prefer": "wait=20", "Idempotency-Key": "k"}).json()
+        assert (made["state"], made["request"]["reference_images"]) == ("succeeded", [upload.json()["id"]]), made
+        assert gateway.get(made["images"][0]["url"], params={"thumbnail": 128}).status_code == 200
+        assert "event: succeeded" in gateway.get(made["events_url"]).text
+        slow = [gateway.post("/v1/jobs", json={"prompt": "[slow 20] a fox"}).json() for _ in range(12)]
+        assert [gateway.post(late["cancel_url"]).json()["state"] for late in slow] == ["cancelled"] * 12
+        assert gateway.post(f"/v1/jobs/{made['id']}/retry").status_code == 202
+        assert gateway.post("/v1/images/generations", json={"prompt": "x", "response_format": "url"}).status_code == 200
+        assert gateway.get("/v1/jobs/" + str(uuid.uuid4())).status_code == 404
+        assert len(gateway.get("/v1/jobs", params={"conversation": "c"}).json()["jobs"]) == 2
+        assert gateway.delete(made["status_url"]).status_code == 204
+    assert "Redis refuses" not in (containers.folder / "gateway.log").read_text()
+
+
+@pytest.mark.real_redis
+def test_the_gateway_reaches_no_more_in_redis_than_it_must(containers: Containers, job: Job) -> None:
+    with containers.redis("gateway", SECRETS["GATEWAY_REDIS_PASSWORD"]) as gateway:
+        for command in (
+            *(["SET", "darkroom:lock:sweeper", "me"], ["HSET", "darkroom:gate:x", "open", "0"]),
+            *(["BRPOP", "darkroom:bells", "0"], ["KEYS", "*"], ["SCAN", "0"], ["EVAL", "return 1", "0"]),
+            *(["FLUSHALL"], ["CONFIG", "GET", "*"], ["PUBLISH", "darkroom:/0.celery.pidbox", "x"], ["ACL", "LIST"]),
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                gateway.execute_command(*command)
+
+
+def test_a_gateway_does_not_start_for_the_world_without_tokens(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    given = services()["gateway"]["environment"] | {"DARKROOM_CONFIG": str(tmp_path / "config.json")}
+    started = subprocess.run(
+        [sys.executable, "-m", "producer.api"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
+    assert "DARKROOM_HOST: is not loopback, so there must be tokens" in started.stderr
 
 
 @pytest.mark.real_redis
@@ -419,13 +502,16 @@ def test_no_secret_is_in_a_command_line(containers: Containers, job: Job) -> Non
 
 @pytest.mark.real_redis
 def test_health_checks_notice_what_is_down_and_a_job_survives_the_power_cut(containers: Containers, job: Job) -> None:
-    assert [containers.is_healthy(name) for name in SERVICES] == [True] * 3
+    assert [containers.is_healthy(name) for name in SERVICES] == [True] * 4
     assert containers.stop("flower") == 0
     assert not containers.is_healthy("flower")
     assert containers.stop("worker") == 0
     eventually(lambda: not containers.is_healthy("worker"), "the worker's check fails")
     containers.stop("redis", signal.SIGKILL)
     assert not containers.is_healthy("redis")
+    assert not containers.is_healthy("gateway")
     containers.start("redis")
+    assert containers.is_healthy("gateway")
+    assert containers.stop("gateway") == 0
     with containers.redis("darkroom", SECRETS["REDIS_PASSWORD"]) as client:
         assert client.hget(f"darkroom:job:{job.id}", "state") == "succeeded"

@@ -1,43 +1,59 @@
-"""What the systemd unit of a worker promises."""
+"""What the systemd units of a worker and a gateway promise."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from contract.knobs import Knobs
+from producer.api.server import DRAIN_S
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "deploy/systemd/darkroom-worker@.service"
+UNITS = ("worker", "gateway")
 
 
-def promises() -> dict[str, str]:
-    """Read the systemd unit; no setting stands there twice."""
-    lines = (line.strip() for line in UNIT.read_text().splitlines())
+def promises(name: str) -> dict[str, str]:
+    """Read a systemd unit; no setting stands there twice."""
+    text = (ROOT / f"deploy/systemd/darkroom-{name}@.service").read_text()
+    lines = (line.strip() for line in text.splitlines())
     pairs = [line.partition("=")[::2] for line in lines if line and line[0] not in "#["]
     assert len({name for name, _ in pairs}) == len(pairs)
     return dict(pairs)
 
 
-def test_systemd_starts_a_worker_again_however_and_however_often_it_ended() -> None:
-    unit = promises()
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_starts_it_again_however_and_however_often_it_ended(name: str) -> None:
+    unit = promises(name)
     assert (unit["Restart"], unit["StartLimitIntervalSec"]) == ("always", "0")
     assert float(unit["RestartSec"]) <= 5
     program, argument = unit["ExecStart"].split()
     assert Path(program).name in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert argument == "worker"
+    assert argument == name
 
 
-def test_systemd_gives_running_jobs_their_time() -> None:
-    unit = promises()
-    assert float(unit["TimeoutStopSec"]) >= Knobs.model_fields["drain_seconds"].default + 10
+@pytest.mark.parametrize(
+    ("name", "needed_s"), [("worker", Knobs.model_fields["drain_seconds"].default + 10), ("gateway", DRAIN_S + 1)]
+)
+def test_systemd_gives_what_is_under_way_its_time(name: str, needed_s: float) -> None:
+    unit = promises(name)
+    assert float(unit["TimeoutStopSec"]) >= needed_s
     assert (unit["KillSignal"], unit["KillMode"]) == ("SIGTERM", "mixed")
 
 
-def test_systemd_lets_a_worker_do_no_more_than_it_must() -> None:
-    unit = promises()
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_lets_it_do_no_more_than_it_must(name: str) -> None:
+    unit = promises(name)
     assert (unit["LimitCORE"], unit["UMask"], unit["MemoryMax"]) == ("0", "0077", "1G")
     assert (unit["NoNewPrivileges"], unit["ProtectSystem"], unit["ProtectHome"]) == ("yes", "strict", "read-only")
     writable = {Path(path).relative_to("/home/%i/.nanobot").as_posix() for path in unit["ReadWritePaths"].split()}
     assert writable == {"media", "darkroom"}
     assert unit["EnvironmentFile"] == "-/home/%i/.nanobot/darkroom.env"
+
+
+def test_a_gateway_under_systemd_is_shut_in_like_a_worker_and_needs_no_keys() -> None:
+    worker, gateway = promises("worker"), promises("gateway")
+    different = {"Description", "ExecStart", "Environment", "TimeoutStopSec", "TasksMax"}
+    assert {name for name in worker | gateway if worker.get(name) != gateway.get(name)} == different
+    assert "DARKROOM_KEYS_ELSEWHERE=true" in gateway["Environment"].split()
