@@ -97,8 +97,10 @@ def _gateway(settings: Settings, url: str | None) -> Finding:
         told = json.loads(connection.getresponse().read(MAX_ANSWER))
         wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
     except (OSError, HTTPException):
-        mend = "The stack starts it again; logs/gateway.log in its directory says why it ended." if url else ""
-        return Finding("gateway", url is None, "does not run", mend)
+        if url is None:
+            return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
+        mend = "The stack starts it again; logs/gateway.log in its directory says why it ended."
+        return Finding("gateway", False, "does not run", mend)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Finding("gateway", False, f"something else answers at {address}", "Set DARKROOM_PORT.")
     finally:

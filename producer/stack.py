@@ -29,6 +29,7 @@ from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
+from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
@@ -135,6 +136,8 @@ class Stack:
             flower_url=f"http://127.0.0.1:{flower_port}" if flower_port else None,
             flower_login=f"darkroom:{secrets.token_urlsafe(12)}" if flower_port else None,
         )
+        if self._gateway:
+            Tokens(settings.tokens_path).list()  # or the gateway would end again and again
         if self._demo:
             await self._start_simulator(settings)
         await self._start_worker(running, settings)

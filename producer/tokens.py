@@ -207,8 +207,11 @@ class Tokens:
 
 
 def first_token(tokens: Tokens, user: str) -> str | None:
-    """Make a token for the owner of this machine, and answer its text, when there is no file of tokens yet."""
-    if tokens.exists():
+    """Make a token for the owner of this machine, and answer its text, when there is no file of tokens yet.
+
+    There is none for a name that no token can have, such as `cli:DOMAIN\\ann`.
+    """
+    if tokens.exists() or not _NAME.fullmatch(user):
         return None
     try:
         return tokens.create(FIRST, user, (Right.READ, Right.SUBMIT, Right.PATHS))

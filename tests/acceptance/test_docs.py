@@ -51,9 +51,9 @@ class Place:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    async def run_shell(self, page: str) -> str:
-        """Run all commands of a page, one after the other, as somebody who reads it would."""
-        return await self.run("bash", "-c", TOLD_BY_CURL + self.here("".join(blocks(page, "sh"))))
+    async def run_shell(self, *commands: str) -> str:
+        """Run commands of a page, one block after the other, as somebody who reads it would."""
+        return await self.run("bash", "-c", TOLD_BY_CURL + self.here("".join(commands)))
 
     def here(self, text: str) -> str:
         """Put our own gateway, token and receiver in the place of those of the page."""
@@ -74,6 +74,11 @@ class Place:
         """Read what a command has written."""
         return json.loads((self.folder / name).read_text())
 
+    def size_of(self, name: str) -> tuple[int, int]:
+        """Measure a picture that a command has written."""
+        with Image.open(self.folder / name) as image:
+            return image.size
+
 
 @pytest.fixture
 async def place(house: House, tmp_path: Path) -> AsyncIterator[Place]:
@@ -88,27 +93,25 @@ async def place(house: House, tmp_path: Path) -> AsyncIterator[Place]:
 
 @pytest.mark.real_redis
 async def test_the_readme_works_as_it_stands(place: Place) -> None:
-    told = await place.run_shell(README)
+    told = await place.run_shell(*blocks(README, "sh"))
     job = place.job("done.json")
     assert (job["state"], len(job["images"]), "event: succeeded" in told) == ("succeeded", 2, True)
-    with Image.open(place.folder / "fox.png") as image:
-        assert image.size == (job["images"][0]["width"], job["images"][0]["height"])
+    assert place.size_of("fox.png") == (job["images"][0]["width"], job["images"][0]["height"])
     assert (place.folder / "same.png").read_bytes() == (place.folder / "fox.png").read_bytes()
     assert place.job("edit.json")["request"]["reference_images"] == [place.job("upload.json")["id"]]
     [openai] = [block for block in blocks(README, "python") if "import OpenAI" in block]
     await place.run(sys.executable, "-W", "ignore", "-c", place.here(openai))
-    with Image.open(place.folder / "fox.png") as image:
-        assert image.width > image.height
+    width, height = place.size_of("fox.png")
+    assert width > height
 
 
 @pytest.mark.real_redis
 async def test_the_reference_works_as_it_stands(place: Place) -> None:
-    told = await place.run_shell(HTTP)
+    told = await place.run_shell(*blocks(HTTP, "sh"))
     assert {"304", "204"} <= set(told.splitlines())
     ids = re.findall(r"(?:^|})([0-9a-f-]{36})$", told, re.MULTILINE)
     assert (len(ids), len(set(ids))) == (2, 1), "the same key, the same job"
-    sizes = {name: Image.open(place.folder / name).size for name in ("fox.png", "small.png")}
-    assert max(sizes["small.png"]) == 256 < max(sizes["fox.png"])
+    assert max(place.size_of("small.png")) == 256 < max(place.size_of("fox.png"))
     assert len((place.folder / "begin.png").read_bytes()) == 100
     assert place.job("again.json")["retry_of"] == place.job("slow.json")["id"]
     assert place.job("edit.json")["data"][0]["b64_json"]
@@ -116,17 +119,18 @@ async def test_the_reference_works_as_it_stands(place: Place) -> None:
 
 @pytest.mark.real_redis
 async def test_who_checks_webhooks_as_the_pages_say_reads_the_job(place: Place) -> None:
-    await place.run_shell(HTTP)
+    names, *others = blocks(HTTP, "sh")
+    await place.run_shell(names, *(block for block in others if "webhook_url" in block))
     [heard] = await place.receiver.hears()
     async with place.client() as client:
         secret = (await client.get("/v1/webhooks/secret")).json()["secret"]
     for page in (README, HTTP):
         [block] = [block for block in blocks(page, "python") if "standardwebhooks" in block]
-        names: dict[str, Any] = {}
-        exec(block.replace("whsec_…", secret), names)  # noqa: S102
-        assert names["job_of"](heard.headers, heard.body)["state"] == "succeeded"
+        defined: dict[str, Any] = {}
+        exec(block.replace("whsec_…", secret), defined)  # noqa: S102
+        assert defined["job_of"](heard.headers, heard.body)["state"] == "succeeded"
         with pytest.raises(Exception, match="signature"):
-            names["job_of"](heard.headers, heard.body + b" ")
+            defined["job_of"](heard.headers, heard.body + b" ")
 
 
 @pytest.mark.real_redis

@@ -218,5 +218,8 @@ def test_of_two_gateways_that_start_at_once_one_makes_the_first_token(
     assert first_token(tokens, "ada")
     monkeypatch.setattr(tokens, "exists", lambda: False)
     assert first_token(tokens, "ada") is None
-    with pytest.raises(Refused, match="1 to 64"):
-        first_token(tokens, "a/b")
+
+
+def test_who_has_a_name_that_no_token_can_have_gets_no_first_one(tokens: Tokens) -> None:
+    assert first_token(tokens, "cli:DOMAIN\\ann") is None
+    assert not tokens.exists()

@@ -1,0 +1,77 @@
+"""What the doctor says of a gateway and its tokens."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from producer.doctor import Finding, examine
+from producer.tokens import Tokens
+
+READY = b'{"ready": true, "checks": {"redis": {"ok": true}, "workers": {"ok": false, "detail": "0 running"}}}'
+WAITING = b'{"ready": false, "checks": {"redis": {"ok": false, "detail": "does not answer"}}}'
+
+
+@pytest.fixture(autouse=True)
+def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_REDIS_URL", "redis://127.0.0.1:1/0")
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """Serve one answer; tell where."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+
+
+async def found(name: str, url: str | None = None) -> Finding:
+    """Let the doctor look, and pick one finding."""
+    [finding] = [finding for finding in await examine(None, gateway_url=url) if finding.name == name]
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("body", "ok", "words"),
+    [
+        (READY, True, "answers at {}, workers 0 running"),
+        (WAITING, False, "answers at {}, redis does not answer"),
+        (b"<html>another program</html>", False, "something else answers at {}"),
+        (b"[]", False, "something else answers at {}"),
+    ],
+)
+async def test_a_gateway_is_asked_whether_it_could_take_a_job(body: bytes, ok: bool, words: str) -> None:
+    with answering(body) as place:
+        finding = await found("gateway", f"http://{place}")
+    assert (finding.ok, finding.detail) == (ok, words.format(place))
+
+
+async def test_a_gateway_may_be_absent_but_not_one_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("DARKROOM_PORT", str(port))
+    monkeypatch.setenv("DARKROOM_HOST", "0.0.0.0")
+    assert (await found("gateway")).ok
+    gone = await found("gateway", f"http://127.0.0.1:{port}")
+    assert (gone.ok, "logs/gateway.log" in gone.mend) == (False, True)
+
+
+async def test_tokens_that_others_can_read_are_told(home: Path) -> None:
+    path = home / ".nanobot/darkroom/tokens.json"
+    assert (await found("tokens")).ok
+    Tokens(path).create("ann")
+    assert (await found("tokens")).detail == "1 valid"
+    path.chmod(0o644)
+    spoilt = await found("tokens")
+    assert (spoilt.ok, "chmod 600" in spoilt.detail) == (False, True)
