@@ -157,7 +157,7 @@ local function settle(id)
   if redis.call('EXISTS', spent) == 1 then redis.call('INCRBY', spent, string.format('%.0f', cost - found[1])) end
 end
 
--- The one way into a terminal state. A job that has images and ran out of luck has succeeded in part.
+-- The one way into a terminal state; answers it, and the ids that have become ready by it. A job that has images and ran out of luck has succeeded in part.
 local function finish(id, state, failure)
   local key = job_key(id)
   local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images', 'kind', 'started_at', 'webhook')
@@ -173,8 +173,7 @@ local function finish(id, state, failure)
   tell(id, cjson.encode({type = state}))
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
-  admit(found[1])  -- the sweeper rings for them
-  return state
+  return state, admit(found[1])  -- the sweeper rings for them, if nobody does before
 end
 
 -- A gate is the way to one provider with one key. Its hash has the state of the breaker and the learned limit, and
