@@ -28,6 +28,7 @@ __all__ = ["EVENTS_CHANNEL", "CallRefused", "JobStore", "Lease", "LeaseLost", "N
 
 EVENTS_CHANNEL = PREFIX + "events"
 RECENT_S = 600
+UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
 _SCRIPTS = (
     *("submit", "claim", "renew", "begin_attempt", "end_attempt", "add_image"),
@@ -85,9 +86,9 @@ class JobStore(JobView):
         return read_job(_pairs(flat), None)
 
     async def add_upload(self, owner: str, snapshot: Snapshot, *, most: int) -> None:
-        """Keep an uploaded reference image, or renew it, as long as jobs are. Raises Refused (`too_many_uploads`)."""
+        """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
         text = snapshot.model_dump_json()
-        answer = await self._run("add_upload", digest(owner), snapshot.sha256, text, self._retention_ms, most)
+        answer = await self._run("add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
         if answer != "ok":
             raise Refused("too_many_uploads", max=most)
 
@@ -147,7 +148,13 @@ class JobStore(JobView):
 
     async def end(self, lease: Lease, state: JobState, error: DarkroomError | None = None) -> JobState:
         """End a job; one with images that `failed` has `succeeded` in part. Raises LeaseLost."""
-        return JobState(await self._fenced("end", lease, state, failure(error) if error else ""))
+        answer = await self._run("end", lease.job_id, lease.fence, state, failure(error) if error else "")
+        if answer == "lost":
+            raise LeaseLost(lease.job_id)
+        ended, admitted = answer
+        with suppress(Unavailable):  # the sweeper will ring
+            await self.ring(admitted)
+        return JobState(ended)
 
     async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "", at_gate: bool = False) -> None:
         """Give the job back to the queue, to start again after `wait_s`. Raises LeaseLost.

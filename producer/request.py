@@ -40,17 +40,22 @@ def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest
         first, *others = [_refusal(item["type"], item["loc"], item.get("ctx", {})) for item in items]
         first.others = tuple(others)
         raise first from error
-    _check_model(request, settings)
-    return request
+    return _with_model(request, settings)
 
 
-def _check_model(request: JobRequest, settings: Settings) -> None:
+def _with_model(request: JobRequest, settings: Settings) -> JobRequest:
     """Let a request name only what was configured. Raises Refused (`unknown_provider`, `unknown_model`)."""
     provider = request.provider or settings.image.provider
     if provider not in settings.provider_names:
         raise Refused("unknown_provider", provider=provider if provider.isidentifier() else "").at("provider")
-    if request.model is not None and request.model not in settings.models(provider):
+    models = settings.models(provider)
+    if request.model not in (None, *models):
         raise Refused("unknown_model").at("model")
+    if provider == settings.image.provider or request.model is not None:
+        return request
+    if not models:  # its fallbacks have the configured provider's model
+        raise Refused("unknown_provider", provider=provider).at("provider")
+    return request.model_copy(update={"model": models[0]})
 
 
 def kind_of(request: JobRequest, settings: Settings) -> str:

@@ -154,8 +154,8 @@ class JobModel:
             job.enqueue(0, self.now)
             job.has_bell, job.is_unrung = are_rung, not are_rung
 
-    def finish(self, job: ModelJob, state: JobState) -> JobState:
-        """End a job; one with images that ran out of luck has succeeded in part."""
+    def finish(self, job: ModelJob, state: JobState, *, are_rung: bool = False) -> JobState:
+        """End a job; one with images that ran out of luck has succeeded in part. A worker rings for those admitted."""
         if job.images and state in (JobState.FAILED, JobState.EXPIRED):
             state = JobState.SUCCEEDED
         job.state, job.forgotten_at = state, self.now + RETENTION_MS
@@ -167,7 +167,7 @@ class JobModel:
         job.reserved = None
         if job.webhook:
             self.webhooks[job.id] = self.now
-        self._admit(job.owner)
+        self._admit(job.owner, are_rung=are_rung)
         return state
 
     def submit(

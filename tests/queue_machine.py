@@ -263,4 +263,4 @@ class QueueMachine(RuleBasedStateMachine):
         """End a job."""
         job = self.model.held(lease.job_id, lease.fence)
         answer = self.ask(self.store.end(lease, state))
-        assert answer == (self.model.finish(job, state) if job else "lost")
+        assert answer == (self.model.finish(job, state, are_rung=True) if job else "lost")

@@ -9,6 +9,7 @@ local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of th
 local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
+local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
 local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
@@ -44,6 +45,7 @@ local function ring(id, message)
   redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1]), message)
   redis.call('HSET', key, 'bell_at', now)
   redis.call('HINCRBY', key, 'bells', 1)
+  redis.call('SREM', UNRUNG, id)
 end
 
 -- Puts a job (back) into the queue, in the place of its first submission.
@@ -115,6 +117,7 @@ local function admit(owner)
       redis.call('HSET', job_key(id), 'priority', priority)
       set_order(id, priority)
       enqueue(id, 0)
+      redis.call('SADD', UNRUNG, id)
       table.insert(admitted, id)
     else  -- its hash is gone
       redis.call('ZREM', owner_key(owner, 'active'), id)
@@ -154,7 +157,7 @@ local function settle(id)
   if redis.call('EXISTS', spent) == 1 then redis.call('INCRBY', spent, string.format('%.0f', cost - found[1])) end
 end
 
--- The one way into a terminal state. A job that has images and ran out of luck has succeeded in part.
+-- The one way into a terminal state; answers it, and the ids that have become ready by it. A job that has images and ran out of luck has succeeded in part.
 local function finish(id, state, failure)
   local key = job_key(id)
   local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images', 'kind', 'started_at', 'webhook')
@@ -170,8 +173,7 @@ local function finish(id, state, failure)
   tell(id, cjson.encode({type = state}))
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
-  admit(found[1])  -- the sweeper rings for them
-  return state
+  return state, admit(found[1])  -- the sweeper rings for them, if nobody does before
 end
 
 -- A gate is the way to one provider with one key. Its hash has the state of the breaker and the learned limit, and

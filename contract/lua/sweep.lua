@@ -63,9 +63,16 @@ for _, owner in ipairs(redis.call('ZRANGE', BACKLOGS, 0, most - 1)) do
   admit(owner)
 end
 
+-- Whoever was just admitted waits for its first bell, however far behind it stands.
+local ids, known = redis.call('ZRANGE', QUEUED, 0, most - 1), {}
+for _, id in ipairs(ids) do known[id] = true end
+for _, id in ipairs(redis.call('SPOP', UNRUNG, most)) do
+  if not known[id] and redis.call('ZSCORE', QUEUED, id) then table.insert(ids, id) end
+end
+
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.
 local silent = {}
-for _, id in ipairs(jobs(QUEUED, redis.call('ZRANGE', QUEUED, 0, most - 1))) do
+for _, id in ipairs(jobs(QUEUED, ids)) do
   local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority')
   local rung = tonumber(found[1])
   local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2]) - 1, 0), 5)

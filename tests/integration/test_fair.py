@@ -142,6 +142,18 @@ async def test_whoever_leaves_admits_the_next_one_and_the_sweeper_rings(
     assert (await bells(redis), await parked(redis)) == ([waits], [])
 
 
+async def test_whoever_is_admitted_far_behind_is_rung_for_all_the_same(store: JobStore, redis: Redis) -> None:
+    for number in range(12):
+        await submitted(store, READY, owner=f"owner-{number}")
+    *anns, waits = await submitted(store, READY + 1)
+    await bells(redis)
+    await store.cancel(anns[-1])
+    assert (await ready(redis))[-1] == waits
+    assert await sweep(store) >= 1
+    assert waits in await bells(redis)
+    assert not await redis.exists("darkroom:unrung")
+
+
 async def test_parked_jobs_expire_and_are_cancelled(store: JobStore, redis: Redis) -> None:
     await submitted(store, READY)
     expired, cancelled, stays = (

@@ -135,20 +135,19 @@ async def done(store: JobStore, redis: Redis, seconds: float, *, kind: str = "1k
 
 
 async def test_a_queued_job_knows_when_it_may_be_done(store: JobStore, redis: Redis) -> None:
-    for seconds in (10, 20, 30, 40, 50):
-        await done(store, redis, seconds)
+    await redis.lpush("darkroom:durations:1k", 10_000, 20_000, 30_000, 40_000, 50_000)
     first, second, third = await submitted(store, 3)
     assert await store.expectation(first) is None  # no worker has told its slots
     await store.renew("w1", [], lease_s=15, slots=1)
     await store.renew("w2", [], lease_s=15, slots=1)
-    assert await store.expectation(first) == (20, 41)  # a few milliseconds more
-    assert await store.expectation(third) == (40, 81)
+    assert await store.expectation(first) == (20, 40)
+    assert await store.expectation(third) == (40, 80)
     lease = await store.claim(first, worker="w1", lease_s=15)
     assert lease is not None
     assert await store.expectation(first) is None
-    assert await store.expectation(third) == (40, 81)
+    assert await store.expectation(third) == (40, 80)
     await redis.zadd("darkroom:workers", {"w2": 1})  # long not heard of
-    assert await store.expectation(third) == (60, 121)
+    assert await store.expectation(third) == (60, 120)
     await store.release(lease, wait_s=30)
     assert await store.expectation(first) is None  # it waits for its time
     await store.cancel(second)
@@ -234,7 +233,7 @@ async def test_uploads_are_kept_for_their_owner(store: JobStore, redis: Redis) -
     assert await store.upload("bob", snapshot(1).sha256) is None
     assert await store.upload("ann", snapshot(2).sha256) is None
     for key in [key async for key in redis.scan_iter("*")]:
-        assert 3_500_000 < await redis.pttl(key) <= 3_600_000
+        assert 86_300_000 < await redis.pttl(key) <= 86_400_000
 
 
 async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> None:

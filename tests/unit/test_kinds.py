@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from contract.errors import DarkroomError, ProviderError
-from contract.kinds import KINDS, PROVIDER
+from contract.kinds import KINDS
+from contract.provider_kinds import PROVIDER
 from contract.sentence import Sentence
 from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
 

@@ -6,7 +6,7 @@ import pytest
 from ladders import GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 
 from contract.job import Attempt, Outcome
-from contract.kinds import PROVIDER
+from contract.provider_kinds import PROVIDER
 from worker.gate import Closed
 from worker.ladder import (
     LEAST_CALL_S,
