@@ -38,6 +38,10 @@ class Attendance:
                 del self._present[job_id]
                 self._leaving[job_id] = asyncio.create_task(self._cancel(job_id, door, linger_s))
 
+    def expects(self, job_id: str) -> bool:
+        """Tell whether a job is cancelled when nobody waits for it."""
+        return job_id in self._present or job_id in self._leaving
+
     def stay(self, job_id: str) -> None:
         """Say that a job is over, or may go on without anybody."""
         if leaving := self._leaving.pop(job_id, None):

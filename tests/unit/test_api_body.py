@@ -28,6 +28,7 @@ REFUSED = {
     "half a character": (b'{"a": "\\ud800"}', "json_invalid"),
     "broken UTF-8": (b'{"a": "\xff"}', "json_invalid"),
     "overlong UTF-8": (b'{"a": "\xc0\xaf"}', "json_invalid"),
+    "60,000 lists": (b"[" + b"[]," * 60_000 + b"0]", "json_invalid"),
     "a key twice": (b'{"a": 1, "a": 1}', "json_duplicate_key"),
     "a key twice, once escaped": (b'{"a": 1, "\\u0061": 2}', "json_duplicate_key"),
     "a key twice, deep inside": (b'{"x": [{"a": 1, "a": 1}]}', "json_duplicate_key"),

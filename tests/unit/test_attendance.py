@@ -62,6 +62,16 @@ async def test_one_client_of_two_is_enough() -> None:
     assert door.cancelled == []
 
 
+async def test_it_knows_whom_it_waits_for() -> None:
+    door, attendance = Door(), Attendance()
+    assert not attendance.expects("job")
+    with attendance.wait_for("job", cast(Darkroom, door), linger_s=60):
+        assert attendance.expects("job")
+    assert attendance.expects("job")
+    attendance.stay("job")
+    assert not attendance.expects("job")
+
+
 async def test_a_process_that_ends_cancels_nothing() -> None:
     door, attendance = Door(), Attendance()
     await attended(door, attendance)
