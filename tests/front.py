@@ -113,6 +113,7 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
                 front = Front(house)
                 await front.start()
                 yield front
+                assert "Traceback" not in house.logs("gateway")
             finally:
                 house.stop()
                 redis.kill()

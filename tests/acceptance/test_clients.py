@@ -71,6 +71,14 @@ async def test_open_webuis_stop_cancels_the_job(front: Front, account: Account) 
     await front.cancelled(account.owner)
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_who_leaves_in_the_midst_of_an_answer_disturbs_nobody(ann: httpx.AsyncClient, is_stream: bool) -> None:
+    body = {"prompt": fresh(), "n": 4, "stream": is_stream}
+    async with ann.stream("POST", "/images/generations", json=body) as answer:
+        assert await anext(answer.aiter_raw(100))
+    assert pictured(await ann.post("/images/generations", json={"prompt": fresh()})) == [(SIDE, SIDE)]
+
+
 async def test_a_stream_is_kept_alive_by_comments(front: Front, account: Account) -> None:
     async with client(front.hasty_url, account.token) as anybody:
         body = {"prompt": fresh("[slow 1]"), "stream": True}

@@ -200,6 +200,26 @@ async def test_a_client_that_gives_up_and_comes_back_finds_its_job(front: Front)
     assert len(await front.jobs(owner)) == len(front.calls(prompt)) == 1
 
 
+async def test_the_same_request_is_no_repeat(front: Front) -> None:
+    owner, token = front.account()
+    async with client(front.url, token) as ann:
+        await asyncio.gather(*(ann.images.generate(prompt=prompt) for prompt in 2 * [fresh()]))
+    assert len(await front.jobs(owner)) == 2
+
+
+async def test_one_connection_of_two_keeps_a_job(front: Front) -> None:
+    owner, token = front.account()
+    async with client(front.hasty_url, token) as ann:
+        first = asyncio.create_task(ann.images.generate(prompt=(prompt := fresh("[slow 1.5]"))))
+        await front.called(prompt)
+        repeated = {"x-stainless-retry-count": "1"}
+        asked = ann.images.with_streaming_response.generate(prompt=prompt, extra_headers=repeated)
+        async with asked as second:  # its head has come
+            first.cancel()
+            assert len(images(await second.parse())) == 1
+    assert len(await front.jobs(owner)) == len(front.calls(prompt)) == 1
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_the_job_of_a_client_that_has_gone_is_cancelled(front: Front, is_stream: bool) -> None:
     owner, token = front.account()

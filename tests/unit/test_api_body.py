@@ -99,6 +99,11 @@ async def test_what_does_not_call_itself_json_is_not_read(kind: str) -> None:
     assert caught.value.code == "unsupported_media_type"
 
 
+async def test_a_large_object_is_read_like_a_small_one() -> None:
+    text = b'{"a": "' + body.LARGE * b"x" + b'"}'
+    assert await read_json(request(text, content_type="application/json")) == {"a": "x" * body.LARGE}
+
+
 @pytest.mark.parametrize("text", [b"[]", b'"a"', b"1", b"null"])
 async def test_json_that_is_no_object_has_the_wrong_type(text: bytes) -> None:
     with pytest.raises(Refused) as caught:
