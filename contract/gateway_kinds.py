@@ -23,6 +23,12 @@ GATEWAY: dict[str, Kind] = {
     "forbidden": lasting(
         "Not allowed", "This token may not do that[: it lacks the right {right}].", "Use one that may.", status=403
     ),
+    "gateway_stopping": passing(
+        "Gateway restarts",
+        "The gateway is being restarted; the job goes on.",
+        "Look at the job in a moment, or ask again with the same Idempotency-Key.",
+        status=503,
+    ),
     "host_not_allowed": lasting(
         "Unknown host name",
         "This gateway does not answer under that host name.",

@@ -133,6 +133,10 @@ class Knobs(BaseSettings):
     any_model: bool = False  # whether a model that nobody knows means the default one
     rate: Rate = "600/minute"  # how often one may hand in
     miss_rate: Rate = "600/minute"  # how often one may ask for what does not exist
+    grace_seconds: float = Field(20, gt=0)  # an answer that waits for a job keeps its own status for so long
+    heartbeat_seconds: float = Field(10, gt=0)  # and then a blank is sent so often
+    linger_seconds: float = Field(5, ge=0)  # a client that is gone may come back before its job is cancelled
+    polling_linger_seconds: float = Field(60, ge=0)  # and one that polls a task may be silent
     max_running_per_owner: int = Field(0, ge=0)  # 0: no limit
     max_streams_per_owner: int = Field(5, ge=1)
     max_uploads_per_owner: int = Field(200, ge=1)

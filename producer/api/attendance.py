@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 class Attendance:
     """The clients of this process that wait for jobs on an open connection, or by asking again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, closing: asyncio.Event) -> None:
+        self._closing = closing  # then clients leave because this process does
         self._present: Counter[str] = Counter()
         self._leaving: dict[str, asyncio.Task[None]] = {}
 
@@ -38,6 +39,10 @@ class Attendance:
                 del self._present[job_id]
                 self._leaving[job_id] = asyncio.create_task(self._cancel(job_id, door, linger_s))
 
+    def expects(self, job_id: str) -> bool:
+        """Tell whether a job is cancelled when nobody waits for it."""
+        return job_id in self._present or job_id in self._leaving
+
     def stay(self, job_id: str) -> None:
         """Say that a job is over, or may go on without anybody."""
         if leaving := self._leaving.pop(job_id, None):
@@ -51,6 +56,8 @@ class Attendance:
     async def _cancel(self, job_id: str, door: Darkroom, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         self._leaving.pop(job_id, None)
+        if self._closing.is_set():
+            return
         with suppress(DarkroomError):  # it is over, or Redis is away
             _, was_possible = await door.cancel(job_id)
             if was_possible:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pybase64
 
 from contract.errors import Refused
+from contract.job import MAX_REFERENCES
 from contract.references import MAX_EACH
 
+MAX_JSON_PICTURES = 32 * 2**20  # bytes of a body that may have some
+
 _HEAD = re.compile(r"data:image/[\w.+-]{1,30}(?:;[\w=.+-]{1,60}){0,4};base64,", re.ASCII | re.IGNORECASE)
+
+
+def read_urls(body: Mapping[str, Any], name: str) -> list[str]:
+    """List the data URLs of a field that has one, several or none. Raises Refused."""
+    value = body.get(name) or []
+    urls = [value] if isinstance(value, str) else value
+    if not (isinstance(urls, list) and all(isinstance(url, str) for url in urls)):
+        raise Refused("type_error", field=name, expected="it must be a data URL, or a list of some").at(name)
+    if len(urls) > MAX_REFERENCES:
+        raise Refused("too_many_references", max=MAX_REFERENCES).at(name)
+    return urls
 
 
 def decode(url: str) -> bytes:
@@ -23,8 +39,3 @@ def decode(url: str) -> bytes:
         return pybase64.b64decode(url[head.end() :], validate=True)
     except ValueError as error:
         raise Refused("reference_not_a_data_url") from error
-
-
-def encode(data: bytes, mime: str) -> str:
-    """Write bytes as a data URL; blocking for a large picture."""
-    return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"

@@ -37,8 +37,8 @@ class Gateway:
     rates: Rates
     pictures: Pictures
     thumbnails: Thumbnails
-    closing: asyncio.Event = field(default_factory=asyncio.Event)  # set when this process is told to stop
-    attendance: Attendance = field(default_factory=Attendance)
+    closing: asyncio.Event  # set when this process is told to stop
+    attendance: Attendance
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager
@@ -55,8 +55,8 @@ class Gateway:
             if not self.streams[owner]:
                 del self.streams[owner]
 
-    async def wait(self, door: Darkroom, job_id: str, *, timeout_s: float) -> Job:
-        """Wait for a job's end, for `timeout_s` at most and until this process stops; answer how it stands then."""
+    async def wait(self, door: Darkroom, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """Wait for a job's end, for `timeout_s` if given and until this process stops; answer how it stands then."""
         waiting = asyncio.create_task(door.wait(job_id, timeout_s=timeout_s))
         closing = asyncio.create_task(self.closing.wait())
         try:

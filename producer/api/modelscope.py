@@ -8,23 +8,26 @@ outage of Redis is told as PROCESSING. Who asks no more has gone: the job is can
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import pybase64
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from contract.errors import Refused, Unavailable
+from contract.errors import Unavailable
 from contract.job import Image, Job, JobState
+from producer.api.body import read_json
 from producer.api.caller import Caller, Reader
-from producer.api.data_url import decode, encode
+from producer.api.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.gateway import Gateway, Here
 from producer.api.openai_request import read_order
+from producer.api.pieces import MARK, Pieces, weave
 from producer.api.schema import TASK
 from producer.api.uploads import keep
 from producer.api.view import json_response
 
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
-LINGER_S = 60.0  # they ask every 5 s
 
 _STATUS = {JobState.QUEUED: "PENDING", JobState.RUNNING: "PROCESSING", JobState.SUCCEEDED: "SUCCEED"}
 
@@ -36,20 +39,15 @@ def is_meant(request: Request) -> bool:
     return request.headers.get("x-modelscope-async-mode", "").lower() == "true"
 
 
-async def submit(request: Request, gateway: Gateway, caller: Caller, body: dict[str, Any]) -> Response:
+async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
     """Hand a job in and answer its id at once."""
     headers = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    body = await read_json(request, most=MAX_JSON_PICTURES)
     order = read_order(body, gateway.settings)
-    urls = body.get("image_url") or []
-    urls = [urls] if isinstance(urls, str) else urls
-    if not (isinstance(urls, list) and all(isinstance(url, str) for url in urls)):
-        raise Refused("type_error", field="image_url", expected="it must be a data URL, or a list of some").at(
-            "image_url"
-        )
-    pictures = [await asyncio.to_thread(decode, url) for url in urls]
+    pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
     order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
     job = (await caller.door.accept(**order.fields)).job
-    with gateway.attendance.wait_for(job.id, caller.door, linger_s=LINGER_S):
+    with _waiting(gateway, caller, job):
         pass  # from now on it is waited for by asking
     return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
 
@@ -59,27 +57,36 @@ async def look(gateway: Here, caller: Reader, task_id: str) -> Response:
     """Tell how a task stands; the answer is held until it is over, but for half a minute at most."""
     try:
         job = await caller.door.get(task_id)
-        with gateway.attendance.wait_for(job.id, caller.door, linger_s=LINGER_S):
-            job = await caller.door.wait(task_id, timeout_s=HOLD_S)
+        # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
+        with _waiting(gateway, caller, job) if gateway.attendance.expects(job.id) else nullcontext():
+            job = await gateway.wait(caller.door, task_id, timeout_s=HOLD_S)
+        parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
     if job.is_over:
         gateway.attendance.stay(job.id)
-    return json_response(await shown(caller, job))
+    return Pieces(parts, headers={})
 
 
-async def shown(caller: Caller, job: Job) -> dict[str, Any]:
-    """Write a job as a task; its images are in it, as clients open no links to addresses nearby."""
+async def shown(caller: Caller, job: Job) -> list[bytes]:
+    """Write a job as a task; its images are in it, as clients open no links to addresses nearby. Raises Unavailable."""
     task: dict[str, Any] = {"task_id": job.id, "task_status": _STATUS.get(job.state, "FAILED")}
+    pictures: list[bytes] = []
     if job.state is JobState.SUCCEEDED:
-        task["output_images"] = [await _data_url(caller, image) for image in job.images]
+        task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
+        pictures = [await _base64(caller, image) for image in job.images]
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}
         task["message"] = detail
-    return task
+    return weave(task, pictures)
 
 
-async def _data_url(caller: Caller, image: Image) -> str:
+def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
+    linger_s = gateway.settings.knobs.polling_linger_seconds
+    return gateway.attendance.wait_for(job.id, caller.door, linger_s=linger_s)
+
+
+async def _base64(caller: Caller, image: Image) -> bytes:
     path = await caller.door.gallery.find(image.id)
-    return await asyncio.to_thread(lambda: encode(path.read_bytes(), image.mime))
+    return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pybase64
+from sse_starlette import ServerSentEvent
 
 from contract import story
 from contract.errors import DarkroomError
@@ -16,6 +18,7 @@ from contract.job import Image, Job
 from producer.api.caller import Caller
 from producer.api.gateway import Gateway
 from producer.api.openai_request import ImageOrder
+from producer.api.pieces import MARK, weave
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
 _NO_TOKENS = {
@@ -36,92 +39,108 @@ class JobFailed(DarkroomError):
             self.detail = job.error.detail
 
 
-async def whole(gateway: Gateway, caller: Caller, job: Job, order: ImageOrder, *, base: str) -> bytes:
-    """Write the answer of a job that is over, with all its images. Raises JobFailed, Refused."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants to be answered, and how."""
+
+    gateway: Gateway
+    caller: Caller
+    order: ImageOrder
+    base: str  # where links begin
+    kind: str  # what events are called: `image_generation` or `image_edit`
+
+
+class Entry(NamedTuple):
+    """One image as it is answered: a link, or base64 that belongs where `shown` has MARK; never both."""
+
+    shown: dict[str, str]
+    base64: list[bytes]
+    format: str
+
+
+async def whole(asker: Asker, job: Job) -> list[bytes]:
+    """Write the answer of a job that is over, with all its images, in parts. Raises JobFailed, Refused."""
     if not job.images:
         raise JobFailed(job)
-    entries = [await entry(gateway, caller, image, order, base=base) for image in job.images]
+    entries = [await _entry(asker, image) for image in job.images]
     first = job.images[0]
     document = {
         "created": int(job.created_at.timestamp()),
-        "data": [shown for shown, _ in entries],
+        "data": [entry.shown for entry in entries],
         "background": "auto",
-        "output_format": entries[0][1],
+        "output_format": entries[0].format,
         "quality": quality_of(job),
         "size": f"{first.width}x{first.height}",
         "darkroom": about(job),
     }
-    return await asyncio.to_thread(_dumps, document)
+    return weave(document, chain.from_iterable(entry.base64 for entry in entries))
 
 
-async def entry(
-    gateway: Gateway, caller: Caller, image: Image, order: ImageOrder, *, base: str
-) -> tuple[dict[str, str], str]:
-    """Write one image, as base64 or as a link, never both; and tell its format."""
-    if order.as_url:
-        return {"url": base + gateway.links.sign(image.id)}, _FORMATS[image.mime]
-    data, mime = await read_image(gateway, caller, image, order)
-    encoded = await asyncio.to_thread(pybase64.b64encode_as_string, data)
-    return {"b64_json": encoded}, _FORMATS[mime]
+async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
+    """Tell a job's story: each image as soon as it is there, the rest as comments. Raises JobFailed, Refused."""
+    sent: set[str] = set()
+    yield [comment(job.progress.message)]
+    async for event in asker.caller.door.events(job.id):
+        if event.type == "image":
+            job = await asker.caller.door.get(job.id)
+            for image in job.images:
+                if image.id not in sent:
+                    sent.add(image.id)
+                    yield await _completed(asker, job, image)
+        elif not event.is_last:
+            yield [comment(story.told(event))]
+    if not sent:
+        raise JobFailed(await asker.caller.door.get(job.id))
 
 
-async def read_image(gateway: Gateway, caller: Caller, image: Image, order: ImageOrder) -> tuple[bytes, str]:
+async def _entry(asker: Asker, image: Image) -> Entry:
+    if asker.order.as_url:
+        return Entry({"url": asker.base + asker.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
+    data, mime = await _read(asker, image)
+    return Entry({"b64_json": MARK}, [await asyncio.to_thread(pybase64.b64encode, data)], _FORMATS[mime])
+
+
+async def _read(asker: Asker, image: Image) -> tuple[bytes, str]:
     """Read an image in the format that was asked for. Raises Refused."""
-    path: Path = await caller.door.gallery.find(image.id)
+    order = asker.order
+    path: Path = await asker.caller.door.gallery.find(image.id)
     data = await asyncio.to_thread(path.read_bytes)
     if order.mime in (None, image.mime) and order.compression is None:
         return data, image.mime
     mime = order.mime or image.mime
-    return await gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
+    return await asker.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
 
 
-async def events(
-    gateway: Gateway, caller: Caller, job: Job, order: ImageOrder, *, base: str, kind: str
-) -> AsyncIterator[tuple[str, str]]:
-    """Tell a job's story as pairs of an event's name and data; one without a name is a comment.
-
-    `kind` is `image_generation` or `image_edit`. Each image comes as soon as it is there.
-    """
-    sent: set[str] = set()
-    yield "", job.progress.message
-    async for event in caller.door.events(job.id):
-        if event.type == "image":
-            job = await caller.door.get(job.id)
-            for image in job.images:
-                if image.id not in sent:
-                    sent.add(image.id)
-                    yield f"{kind}.completed", await _completed(gateway, caller, job, image, order, base, kind)
-        elif not event.is_last:
-            yield "", story.told(event)
-    if not sent:
-        raise JobFailed(await caller.door.get(job.id))
-
-
-async def _completed(
-    gateway: Gateway, caller: Caller, job: Job, image: Image, order: ImageOrder, base: str, kind: str
-) -> str:
-    shown, output_format = await entry(gateway, caller, image, order, base=base)
+async def _completed(asker: Asker, job: Job, image: Image) -> list[bytes]:
+    """Write the event of one image, in parts."""
+    entry = await _entry(asker, image)
     document = {
-        "type": f"{kind}.completed",
-        **shown,
+        "type": f"{asker.kind}.completed",
+        **entry.shown,
         "background": "auto",
         "created_at": int(job.created_at.timestamp()),
-        "output_format": output_format,
+        "output_format": entry.format,
         "quality": quality_of(job),
         "size": f"{image.width}x{image.height}",
         "usage": _NO_TOKENS,
         "darkroom": about(job),
     }
-    return (await asyncio.to_thread(_dumps, document)).decode()
+    return [f"event: {asker.kind}.completed\ndata: ".encode(), *weave(document, entry.base64), b"\n\n"]
+
+
+def comment(words: str) -> bytes:
+    """Write what every client skips."""
+    return ServerSentEvent(comment=words, sep="\n").encode()
 
 
 def about(job: Job) -> dict[str, Any]:
-    """Tell what OpenAI has no words for: the job, what it cost, and what was delivered instead."""
+    """Tell what OpenAI has no words for: the job, what it cost, what was delivered instead, what is missing."""
     return {
         "job_id": job.id,
         "images": [image.id for image in job.images],
         "cost_usd": job.cost_usd,
         "degraded": story.degraded(job.degraded) if job.degraded else None,
+        "error": job.error.detail if job.error else None,  # of images that are missing
     }
 
 
@@ -129,7 +148,3 @@ def quality_of(job: Job) -> str:
     """Tell the quality that was delivered, as far as it is known."""
     delivered = [attempt.quality for attempt in job.attempts if attempt.outcome == "delivered" and attempt.quality]
     return delivered[-1] if delivered else "auto"
-
-
-def _dumps(document: dict[str, Any]) -> bytes:
-    return json.dumps(document).encode()

@@ -11,6 +11,8 @@ from contract.errors import DarkroomError, Refused
 
 PREFIXES = ("/v1/images/", "/v1/models")
 
+_PARAMS = {"count": "n", "image_size": "size", "reference_images": "image"}
+_STATUSES = {"content_refused": 400, "unknown_model": 404}  # where ours differ
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -22,17 +24,15 @@ def is_spoken(path: str) -> bool:
 def envelope(error: DarkroomError) -> dict[str, object]:
     """Put an error into OpenAI's form; its message is what people see in the chat."""
     status = status_of(error)
-    param = error.place[0] if isinstance(error, Refused) and error.place else None
+    place = error.place[0] if isinstance(error, Refused) and error.place else None
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     message = f"{error.detail} {error.kind.mend}".strip()
-    return {"error": {"message": message, "type": kind, "code": error.code, "param": param}}
+    return {"error": {"message": message, "type": kind, "code": error.code, "param": _PARAMS.get(str(place), place)}}
 
 
 def status_of(error: DarkroomError) -> int:
     """Tell the status that OpenAI has for an error of ours."""
-    if error.code == "unknown_model":
-        return 404
-    return 400 if error.kind.status == 422 else error.kind.status
+    return _STATUSES.get(error.code, 400 if error.kind.status == 422 else error.kind.status)
 
 
 def answer(error: DarkroomError, headers: Mapping[str, str]) -> Response:

@@ -17,7 +17,8 @@ Format = Literal["png", "jpeg", "webp"]
 MIMES: dict[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp"}
 _ALIAS = re.compile(r"(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
 _SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×]\s*([1-9][0-9]{1,4})")
-_QUALITIES = {"standard": "medium", "hd": "high", "xhigh": "high", "max": "high"}
+_QUALITIES = {"hd": "high", "xhigh": "high", "max": "high"}
+_ANY_QUALITY = ("auto", "standard")  # what clients send unasked
 _TIERS = ((1_600_000, "1K"), (6_000_000, "2K"))  # by pixels; what has more is 4K
 
 
@@ -43,7 +44,7 @@ def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
         fields["model"] = model
     fields |= _shape(_text(body, "size"), _text(body, "aspect_ratio"), _text(body, "image_size"))
     quality = _text(body, "quality")
-    if quality and quality != "auto":
+    if quality and quality not in _ANY_QUALITY:
         fields["quality"] = _QUALITIES.get(quality, quality)
     if conversation := _text(body, "conversation"):
         fields["conversation"] = conversation

@@ -21,6 +21,7 @@ from contract.kinds import KINDS
 from producer.api import openai_error
 
 MISSES = frozenset({"artifact_not_found", "job_not_found"})
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 UNAVAILABLE_S = 5  # when to try again
 
 logger = logging.getLogger(__name__)
@@ -138,13 +139,13 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 def methods_of(request: Request) -> list[str]:
     """List the methods that an address knows."""
-    known = {"OPTIONS"}
-    for route in request.app.router.routes:
-        for method in getattr(route, "methods", None) or ():
-            match, _ = route.matches({**request.scope, "method": method})
-            if match is Match.FULL:
-                known.add(method)
-    return sorted(known | ({"HEAD"} if "GET" in known else set()))
+    known = [method for method in METHODS if _is_known(request, method)]
+    return sorted(["OPTIONS", *known, *(["HEAD"] if "GET" in known else [])])
+
+
+def _is_known(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
 
 async def explain(code: str) -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""The fixture of whole jobs."""
+"""The fixtures of whole jobs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from front import Front, open_front
 from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -20,3 +22,10 @@ async def house(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[House]:
             yield house
         finally:
             house.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    """A Darkroom that the tests of a module share, with its worker and two gateways."""
+    async with open_front(tmp_path_factory.mktemp("front")) as front:
+        yield front

@@ -28,6 +28,7 @@ REFUSED = {
     "half a character": (b'{"a": "\\ud800"}', "json_invalid"),
     "broken UTF-8": (b'{"a": "\xff"}', "json_invalid"),
     "overlong UTF-8": (b'{"a": "\xc0\xaf"}', "json_invalid"),
+    "60,000 lists": (b"[" + b"[]," * 60_000 + b"0]", "json_invalid"),
     "a key twice": (b'{"a": 1, "a": 1}', "json_duplicate_key"),
     "a key twice, once escaped": (b'{"a": 1, "\\u0061": 2}', "json_duplicate_key"),
     "a key twice, deep inside": (b'{"x": [{"a": 1, "a": 1}]}', "json_duplicate_key"),
@@ -96,6 +97,11 @@ async def test_what_does_not_call_itself_json_is_not_read(kind: str) -> None:
     with pytest.raises(Refused) as caught:
         await read_json(request(b"{}", content_type=kind))
     assert caught.value.code == "unsupported_media_type"
+
+
+async def test_a_large_object_is_read_like_a_small_one() -> None:
+    text = b'{"a": "' + body.LARGE * b"x" + b'"}'
+    assert await read_json(request(text, content_type="application/json")) == {"a": "x" * body.LARGE}
 
 
 @pytest.mark.parametrize("text", [b"[]", b'"a"', b"1", b"null"])

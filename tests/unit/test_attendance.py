@@ -34,7 +34,7 @@ async def attended(door: Door, attendance: Attendance, *, linger_s: float = 0.02
 
 @pytest.mark.parametrize("error", [None, Unavailable()])
 async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) -> None:
-    door, attendance = Door(error=error), Attendance()
+    door, attendance = Door(error=error), Attendance(asyncio.Event())
     await attended(door, attendance)
     assert door.cancelled == []
     await asyncio.sleep(0.1)
@@ -42,7 +42,7 @@ async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) 
 
 
 async def test_a_client_that_comes_back_saves_it() -> None:
-    door, attendance = Door(), Attendance()
+    door, attendance = Door(), Attendance(asyncio.Event())
     await attended(door, attendance)
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
         await asyncio.sleep(0.1)
@@ -52,7 +52,7 @@ async def test_a_client_that_comes_back_saves_it() -> None:
 
 
 async def test_one_client_of_two_is_enough() -> None:
-    door, attendance = Door(), Attendance()
+    door, attendance = Door(), Attendance(asyncio.Event())
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
         await attended(door, attendance)
         await asyncio.sleep(0.1)
@@ -62,9 +62,29 @@ async def test_one_client_of_two_is_enough() -> None:
     assert door.cancelled == []
 
 
+async def test_it_knows_whom_it_waits_for() -> None:
+    door, attendance = Door(), Attendance(asyncio.Event())
+    assert not attendance.expects("job")
+    with attendance.wait_for("job", cast(Darkroom, door), linger_s=60):
+        assert attendance.expects("job")
+    assert attendance.expects("job")
+    attendance.stay("job")
+    assert not attendance.expects("job")
+
+
 async def test_a_process_that_ends_cancels_nothing() -> None:
-    door, attendance = Door(), Attendance()
+    door, attendance = Door(), Attendance(asyncio.Event())
     await attended(door, attendance)
     await attendance.close()
+    await asyncio.sleep(0.1)
+    assert door.cancelled == []
+
+
+async def test_clients_that_a_stop_has_sent_away_do_not_take_their_jobs_along() -> None:
+    closing = asyncio.Event()
+    door, attendance = Door(), Attendance(closing)
+    await attended(door, attendance)
+    closing.set()
+    await attended(door, attendance)
     await asyncio.sleep(0.1)
     assert door.cancelled == []

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from contract.errors import Refused
-from producer.api.data_url import decode, encode
+from producer.api.data_url import decode, read_urls
 
 PICTURE = bytes(range(256))
+URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 
 
-def test_what_is_encoded_is_decoded() -> None:
-    assert decode(encode(PICTURE, "image/png")) == PICTURE
+def test_a_picture_is_decoded() -> None:
+    assert decode(URL) == PICTURE
+
+
+@pytest.mark.parametrize(("value", "urls"), [(None, []), ("", []), (URL, [URL]), ([URL, URL], [URL, URL])])
+def test_a_field_has_none_one_or_several(value: object, urls: list[str]) -> None:
+    assert read_urls({"image": value}, "image") == urls
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(7, "type_error"), ([7], "type_error"), ([URL] * 17, "too_many_references")]
+)
+def test_other_values_are_refused_with_their_place(value: object, code: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_urls({"image": value}, "image")
+    assert (caught.value.code, caught.value.place) == (code, ("image",))
 
 
 def test_parameters_and_letter_case_do_not_matter() -> None:

@@ -86,7 +86,7 @@ def test_the_form_of_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "ours"), [("low", "low"), ("standard", "medium"), ("hd", "high"), ("max", "high"), ("auto", None)]
+    ("asked", "ours"), [("low", "low"), ("standard", None), ("hd", "high"), ("max", "high"), ("auto", None)]
 )
 def test_qualities(asked: str, ours: str | None) -> None:
     assert order(quality=asked).fields.get("quality") == ours

@@ -1,0 +1,102 @@
+"""Answers that wait for a job: whatever its client does, the attendance knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from starlette.types import Message
+
+from contract.errors import Refused
+from contract.job import Job
+from producer.api.attendance import Attendance
+from producer.api.held import Held, Told
+from producer.api.openai_answer import Asker
+
+JOB = cast(Job, SimpleNamespace(id="job", progress=SimpleNamespace(message="Queued.")))
+
+SCOPE = {"type": "http", "method": "POST"}
+
+
+class Door:
+    """A door whose job is not over, unless it is gone."""
+
+    def __init__(self, *, is_gone: bool = False) -> None:
+        self._is_gone = is_gone
+
+    async def wait(self, _: str) -> None:
+        """Wait for ever."""
+        await self._last()
+
+    async def events(self, _: str) -> AsyncIterator[None]:
+        """Tell nothing, for ever."""
+        await self._last()
+        yield
+
+    async def _last(self) -> None:
+        if self._is_gone:
+            raise Refused("job_not_found")
+        await asyncio.Event().wait()
+
+
+class Client:
+    """A client that leaves after it has had some messages."""
+
+    def __init__(self, *, stays_for: int) -> None:
+        self.had: list[Message] = []
+        self._left = asyncio.Event()
+        self._stays_for = stays_for
+        self._look()
+
+    async def receive(self) -> Message:
+        """Say when it leaves."""
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take a message."""
+        self.had.append(message)
+        self._look()
+
+    def _look(self) -> None:
+        if len(self.had) >= self._stays_for:
+            self._left.set()
+
+
+def asker(door: Door, attendance: Attendance) -> Asker:
+    """Make somebody who asks at a door."""
+    knobs = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
+    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
+    anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
+    return Asker(**anything, base="", kind="image_generation")
+
+
+@pytest.mark.parametrize("kind", [Held, Told])
+@pytest.mark.parametrize("stays_for", [0, 1, 3])
+async def test_a_job_is_left_to_the_attendance(kind: type[Held | Told], stays_for: int) -> None:
+    client, attendance = Client(stays_for=stays_for), Attendance()
+    answer = kind(asker(Door(), attendance), JOB, headers={})
+    async with asyncio.timeout(5):
+        await answer(SCOPE, client.receive, client.send)
+    assert attendance.expects("job")
+    assert stays_for <= len(client.had) <= stays_for + 2
+    await attendance.close()
+
+
+async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
+    client, attendance = Client(stays_for=0), Attendance()
+    await Held(asker(Door(), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
+    assert client.had == []
+    await attendance.close()
+
+
+@pytest.mark.parametrize(("kind", "status"), [(Held, 404), (Told, 200)])
+async def test_an_error_is_told(kind: type[Held | Told], status: int) -> None:
+    client, attendance = Client(stays_for=99), Attendance()
+    await kind(asker(Door(is_gone=True), attendance), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
+    assert (client.had[0]["status"], (b"x-a", b"b") in client.had[0]["headers"]) == (status, True)
+    assert b'"code": "job_not_found"' in b"".join(message.get("body", b"") for message in client.had)
+    await attendance.close()
