@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -143,16 +142,6 @@ async def test_a_task_that_nobody_asks_for_any_more_is_cancelled(front: Front, a
         await submitted(nanobot, prompt := fresh("[slow 60]"))
         await front.given_up(prompt)
     await front.cancelled(account.owner)
-
-
-async def test_a_job_is_not_cancelled_because_somebody_has_looked_at_it_as_a_task(
-    front: Front, account: Account
-) -> None:
-    async with client(front.hasty_url, account.token) as nanobot:
-        job = (await nanobot.post("/jobs", json={"prompt": fresh("[slow 2]")})).json()
-        with contextlib.suppress(httpx.ReadTimeout):
-            await nanobot.get(f"/tasks/{job['id']}", timeout=0.1)
-        assert (await nanobot.get(f"/jobs/{job['id']}", params={"wait": 20})).json()["state"] == "succeeded"
 
 
 @pytest.mark.asyncio(loop_scope="function")  # as the simulator of its house does

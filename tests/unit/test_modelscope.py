@@ -1,0 +1,75 @@
+"""A task is looked at: who is waited for, and what is told in an outage."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+from contract.errors import Unavailable
+from contract.job import JobState
+from producer.api.attendance import Attendance
+from producer.api.caller import Caller
+from producer.api.gateway import Gateway
+from producer.api.modelscope import look
+from producer.client import Darkroom
+
+IMAGE = SimpleNamespace(id="img_0", mime="image/png")
+
+
+class Door:
+    """A door behind which a job runs on, or is over."""
+
+    def __init__(self, state: JobState = JobState.RUNNING) -> None:
+        images = [IMAGE] if state is JobState.SUCCEEDED else []
+        self._job = SimpleNamespace(
+            id="job",
+            state=state,
+            is_over=state is not JobState.RUNNING,
+            images=images,
+            error=SimpleNamespace(detail="It failed."),
+        )
+        self.gallery = self
+
+    async def get(self, _: str) -> Any:
+        """Look at the job."""
+        return self._job
+
+    async def wait(self, _: str, *, timeout_s: float) -> Any:
+        """Wait for no time at all."""
+        assert timeout_s < 30
+        return self._job
+
+    async def find(self, _: str) -> Any:
+        """Find no image, as Redis has gone."""
+        raise Unavailable
+
+
+async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
+    """Look at the task."""
+    knobs = SimpleNamespace(polling_linger_seconds=60)
+    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
+    caller = SimpleNamespace(door=door)
+    answer: Any = await look(cast(Gateway, gateway), cast(Caller, caller), "job")
+    parts = getattr(answer, "_parts", [answer.body])
+    return dict(json.loads(b"".join(parts)))
+
+
+async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
+    attendance = Attendance()
+    assert (await looked(Door(), attendance))["task_status"] == "PROCESSING"
+    assert not attendance.expects("job")
+
+
+async def test_a_task_is_waited_for_until_it_is_over() -> None:
+    attendance = Attendance()
+    with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+        pass
+    await looked(Door(), attendance)
+    assert attendance.expects("job")
+    assert (await looked(Door(JobState.FAILED), attendance))["message"] == "It failed."
+    assert not attendance.expects("job")
+
+
+async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
+    assert (await looked(Door(JobState.SUCCEEDED), Attendance()))["task_status"] == "PROCESSING"
