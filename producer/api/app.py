@@ -34,6 +34,7 @@ from producer.api import (
     uploads,
     webhooks,
 )
+from producer.api.attendance import Attendance
 from producer.api.gateway import Gateway
 from producer.api.guard import LOOPBACK, Guard
 from producer.api.links import Links

@@ -24,12 +24,15 @@ SCOPE = {"type": "http", "method": "POST"}
 class Door:
     """A door whose job is not over, unless it is gone."""
 
-    def __init__(self, *, is_gone: bool = False) -> None:
+    def __init__(self, *, is_gone: bool = False, is_stopping: bool = False) -> None:
         self._is_gone = is_gone
+        self._is_stopping = is_stopping
 
-    async def wait(self, _: str) -> None:
-        """Wait for ever."""
-        await self._last()
+    async def wait(self, _: str) -> Any:
+        """Wait for ever, unless the gateway stops."""
+        if self._is_stopping:
+            return SimpleNamespace(is_over=False)
+        return await self._last()
 
     async def events(self, _: str) -> AsyncIterator[None]:
         """Tell nothing, for ever."""
@@ -69,7 +72,9 @@ class Client:
 def asker(door: Door, attendance: Attendance) -> Asker:
     """Make somebody who asks at a door."""
     knobs = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
-    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
+    gateway = SimpleNamespace(
+        attendance=attendance, settings=SimpleNamespace(knobs=knobs), wait=lambda door, job_id: door.wait(job_id)
+    )
     anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
     return Asker(**anything, base="", kind="image_generation")
 
@@ -77,7 +82,7 @@ def asker(door: Door, attendance: Attendance) -> Asker:
 @pytest.mark.parametrize("kind", [Held, Told])
 @pytest.mark.parametrize("stays_for", [0, 1, 3])
 async def test_a_job_is_left_to_the_attendance(kind: type[Held | Told], stays_for: int) -> None:
-    client, attendance = Client(stays_for=stays_for), Attendance()
+    client, attendance = Client(stays_for=stays_for), Attendance(asyncio.Event())
     answer = kind(asker(Door(), attendance), JOB, headers={})
     async with asyncio.timeout(5):
         await answer(SCOPE, client.receive, client.send)
@@ -87,7 +92,7 @@ async def test_a_job_is_left_to_the_attendance(kind: type[Held | Told], stays_fo
 
 
 async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
-    client, attendance = Client(stays_for=0), Attendance()
+    client, attendance = Client(stays_for=0), Attendance(asyncio.Event())
     await Held(asker(Door(), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
     assert client.had == []
     await attendance.close()
@@ -95,8 +100,16 @@ async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [(Held, 404), (Told, 200)])
 async def test_an_error_is_told(kind: type[Held | Told], status: int) -> None:
-    client, attendance = Client(stays_for=99), Attendance()
+    client, attendance = Client(stays_for=99), Attendance(asyncio.Event())
     await kind(asker(Door(is_gone=True), attendance), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
     assert (client.had[0]["status"], (b"x-a", b"b") in client.had[0]["headers"]) == (status, True)
     assert b'"code": "job_not_found"' in b"".join(message.get("body", b"") for message in client.had)
     await attendance.close()
+
+
+async def test_a_gateway_that_stops_asks_its_clients_to_come_again_and_cancels_nothing() -> None:
+    client, attendance = Client(stays_for=99), Attendance(asyncio.Event())
+    await Held(asker(Door(is_stopping=True), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
+    headers = dict(client.had[0]["headers"])
+    assert (client.had[0]["status"], headers[b"retry-after"], headers[b"x-should-retry"]) == (503, b"1", b"true")
+    assert not attendance.expects("job")

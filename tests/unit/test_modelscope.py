@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any, cast
@@ -48,7 +49,10 @@ class Door:
 async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
     """Look at the task."""
     knobs = SimpleNamespace(polling_linger_seconds=60)
-    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
+    settings = SimpleNamespace(knobs=knobs)
+    gateway = SimpleNamespace(
+        attendance=attendance, settings=settings, wait=lambda door, *job, **at: door.wait(*job, **at)
+    )
     caller = SimpleNamespace(door=door)
     answer: Any = await look(cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
@@ -56,13 +60,13 @@ async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
 
 
 async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
-    attendance = Attendance()
+    attendance = Attendance(asyncio.Event())
     assert (await looked(Door(), attendance))["task_status"] == "PROCESSING"
     assert not attendance.expects("job")
 
 
 async def test_a_task_is_waited_for_until_it_is_over() -> None:
-    attendance = Attendance()
+    attendance = Attendance(asyncio.Event())
     with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
         pass
     await looked(Door(), attendance)
@@ -72,4 +76,4 @@ async def test_a_task_is_waited_for_until_it_is_over() -> None:
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
-    assert (await looked(Door(JobState.SUCCEEDED), Attendance()))["task_status"] == "PROCESSING"
+    assert (await looked(Door(JobState.SUCCEEDED), Attendance(asyncio.Event())))["task_status"] == "PROCESSING"
