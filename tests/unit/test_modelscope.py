@@ -50,9 +50,7 @@ async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
     """Look at the task."""
     knobs = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(knobs=knobs)
-    gateway = SimpleNamespace(
-        attendance=attendance, settings=settings, wait=lambda door, *job, **at: door.wait(*job, **at)
-    )
+    gateway = SimpleNamespace(attendance=attendance, settings=settings, wait=Door.wait)
     caller = SimpleNamespace(door=door)
     answer: Any = await look(cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
