@@ -19,7 +19,7 @@ for name in list(os.environ):
     if name.startswith("DARKROOM_"):
         del os.environ[name]
 
-REAL_REDIS_TESTS = pytest.StashKey[int]()
+REAL_REDIS_TESTS: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -83,20 +83,12 @@ def store(redis: Redis) -> JobStore:
     return JobStore(redis, Doorbell(), retention_s=3600)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start the count of tests that ran against a real Redis."""
-    config.stash[REAL_REDIS_TESTS] = 0
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the real-Redis tests that really ran, in whichever process."""
+    if report.when == "call" and report.passed and "real_redis" in report.keywords:
+        REAL_REDIS_TESTS.append(report.nodeid)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Count the real-Redis tests that really ran."""
-    report = yield
-    if report.when == "call" and report.passed and item.get_closest_marker("real_redis"):  # type: ignore[attr-defined]
-        item.config.stash[REAL_REDIS_TESTS] += 1
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests had a real Redis."""
-    terminalreporter.write_line(f"passed against a real Redis server: {config.stash[REAL_REDIS_TESTS]}")
+    terminalreporter.write_line(f"passed against a real Redis server: {len(REAL_REDIS_TESTS)}")
