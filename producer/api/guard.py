@@ -10,13 +10,14 @@ import asyncio
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.errors import Refused
-from producer.api.problem import answer
+from producer.api.problem import NotRead, answer
 
 SEND_S = 30.0
 SAFE = frozenset({"GET", "HEAD"})
@@ -59,7 +60,8 @@ class Guard:
             return
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # the server leaves the body out
-        await self._app(scope, receive, sending)
+        with suppress(NotRead):
+            await self._app(scope, receive, sending)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -100,5 +102,8 @@ class _Sending:
             headers = MutableHeaders(scope=message)
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
-        async with asyncio.timeout(SEND_S):
-            await self._send(message)
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self._send(message)
+        except TimeoutError as error:
+            raise NotRead from error

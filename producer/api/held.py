@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 from contract.errors import DarkroomError, Refused
 from contract.job import Job
 from producer.api import openai_answer, openai_error
-from producer.api.guard import SEND_S
 from producer.api.openai_answer import Asker
 from producer.api.pieces import Pieces, cut, send_parts
 from producer.api.problem import headers_of
@@ -94,7 +93,6 @@ class Told(EventSourceResponse):
         super().__init__(
             _in_pieces(_tell(asker, job), beat_s=beat_s),
             ping=0,  # it would come between two pieces
-            send_timeout=SEND_S,
             headers={**headers, "Cache-Control": "private, no-store"},
         )
         self._asker = asker

@@ -27,6 +27,10 @@ UNAVAILABLE_S = 5  # when to try again
 logger = logging.getLogger(__name__)
 
 
+class NotRead(Exception):
+    """A client does not take what it asked for; the connection is closed."""
+
+
 def register(app: FastAPI) -> None:
     """Answer every error of an application as a problem."""
     for kind, handler in (
@@ -133,6 +137,8 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotRead):
+        return await _gone(request, error)
     logger.error("%s %s failed", request.method, request.url.path[:100], exc_info=error)
     return answer(request, DarkroomError("internal_error"))
 
