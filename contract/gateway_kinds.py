@@ -23,6 +23,9 @@ GATEWAY: dict[str, Kind] = {
     "forbidden": lasting(
         "Not allowed", "This token may not do that[: it lacks the right {right}].", "Use one that may.", status=403
     ),
+    "headers_too_large": lasting(
+        "Headers too large", "The headers of the request are too large.", "32 KiB suffice for all of them.", status=431
+    ),
     "host_not_allowed": lasting(
         "Unknown host name",
         "This gateway does not answer under that host name.",

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
 from producer.api.gateway import Here
+from producer.api.problem import UNAVAILABLE_S
 from producer.api.view import json_response
 
 router = APIRouter(tags=["health"])
@@ -25,4 +26,6 @@ async def readyz(gateway: Here, verbose: str | None = None) -> Response:
     checks = await gateway.checks()
     is_ready = all(check["ok"] for check in checks.values() if check["needed"])
     shown = {"ready": is_ready} | ({} if verbose is None else {"checks": checks})
-    return json_response(shown, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": "5"})
+    return json_response(
+        shown, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": str(UNAVAILABLE_S)}
+    )

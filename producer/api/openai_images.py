@@ -26,7 +26,6 @@ from producer.api.body import media_type, read_form, read_json
 from producer.api.caller import Caller, Submitter
 from producer.api.data_url import decode
 from producer.api.gateway import Gateway, Here
-from producer.api.guard import SEND_S
 from producer.api.jobs import idempotency_key
 from producer.api.openai_request import ImageOrder, read_order
 from producer.api.problem import headers_of
@@ -93,7 +92,6 @@ async def _develop(request: Request, gateway: Gateway, caller: Caller, order: Im
     return EventSourceResponse(
         held.stream(),
         ping=PING_S,
-        send_timeout=SEND_S,
         sep="\n",
         headers={**headers, "Cache-Control": "private, no-store"},
     )

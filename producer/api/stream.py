@@ -13,7 +13,6 @@ from contract import story
 from contract.job import JobEvent
 from producer.api.caller import Caller, Reader
 from producer.api.gateway import Gateway, Here
-from producer.api.guard import SEND_S
 from producer.api.schema import EVENT_STREAM, errors
 from producer.client import check_event_id
 
@@ -40,7 +39,6 @@ async def events(
     return EventSourceResponse(
         _told(gateway, caller, job_id, last_event_id),
         ping=PING_S,
-        send_timeout=SEND_S,
         headers={"Cache-Control": "private, no-store"},
     )
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import pytest_asyncio
+from bad_input.front import Front, open_front
 from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -20,3 +23,16 @@ async def house(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[House]:
             yield house
         finally:
             house.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def front() -> AsyncIterator[Front]:
+    """The gateway that gets all the bad input."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        redis = RealRedis(Path(folder))
+        redis.start()
+        try:
+            async with open_front(Path(folder), redis) as front:
+                yield front
+        finally:
+            redis.kill()
