@@ -73,6 +73,9 @@ GATEWAY: dict[str, Kind] = {
         "The operator lists origins in DARKROOM_ORIGINS.",
         status=403,
     ),
+    "range_not_satisfiable": lasting(
+        "No such part", "The file has no such part.", "Content-Range tells how large it is.", status=416
+    ),
     "rate_limited": passing(
         "Too many requests",
         "Too many requests[: try again in {retry_after_s} s].",

@@ -28,8 +28,8 @@ from producer.api.data_url import decode
 from producer.api.gateway import Gateway, Here
 from producer.api.jobs import idempotency_key
 from producer.api.openai_request import ImageOrder, read_order
+from producer.api.openai_schema import EDIT, GENERATE, GENERATED
 from producer.api.problem import headers_of
-from producer.api.schema import EDIT, GENERATE, GENERATED
 from producer.api.stream import PING_S
 from producer.api.uploads import keep, read_file
 from producer.api.view import base_url

@@ -140,6 +140,15 @@ def test_B71_an_image_is_shown_as_one_and_does_nothing(front: Front) -> None:
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
+def test_B71_a_part_that_is_not_there_is_a_problem_and_an_odd_wish_for_one_is_ignored(front: Front) -> None:
+    beyond = front.ask("GET", front.image["url"], headers={"Range": "bytes=99999999-"})
+    check_problem(beyond)
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{front.image['bytes']}")
+    for odd in ("bytes=9-5", "bytes=x", "pixels=1-2", "bytes=" + "0-1," * 1_000 + "5-6", "bytes=-0", "bytes=١-٢"):
+        whole = front.ask("GET", front.image["url"], headers={"Range": odd.encode()})
+        assert (whole.status_code, len(whole.content)) == (200, front.image["bytes"])
+
+
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/models", "/nothing", "/livez", "/docs", "/v1/webhooks/secret"])
 def test_B72_answers_are_private(path: str, front: Front) -> None:
     headers = front.ask("GET", path).headers
