@@ -29,6 +29,9 @@ GATEWAY: dict[str, Kind] = {
         "Look at the job in a moment, or ask again with the same Idempotency-Key.",
         status=503,
     ),
+    "headers_too_large": lasting(
+        "Headers too large", "The headers of the request are too large.", "32 KiB suffice for all of them.", status=431
+    ),
     "host_not_allowed": lasting(
         "Unknown host name",
         "This gateway does not answer under that host name.",
@@ -75,6 +78,9 @@ GATEWAY: dict[str, Kind] = {
         "Pages of that origin may not use this gateway.",
         "The operator lists origins in DARKROOM_ORIGINS.",
         status=403,
+    ),
+    "range_not_satisfiable": lasting(
+        "No such part", "The file has no such part.", "Content-Range tells how large it is.", status=416
     ),
     "rate_limited": passing(
         "Too many requests",

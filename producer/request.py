@@ -84,6 +84,8 @@ def _told(kind: str, name: str, context: Mapping[str, Any]) -> Refused:
         close = difflib.get_close_matches(name, JobRequest.model_fields, n=1)
         field = name if _FIELD.fullmatch(name) else None
         return Refused("unknown_field", field=field, suggestion=close[0] if close else None)
+    if name == "model" and kind != "string_type":  # no model is spelt like that
+        return Refused("unknown_model")
     if name == "prompt":
         return Refused("prompt_invalid_characters" if kind == "string_unicode" else "prompt_required")
     return Refused("type_error", field=name, expected=f"it must be {_EXPECTED.get(kind, 'something else')}")

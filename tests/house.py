@@ -25,6 +25,7 @@ from producer.stack import free_port
 from producer.tokens import Right, Tokens
 
 Process = subprocess.Popen[bytes]
+TESTS = str(Path(__file__).parent)
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
 
 
@@ -72,7 +73,7 @@ class House:
         command = [sys.executable, "-m", "worker", str(self.config)]
         if network is not None:
             command[2:2] = ["network", network.table(), "--"]
-            environment["PYTHONPATH"] = str(Path(__file__).parent)
+            environment["PYTHONPATH"] = TESTS
         log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
         worker = subprocess.Popen(
             command, env=os.environ | self.environment | environment, stdout=log, stderr=log, start_new_session=True
@@ -89,13 +90,13 @@ class House:
         """Make a token, by default of a user with the token's name."""
         return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
 
-    async def start_gateway(self, **environment: str) -> str:
+    async def start_gateway(self, *, module: str = "producer.api", **environment: str) -> str:
         """Start a gateway process on a free port, wait until it answers, and tell its address."""
         port = free_port()
         log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
         gateway = subprocess.Popen(
-            [sys.executable, "-m", "producer.api", str(self.config)],
-            env=os.environ | self.environment | {"DARKROOM_PORT": str(port)} | environment,
+            [sys.executable, "-m", module, str(self.config)],
+            env=os.environ | self.environment | {"DARKROOM_PORT": str(port), "PYTHONPATH": TESTS} | environment,
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -39,6 +39,7 @@ from producer.api.gateway import Gateway
 from producer.api.guard import LOOPBACK, Guard
 from producer.api.links import Links
 from producer.api.rates import Rates
+from producer.api.schema import finished
 from producer.api.server import serve
 from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
@@ -95,6 +96,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         app.include_router(module.router)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     problem.register(app)
+    app.openapi_schema = finished(app.openapi())
     return Guard(app, hosts=_hosts(settings), origins=knobs.origins)
 
 

@@ -1,28 +1,27 @@
 """The outermost layer: whom a request is for, where it comes from, and what every answer says.
 
 The host name is checked against a list (or any page could reach a gateway on loopback by rebinding its own name),
-pages of other origins change nothing, each request has an id of ours, and nobody who stops reading holds anything up.
+pages of other origins change nothing unless they are listed, and each request has an id of ours.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.errors import Refused
-from producer.api.problem import NotRead, answer
+from producer.api.problem import answer
 
-SEND_S = 30.0
 SAFE = frozenset({"GET", "HEAD"})
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MAX_TARGET = 8192
+SLASHED = "/v1/models/"  # where a name may have a slash
 HEADERS = {
     "Cache-Control": "private, no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -34,6 +33,12 @@ DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
+PREFLIGHT = {  # what pages of listed origins may send
+    "Access-Control-Allow-Methods": "DELETE, GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+    "Prefer, Range, X-Darkroom-User",
+    "Access-Control-Max-Age": "600",
+}
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([1-9][0-9]{0,4}))?")
 
@@ -50,23 +55,30 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = "req_" + secrets.token_hex(12)
+        request_id = new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        sending = _Sending(send, request_id, is_page=scope["path"] == "/docs")
+        origin = Headers(scope=scope).get("origin", "")
+        shown_to = shared(origin) if origin in self._origins else {}
+        dress = dressed(request_id, is_page=scope["path"] == "/docs") | shown_to
+        sending = _Sending(send, dress, scope["method"])
         try:
             self._check(scope)
         except Refused as error:
             await answer(Request(scope), error)(scope, receive, sending)
             return
+        if shown_to and scope["method"] == "OPTIONS":
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, sending)
+            return
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server leaves the body out
-        with suppress(NotRead):
-            await self._app(scope, receive, sending)
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, sending)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_TARGET:
             raise Refused("url_invalid")
+        if b"%2f" in scope.get("raw_path", b"").lower() and not scope["path"].startswith(SLASHED):
+            raise Refused("not_found")  # it would be read as a border between two names
         host = self._host(headers)
         if headers.get("origin") not in {None, f"http://{host}", f"https://{host}"} | self._origins:
             if scope["method"] not in SAFE:
@@ -88,22 +100,37 @@ class Guard:
         return method not in SAFE and site not in ("same-origin", "none") and headers.get("origin") not in self._origins
 
 
-class _Sending:
-    """Sends an answer with the headers that all have, each piece within a time."""
+def new_request_id() -> str:
+    """Name a request; what its client calls it is not used."""
+    return "req_" + secrets.token_hex(12)
 
-    def __init__(self, send: Send, request_id: str, *, is_page: bool) -> None:
+
+def dressed(request_id: str, *, is_page: bool = False) -> dict[str, str]:
+    """List the headers that every answer has unless it has its own."""
+    policy = {"Content-Security-Policy": DOCS_POLICY} if is_page else {}
+    return {**HEADERS, **policy, "X-Request-Id": request_id}
+
+
+def shared(origin: str) -> dict[str, str]:
+    """List the headers that let pages of an origin read an answer."""
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "*", "Vary": "Origin"}
+
+
+class _Sending:
+    """Sends an answer with the headers that all have; to HEAD, its head only."""
+
+    def __init__(self, send: Send, headers: dict[str, str], method: str) -> None:
         self._send = send
-        self._headers = {**HEADERS, "X-Request-Id": request_id}
-        if is_page:
-            self._headers["Content-Security-Policy"] = DOCS_POLICY
+        self._headers = headers
+        self._is_head = method == "HEAD"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
-        try:
-            async with asyncio.timeout(SEND_S):
-                await self._send(message)
-        except TimeoutError as error:
-            raise NotRead from error
+        elif self._is_head:
+            return
+        await self._send(message)
+        if self._is_head:  # also when the body would go on for as long as a job does
+            await self._send({"type": "http.response.body"})

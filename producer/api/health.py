@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import PlainTextResponse, Response
 
 from producer.api.gateway import Here
+from producer.api.problem import UNAVAILABLE_S
+from producer.api.schema import READY, errors
 from producer.api.view import json_response
 
+NO_TOKEN = ("400", "414", "421", "431", "500")  # what can go wrong without one
+
 router = APIRouter(tags=["health"])
+Verbose = Annotated[str | None, Query(description="Whatever it is, it asks what was looked at.")]
 
 
-@router.get("/livez", response_class=PlainTextResponse)
+@router.get("/livez", response_class=PlainTextResponse, responses=errors(always=NO_TOKEN))
 @router.get("/health", response_class=PlainTextResponse, include_in_schema=False)
 async def livez() -> Response:
     """Tell that this process answers, whatever Redis does."""
     return PlainTextResponse("ok\n")
 
 
-@router.get("/readyz", responses={200: {"description": "It could take a job."}, 503: {"description": "It could not."}})
+@router.get("/readyz", responses=READY | errors(always=(*NO_TOKEN, "422")))
 @router.get("/healthz", include_in_schema=False)
-async def readyz(gateway: Here, verbose: str | None = None) -> Response:
+async def readyz(gateway: Here, verbose: Verbose = None) -> Response:
     """Tell whether a job could be taken now; `?verbose` says what was looked at."""
     checks = await gateway.checks()
     is_ready = all(check["ok"] for check in checks.values() if check["needed"])
     shown = {"ready": is_ready} | ({} if verbose is None else {"checks": checks})
-    return json_response(shown, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": "5"})
+    return json_response(
+        shown, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": str(UNAVAILABLE_S)}
+    )

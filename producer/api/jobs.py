@@ -13,13 +13,17 @@ from contract.job import JobState
 from producer.api.body import read_json
 from producer.api.caller import Caller, Reader, Submitter
 from producer.api.gateway import Gateway, Here
-from producer.api.schema import JOB_LIST, SUBMIT, errors, job_answer
+from producer.api.schema import BODY, JOB_LIST, SUBMIT, errors, job_answer
 from producer.api.view import etag_of, job_json, json_response, polling_hint
 from producer.client import Accepted
 
 MAX_WAIT_S = 60
 MAX_CONVERSATION = 200
 
+# Only told: our own words for what is wrong are better than a pattern's.
+_STATE = f"({'|'.join(JobState)})"
+_STATES: dict[str, Any] = {"pattern": f"^{_STATE}(,{_STATE})*$"}
+_CURSOR: dict[str, Any] = {"pattern": "^[0-9]{1,15}:[0-9a-f-]{36}$"}
 _PREFER_WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\b")
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -30,7 +34,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many secon
     "",
     status_code=202,
     openapi_extra=SUBMIT,
-    responses=job_answer(200, 202) | errors(*["400", "413", "415", "422", "429", "503"]),
+    responses=job_answer(200, 202) | errors(*BODY),
 )
 async def submit(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""
@@ -40,15 +44,17 @@ async def submit(request: Request, gateway: Here, caller: Submitter) -> Response
     return await _accepted(request, gateway, caller, accepted, rates)
 
 
-@router.get("", responses=JOB_LIST | errors("400"))
+@router.get("", responses=JOB_LIST | errors())
 async def list_jobs(
     request: Request,
     gateway: Here,
     caller: Reader,
-    state: Annotated[str | None, Query(description="Only jobs in these states, separated by commas.")] = None,
-    conversation: Annotated[str | None, Query(max_length=MAX_CONVERSATION)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    state: Annotated[str | None, Query(description="Of which states, with commas.", json_schema_extra=_STATES)] = None,
+    conversation: Annotated[
+        str | None, Query(max_length=MAX_CONVERSATION, description="Of which conversation.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
+    cursor: Annotated[str | None, Query(description="`next` of the page before.", json_schema_extra=_CURSOR)] = None,
 ) -> Response:
     """List your jobs, newest first."""
     jobs, following = await caller.door.page(
@@ -80,9 +86,7 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
     return json_response(await job_json(request, gateway, caller, job))
 
 
-@router.post(
-    "/{job_id}/retry", status_code=202, responses=job_answer(200, 202) | errors("404", "409", "422", "429", "503")
-)
+@router.post("/{job_id}/retry", status_code=202, responses=job_answer(200, 202) | errors("404", "409"))
 async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
     """Hand in once more what a job that is over asked for; `retry_of` names that job."""
     rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")

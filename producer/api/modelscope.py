@@ -22,8 +22,8 @@ from producer.api.caller import Caller, Reader
 from producer.api.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.gateway import Gateway, Here
 from producer.api.openai_request import read_order
+from producer.api.openai_schema import TASK
 from producer.api.pieces import MARK, Pieces, weave
-from producer.api.schema import TASK
 from producer.api.uploads import keep
 from producer.api.view import json_response
 

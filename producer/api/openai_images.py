@@ -26,7 +26,7 @@ from producer.api.held import Held, Told
 from producer.api.jobs import idempotency_key
 from producer.api.openai_answer import Asker
 from producer.api.openai_request import ImageOrder, read_order
-from producer.api.schema import EDIT, GENERATE, GENERATED
+from producer.api.openai_schema import EDIT, GENERATE, GENERATED
 from producer.api.uploads import keep, read_file
 from producer.api.view import base_url
 

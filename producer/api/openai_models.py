@@ -11,7 +11,7 @@ from contract.errors import Refused
 from producer.api.caller import Reader
 from producer.api.gateway import Gateway, Here
 from producer.api.openai_request import is_model
-from producer.api.schema import MODEL, MODELS
+from producer.api.openai_schema import MODEL, MODELS
 from producer.api.view import json_response
 
 router = APIRouter(prefix="/v1/models", tags=["OpenAI"])

@@ -55,7 +55,7 @@ def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
         fields=fields,
         mime=MIMES[output] if output else None,
         compression=_compression(body),
-        as_url=_text(body, "response_format") == "url",
+        as_url=_is_url(body),
         is_stream=_flag(body, "stream"),
         user=_text(body, "user"),
         is_default_model=is_default,
@@ -127,10 +127,19 @@ def _compression(body: Mapping[str, Any]) -> int | None:
     return value
 
 
+def _is_url(body: Mapping[str, Any]) -> bool:
+    form = _text(body, "response_format")
+    if form not in (None, "b64_json", "url"):
+        raise Refused("type_error", field="response_format", expected="it must be b64_json or url").at(
+            "response_format"
+        )
+    return form == "url"
+
+
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name)
-    if value in (None, "", "false", False):
+    if value is None or value is False or value in ("", "false"):
         return False
-    if value in (True, "true"):
+    if value is True or value == "true":
         return True
     raise Refused("type_error", field=name, expected="it must be true or false").at(name)

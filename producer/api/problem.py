@@ -14,21 +14,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.kinds import KINDS
 from producer.api import openai_error
 
 MISSES = frozenset({"artifact_not_found", "job_not_found"})
-METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
-UNAVAILABLE_S = 5  # when to try again
+METHODS = ("DELETE", "GET", "POST")  # of our routes
+UNAVAILABLE_S = 3  # when to try again
 
 logger = logging.getLogger(__name__)
-
-
-class NotRead(Exception):
-    """A client does not take what it asked for; the connection is closed."""
 
 
 def register(app: FastAPI) -> None:
@@ -50,11 +46,16 @@ def answer(request: Request, error: DarkroomError) -> Response:
     if openai_error.is_spoken(request.url.path):
         return openai_error.answer(error, headers)
     return Response(
-        json.dumps(problem(error, request_id=request.state.request_id), ensure_ascii=False),
+        document_of(error, request_id=request.state.request_id),
         error.kind.status,
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+def document_of(error: DarkroomError, *, request_id: str) -> bytes:
+    """Write the problem document of an error."""
+    return json.dumps(problem(error, request_id=request_id), ensure_ascii=False).encode()
 
 
 def problem(error: DarkroomError, *, request_id: str) -> dict[str, Any]:
@@ -137,21 +138,22 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    if isinstance(error, NotRead):
-        return await _gone(request, error)
     logger.error("%s %s failed", request.method, request.url.path[:100], exc_info=error)
     return answer(request, DarkroomError("internal_error"))
 
 
 def methods_of(request: Request) -> list[str]:
     """List the methods that an address knows."""
-    known = [method for method in METHODS if _is_known(request, method)]
-    return sorted(["OPTIONS", *known, *(["HEAD"] if "GET" in known else [])])
+    known = {method for method in METHODS if _is_known(request, method)}
+    return sorted({*known, "OPTIONS", *(["HEAD"] if "GET" in known else [])})
 
 
 def _is_known(request: Request, method: str) -> bool:
     scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+    return any(
+        route.matches(scope)[0] is Match.FULL and (method == "GET" or not isinstance(route, Mount))  # of files
+        for route in request.app.router.routes
+    )
 
 
 async def explain(code: str) -> HTMLResponse:

@@ -15,19 +15,23 @@ from producer.api.view import ShownJob
 Responses = dict[int | str, dict[str, Any]]
 
 EXAMPLE: dict[str, Any] = {"prompt": "a red fox in the snow", "count": 2, "aspect_ratio": "16:9", "image_size": "1K"}
-ALWAYS = ("400", "401", "403", "414", "421", "422", "429", "503")
-_BY_STATUS: dict[str, str] = {
+ALWAYS = ("400", "401", "403", "414", "421", "422", "429", "431", "500", "503")
+BODY = ("408", "413", "415")
+BY_STATUS: dict[str, str] = {
     "400": "bad_request",
     "401": "unauthorized",
     "403": "forbidden",
     "404": "job_not_found",
+    "408": "request_timeout",
     "409": "job_not_finished",
     "413": "body_too_large",
     "414": "url_invalid",
     "415": "unsupported_media_type",
+    "416": "range_not_satisfiable",
     "421": "host_not_allowed",
     "422": "type_error",
     "429": "rate_limited",
+    "431": "headers_too_large",
     "500": "internal_error",
     "502": "provider_error",
     "503": "queue_unavailable",
@@ -55,8 +59,12 @@ class Submission(BaseModel):
     provider: str | None = Field(None, description="Of those configured.")
     model: str | None = Field(None, description="Of those that /v1/models lists.")
     conversation: str | None = Field(None, min_length=1, max_length=200, description="What `latest` refers to.")
-    webhook_url: str | None = Field(None, description="An https address that is told when the job is over.")
-    webhook_secret: str | None = Field(None, description="whsec_… of your own to sign with; else one is derived.")
+    webhook_url: str | None = Field(
+        None, pattern="^https?://", max_length=2048, description="An https address that is told when the job is over."
+    )
+    webhook_secret: str | None = Field(
+        None, pattern="^whsec_[A-Za-z0-9+/]+=*$", description="whsec_… of your own to sign with; else one is derived."
+    )
 
 
 class ProblemItem(BaseModel):
@@ -100,9 +108,9 @@ class Upload(BaseModel):
     sha256: str
 
 
-def errors(*statuses: str) -> Responses:
+def errors(*statuses: str, always: tuple[str, ...] = ALWAYS) -> Responses:
     """Describe the errors of a route: those named, and those that all routes have."""
-    return {int(status): _error(_BY_STATUS[status]) for status in sorted({*ALWAYS, *statuses})}
+    return {int(status): _error(BY_STATUS[status]) for status in sorted({*always, *statuses})}
 
 
 def _error(code: str) -> dict[str, Any]:
@@ -120,7 +128,8 @@ def _error(code: str) -> dict[str, Any]:
     return {"description": kind.title, "content": content}
 
 
-def _answer(model: type[BaseModel], status: int = 200) -> Responses:
+def answer(model: type[BaseModel], status: int = 200) -> Responses:
+    """Describe an answer of JSON."""
     return {status: {"model": model}}
 
 
@@ -130,137 +139,63 @@ def job_answer(*statuses: int) -> Responses:
     return {status: {"model": ShownJob, "description": words[status]} for status in statuses}
 
 
-def _inline(model: type[BaseModel]) -> dict[str, Any]:
+def inline(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body that a route reads by itself."""
     return {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
 
 
-class Generation(BaseModel):
-    """A request for images in OpenAI's words; fields that are not known here are ignored."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": EXAMPLE["prompt"], "size": "1536x1024"}]})
-
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
-    model: str | None = Field(None, description="Of those that /v1/models lists; gpt-image-… is the default one.")
-    n: int | None = Field(1, ge=1, le=8)
-    size: str | None = Field(None, description="WIDTHxHEIGHT or auto: the nearest ratio and size are taken.")
-    aspect_ratio: Literal[RATIOS] | None = Field(None, description="Goes before `size`.")  # type: ignore[valid-type]
-    quality: str | None = Field(None, description="low, medium, high or auto.")
-    output_format: Literal["png", "jpeg", "webp"] | None = Field(None, description="As it was made, if none is named.")
-    output_compression: int | None = Field(None, ge=0, le=100)
-    response_format: Literal["b64_json", "url"] | None = None
-    stream: bool | None = None
-    user: str | None = Field(None, description="The end user, from a token with the right `users`.")
-
-
-class Edit(Generation):
-    """The same with pictures, as data URLs."""
-
-    image: str | list[str]
-
-
-class Generated(BaseModel):
-    """Finished images in OpenAI's words."""
-
-    created: int
-    data: list[dict[str, str]]
-    background: str
-    output_format: str
-    quality: str
-    size: str
-    darkroom: dict[str, Any]
-
-
-class Model(BaseModel):
-    """A model that a request may name."""
-
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-
-
-class ModelList(BaseModel):
-    """All of them."""
-
-    object: Literal["list"]
-    data: list[Model]
-
-
-class Task(BaseModel):
-    """A job in ModelScope's words."""
-
-    task_id: str
-    task_status: Literal["PENDING", "PROCESSING", "SUCCEED", "FAILED"]
-    output_images: list[str] | None = None
-    message: str | None = None
-    errors: dict[str, str] | None = None
-
-
-class OpenAIError(BaseModel):
-    """An error in OpenAI's words."""
-
-    error: dict[str, Any]
-
-
-_PICTURE = {"schema": {"type": "string", "format": "binary"}}
-_PICTURES = {"content": dict.fromkeys(EXTENSIONS, _PICTURE)}
-_FORM = {"schema": {"type": "object", "required": ["file"], "properties": {"file": _PICTURE["schema"]}}}
-
-_EDIT_FORM = {
-    "schema": {
-        "type": "object",
-        "required": ["prompt", "image"],
-        "properties": {
-            "prompt": {"type": "string", "minLength": 1},
-            "image": {"type": "array", "items": _PICTURE["schema"]},
-            "n": {"type": "string"},
-            "size": {"type": "string"},
-            "model": {"type": "string"},
-        },
-    }
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_PICTURES = {"content": dict.fromkeys(EXTENSIONS, PICTURE)}
+_BYTES = PICTURE | {"example": "the bytes of a picture"}
+_FORM = {
+    "schema": {"type": "object", "required": ["file"], "properties": {"file": PICTURE["schema"]}},
+    "example": {"file": "the bytes of a picture"},
 }
 
-
-def _in_openais_words(model: type[BaseModel], *statuses: str) -> Responses:
-    """Describe an answer of OpenAI's API and its errors."""
-    told = {"application/json": {"schema": OpenAIError.model_json_schema()}}
-    wrong: Responses = {
-        int(status): {"description": KINDS[_BY_STATUS[status]].title, "content": told} for status in statuses
-    }
-    return _answer(model) | wrong
-
-
-GENERATE = {"requestBody": _inline(Generation)}
-EDIT = {"requestBody": {"required": True, "content": {**_inline(Edit)["content"], "multipart/form-data": _EDIT_FORM}}}
-GENERATED = _in_openais_words(
-    Generated, *("400", "401", "403", "404", "413", "414", "415", "421", "429", "500", "502", "503", "504", "507")
-)
-MODELS = _in_openais_words(ModelList, "401", "403", "414", "421")
-MODEL = _in_openais_words(Model, "401", "403", "404", "414", "421")
-TASK = _answer(Task) | errors("404")
-SUBMIT = {"requestBody": _inline(Submission)}
+SUBMIT = {"requestBody": inline(Submission)}
 UPLOAD = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": _FORM, "image/png": _PICTURE, "image/jpeg": _PICTURE},
+        "content": {"multipart/form-data": _FORM, "image/png": _BYTES, "image/jpeg": _BYTES},
     }
 }
-JOB_LIST = _answer(JobPage)
-UPLOADED = _answer(Upload, 201)
-SIDECAR = _answer(Sidecar)
+JOB_LIST = answer(JobPage)
+UPLOADED = answer(Upload, 201)
+SIDECAR = answer(Sidecar)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,
     304: {"description": "It is as it was."},
-    416: {"description": "It has no such part."},
+}
+_EVENT = {  # one of them
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
 }
 EVENT_STREAM: Responses = {
-    200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": _EVENT}}},
     204: {"description": "The job is over, and all was told."},
 }
+_READY = {"type": "object", "properties": {"ready": {"type": "boolean"}, "checks": {"type": "object"}}}
 SECRET: Responses = {
     200: {
         "description": "The secret.",
         "content": {"application/json": {"schema": {"type": "object", "properties": {"secret": {"type": "string"}}}}},
     }
 }
+READY: Responses = {
+    status: {"description": words, "content": {"application/json": {"schema": _READY}}}
+    for status, words in {200: "It could take a job.", 503: "It could not."}.items()
+}
+
+
+def finished(document: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a page what FastAPI says of errors, as ours have another form."""
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    return document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -13,22 +13,22 @@ from contract import story
 from contract.job import JobEvent
 from producer.api.caller import Caller, Reader
 from producer.api.gateway import Gateway, Here
-from producer.api.guard import SEND_S
 from producer.api.schema import EVENT_STREAM, errors
 from producer.client import check_event_id
 
 PING_S = 15
 RECONNECT_MS = 2000
+_ID: dict[str, Any] = {"pattern": "^(0|[0-9]{1,15}-[0-9]{1,10})$"}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=EVENT_STREAM | errors("404", "429"))
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=EVENT_STREAM | errors("404"))
 async def events(
     gateway: Here,
     caller: Reader,
     job_id: str,
-    last_event_id: Annotated[str, Header(description="Go on after this event.")] = "0",
+    last_event_id: Annotated[str, Header(description="Go on after this event.", json_schema_extra=_ID)] = "0",
 ) -> Response:
     """Follow a job from its begin, or after an event, to its end. When there is nothing more to come: 204."""
     check_event_id(last_event_id)
@@ -40,7 +40,6 @@ async def events(
     return EventSourceResponse(
         _told(gateway, caller, job_id, last_event_id),
         ping=PING_S,
-        send_timeout=SEND_S,
         headers={"Cache-Control": "private, no-store"},
     )
 

@@ -16,7 +16,7 @@ from contract.references import MAX_EACH
 from producer.api.body import media_type, read_form, stream_body
 from producer.api.caller import Caller, Submitter
 from producer.api.gateway import Gateway, Here
-from producer.api.schema import UPLOAD, UPLOADED, errors
+from producer.api.schema import BODY, UPLOAD, UPLOADED, errors
 from producer.api.view import json_response
 
 FORM_BYTES = 2**20  # around the file
@@ -24,7 +24,7 @@ FORM_BYTES = 2**20  # around the file
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
 
-@router.post("", status_code=201, openapi_extra=UPLOAD, responses=UPLOADED | errors("413", "415", "507"))
+@router.post("", status_code=201, openapi_extra=UPLOAD, responses=UPLOADED | errors(*BODY, "507"))
 async def upload(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
     rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")

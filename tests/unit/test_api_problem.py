@@ -1,0 +1,75 @@
+"""Errors as problem documents: what they say, and what they do not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from contract.errors import DarkroomError, Refused, Unavailable
+from producer.api.problem import document_of, headers_of, problem
+
+
+def test_a_problem_tells_what_where_and_whether_again() -> None:
+    error = Refused("count_out_of_range", max=4).at("count")
+    assert problem(error, request_id="req_1") == {
+        "type": "/problems/count_out_of_range",
+        "title": "Number of images out of range",
+        "status": 422,
+        "code": "count_out_of_range",
+        "detail": "count must be between 1 and 4 (maxImagesPerTurn).",
+        "instance": "urn:request:req_1",
+        "retryable": False,
+        "mend": "Ask for fewer images, or hand in several jobs.",
+        "errors": [{"pointer": "#/count", "code": "count_out_of_range", "detail": error.detail}],
+    }
+
+
+def test_of_several_problems_the_first_one_is_the_title() -> None:
+    error = Refused("prompt_required").at("prompt")
+    error.others = (Refused("unknown_field", field="x").at("x"),)
+    told = problem(error, request_id="req_1")
+    assert (told["code"], [one["pointer"] for one in told["errors"]]) == ("prompt_required", ["#/prompt", "#/x"])
+
+
+@pytest.mark.parametrize(
+    ("place", "pointer"),
+    [
+        (("count",), "#/count"),
+        (("reference_images", 3), "#/reference_images/3"),
+        (("a/b~c",), "#/a~1b~0c"),
+        (("x" * 80,), "#/" + "x" * 50),
+        (("",), "#/"),
+        (("query", "limit"), "?limit"),
+        (("header", "last-event-id"), "?last-event-id"),
+    ],
+)
+def test_a_place_is_a_pointer(place: tuple[str | int, ...], pointer: str) -> None:
+    assert problem(Refused("type_error").at(*place), request_id="")["errors"][0]["pointer"] == pointer
+
+
+def test_the_state_of_a_job_is_told() -> None:
+    assert problem(Refused("job_not_finished", state="running"), request_id="")["state"] == "running"
+    assert "state" not in problem(Refused("job_not_found"), request_id="")
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (Refused("job_not_found"), {}),
+        (Refused("unauthorized"), {"WWW-Authenticate": 'Bearer realm="darkroom"'}),
+        (Unavailable(), {"Retry-After": "3"}),
+        (Refused("job_not_finished"), {"Retry-After": "2"}),
+        (Refused("rate_limited", retry_after_s=7, headers={"RateLimit": "x"}), {"RateLimit": "x", "Retry-After": "7"}),
+        (Refused("body_too_large"), {"Connection": "close"}),
+        (Refused("request_timeout"), {"Connection": "close"}),
+        (Refused("unsupported_media_type", accepted="application/json"), {"Accept-Post": "application/json"}),
+        (Refused("unsupported_encoding"), {}),
+    ],
+)
+def test_some_errors_bring_headers(error: DarkroomError, headers: dict[str, str]) -> None:
+    assert headers_of(error) == headers
+
+
+def test_a_document_is_utf8() -> None:
+    assert json.loads(document_of(Refused("type_error", field="größe"), request_id=""))["detail"].startswith("größe")
