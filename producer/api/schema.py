@@ -97,6 +97,13 @@ class JobPage(BaseModel):
     next: str | None
 
 
+class ShownSidecar(Sidecar):
+    """What is known of an image; the host paths are for tokens with the right `paths` only."""
+
+    path: str | None = None  # type: ignore[assignment]
+    source_images: tuple[str, ...] | None = None  # type: ignore[assignment]
+
+
 class Upload(BaseModel):
     """An image that was uploaded; its id goes into `reference_images`."""
 
@@ -161,7 +168,7 @@ UPLOAD = {
 }
 JOB_LIST = answer(JobPage)
 UPLOADED = answer(Upload, 201)
-SIDECAR = answer(Sidecar)
+SIDECAR = answer(ShownSidecar)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,

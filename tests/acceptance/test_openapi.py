@@ -70,6 +70,16 @@ def test_every_body_and_every_error_has_an_example(gate: Gate) -> None:
     assert without == []
 
 
+@pytest.mark.parametrize(
+    ("path", "schema"), [("/v1/jobs/{job}", "ShownJob"), ("/v1/artifacts/{image}/sidecar", "ShownSidecar")]
+)
+def test_what_a_token_is_not_shown_is_not_promised(path: str, schema: str, gate: Gate) -> None:
+    schemas = gate.client.get("/openapi.json").json()["components"]["schemas"]
+    shown = gate.ask("GET", path.format(job=gate.job["id"], image=gate.image["id"])).json()
+    assert set(schemas[schema]["required"]) <= shown.keys() <= schemas[schema]["properties"].keys()
+    assert "path" not in shown
+
+
 class Links(HTMLParser):
     """The addresses that a page loads by itself, and its scripts."""
 
