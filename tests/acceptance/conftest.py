@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
+from bad_input.checks import check_log
 from bad_input.gate import Gate, open_gate
 from front import Front, open_front
 from house import House
@@ -42,5 +43,6 @@ async def gate() -> AsyncIterator[Gate]:
         try:
             async with open_gate(Path(folder), redis) as gate:
                 yield gate
+                check_log(gate)  # whatever has been said to it
         finally:
             redis.kill()

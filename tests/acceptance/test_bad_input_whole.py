@@ -1,9 +1,8 @@
-"""The catalogue as a whole: every id has its test, every code its page, and nothing bad came into the log."""
+"""The catalogue as a whole: every id has its test, and every code its page."""
 
 from __future__ import annotations
 
 import re
-import statistics
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,6 @@ ELSEWHERE = {
     "B82": "unit/test_courier.py",  # receivers of webhooks are met by the worker
 }
 LATER = {"B84", "B85", "B86"}  # there is no /mcp yet
-MOST_S = 0.2  # at the median; the catalogue says 0.05, of a machine that has nothing else to do
 
 
 def test_every_row_of_the_catalogue_has_its_test() -> None:
@@ -49,17 +47,3 @@ def test_every_code_has_its_page(code: str, gate: Gate) -> None:
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert f"<h1>{KINDS[code].title}</h1>" in page.text
     assert f"| `{code}` |" in (DOCS / "failures.md").read_text()
-
-
-def test_bad_input_is_answered_at_once(gate: Gate) -> None:
-    assert gate.took_s, "no case was played"
-    median_s = statistics.median(gate.took_s)
-    print(f"median {median_s * 1000:.1f} ms, slowest {max(gate.took_s) * 1000:.0f} ms of {len(gate.took_s)}")
-    assert median_s < MOST_S
-
-
-def test_B88_the_log_holds_neither_prompts_nor_tokens(gate: Gate) -> None:
-    log = gate.house.logs("gateway")
-    assert "Invalid HTTP" in log  # it is the right one
-    assert [word for word in ("canary", *gate.tokens.values()) if word in log] == []
-    assert "Traceback" not in log

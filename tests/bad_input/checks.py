@@ -35,3 +35,10 @@ def check_problem(answer: httpx.Response) -> None:
     assert ("Accept-Post" in answer.headers) == (problem["code"] == "unsupported_media_type")
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert "no-store" in answer.headers["Cache-Control"]
+
+
+def check_log(gate: Gate) -> None:
+    """Look for prompts, tokens and tracebacks in the gateway's log."""
+    log = gate.house.logs("gateway")
+    assert "Uvicorn running" in log  # it is the right one
+    assert [word for word in ("canary", "Traceback", *gate.tokens.values()) if word in log] == []
