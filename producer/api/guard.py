@@ -89,7 +89,7 @@ class Guard:
 
 
 class _Sending:
-    """Sends an answer with the headers that all have."""
+    """Sends an answer with the headers that all have, each piece within a time."""
 
     def __init__(self, send: Send, request_id: str, *, is_page: bool) -> None:
         self._send = send
