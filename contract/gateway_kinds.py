@@ -114,6 +114,9 @@ GATEWAY: dict[str, Kind] = {
         "The operator's log says why; the file of DARKROOM_TOKENS must be whole, and its owner's alone.",
         status=503,
     ),
+    "too_busy": passing(
+        "Too busy", "Too many jobs are being handed in right now. Try again in a few seconds.", status=503
+    ),
     "too_many_streams": passing(
         "Too many streams",
         "You follow [{max}|too many] jobs already.",

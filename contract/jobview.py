@@ -37,13 +37,16 @@ class JobView:
             raise Refused("job_not_found")
         return read_job(fields, position)
 
-    async def state(self, job_id: str) -> JobState:
-        """Read where a job stands, and nothing else. Raises Refused (`job_not_found`)."""
+    async def news(self, job_id: str, *, after: str = "0") -> tuple[JobState, list[JobEvent]]:
+        """Read where a job stands, and its story after a stream id. Raises Refused (`job_not_found`)."""
         async with reaching_redis():
-            state = await self.redis.hget(PREFIX + "job:" + job_id, "state")
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hget(PREFIX + "job:" + job_id, "state")  # before its events: none of an ended job is missed
+            pipe.xrange(f"{PREFIX}job:{job_id}:events", min=f"({after}")
+            state, entries = await pipe.execute()
         if state is None:
             raise Refused("job_not_found")
-        return JobState(str(state))
+        return JobState(state), _story(entries)
 
     async def snapshots(self, job_id: str) -> tuple[Snapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
@@ -108,37 +111,25 @@ class JobView:
                 if len(answer) < most or len(rows) >= most:
                     return rows[:most]
 
-    async def expectation(self, job_id: str) -> tuple[int, int] | None:
-        """Tell in how many seconds a queued job will be done, at least and at most, if that can be known."""
+    async def expectations(self, places: Sequence[tuple[str, int]]) -> list[tuple[int, int] | None]:
+        """Tell in how many seconds queued jobs will be done, at least and at most, if that can be known.
+
+        Each is named by its kind and how many jobs are before it.
+        """
+        kinds = list(dict.fromkeys(kind for kind, _ in places))
         async with reaching_redis():
-            pipe = self.redis.pipeline()
+            pipe = self.redis.pipeline(transaction=False)
             pipe.time()
-            pipe.hmget(PREFIX + "job:" + job_id, "state", "kind")
             pipe.zcard(PREFIX + "running")
             pipe.zrange(PREFIX + "workers", 0, -1, withscores=True)
             pipe.hgetall(PREFIX + "slots")
-            _ask_for_position(pipe, job_id)
-            (seconds, _), (state, kind), running, workers, slots, *ranks = await pipe.execute()
-            position = _ahead(*ranks)
-            if state != JobState.QUEUED or position is None:
-                return None
-            durations = await self.redis.lrange(f"{PREFIX}durations:{kind}", 0, -1)
+            for kind in kinds:
+                pipe.lrange(f"{PREFIX}durations:{kind}", 0, -1)
+            (seconds, _), running, workers, slots, *found = await pipe.execute()
         alive = [name for name, seen_ms in workers if seen_ms >= 1000 * (seconds - SEEN_S)]
-        return expected(
-            [int(duration) / 1000 for duration in durations],
-            position=position,
-            slots=sum(int(slots.get(name, 0)) for name in alive),
-            running=running,
-        )
-
-    async def events(self, job_id: str, *, after: str = "0") -> list[JobEvent]:
-        """Read a job's story after a stream id."""
-        async with reaching_redis():
-            entries: Any = await self.redis.xrange(f"{PREFIX}job:{job_id}:events", min=f"({after}")
-        return [
-            JobEvent(id=entry_id, at=moment(float(entry["at"])), **json.loads(entry["event"]))
-            for entry_id, entry in entries
-        ]
+        there = sum(int(slots.get(name, 0)) for name in alive)
+        took = {kind: [int(one) / 1000 for one in durations] for kind, durations in zip(kinds, found, strict=True)}
+        return [expected(took[kind], position=place, slots=there, running=running) for kind, place in places]
 
     async def latest_image(self, owner: str, conversation: str) -> str | None:
         """Find the path of the newest artifact of a conversation."""
@@ -176,7 +167,7 @@ class JobView:
     async def _look(self, ids: Sequence[str]) -> list[tuple[Fields, int | None]]:
         """Read job hashes, empty ones of unknown jobs, and how many jobs are before each."""
         async with reaching_redis():
-            pipe = self.redis.pipeline()
+            pipe = self.redis.pipeline(transaction=False)  # who is claimed meanwhile stands nowhere: position None
             for job_id in ids:
                 pipe.hgetall(PREFIX + "job:" + job_id)
                 _ask_for_position(pipe, job_id)
@@ -199,6 +190,13 @@ def _ask_for_position(pipe: Any, job_id: str) -> None:
 def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:
     """Count the jobs before one, which is ready, parked behind all that are, or neither."""
     return rank if parked_rank is None else ready + parked_rank
+
+
+def _story(entries: Any) -> list[JobEvent]:
+    return [
+        JobEvent(id=entry_id, at=moment(float(entry["at"])), **json.loads(entry["event"]))
+        for entry_id, entry in entries
+    ]
 
 
 def _fits(fields: Fields, state: frozenset[JobState] | None, conversation: str | None) -> bool:

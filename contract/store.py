@@ -92,6 +92,11 @@ class JobStore(JobView):
         if answer != "ok":
             raise Refused("too_many_uploads", max=most)
 
+    async def check(self) -> None:
+        """Find out whether Redis would take something now. Raises Unavailable."""
+        async with reaching_redis():
+            await self.redis.set(PREFIX + "check", "", px=1)
+
     async def note_recent(self, owner: str, what: str, job_id: str) -> None:
         """Remember for some minutes which job a request was answered with."""
         async with reaching_redis():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from copy import copy
 from types import TracebackType
@@ -28,12 +28,14 @@ from contract.secret import Secret
 from contract.settings import Settings
 from contract.store import JobStore, NewJob
 from contract.webhook import accept as judge_webhook
+from producer.crowd import Crowd
 from producer.feed import Feed
 from producer.gallery import Gallery
 from producer.patience import ANSWER_S, answering
 from producer.request import kind_of, price_of, read_request
 
-LOOK_AGAIN_S = 5.0  # news can be missed; looking is cheap
+LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
+TRY_AGAIN_S = 2.0  # while Redis is away
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
@@ -59,6 +61,7 @@ class Darkroom:
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.gallery = Gallery(settings, self._store, owner=owner)
         self._secret = Secret(settings.home, settings.knobs.secret)
+        self.crowd = Crowd()  # of all who share these connections
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -77,6 +80,10 @@ class Darkroom:
         other = copy(self)
         other.owner, other.gallery = owner, self.gallery.of(owner, names_paths=names_paths)
         return other
+
+    def let_go(self) -> None:
+        """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
+        self._feed.let_go()
 
     async def submit(self, **fields: Any) -> Job:
         """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
@@ -149,9 +156,10 @@ class Darkroom:
             price_usd=price_of(request, self._settings),
             **more,
         )
-        async with answering():
-            job_id, is_replayed = await self._store.submit(new)
-            return Accepted(await self._store.get(job_id), is_replayed)
+        with self.crowd.join():
+            async with answering():
+                job_id, is_replayed = await self._store.submit(new)
+                return Accepted(await self._store.get(job_id), is_replayed)
 
     async def get(self, job_id: str) -> Job:
         """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
@@ -161,7 +169,7 @@ class Darkroom:
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """Wait until a job is over; answer how it stands then, or after `timeout_s`.
 
-        Redis may come and go meanwhile. Raises Refused (`job_not_found`).
+        Redis may come and go meanwhile; after `let_go` nobody waits. Raises Refused (`job_not_found`).
         """
         job = await self.get(job_id)
         try:
@@ -175,31 +183,30 @@ class Darkroom:
     async def events(self, job_id: str, *, after: str = "0") -> AsyncIterator[JobEvent]:
         """Follow a job's story from its begin, or after an event's id, to its end.
 
-        Redis may come and go meanwhile. Raises Refused (`job_not_found`).
+        Redis may come and go meanwhile; after `let_go` it ends at once. Raises Refused (`job_not_found`).
         """
         check_event_id(after)
         await self.get(job_id)
         with self._feed.news(job_id) as news:
             while True:
                 news.clear()
-                is_over, events = await self._look(job_id, after)
+                state, events = await self._look(job_id, after)
                 for event in events:
                     yield event
                     after = event.id
-                if is_over:
+                if state in TERMINAL or self._feed.is_closing:
                     return
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S):
+                    async with asyncio.timeout(LOOK_AGAIN_S if state else TRY_AGAIN_S):
                         await news.wait()
 
-    async def _look(self, job_id: str, after: str) -> tuple[bool, list[JobEvent]]:
-        """Tell whether a job is over, and what was added to its story; nothing while Redis is away."""
+    async def _look(self, job_id: str, after: str) -> tuple[JobState | None, list[JobEvent]]:
+        """Tell where a job stands, and what was added to its story; nothing while Redis is away."""
         try:
             async with answering():
-                state = await self._store.state(job_id)  # before its events: none of an ended job is missed
-                return state in TERMINAL, await self._store.events(job_id, after=after)
+                return await self._store.news(job_id, after=after)
         except Unavailable:
-            return False, []
+            return None, []
 
     async def cancel(self, job_id: str) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible."""
@@ -214,12 +221,16 @@ class Darkroom:
         await asyncio.to_thread(remove_files, job, self._settings.media)
         return job
 
-    async def expectation(self, job: Job) -> tuple[int, int] | None:
-        """Tell in how many seconds, at least and at most, a queued job may be expected to be done, if it is known."""
-        if job.state is not JobState.QUEUED:
-            return None
+    async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:
+        """Tell by their ids when queued jobs may be expected to be done: in seconds, at least and at most."""
+        places = {
+            job.id: (kind_of(job.request, self._settings), job.position) for job in jobs if job.position is not None
+        }
+        if not places:
+            return {}
         async with answering():
-            return await self._store.expectation(job.id)
+            found = await self._store.expectations(list(places.values()))
+        return dict(zip(places, found, strict=True))
 
     async def page(
         self,
@@ -238,9 +249,10 @@ class Darkroom:
             )
 
     async def pulse(self) -> tuple[bool, int]:
-        """Tell whether Redis answers, and how many workers are running."""
+        """Tell whether Redis would take a job, and how many workers are running."""
         try:
             async with answering():
+                await self._store.check()
                 return True, len(await self._store.workers(within_s=5))
         except Unavailable:
             return False, 0

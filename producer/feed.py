@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from contract.store import EVENTS_CHANNEL
 
 RECONNECT_S = 0.5
-SILENCE_S = 30.0  # then we ask whether Redis is still there
+SILENCE_S = 5.0  # then we ask whether Redis is still there, and wait once more as long
 
 
 class Feed:
@@ -23,6 +23,7 @@ class Feed:
         self._redis = redis
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self.is_closing = False
 
     @contextmanager
     def news(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -37,6 +38,11 @@ class Feed:
             self._waiting[job_id].discard(event)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
+
+    def let_go(self) -> None:
+        """Wake all who wait, for the last time."""
+        self.is_closing = True
+        self._wake_all()
 
     async def close(self) -> None:
         """End the subscription."""

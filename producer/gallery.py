@@ -66,6 +66,8 @@ class Gallery:
 
     async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[Snapshot, ...]:
         """Copy what references name as it is now, in their order."""
+        if not references:
+            return ()  # as most have none, without a thread
         found: dict[str, Snapshot | str] = {name: await self._look_up(name, conversation) for name in references}
         paths = [path for path in found.values() if isinstance(path, str)]
         copied = iter(await asyncio.to_thread(self._references.snapshot, paths))

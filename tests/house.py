@@ -111,7 +111,11 @@ class House:
 
     def stop(self) -> None:
         """End all processes."""
-        for process in self.workers + self.gateways:
+        self.end(*self.workers, *self.gateways)
+
+    def end(self, *processes: Process) -> None:
+        """Kill processes with all that they started."""
+        for process in processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from sse_starlette.sse import AppStatus
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
@@ -49,6 +50,7 @@ from producer.session import default_owner
 from producer.tokens import Tokens, first_token
 
 NOBODY = ""  # owns nothing
+FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
 
 
 def main(config: Path | None = None) -> None:
@@ -56,6 +58,10 @@ def main(config: Path | None = None) -> None:
     settings = load_settings(config)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     closing = asyncio.Event()
     app = build_app(settings, closing)
@@ -119,10 +125,18 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             attendance=Attendance(closing),
             closing=closing,
         )
+        leaving = asyncio.create_task(_let_go(darkroom, closing))
         try:
             yield
         finally:
+            leaving.cancel()
             await app.state.gateway.attendance.close()
+
+
+async def _let_go(darkroom: Darkroom, closing: asyncio.Event) -> None:
+    """Let those go who follow a job, when this process is told to stop."""
+    await closing.wait()
+    darkroom.let_go()
 
 
 def is_loopback(host: str) -> bool:

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from contract.errors import ConfigInvalid, Refused
-from producer.api.gateway import Here
+from producer.api.gateway import Gateway, Here
 from producer.client import Darkroom
 from producer.tokens import Right, Token, Tokens
 
@@ -41,6 +41,15 @@ class Caller:
     def may(self, right: Right) -> bool:
         """Tell whether the token has a right."""
         return right in self.token.rights
+
+    async def count(self, gateway: Gateway) -> dict[str, str]:
+        """Count that something is handed in; answer the headers that tell how much more may be.
+
+        Raises Refused (`rate_limited`, `too_busy`), Unavailable.
+        """
+        self.door.crowd.check()
+        with self.door.crowd.join():
+            return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
     def as_user(self, user: str | None) -> Caller:
         """Speak for an end user, if the token may name one; others are not asked who they speak for.

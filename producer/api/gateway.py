@@ -71,7 +71,7 @@ class Gateway:
         redis, workers = await self.darkroom.pulse()
         media = await asyncio.to_thread(is_writable, self.settings.media)
         return {
-            "redis": {"ok": redis, "needed": True, "detail": "answers" if redis else "does not answer"},
+            "redis": {"ok": redis, "needed": True, "detail": "takes jobs" if redis else "does not"},
             "media": {"ok": media, "needed": True, "detail": "can be written to" if media else "cannot be written to"},
             "workers": {"ok": workers > 0, "needed": False, "detail": f"{workers} running"},
         }

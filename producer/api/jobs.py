@@ -14,7 +14,7 @@ from producer.api.body import read_json
 from producer.api.caller import Caller, Reader, Submitter
 from producer.api.gateway import Gateway, Here
 from producer.api.schema import BODY, JOB_LIST, SUBMIT, errors, job_answer
-from producer.api.view import etag_of, job_json, json_response, polling_hint
+from producer.api.view import etag_of, job_json, jobs_json, json_response, polling_hint
 from producer.client import Accepted
 
 MAX_WAIT_S = 60
@@ -38,7 +38,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many secon
 )
 async def submit(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""
-    rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    rates = await caller.count(gateway)
     fields = read_fields(await read_json(request))
     accepted = await caller.door.accept(idempotency_key=idempotency_key(request), **fields)
     return await _accepted(request, gateway, caller, accepted, rates)
@@ -60,8 +60,7 @@ async def list_jobs(
     jobs, following = await caller.door.page(
         before=cursor, limit=limit, state=_states(state), conversation=conversation
     )
-    shown = [await job_json(request, gateway, caller, job) for job in jobs]
-    return json_response({"jobs": shown, "next": following})
+    return json_response({"jobs": await jobs_json(request, gateway, caller, jobs), "next": following})
 
 
 @router.get("/{job_id}", responses=job_answer(200) | errors("404"))
@@ -89,7 +88,7 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
 @router.post("/{job_id}/retry", status_code=202, responses=job_answer(200, 202) | errors("404", "409"))
 async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
     """Hand in once more what a job that is over asked for; `retry_of` names that job."""
-    rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    rates = await caller.count(gateway)
     accepted = await caller.door.retry(job_id, idempotency_key=idempotency_key(request))
     return await _accepted(request, gateway, caller, accepted, rates)
 

@@ -41,7 +41,7 @@ def is_meant(request: Request) -> bool:
 
 async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
     """Hand a job in and answer its id at once."""
-    headers = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    headers = await caller.count(gateway)
     body = await read_json(request, most=MAX_JSON_PICTURES)
     order = read_order(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]

@@ -13,7 +13,7 @@ import pybase64
 from sse_starlette import ServerSentEvent
 
 from contract import story
-from contract.errors import DarkroomError
+from contract.errors import DarkroomError, Refused
 from contract.job import Image, Job
 from producer.api.caller import Caller
 from producer.api.gateway import Gateway
@@ -89,8 +89,11 @@ async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
                     yield await _completed(asker, job, image)
         elif not event.is_last:
             yield [comment(story.told(event))]
+    job = await asker.caller.door.get(job.id)
+    if not job.is_over:
+        raise Refused("gateway_stopping", retry_after_s=1)
     if not sent:
-        raise JobFailed(await asker.caller.door.get(job.id))
+        raise JobFailed(job)
 
 
 async def _entry(asker: Asker, image: Image) -> Entry:

@@ -42,7 +42,7 @@ async def generations(request: Request, gateway: Here, caller: Submitter) -> Res
         return await modelscope.submit(request, gateway, caller)
     order = read_order(await read_json(request), gateway.settings)
     caller = caller.as_user(order.user)
-    headers = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    headers = await caller.count(gateway)
     return await _develop(request, gateway, caller, order, kind="image_generation", headers=headers)
 
 
@@ -60,7 +60,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         raise Refused("image_required").at("image")
     order = read_order(body, gateway.settings)
     caller = caller.as_user(order.user)
-    headers = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")  # before we look at any picture
+    headers = await caller.count(gateway)  # before we look at any picture
     order.fields["reference_images"] = [(await keep(gateway, caller, image))["id"] for image in images]
     return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)
 

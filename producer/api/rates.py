@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 
 from limits import RateLimitItem, parse_many
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -33,24 +32,30 @@ class Rates:
 
     async def count(self, caller: str) -> dict[str, str]:
         """Count one request to hand in; answer the headers that tell how many are left. Raises Refused, Unavailable."""
-        return await self._count(self._rate, "submit", caller)
+        headers: dict[str, str] = {}
+        for item in self._rate:
+            await self._count(item, "submit", caller)
+            _, headers = await self._left(item, "submit", caller)
+        return headers
 
     async def count_miss(self, caller: str) -> None:
         """Count that somebody asked for what does not exist. Raises Refused, Unavailable."""
-        await self._count(self._miss_rate, "miss", caller)
+        for item in self._miss_rate:
+            await self._count(item, "miss", caller)
 
-    async def _count(self, items: Sequence[RateLimitItem], what: str, caller: str) -> dict[str, str]:
-        key = (what, digest(caller))
-        headers: Mapping[str, str] = {}
+    async def _count(self, item: RateLimitItem, what: str, caller: str) -> None:
         async with reaching_redis():
-            for item in items:
-                is_let = await self._limiter.hit(item, *key)
-                stats = await self._limiter.get_window_stats(item, *key)
-                reset_s = max(1, math.ceil(stats.reset_time - time.time()))
-                headers = {
-                    "RateLimit-Policy": f'"{what}";q={item.amount};w={item.get_expiry()}',
-                    "RateLimit": f'"{what}";r={stats.remaining};t={reset_s}',
-                }
-                if not is_let:
-                    raise Refused("rate_limited", retry_after_s=reset_s, headers=headers)
-        return dict(headers)
+            is_let = await self._limiter.hit(item, what, digest(caller))
+        if not is_let:
+            reset_s, headers = await self._left(item, what, caller)
+            raise Refused("rate_limited", retry_after_s=reset_s, headers=headers)
+
+    async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
+        """Tell in how many seconds there are more requests, and write headers that tell how many are left."""
+        async with reaching_redis():
+            stats = await self._limiter.get_window_stats(item, what, digest(caller))
+        reset_s = max(1, math.ceil(stats.reset_time - time.time()))
+        return reset_s, {
+            "RateLimit-Policy": f'"{what}";q={item.amount};w={item.get_expiry()}',
+            "RateLimit": f'"{what}";r={stats.remaining};t={reset_s}',
+        }

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with a limit to how long a client may take, and strict about what is HTTP.
+"""The HTTP server: uvicorn, with limits to how long a client may take, and strict about what is HTTP.
 
 What is refused here never was a request, so the application does not see it.
 """
@@ -26,7 +26,8 @@ from producer.api.guard import dressed, new_request_id
 from producer.api.problem import document_of
 
 HEADERS_S = 20.0
-SEND_S = 30.0  # to take what is in the buffers
+STALLED_S = 30.0
+LEAST_BYTES = 32_768  # that a client takes in that time, or all there is
 MAX_HEADER_BYTES = 32_768
 MAX_CONNECTIONS = 4_000
 DRAIN_S = 10
@@ -35,10 +36,14 @@ logger = logging.getLogger(__name__)
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 whose client has a limited time for a head, and for the rest of a request that is answered already."""
+    """HTTP/1.1 whose client has a limited time for a head, for the rest of a request that is answered already, and
+    to take a piece of the answer.
+
+    A connection that breaks these is cut, as one that is merely closed lives on until its buffer is empty.
+    """
 
     _waiting: asyncio.TimerHandle | None = None
-    _sending: asyncio.TimerHandle | None = None
+    _stalling: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,33 +52,37 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # writing is paused while the client is behind
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # for clients that have vanished, or that take nothing at all
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * STALLED_S))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
-        self._stop_sending()
         super().connection_lost(exc)
+        self._stop_watching()
 
     def pause_writing(self) -> None:
-        """Send no more for the moment; a client that does not read is left after a while."""
+        """Begin to watch a client that is behind."""
         super().pause_writing()
-        self._sending = self.loop.call_later(SEND_S, self._leave)
+        self._watch()
 
     def resume_writing(self) -> None:
-        """Send again."""
+        """Watch no longer: it has taken everything."""
+        self._stop_watching()
         super().resume_writing()
-        self._stop_sending()
 
     def handle_events(self) -> None:
         """Take what has arrived."""
         super().handle_events()
-        self._watch()
+        self._ask_for_more()
 
     def on_response_complete(self) -> None:
         """Let the next request begin."""
         super().on_response_complete()
-        self._watch()
+        self._ask_for_more()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the form of all our errors."""
@@ -96,7 +105,7 @@ class PatientProtocol(H11Protocol):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _watch(self) -> None:
+    def _ask_for_more(self) -> None:
         """Wait for what the client owes and nobody else waits for: the rest of a head, or of an ignored body."""
         theirs = self.conn.their_state
         is_owed = self.cycle.response_complete if theirs is h11.SEND_BODY else len(self._received) > 0
@@ -107,23 +116,28 @@ class PatientProtocol(H11Protocol):
 
     def _wait(self) -> None:
         if self._waiting is None:
-            self._waiting = self.loop.call_later(HEADERS_S, self._hang_up)
-
-    def _stop_sending(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-
-    def _leave(self) -> None:
-        logger.info("left a client that does not read")
-        self.transport.abort()  # closing would wait for what is still to be sent
-
-    def _hang_up(self) -> None:
-        self.transport.close()
+            self._waiting = self.loop.call_later(HEADERS_S, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+
+    def _watch(self) -> None:
+        self._stop_watching()
+        self._stalling = self.loop.call_later(STALLED_S, self._judge, self.transport.get_write_buffer_size())
+
+    def _judge(self, left: int) -> None:
+        if self.transport.get_write_buffer_size() > left - LEAST_BYTES:
+            logger.info("left a client that does not read")
+            self.transport.abort()
+        else:
+            self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
 
 
 class _Server(uvicorn.Server):

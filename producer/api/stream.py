@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from contract import story
 from contract.job import JobEvent
-from producer.api.caller import Caller, Reader
+from producer.api.caller import Reader
 from producer.api.gateway import Gateway, Here
 from producer.api.schema import EVENT_STREAM, errors
-from producer.client import check_event_id
+from producer.client import Darkroom, check_event_id
 
 PING_S = 15
 RECONNECT_MS = 2000
@@ -35,19 +36,25 @@ async def events(
     job = await caller.door.get(job_id)
     if job.is_over and not [event async for event in caller.door.events(job_id, after=last_event_id)]:
         return Response(status_code=204)  # it tells an EventSource not to come again
-    with gateway.stream(caller.owner):
-        pass  # refused now, rather than in the midst of an answer
-    return EventSourceResponse(
-        _told(gateway, caller, job_id, last_event_id),
-        ping=PING_S,
-        headers={"Cache-Control": "private, no-store"},
-    )
+    return Story(_told(caller.door, job_id, last_event_id), gateway, caller.owner)
 
 
-async def _told(gateway: Gateway, caller: Caller, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
-    with gateway.stream(caller.owner):
-        async for event in caller.door.events(job_id, after=after):
-            yield server_sent(event)
+class Story(EventSourceResponse):
+    """A stream of events that counts among its owner's."""
+
+    def __init__(self, events: AsyncIterator[ServerSentEvent], gateway: Gateway, owner: str) -> None:
+        super().__init__(events, ping=PING_S, headers={"Cache-Control": "private, no-store"})
+        self._gateway, self._owner = gateway, owner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; or raise Refused (`too_many_streams`) before anything is sent."""
+        with self._gateway.stream(self._owner):
+            await super().__call__(scope, receive, send)
+
+
+async def _told(door: Darkroom, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
+    async for event in door.events(job_id, after=after):
+        yield server_sent(event)
 
 
 def server_sent(event: JobEvent) -> ServerSentEvent:

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 @router.post("", status_code=201, openapi_extra=UPLOAD, responses=UPLOADED | errors(*BODY, "507"))
 async def upload(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
-    rates = await gateway.rates.count(f"{caller.token.name}\n{caller.owner}")
+    rates = await caller.count(gateway)
     if media_type(request) == "multipart/form-data":
         async with read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
             file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)

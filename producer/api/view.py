@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
@@ -40,12 +41,21 @@ class ShownJob(Job):
 
 async def job_json(request: Request, gateway: Gateway, caller: Caller, job: Job) -> dict[str, Any]:
     """Make the JSON of a job for its caller. Raises Unavailable."""
-    base = base_url(request, gateway)
+    [shown] = await jobs_json(request, gateway, caller, [job])
+    return shown
+
+
+async def jobs_json(request: Request, gateway: Gateway, caller: Caller, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Make the JSON of jobs for their caller. Raises Unavailable."""
+    base, expected = base_url(request, gateway), await caller.door.expectations(jobs)
+    return [_shown(gateway, caller, job, base, expected.get(job.id)) for job in jobs]
+
+
+def _shown(gateway: Gateway, caller: Caller, job: Job, base: str, expected: tuple[int, int] | None) -> dict[str, Any]:
     shown = public(job, with_paths=caller.may(Right.PATHS))
     for image in shown["images"]:
         image["url"] = base + f"/v1/artifacts/{image['id']}"
         image["signed_url"] = base + gateway.links.sign(image["id"])
-    expected = await caller.door.expectation(job)
     address = f"{base}/v1/jobs/{job.id}"
     return {
         **shown,

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -73,6 +74,17 @@ async def test_a_story_can_be_followed_and_gone_on_with(ann: httpx.AsyncClient) 
     assert later == told[3:]
     nothing = await ann.get(job["events_url"], headers={"Last-Event-ID": told[-1]["id"]})
     assert nothing.status_code == 204
+
+
+async def test_no_more_streams_are_opened_at_once_than_one_may_have(ann: httpx.AsyncClient) -> None:
+    job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(
+            *(stack.enter_async_context(ann.stream("GET", job["events_url"])) for _ in range(12))
+        )
+        assert sorted(answer.status_code for answer in opened) == 5 * [200] + 7 * [429]
+        await ann.post(job["cancel_url"])
+    assert (await events(ann, job["events_url"]))[-1]["type"] == "cancelled"
 
 
 async def events(ann: httpx.AsyncClient, url: str, after: str = "0") -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ async def find_jobs(store: JobStore) -> list[Found]:
             Found(
                 key=job.request.prompt.split()[0],
                 job=job,
-                events=tuple(await store.events(job_id)),
+                events=tuple((await store.news(job_id))[1]),
                 calls=int(fields["calls"]),
                 attempts=frozenset(read_attempts(fields)),
             )

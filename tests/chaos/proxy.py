@@ -110,6 +110,11 @@ class Proxy:
         self._bind()  # whoever connects to a port that is bound and not listened on is refused
         self.reset()
 
+    def lead(self, to: Path | str) -> None:
+        """Lead new connections somewhere else, and break the old ones."""
+        self._to = to
+        self.reset()
+
     def heal(self) -> None:
         """Clear the weather, and listen if that had stopped."""
         self._turn(Weather())

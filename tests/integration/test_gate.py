@@ -697,7 +697,7 @@ async def test_no_waiter_is_forgotten_and_no_place_given_twice(store: JobStore, 
             await store.cancel(job_id)
         while len(set(begun) | cancelled) < 60:
             for job_id in await bells(redis):
-                if (await store.state(job_id)) is JobState.QUEUED:
+                if (await store.news(job_id))[0] is JobState.QUEUED:
                     tasks.add(group.create_task(work(await claimed(store, job_id))))
             await asyncio.sleep(0.002)
     assert len(begun) == len(set(begun))

@@ -103,7 +103,7 @@ async def test_a_submitted_job_is_queued_and_its_bell_rung(store: JobStore, redi
     assert (job.state, job.position, job.owner, job.conversation) == (JobState.QUEUED, 0, "ann", "chat")
     assert job.progress.message == "Queued, next in line."
     assert await bells(redis) == [job_id]
-    assert [event.type for event in await store.events(job_id)] == ["queued"]
+    assert [event.type for event in (await store.news(job_id))[1]] == ["queued"]
 
 
 async def test_submitting_the_same_id_again_changes_nothing(store: JobStore, redis: Redis) -> None:
@@ -228,7 +228,7 @@ async def test_calls_are_counted_before_they_are_made(store: JobStore) -> None:
     assert job.attempts == (ended, attempt(1))
     assert job.cost_usd == 0.04
     assert job.progress.message == "0 of 2 images made; 2K timed out after 2 s, trying 1K"
-    assert [event.type for event in await store.events(job.id)][2:] == ["attempt", "attempt", "fallback"]
+    assert [event.type for event in (await store.news(job.id))[1]][2:] == ["attempt", "attempt", "fallback"]
 
 
 async def test_no_call_after_the_deadline(store: JobStore) -> None:
@@ -271,7 +271,7 @@ async def test_nothing_leaves_a_terminal_state(store: JobStore, redis: Redis, st
     job = await store.get(job_id)
     assert job.state is state
     assert job.ended_at is not None
-    told = [event.type for event in await store.events(job_id)]
+    told = [event.type for event in (await store.news(job_id))[1]]
     assert [kind for kind in told if kind in TERMINAL] == [state]
     assert 0 < await redis.pttl(f"darkroom:job:{job_id}") <= 3_600_000
     for index in ("queued", "waiting", "running", "deadlines"):
@@ -497,7 +497,7 @@ async def test_a_claim_whose_answer_was_lost_is_answered_again(store: JobStore) 
         zip(first[3][::2], first[3][1::2], strict=True)
     )
     assert await store._run("claim", job_id, "w2", 15_000, "another") == []
-    assert [event.type for event in await store.events(job_id)] == ["queued", "running"]
+    assert [event.type for event in (await store.news(job_id))[1]] == ["queued", "running"]
 
 
 async def test_a_claim_is_not_answered_again_once_its_job_was_given_back(store: JobStore, redis: Redis) -> None:

@@ -1,0 +1,34 @@
+"""Who hands something in just now; when that has become slow, more are sent away at once rather than kept waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from contract.errors import Refused
+
+FEW = 32  # are never too many
+LONG_S = 0.2
+
+
+class Crowd:
+    """Those who hand something in."""
+
+    def __init__(self) -> None:
+        self._since: dict[object, float] = {}  # the first has come first
+
+    def check(self) -> None:
+        """Let more come, unless those who are there stand still. Raises Refused (`too_busy`)."""
+        if len(self._since) >= FEW and time.monotonic() - next(iter(self._since.values())) > LONG_S:
+            raise Refused("too_busy", retry_after_s=2)
+
+    @contextmanager
+    def join(self) -> Iterator[None]:
+        """Be one of them for a while."""
+        me = object()
+        self._since[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._since[me]

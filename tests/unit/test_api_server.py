@@ -1,0 +1,73 @@
+"""How long the server bears with clients that are slow to speak or to read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from producer.api import server
+from producer.api.server import PatientProtocol
+
+LIMIT_S = 0.3
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+BIG = 16 * 2**20  # more than the kernel keeps for a connection
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at length, in pieces."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % BIG)]})
+    for _ in range(BIG // 2**16):
+        await send({"type": "http.response.body", "body": bytes(2**16), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """A server in a hurry."""
+    monkeypatch.setattr(server, "HEADERS_S", LIMIT_S)
+    monkeypatch.setattr(server, "STALLED_S", LIMIT_S)
+    config = uvicorn.Config(app, port=0, http=PatientProtocol, ws="none", lifespan="off", log_config=None)
+    running = uvicorn.Server(config)
+    task = asyncio.create_task(running.serve())
+    while not running.started:
+        await asyncio.sleep(0.01)
+    yield int(running.servers[0].sockets[0].getsockname()[1])
+    running.force_exit = running.should_exit = True
+    await task
+
+
+@pytest.mark.parametrize("greeting", [b"", HEAD])
+async def test_a_head_must_be_whole_in_time_also_that_of_a_second_request(port: int, greeting: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(greeting)
+    if greeting:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(BIG)
+    began = time.monotonic()
+    writer.write(HEAD[:5])
+    with suppress(ConnectionResetError):
+        assert await reader.read(1) == b""
+    assert time.monotonic() - began < 3 * LIMIT_S
+    writer.close()
+
+
+@pytest.mark.parametrize(("pause_s", "is_served"), [(LIMIT_S / 10, True), (10 * LIMIT_S, False)])
+async def test_whoever_takes_nothing_for_long_is_cut_off(port: int, pause_s: float, is_served: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
+    writer.write(HEAD)
+    await reader.readuntil(b"\r\n\r\n")
+    received = 0
+    with suppress(ConnectionResetError):
+        while received < BIG:
+            await asyncio.sleep(pause_s if received == 0 else 0)
+            received += len(piece := await reader.read(2**20))
+            if not piece:
+                break
+    assert (received == BIG) == is_served
+    writer.close()

@@ -1,0 +1,33 @@
+"""A crowd that stands still lets nobody in any more."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from contract.errors import Refused
+from producer import crowd
+from producer.crowd import FEW, Crowd
+
+
+@pytest.mark.parametrize(("there", "long_s", "is_refused"), [(FEW, 0, True), (FEW - 1, 0, False), (FEW, 60, False)])
+def test_more_are_sent_away_when_many_have_been_there_for_long(
+    there: int, long_s: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "LONG_S", long_s)
+    those = Crowd()
+    with ExitStack() as stack:
+        for _ in range(there):
+            stack.enter_context(those.join())
+        assert is_sent_away(those) == is_refused
+    assert not is_sent_away(those)
+
+
+def is_sent_away(those: Crowd) -> bool:
+    """Tell whether one more would be sent away."""
+    try:
+        those.check()
+    except Refused as refused:
+        return (refused.code, refused.values) == ("too_busy", {"retry_after_s": 2})
+    return False
