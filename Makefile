@@ -16,7 +16,7 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 
 .PHONY: test
 test: lint ## Run all checks and tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: fuzz
 fuzz: setup ## Throw random input at whatever reads some

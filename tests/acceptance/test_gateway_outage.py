@@ -168,7 +168,7 @@ async def test_who_waits_longer_than_an_outage_lasts_is_told_of_it(outages: Outa
     await somebody_waits(outages.house)
     outages.begin("killed")
     answer = await waiting
-    assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_unavailable", "5")
+    assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_unavailable", "3")
 
 
 async def test_a_killed_gateway_costs_no_job_and_makes_none_twice(house: House, start: Start) -> None:
