@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from contract.errors import Refused
-from contract.job import Attempt, Degraded, Image, Job, Record, Rendition
+from contract.job import Attempt, Degraded, Image, Job, Rendition
+from contract.record import Record
 
 UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
-from contract.job import AspectRatio, ImageSize, ModelName
+from contract.request import AspectRatio, ImageSize, ModelName
 
 PROVIDERS = ("openrouter", "aihubmix")
 MAX_CONFIG_BYTES = 4 * 2**20

@@ -8,20 +8,9 @@ from datetime import datetime
 
 from contract import story
 from contract.errors import DarkroomError
-from contract.job import (
-    TERMINAL,
-    Attempt,
-    Failure,
-    Image,
-    Job,
-    JobRequest,
-    JobState,
-    Outcome,
-    Progress,
-    Snapshot,
-    moment,
-)
+from contract.job import TERMINAL, Attempt, Failure, Image, Job, JobState, Outcome, Progress, Snapshot, moment
 from contract.kinds import KINDS
+from contract.request import JobRequest
 
 Fields = Mapping[str, str]
 

@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from redis.asyncio.connection import parse_url
 
 from contract.errors import Problem
-from contract.job import ImageSize, ModelName
+from contract.request import ImageSize, ModelName
 
 
 class Fallback(BaseModel):

@@ -6,7 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from contract.job import JobRequest, Snapshot
+from contract.job import Snapshot
+from contract.request import JobRequest
 
 
 def digest(text: str) -> str:

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from pydantic import ConfigDict
 
 from contract.errors import Refused, Transient
-from contract.job import Job, Record
+from contract.job import Job
 from contract.link import Network, Unsafe, address_of, judge_within, split
 from contract.public import public
+from contract.record import Record
 from contract.secret import Secret
 
 MAX_URL = 2048

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from contract.errors import DarkroomError, ProviderError
 from contract.gateway_kinds import GATEWAY
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, Outcome
+from contract.job import Outcome
 from contract.kind import Kind
 from contract.kinds import CONFIGURATION, JOB, KINDS, QUEUE, REQUEST
 from contract.knobs import Knobs
 from contract.provider_kinds import PROVIDER
 from contract.references import MAX_EACH, MAX_TOGETHER
+from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.webhook import MAX_URL
 from producer.pictures import MOST
 from worker.ladder import TRIES

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from contract.artifacts import remove_files
 from contract.doorbell import Doorbell
 from contract.errors import Refused, Unavailable
-from contract.job import TERMINAL, Job, JobEvent, JobRequest, JobState, Snapshot
+from contract.job import TERMINAL, Job, JobEvent, JobState, Snapshot
+from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.secret import Secret
 from contract.settings import Settings

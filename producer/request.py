@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.errors import Refused
-from contract.job import JobRequest
 from contract.kinds import KINDS
 from contract.prices import estimate
+from contract.request import JobRequest
 from contract.settings import Settings
 from contract.store import digest
 

@@ -25,7 +25,7 @@ from pydantic import AwareDatetime, Field, ValidationError, field_serializer, mo
 
 from contract.artifacts import write_whole
 from contract.errors import ConfigInvalid, Problem, Refused
-from contract.job import Record
+from contract.record import Record
 
 PREFIX = "dk_"
 MAX_TEXT = 200  # characters of what may be a token

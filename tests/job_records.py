@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contract.job import Attempt, Image, JobRequest, Outcome, moment
+from contract.job import Attempt, Image, Outcome, moment
+from contract.request import JobRequest
 from contract.store import digest
 
 COUNT = 2  # images of a job

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from contract.errors import Refused
-from contract.job import JobRequest, Rendition
+from contract.job import Rendition
+from contract.request import JobRequest
 from contract.settings import Settings
 from worker.providers.provider import Provider
 

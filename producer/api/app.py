@@ -123,7 +123,6 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             pictures=pictures,
             thumbnails=Thumbnails(settings.home / "thumbnails", pictures),
             attendance=Attendance(closing),
-            closing=closing,
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
         try:

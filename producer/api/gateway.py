@@ -12,7 +12,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from contract.errors import Refused
-from contract.job import Job
 from contract.secret import Secret
 from contract.settings import Settings
 from producer.api.attendance import Attendance
@@ -37,7 +36,6 @@ class Gateway:
     rates: Rates
     pictures: Pictures
     thumbnails: Thumbnails
-    closing: asyncio.Event  # set when this process is told to stop
     attendance: Attendance
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
@@ -54,17 +52,6 @@ class Gateway:
             self.streams[owner] -= 1
             if not self.streams[owner]:
                 del self.streams[owner]
-
-    async def wait(self, door: Darkroom, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """Wait for a job's end, for `timeout_s` if given and until this process stops; answer how it stands then."""
-        waiting = asyncio.create_task(door.wait(job_id, timeout_s=timeout_s))
-        closing = asyncio.create_task(self.closing.wait())
-        try:
-            await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
-            return await waiting if waiting.done() else await door.get(job_id)
-        finally:
-            waiting.cancel()
-            closing.cancel()
 
     async def checks(self) -> dict[str, dict[str, bool | str]]:
         """Look at what a job needs; what is not `needed` to take one may come later."""

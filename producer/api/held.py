@@ -79,7 +79,7 @@ class Held(Response):
         return [*kept, (b"x-accel-buffering", b"no")]  # or nginx would keep the blanks
 
     async def _finish(self) -> list[bytes]:
-        job = await self._asker.gateway.wait(self._asker.caller.door, self._job.id)
+        job = await self._asker.caller.door.wait(self._job.id)
         if not job.is_over:
             raise Refused("gateway_stopping", retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
         return await openai_answer.whole(self._asker, job)

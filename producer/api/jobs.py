@@ -68,7 +68,7 @@ async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wai
     """Look at a job; with `wait` the answer comes when the job is over, or after so many seconds."""
     job = await caller.door.get(job_id)
     if wait and not job.is_over:
-        job = await gateway.wait(caller.door, job_id, timeout_s=wait)
+        job = await caller.door.wait(job_id, timeout_s=wait)
     shown = await job_json(request, gateway, caller, job)
     headers = {"ETag": etag_of(shown), "Cache-Control": "private, no-cache"} | polling_hint(job, shown["eta_seconds"])
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
@@ -110,7 +110,7 @@ async def _accepted(
         headers["Idempotent-Replayed"] = "true"
     if wait := _preferred_wait(request):
         headers["Preference-Applied"] = f"wait={wait}"
-        job = await gateway.wait(caller.door, job.id, timeout_s=wait)
+        job = await caller.door.wait(job.id, timeout_s=wait)
     shown = await job_json(request, gateway, caller, job)
     headers |= {"Location": shown["status_url"]} | polling_hint(job, shown["eta_seconds"])
     return json_response(shown, status=200 if job.is_over else 202, headers=headers)

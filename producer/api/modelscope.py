@@ -59,7 +59,7 @@ async def look(gateway: Here, caller: Reader, task_id: str) -> Response:
         job = await caller.door.get(task_id)
         # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
         with _waiting(gateway, caller, job) if gateway.attendance.expects(job.id) else nullcontext():
-            job = await gateway.wait(caller.door, task_id, timeout_s=HOLD_S)
+            job = await caller.door.wait(task_id, timeout_s=HOLD_S)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})

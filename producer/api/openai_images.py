@@ -15,8 +15,9 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from contract.errors import Refused, Unavailable
-from contract.job import MAX_REFERENCES, Job
+from contract.job import Job
 from contract.references import MAX_TOGETHER
+from contract.request import MAX_REFERENCES
 from producer.api import modelscope
 from producer.api.body import media_type, read_form, read_json
 from producer.api.caller import Caller, Submitter

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from contract.errors import Refused
-from contract.job import RATIOS
+from contract.request import RATIOS
 from contract.settings import Settings
 
 Format = Literal["png", "jpeg", "webp"]

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import Refused
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.kinds import KINDS
+from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from producer.api.openai_error import envelope
 from producer.api.schema import ALWAYS, BODY, BY_STATUS, EXAMPLE, PICTURE, Responses, answer, errors, inline
 

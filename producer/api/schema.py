@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.artifacts import Sidecar
 from contract.images import EXTENSIONS
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
 from contract.kinds import KINDS
+from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
 from producer.api.view import ShownJob
 
 Responses = dict[int | str, dict[str, Any]]

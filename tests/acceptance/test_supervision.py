@@ -250,7 +250,7 @@ async def test_a_stack_starts_a_worker_again_that_gave_up() -> None:
         pytest.skip("no Redis server")
     darkroom = Path(sys.executable).parent / "darkroom"
     with TemporaryDirectory(prefix="dr-") as home:
-        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        environment = {"HOME": home, "PATH": os.environ["PATH"], "DARKROOM_PORT": "0"}
         up = await asyncio.create_subprocess_exec(darkroom, "up", "--demo", env=environment, stderr=subprocess.PIPE)
         assert up.stderr is not None
         try:

@@ -18,7 +18,8 @@ from chaos.journal import Journal
 from chaos.orders import Order, read_orders
 from contract.artifacts import artifact_id
 from contract.doorbell import broker_url
-from contract.job import Image, Job, JobEvent, JobRequest, JobState, Progress, moment
+from contract.job import Image, Job, JobEvent, JobState, Progress, moment
+from contract.request import JobRequest
 
 VISIBILITY_S = 30  # longer than most tasks: what runs twice does so because of a kill
 

@@ -16,7 +16,8 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
-from contract.job import JobRequest, JobState
+from contract.job import JobState
+from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import JobStore, Lease, LeaseLost, NewJob
 from worker.gate import GRACE_S, Closed, Gate, Gates, Verdict

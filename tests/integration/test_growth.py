@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from simulator.server import Simulator
 
 from contract.doorbell import Doorbell
-from contract.job import Image, JobRequest, JobState, Snapshot
+from contract.job import Image, JobState, Snapshot
+from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import JobStore, Lease, NewJob
 from worker.gate import Closed, Gate, Gates, Verdict

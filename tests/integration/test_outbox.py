@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from contract.job import TERMINAL, JobRequest, JobState
+from contract.job import TERMINAL, JobState
 from contract.outbox import LEASE_S, LOOK, Delivery, Outbox, WebhookState
+from contract.request import JobRequest
 from contract.store import JobStore, NewJob
 from contract.webhook import Webhook
 

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import MOVES, TERMINAL, Attempt, Image, JobRequest, JobState, Outcome, Snapshot, moment
+from contract.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, Snapshot, moment
 from contract.jobhash import read_attempts
+from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
 from worker.logbook import Logbook

@@ -13,7 +13,8 @@ from chaos.journal import Entry
 from chaos.orders import Order
 
 from contract.artifacts import artifact_id
-from contract.job import Attempt, Failure, Image, Job, JobEvent, JobRequest, JobState, Outcome, Progress, moment
+from contract.job import Attempt, Failure, Image, Job, JobEvent, JobState, Outcome, Progress, moment
+from contract.request import JobRequest
 
 ORDER = Order(key="order-1", owner="ann", count=2, image_size="1K", at=0)
 

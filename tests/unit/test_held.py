@@ -72,9 +72,7 @@ class Client:
 def asker(door: Door, attendance: Attendance) -> Asker:
     """Make somebody who asks at a door."""
     knobs = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
-    gateway = SimpleNamespace(
-        attendance=attendance, settings=SimpleNamespace(knobs=knobs), wait=lambda door, job_id: door.wait(job_id)
-    )
+    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
     anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
     return Asker(**anything, base="", kind="image_generation")
 

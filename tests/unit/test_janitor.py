@@ -20,8 +20,9 @@ from pictures import picture
 
 from contract.artifacts import Sidecar, artifact_id, read_sidecar
 from contract.doorbell import Doorbell
-from contract.job import Job, JobRequest, JobState, Progress, Rendition
+from contract.job import Job, JobState, Progress, Rendition
 from contract.references import References
+from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import JobStore
 from worker import failpoint, janitor

@@ -50,7 +50,7 @@ async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
     """Look at the task."""
     knobs = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(knobs=knobs)
-    gateway = SimpleNamespace(attendance=attendance, settings=settings, wait=Door.wait)
+    gateway = SimpleNamespace(attendance=attendance, settings=settings)
     caller = SimpleNamespace(door=door)
     answer: Any = await look(cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])

@@ -7,8 +7,9 @@ import pytest
 
 from contract.config import ImageGeneration, ProviderConfig
 from contract.errors import Refused
-from contract.job import JobRequest, Rendition
+from contract.job import Rendition
 from contract.knobs import Fallback, Knobs
+from contract.request import JobRequest
 from contract.settings import Settings
 from worker.plan import Plan, Rung, plan_ladder
 from worker.providers.table import PROVIDERS

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from contract.config import ImageGeneration
 from contract.errors import Refused
-from contract.job import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Job, JobRequest
+from contract.job import Job
 from contract.knobs import Knobs
+from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
 from contract.settings import Settings
 from contract.store import NewJob
 from producer.request import read_request

@@ -7,7 +7,8 @@ import pytest
 from ladders import rung
 
 from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
-from contract.job import Attempt, JobRequest
+from contract.job import Attempt
+from contract.request import JobRequest
 from contract.store import JobStore, Lease
 from worker.bench import Desk
 from worker.gate import Closed, Gate, Verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.config import ProviderConfig
-from contract.job import explicit_size
 from contract.redaction import clean
+from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
 from worker.providers.payload import items, mapping, text, texts
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers

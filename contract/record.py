@@ -1,0 +1,19 @@
+"""The base of our own formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+
+class Record(BaseModel):
+    """The base of our own formats: immutable, nothing unknown in it, and no prompt in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        # A serializer that leaves fields out would hide all of them from the schema.
+        return handler({name: part for name, part in core_schema.items() if name != "serialization"})
