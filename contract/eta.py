@@ -10,9 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import quantiles
 
 LEAST = 3  # durations; fewer say nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast jobs of a kind are made: the last durations, the slots of living workers, the jobs that run."""
+
+    durations_s: tuple[float, ...]
+    slots: int
+    running: int
+
+    def expected(self, position: int) -> tuple[int, int] | None:
+        """Tell in how many seconds a job with so many before it will be done, at least and at most, if it is known."""
+        return expected(self.durations_s, position=position, slots=self.slots, running=self.running)
 
 
 def expected(durations_s: Sequence[float], *, position: int, slots: int, running: int) -> tuple[int, int] | None:

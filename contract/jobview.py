@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contract.errors import Refused
-from contract.eta import expected
+from contract.eta import Pace
 from contract.job import Job, JobEvent, JobState, Snapshot, moment
 from contract.jobhash import Fields, read_job, read_snapshots
 from contract.newjob import digest
@@ -111,12 +111,8 @@ class JobView:
                 if len(answer) < most or len(rows) >= most:
                     return rows[:most]
 
-    async def expectations(self, places: Sequence[tuple[str, int]]) -> list[tuple[int, int] | None]:
-        """Tell in how many seconds queued jobs will be done, at least and at most, if that can be known.
-
-        Each is named by its kind and how many jobs are before it.
-        """
-        kinds = list(dict.fromkeys(kind for kind, _ in places))
+    async def pace(self, kinds: Sequence[str]) -> dict[str, Pace]:
+        """Read how fast jobs of these kinds are made just now."""
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             pipe.time()
@@ -128,8 +124,10 @@ class JobView:
             (seconds, _), running, workers, slots, *found = await pipe.execute()
         alive = [name for name, seen_ms in workers if seen_ms >= 1000 * (seconds - SEEN_S)]
         there = sum(int(slots.get(name, 0)) for name in alive)
-        took = {kind: [int(one) / 1000 for one in durations] for kind, durations in zip(kinds, found, strict=True)}
-        return [expected(took[kind], position=place, slots=there, running=running) for kind, place in places]
+        return {
+            kind: Pace(durations_s=tuple(int(one) / 1000 for one in took), slots=there, running=running)
+            for kind, took in zip(kinds, found, strict=True)
+        }
 
     async def latest_image(self, owner: str, conversation: str) -> str | None:
         """Find the path of the newest artifact of a conversation."""

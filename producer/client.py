@@ -32,6 +32,7 @@ from contract.webhook import accept as judge_webhook
 from producer.crowd import Crowd
 from producer.feed import Feed
 from producer.gallery import Gallery
+from producer.outlook import Outlook
 from producer.patience import ANSWER_S, answering
 from producer.request import kind_of, price_of, read_request
 
@@ -62,6 +63,7 @@ class Darkroom:
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.gallery = Gallery(settings, self._store, owner=owner)
         self._secret = Secret(settings.home, settings.knobs.secret)
+        self._outlook = Outlook(self._store)
         self.crowd = Crowd()  # of all who share these connections
 
     async def __aenter__(self) -> Darkroom:
@@ -227,11 +229,7 @@ class Darkroom:
         places = {
             job.id: (kind_of(job.request, self._settings), job.position) for job in jobs if job.position is not None
         }
-        if not places:
-            return {}
-        async with answering():
-            found = await self._store.expectations(list(places.values()))
-        return dict(zip(places, found, strict=True))
+        return await self._outlook.expectations(places)
 
     async def page(
         self,

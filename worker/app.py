@@ -39,6 +39,8 @@ from worker.sweeper import Sweeper
 from worker.watchdog import Watchdog, give_up
 from worker.writer import Writer
 
+NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,6 +50,7 @@ def main(config: Path | None = None) -> None:
         signal.signal(asked, lambda *_: os._exit(0))  # until Celery has its own handlers; no job has begun
     settings = load_settings(config)
     os.umask(0o077)
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and prompts
     failpoint.arm(os.environ.get("DARKROOM_FAILPOINT", ""))
     return_large_blocks()

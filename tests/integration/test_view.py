@@ -137,7 +137,7 @@ async def done(store: JobStore, redis: Redis, seconds: float, *, kind: str = "1k
 async def expectation(store: JobStore, job_id: str) -> tuple[int, int] | None:
     """Ask when a job of the kind "1k" may be done."""
     position = (await store.get(job_id)).position
-    return None if position is None else (await store.expectations([("1k", position)]))[0]
+    return None if position is None else (await store.pace(["1k"]))["1k"].expected(position)
 
 
 async def test_a_queued_job_knows_when_it_may_be_done(store: JobStore, redis: Redis) -> None:
