@@ -136,7 +136,9 @@ CONFIGURATION: dict[str, Kind] = {
     ),
     "unknown_provider": lasting(
         "Provider not supported",
-        "unsupported image generation provider[ '{provider}']: use openrouter or aihubmix.",
+        "[Only {configured} is configured here"
+        "|unsupported image generation provider '{provider}': use openrouter or aihubmix"
+        "|unsupported image generation provider: use openrouter or aihubmix].",
     ),
 }
 

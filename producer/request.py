@@ -47,15 +47,19 @@ def _with_model(request: JobRequest, settings: Settings) -> JobRequest:
     """Let a request name only what was configured. Raises Refused (`unknown_provider`, `unknown_model`)."""
     provider = request.provider or settings.image.provider
     if provider not in settings.provider_names:
-        raise Refused("unknown_provider", provider=provider if provider.isidentifier() else "").at("provider")
+        raise _not_configured(settings)
     models = settings.models(provider)
     if request.model not in (None, *models):
         raise Refused("unknown_model").at("model")
     if provider == settings.image.provider or request.model is not None:
         return request
     if not models:  # its fallbacks have the configured provider's model
-        raise Refused("unknown_provider", provider=provider).at("provider")
+        raise _not_configured(settings)
     return request.model_copy(update={"model": models[0]})
+
+
+def _not_configured(settings: Settings) -> Refused:
+    return Refused("unknown_provider", configured=" or ".join(settings.provider_names)).at("provider")
 
 
 def kind_of(request: JobRequest, settings: Settings) -> str:
