@@ -107,7 +107,8 @@ async def _own(request: Request, error: Exception) -> Response:
         except (Refused, Unavailable) as instead:
             error = instead
     if error.kind.status >= 500:
-        logger.error("%s %s: %s", request.method, request.url.path[:100], error.code)
+        level = logging.INFO if error.retryable else logging.ERROR
+        logger.log(level, "%s %s: %s", request.method, request.url.path[:100], error.code)
     return answer(request, error)
 
 

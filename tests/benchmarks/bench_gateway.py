@@ -13,7 +13,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -71,6 +71,14 @@ class Bench:
         rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         ends = {(int(row[1][-4:], 16), int(row[2][-4:], 16)) for row in rows if row[9] != "0"}
         return sum((self.port, port) in ends for port in ports)
+
+    async def all_held(self, ports: list[int]) -> int:
+        """Wait some seconds for all of these connections to come about; answer how many have."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while self.held(ports) < len(ports):
+                    await asyncio.sleep(0.05)
+        return self.held(ports)
 
     @asynccontextmanager
     async def load(self, mode: str, **options: Any) -> AsyncIterator[Process]:
@@ -227,7 +235,7 @@ async def stalled(seconds: float) -> list[Line]:
         memory = bench.memory_mib()
         async with bench.load("stall", jobs=jobs, images=images, each=STALLED_EACH) as process:
             ports = (await said(process))["ports"]
-            at_first = bench.held(ports)
+            at_first = await bench.all_held(ports)
             beside = asyncio.create_task(bench.rate(seconds, 20, 50))
             await asyncio.sleep(HOLD_S)
             followers, others = bench.held(ports[::4]), bench.held(ports) - bench.held(ports[::4])
@@ -244,8 +252,8 @@ async def stalled(seconds: float) -> list[Line]:
 
 
 async def an_image(bench: Bench, number: int) -> str:
-    """Make an image."""
-    job = await bench.ask("POST", "/v1/jobs", "i", prompt=f"a fox, the {number}th")
+    """Make an image that is large enough to fill what lies between us and who does not read."""
+    job = await bench.ask("POST", "/v1/jobs", "i", prompt=f"a fox, the {number}th", image_size="4K")
     done = await bench.ask("GET", f"/v1/jobs/{job['id']}?wait=60", "i")
     return str(done["images"][0]["id"])
 

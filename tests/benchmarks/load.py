@@ -136,7 +136,7 @@ async def stall(port: int, token: str, jobs: list[tuple[str, str]], images: list
         owner_of_image, image = images[number % len(images)]
         for method, target, who, headers, times in (
             ("GET", f"/v1/jobs/{job}/events", owner, {}, 1),
-            ("GET", f"/v1/artifacts/{image}", owner_of_image, {}, 400),
+            ("GET", f"/v1/artifacts/{image}", owner_of_image, {}, 20),
             ("POST", "/v1/jobs", owner, JSON | {"Content-Length": "5000"}, 1),
             ("POST", "/v1/uploads", owner, {"Content-Type": "image/png", "Content-Length": "500000"}, 1),
         ):
