@@ -38,6 +38,7 @@ STALLED_EACH = 50  # of four kinds
 JSON = {"Content-Type": "application/json"}
 QUIET_S = 20.0
 IMAGE_S = 0.3  # of a provider that is faster than any; eight slots then finish some twenty jobs a second
+SETTLE_S = 3.0  # what stalled clients asked for at once is served until it stalls
 HOLD_S = 36.0  # a stalled client is dropped within
 
 
@@ -236,8 +237,9 @@ async def stalled(seconds: float) -> list[Line]:
         async with bench.load("stall", jobs=jobs, images=images, each=STALLED_EACH) as process:
             ports = (await said(process))["ports"]
             at_first = await bench.all_held(ports)
+            await asyncio.sleep(SETTLE_S)
             beside = asyncio.create_task(bench.rate(seconds, 20, 50))
-            await asyncio.sleep(HOLD_S)
+            await asyncio.sleep(HOLD_S - SETTLE_S)
             followers, others = bench.held(ports[::4]), bench.held(ports) - bench.held(ports[::4])
             more = bench.memory_mib() - memory
             among = await beside
