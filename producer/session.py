@@ -89,7 +89,11 @@ def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
 
 def fail(error: DarkroomError) -> NoReturn:
     """Say what is wrong and how to mend it, and exit."""
-    lines = [str(problem) for problem in error.problems] if isinstance(error, ConfigInvalid) else [error.detail]
+    lines = [error.detail]
+    if isinstance(error, ConfigInvalid):
+        lines = [str(problem) for problem in error.problems]
+    elif isinstance(error, Refused):
+        lines = [one.detail for one in (error, *error.others)]
     for line in lines:
         terminal.err.print(f"Error: {line}", markup=False)
     if error.code in HINTS:

@@ -212,6 +212,7 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["generate", ""], 2, "the prompt must not be empty"),
         (["generate", "x", "--count", "9"], 2, "count must be between 1 and 4"),
         (["generate", "x", "--count", "many"], 2, "Invalid value"),
+        (["generate", "", "--count", "9", "-s", "8K"], 2, "not be empty. Error: count must be between 1 and 4"),
         (["generate", "x", "--aspect-ratio", "16x9"], 2, "aspect_ratio must be one of"),
         (["generate", "x", "--image-size", "8K"], 2, "image_size must be"),
         (["generate", "x", "--fallback", "perhaps"], 2, "fallback must be any, quality, size or none"),
