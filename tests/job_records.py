@@ -1,10 +1,14 @@
-"""What jobs of the model's tests are made of: a request, calls and images."""
+"""What the job table's tests are made of: jobs to be handed in, calls and images."""
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import replace
+from typing import Any
+
 from contract.job import Attempt, Image, Outcome, moment
 from contract.request import JobRequest
-from contract.store import digest
+from contract.store import NewJob, digest
 
 COUNT = 2  # images of a job
 
@@ -12,6 +16,24 @@ COUNT = 2  # images of a job
 def asked(prompt: str) -> JobRequest:
     """Make a request."""
     return JobRequest(prompt=prompt, count=COUNT, aspect_ratio="1:1", image_size="1K")
+
+
+NEW = NewJob(
+    id="",
+    owner="ann",
+    conversation="chat",
+    request=asked("a fox"),
+    snapshots=(),
+    queue_time_s=60,
+    run_time_s=60,
+    max_active=1000,
+    max_queued=1000,
+)
+
+
+def new_job(**changes: Any) -> NewJob:
+    """Make a job that is to be handed in, as the others but for its id and these changes."""
+    return replace(NEW, **{"id": str(uuid.uuid4()), **changes})
 
 
 def attempt(outcome: Outcome = Outcome.RUNNING, cost_usd: float | None = None) -> Attempt:

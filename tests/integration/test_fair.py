@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import json
-import uuid
 
 import pytest
-from job_records import asked, attempt, image
+from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import JobState, Outcome
-from contract.store import JobStore, Lease, NewJob, digest
+from contract.store import JobStore, Lease, digest
 
 READY = 10
 DAY_MS = 86_400_000
-
-
-def new_job(**changes: object) -> NewJob:
-    values: dict[str, object] = {
-        "id": str(uuid.uuid4()),
-        "owner": "ann",
-        "conversation": "chat",
-        "request": asked("a fox"),
-        "snapshots": (),
-        "queue_time_s": 60.0,
-        "run_time_s": 60.0,
-        "max_active": 1000,
-        "max_queued": 1000,
-    }
-    return NewJob(**(values | changes))  # type: ignore[arg-type]
 
 
 async def submitted(store: JobStore, count: int, **changes: object) -> list[str]:

@@ -7,19 +7,18 @@ import itertools
 import json
 import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+from job_records import new_job
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
 from contract.doorbell import Doorbell
 from contract.job import JobState
-from contract.request import JobRequest
 from contract.scripts import open_redis
-from contract.store import JobStore, Lease, LeaseLost, NewJob
+from contract.store import JobStore, Lease, LeaseLost
 from worker.gate import GRACE_S, Closed, Gate, Gates, Verdict
 
 OPEN_S = 10.0
@@ -45,18 +44,7 @@ async def lease(store: JobStore) -> Lease:
 
 
 async def running(store: JobStore, *, owner: str = "ann") -> Lease:
-    new = NewJob(
-        id=str(uuid.uuid4()),
-        owner=owner,
-        conversation=None,
-        request=JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K"),
-        snapshots=(),
-        queue_time_s=60,
-        run_time_s=60,
-        max_active=1000,
-        max_queued=1000,
-    )
-    job_id, _ = await store.submit(new)
+    job_id, _ = await store.submit(new_job(owner=owner))
     return await claimed(store, job_id)
 
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 from house import House
+from job_records import new_job
 from real_redis import RealRedis
 from redis.asyncio import Redis
 from simulator.server import Simulator
 
 from contract.doorbell import Doorbell
 from contract.job import Image, JobState, Snapshot
-from contract.request import JobRequest
 from contract.scripts import open_redis
-from contract.store import JobStore, Lease, NewJob
+from contract.store import JobStore, Lease
 from worker.gate import Closed, Gate, Gates, Verdict
 
 pytestmark = pytest.mark.real_redis
@@ -54,17 +54,11 @@ def gate(store: JobStore) -> Gate:
 
 
 async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float = 60, run_time_s: float = 60) -> str:
-    new = NewJob(
-        id=str(uuid.uuid4()),
+    new = new_job(
         owner=owner,
-        conversation="chat",
-        request=JobRequest(prompt="a fox", count=2, aspect_ratio="1:1", image_size="1K"),
-        snapshots=(),
         idempotency_key=str(uuid.uuid4()),
         queue_time_s=queue_time_s,
         run_time_s=run_time_s,
-        max_active=100,
-        max_queued=100,
         kind="1k",
         budget_usd=100,
         price_usd=0.04,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
+from job_records import new_job
 from redis.asyncio import Redis
 
 from contract.job import TERMINAL, JobState
 from contract.outbox import LEASE_S, LOOK, Delivery, Outbox, WebhookState
-from contract.request import JobRequest
-from contract.store import JobStore, NewJob
+from contract.store import JobStore
 from contract.webhook import Webhook
 
 KEY = "darkroom:webhooks"
@@ -28,19 +27,7 @@ def kept(host: str = "one.example") -> str:
 
 
 async def submitted(store: JobStore, webhook: str = kept()) -> str:
-    new = NewJob(
-        id=str(uuid.uuid4()),
-        owner="ann",
-        conversation=None,
-        request=JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K"),
-        snapshots=(),
-        queue_time_s=60,
-        run_time_s=60,
-        max_active=1000,
-        max_queued=1000,
-        webhook=webhook,
-    )
-    return (await store.submit(new))[0]
+    return (await store.submit(new_job(webhook=webhook)))[0]
 
 
 async def ended(store: JobStore, webhook: str = kept()) -> str:

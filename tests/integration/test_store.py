@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
+from job_records import new_job
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
@@ -17,26 +18,11 @@ from contract.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, Sna
 from contract.jobhash import read_attempts
 from contract.request import JobRequest
 from contract.scripts import open_redis
-from contract.store import CallRefused, JobStore, Lease, LeaseLost, NewJob
+from contract.store import CallRefused, JobStore, Lease, LeaseLost
 from worker.logbook import Logbook
 from worker.plan import Rung
 
 LEASE_S = 15.0
-
-
-def new_job(**changes: object) -> NewJob:
-    values: dict[str, object] = {
-        "id": str(uuid.uuid4()),
-        "owner": "ann",
-        "conversation": "chat",
-        "request": JobRequest(prompt="a fox", count=2, aspect_ratio="1:1", image_size="1K"),
-        "snapshots": (),
-        "queue_time_s": 60.0,
-        "run_time_s": 60.0,
-        "max_active": 100,
-        "max_queued": 100,
-    }
-    return NewJob(**(values | changes))  # type: ignore[arg-type]
 
 
 def attempt(index: int = 0, **changes: object) -> Attempt:

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from dataclasses import replace
 from itertools import chain
 
 import pytest
-from job_records import asked, image
+from job_records import image, new_job
 from redis.asyncio import Redis
 
 from contract import jobview
 from contract.errors import Refused
 from contract.job import JobState, Snapshot
-from contract.store import JobStore, NewJob, digest
+from contract.store import JobStore, digest
 from worker.leases import Leases
 
-NEW = NewJob(
-    id="",
-    owner="ann",
-    conversation="chat",
-    request=asked("a fox"),
-    snapshots=(),
-    queue_time_s=60,
-    run_time_s=60,
-    max_active=1000,
-    max_queued=1000,
-    kind="1k",
-)
 QUEUED, CANCELLED = frozenset({JobState.QUEUED}), frozenset({JobState.CANCELLED})
 
 
 async def submitted(store: JobStore, count: int = 1, **changes: object) -> list[str]:
-    news = [replace(NEW, id=str(uuid.uuid4()), **changes) for _ in range(count)]  # type: ignore[arg-type]
+    news = [new_job(**{"kind": "1k", **changes}) for _ in range(count)]
     return [(await store.submit(new))[0] for new in news]
 
 
