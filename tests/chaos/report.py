@@ -33,7 +33,7 @@ def lines(result: Result) -> Iterator[str]:
     yield "calls of a job: " + ", ".join(f"{calls}: {jobs}" for calls, jobs in sorted(verdict.calls_of_a_job.items()))
     yield f"running again after kill -9: {_times(times.kill)}"
     yield f"running again after SIGTERM: {_times(times.stop)}"
-    yield f"either, amid troubles of Redis: {_times(times.in_trouble)}"
+    yield f"either, amid further troubles: {_times(times.in_trouble)}"
     yield f"busy again after Redis was back: {_times(times.redis)}"
     submit_ms, cancel_ms = 1000 * result.submit_p99_s, 1000 * result.cancel_p99_s
     yield f"accepted within {submit_ms:.0f} ms, cancelled within {cancel_ms:.0f} ms (p99)"

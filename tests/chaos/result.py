@@ -50,6 +50,7 @@ class Result:
         for name, values, most in (
             ("a killed worker's job ran again", self.recoveries.kill, 20.0),
             ("a stopped worker's job ran again", self.recoveries.stop, 5.0),
+            ("a job whose next workers were struck, too, ran again", self.recoveries.in_trouble, 60.0),
             ("a worker was busy after Redis came back", self.recoveries.redis, 10.0),
         ):
             if values and p99(values) > most:

@@ -29,9 +29,9 @@ class Step:
 class Recoveries:
     """Seconds from a fault until things went on again."""
 
-    kill: list[float] = field(default_factory=list)  # a killed worker's job runs again, Redis being well
-    stop: list[float] = field(default_factory=list)  # SIGTERM → its job runs elsewhere, Redis being well
-    in_trouble: list[float] = field(default_factory=list)  # either, while Redis had troubles of its own
+    kill: list[float] = field(default_factory=list)  # a killed worker's job runs again
+    stop: list[float] = field(default_factory=list)  # SIGTERM → its job runs elsewhere
+    in_trouble: list[float] = field(default_factory=list)  # either, while Redis or the next workers had troubles, too
     redis: list[float] = field(default_factory=list)  # Redis answers again → a job starts, for each worker
 
 
@@ -45,15 +45,19 @@ def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Li
     """Measure all recoveries of a campaign."""
     stories = [_steps(each) for each in found]
     recoveries = Recoveries()
-    troubles = [(each.at, each.over) for each in struck if each.gust.kind in REDIS]
+    outages = [(each.at, each.over) for each in struck if each.gust.kind in REDIS]
+    # Whoever is struck now may have taken the bell with it: the job waits for the next one.
+    blows = [(each.pid, each.at, each.over) for each in struck if each.gust.kind in HELPLESS]
+    blows += [(life.pid, life.ended, life.ended) for life in lives]
     ends = [(life.pid, life.ended, recoveries.kill) for life in lives if life.code == -signal.SIGKILL]
     stopped = {life.pid for life in lives if life.code == 0}  # and not killed before they had stopped
     stops = [each for each in struck if each.gust.kind == "stop_worker" and each.pid in stopped]
     ends += [(each.pid, each.at, recoveries.stop) for each in stops]
     for pid, end, kind in ends:
-        for seconds in _again(stories, pid, end):
-            is_calm = all(over < end - 1 or at > end + seconds for at, over in troubles)
-            (kind if is_calm else recoveries.in_trouble).append(seconds)
+        for queued, again in _again(stories, pid, end):
+            further = [(since, until) for other, since, until in blows if other != pid]
+            is_calm = not _overlap(outages, end - 1, again) and not _overlap(further, queued, again)
+            (kind if is_calm else recoveries.in_trouble).append(again - end)
     for each in struck:
         if each.gust.kind == "kill_redis":
             helpless = {
@@ -77,15 +81,20 @@ def _steps(found: Found) -> list[Step]:
     ]
 
 
-def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[float]:
-    """Find the jobs that a process held at a time, and when each ran again elsewhere."""
+def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[tuple[float, float]]:
+    """Find the jobs that a process held at a time: when each was queued anew, and when it ran again elsewhere."""
     for story in stories:
         before = [step for step in story if step.at <= at]
         if not before or (before[-1].state, before[-1].pid) != ("running", pid):
             continue
-        again = next((step for step in story[len(before) :] if step.state in ("running", *TERMINAL)), None)
+        after = story[len(before) :]
+        again = next((step for step in after if step.state in ("running", *TERMINAL)), None)
         if again is not None and again.state == "running":
-            yield again.at - at
+            yield next((step.at for step in after if step.state == "queued"), at), again.at
+
+
+def _overlap(spans: Sequence[tuple[float, float]], begin: float, end: float) -> bool:
+    return any(since <= end and until >= begin for since, until in spans)
 
 
 def _busy_again(stories: Sequence[Sequence[Step]], lives: Sequence[Life], outage: Struck) -> Iterator[float]:
