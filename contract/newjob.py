@@ -21,6 +21,15 @@ def micro(usd: float) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a chat gateway writes into a chat when a job ends."""
+
+    mailbox: str  # of the gateway
+    route: str  # where the letter goes, in the gateway's own words
+    hold_s: float  # how long the turn that handed the job in may wait for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """What submit needs to know; digests keep owners and keys out of the names of Redis keys."""
 
@@ -41,6 +50,8 @@ class NewJob:
     webhook: str = ""  # sealed: whoever sends it can open it
     webhook_url: str = ""  # only to tell requests apart, as the sealed text differs each time
     retry_of: str | None = None
+    gallery: str = ""  # whose pictures its images are, if not the owner's: those of a chat
+    letter: Letter | None = None
 
     @property
     def digest(self) -> str:
@@ -68,4 +79,6 @@ class NewJob:
             "price": micro(self.price_usd),
             "webhook": self.webhook,
             "retry_of": self.retry_of or "",
+            **({"gallery_digest": digest(self.gallery)} if self.gallery else {}),
+            **({"mailbox": self.letter.mailbox, "route": self.letter.route} if self.letter else {}),
         }

@@ -20,8 +20,9 @@ from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
 from producer.options import AsJson
+from producer.running import Running
 from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run
-from producer.stack import Running, Stack
+from producer.stack import Stack
 from producer.token_commands import tokens_app
 from producer.tokens import Tokens, first_token
 

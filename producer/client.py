@@ -11,11 +11,11 @@ Everything answers or fails within about three seconds, also when Redis is dead 
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from copy import copy
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from contract.artifacts import remove_files
 from contract.doorbell import Doorbell
 from contract.errors import Refused, Unavailable
 from contract.job import TERMINAL, Job, JobEvent, JobState, Snapshot
+from contract.mailbox import Mailbox
+from contract.newjob import Letter
 from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.secret import Secret
@@ -32,17 +34,13 @@ from contract.webhook import accept as judge_webhook
 from producer.crowd import Crowd
 from producer.feed import Feed
 from producer.gallery import Gallery
+from producer.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from producer.outlook import Outlook
 from producer.patience import ANSWER_S, answering
 from producer.request import kind_of, price_of, read_request
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away
-
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
-_CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
-_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
 
 
 class Accepted(NamedTuple):
@@ -55,13 +53,15 @@ class Accepted(NamedTuple):
 class Darkroom:
     """One owner's door to the queue."""
 
-    def __init__(self, settings: Settings, *, owner: str) -> None:
+    def __init__(self, settings: Settings, *, owner: str, roots: Sequence[Path] = ()) -> None:
+        """Open a door; reference images may also lie below `roots`, beside workspace and media directory."""
         self._settings = settings
         self.owner = owner
+        self._chat = ""
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self.gallery = Gallery(settings, self._store, owner=owner)
+        self.gallery = Gallery(settings, self._store, owner=owner, roots=roots)
         self._secret = Secret(settings.home, settings.knobs.secret)
         self._outlook = Outlook(self._store)
         self.crowd = Crowd()  # of all who share these connections
@@ -75,14 +75,20 @@ class Darkroom:
         await self._feed.close()
         await self._redis.aclose()
 
-    def of(self, owner: str, *, names_paths: bool) -> Darkroom:
+    def of(self, owner: str, *, names_paths: bool, chat: str = "") -> Darkroom:
         """Open another owner's door, over the same connections.
 
-        Who may not name paths refers to images by the ids of their own artifacts and uploads.
+        Who may not name paths refers to images by the ids of their own artifacts and uploads. The pictures of
+        those who share a `chat` belong to all of them.
         """
         other = copy(self)
-        other.owner, other.gallery = owner, self.gallery.of(owner, names_paths=names_paths)
+        other.owner, other._chat = owner, chat
+        other.gallery = self.gallery.of(chat or owner, names_paths=names_paths)
         return other
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Open the mailbox of a chat gateway, over the same connections."""
+        return Mailbox(self._redis, name)
 
     def let_go(self) -> None:
         """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
@@ -99,21 +105,22 @@ class Darkroom:
         idempotency_key: str | None = None,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
+        letter: Letter | None = None,
         **fields: object,
     ) -> Accepted:
         """Hand a job in; answer it as it was accepted, and whether it had been before.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
         idempotency key, a repeated request answers the first one's job. The job's end is told to
-        `webhook_url`, signed with `webhook_secret` or the owner's own one. Raises Refused with the
-        sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
+        `webhook_url`, signed with `webhook_secret` or the owner's own one, and by the `letter`. Raises Refused with
+        the sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
         request = read_request(fields, self._settings)
         allowed = self._settings.knobs.webhook_networks
         webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
         snapshots = await self.gallery.snapshots(request.reference_images, conversation)
-        more = {"webhook": webhook, "webhook_url": webhook_url or ""}
+        more = {"webhook": webhook, "webhook_url": webhook_url or "", "letter": letter}
         return await self._hand_in(request, snapshots, conversation, idempotency_key, **more)
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
@@ -139,8 +146,8 @@ class Darkroom:
     ) -> Accepted:
         for name in () if self._settings.knobs.keys_elsewhere else self._settings.provider_names:
             self._settings.provider(name)
-        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-            raise Refused("idempotency_key_invalid")
+        if idempotency_key is not None:
+            check_idempotency_key(idempotency_key)
         knobs = self._settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),
@@ -157,6 +164,7 @@ class Darkroom:
             kind=kind_of(request, self._settings),
             budget_usd=knobs.budget_usd_per_day,
             price_usd=price_of(request, self._settings),
+            gallery=self._chat,
             **more,
         )
         with self.crowd.join():
@@ -167,7 +175,7 @@ class Darkroom:
     async def get(self, job_id: str) -> Job:
         """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
         async with answering():
-            return await self._store.get(_checked(job_id), owner=self.owner)
+            return await self._store.get(check_job_id(job_id), owner=self.owner)
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """Wait until a job is over; answer how it stands then, or after `timeout_s`.
@@ -214,13 +222,13 @@ class Darkroom:
     async def cancel(self, job_id: str) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible."""
         async with answering():
-            before = await self._store.cancel(_checked(job_id), owner=self.owner)
+            before = await self._store.cancel(check_job_id(job_id), owner=self.owner)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
     async def delete(self, job_id: str) -> Job:
         """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was."""
         async with answering():
-            job = await self._store.delete(_checked(job_id), owner=self.owner)
+            job = await self._store.delete(check_job_id(job_id), owner=self.owner)
         await asyncio.to_thread(remove_files, job, self._settings.media)
         return job
 
@@ -240,8 +248,8 @@ class Darkroom:
         conversation: str | None = None,
     ) -> tuple[list[Job], str | None]:
         """List this owner's jobs, newest first, and tell where the next page begins, if there may be one."""
-        if before is not None and not _CURSOR.fullmatch(before):
-            raise Refused("cursor_invalid")
+        if before is not None:
+            check_cursor(before)
         async with answering():
             return await self._store.page_of(
                 self.owner, before=before, limit=limit, state=state, conversation=conversation
@@ -282,16 +290,3 @@ class Darkroom:
                 return await self.get(job.id)
             except Unavailable:
                 await asyncio.sleep(1)
-
-
-def check_event_id(text: str) -> None:
-    """Refuse what is no id of an event. Raises Refused (`event_id_invalid`)."""
-    if not _EVENT_ID.fullmatch(text):
-        raise Refused("event_id_invalid")
-
-
-def _checked(job_id: str) -> str:
-    """Let only well-formed ids near a Redis key."""
-    if not _JOB_ID.fullmatch(job_id):
-        raise Refused("job_not_found")
-    return job_id

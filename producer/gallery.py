@@ -19,13 +19,15 @@ from producer.patience import answering
 class Gallery:
     """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
 
-    def __init__(self, settings: Settings, store: JobStore, *, owner: str) -> None:
+    def __init__(self, settings: Settings, store: JobStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
         self._settings = settings
         self._store = store
         self._owner = owner
         self._names_paths = True
         self._references = References(
-            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
+            roots=(settings.workspace, settings.media, *roots),
+            workspace=settings.workspace,
+            inputs=settings.home / "inputs",
         )
 
     def of(self, owner: str, *, names_paths: bool) -> Gallery:

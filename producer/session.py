@@ -21,7 +21,7 @@ from contract.job import Job, JobState
 from contract.settings import default_config_path, load_settings
 from producer import terminal
 from producer.client import Darkroom
-from producer.stack import Running, find_running
+from producer.running import Running, find_running
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from redis.exceptions import RedisError
@@ -29,38 +29,12 @@ from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
+from producer.running import Running
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Where a running stack is, as `stack.json` says."""
-
-    config: str
-    redis_url: str
-    gateway_url: str | None = None
-    flower_url: str | None = None
-    flower_login: str | None = field(default=None, repr=False)
-
-
-def find_running(home: Path) -> Running | None:
-    """Find the stack that runs from a Darkroom directory."""
-    try:
-        with (home / "stack.lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None  # nobody holds it
-    except BlockingIOError:
-        pass
-    except OSError:
-        return None
-    try:
-        return Running(**json.loads((home / "stack.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 class Stack:

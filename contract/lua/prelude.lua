@@ -16,6 +16,8 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function owner_key(digest, what) return 'darkroom:owner:' .. digest .. ':' .. what end
 
+local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
+
 local function list_key(priority)
   if tonumber(priority) == 0 then return 'darkroom:bells' end
   return 'darkroom:bells:' .. priority

@@ -1,7 +1,8 @@
 -- Idempotency key → job hash → queue → doorbell, in one step.
 -- ARGV: id, owner digest, idempotency digest or '', request digest, time to start, retention,
 --       most active jobs of an owner, most queued jobs, bell, most in play of an owner or 0,
---       budget of a day or 0 and what this job may cost, in micro-dollars, then field, value, … of the hash
+--       budget of a day or 0 and what this job may cost, in micro-dollars, mailbox or '' and how long the letter in it
+--       is held back, then field, value, … of the hash
 local id, owner, idem, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local retention = tonumber(ARGV[6])
 local key = job_key(id)
@@ -30,7 +31,7 @@ if budget > 0 and (redis.call('GET', spent) or 0) + reserved > budget then
   return {'budget_spent', math.ceil(((day + 1) * DAY - now) / 1000)}
 end
 
-redis.call('HSET', key, unpack(ARGV, 13))
+redis.call('HSET', key, unpack(ARGV, 15))
 redis.call('HSET', key, 'id', id, 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
   'retention', retention, 'priority', priority, 'max_running', ARGV[10],
   'fence', 0, 'calls', 0, 'crashes', 0, 'images', 0)
@@ -48,6 +49,11 @@ redis.call('PEXPIRE', owner_key(owner, 'jobs'), retention)
 if idem ~= '' then
   redis.call('HSET', idem_key, 'id', id, 'digest', digest)
   redis.call('PEXPIRE', idem_key, retention)
+end
+if ARGV[13] ~= '' then
+  local mail = mail_key(ARGV[13])
+  redis.call('ZADD', mail, now + ARGV[14], id)
+  redis.call('PEXPIRE', mail, 2 * retention + ARGV[5])
 end
 if is_ready then
   set_order(id, priority)

@@ -15,7 +15,8 @@ from contract.job import JobEvent
 from producer.api.caller import Reader
 from producer.api.gateway import Gateway, Here
 from producer.api.schema import EVENT_STREAM, errors
-from producer.client import Darkroom, check_event_id
+from producer.client import Darkroom
+from producer.ids import check_event_id
 
 PING_S = 15
 RECONNECT_MS = 2000

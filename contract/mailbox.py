@@ -1,0 +1,79 @@
+"""The mailbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
+
+A letter is put in when its job is handed in, and held back while the chat's own turn waits for the job. Whoever
+takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from contract.newjob import digest
+from contract.scripts import PREFIX, Scripts, reaching_redis
+
+LEASE_S = 60.0
+MOST_TRIES = 2
+MEMO_S = 7 * 86_400
+
+
+class Taken(NamedTuple):
+    """A letter that is to be sent now."""
+
+    number: int  # of this try, from 1
+    route: str  # where it goes, in the words of whoever put it in
+
+
+class Held(NamedTuple):
+    """A letter that must not be sent yet."""
+
+    wait_s: float
+
+
+class Mailbox:
+    """The letters of one chat gateway, and what its chats are to be told on their next turn."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self.name = name
+        self._redis = redis
+        self._run = Scripts(redis, ("take_letter", "close_letter")).run
+
+    async def letters(self) -> list[str]:
+        """List the jobs whose letters are still to be sent. Raises Unavailable."""
+        async with reaching_redis():
+            return [str(job_id) for job_id in await self._redis.zrange(self._key, 0, -1)]
+
+    async def let_go(self, job_id: str) -> None:
+        """Hold a letter back no longer. Raises Unavailable."""
+        async with reaching_redis():
+            await self._redis.zadd(self._key, {job_id: 0}, xx=True)
+
+    async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> Taken | Held | None:
+        """Take an ended job's letter; None when there is nothing to send any more. Raises Unavailable."""
+        answer, number, route = await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES)
+        if answer == "taken":
+            return Taken(number, route)
+        return Held(number / 1000) if answer == "held" else None
+
+    async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
+        """Take a letter out for good; tell whether it was there. Raises Unavailable.
+
+        With a memo, its session is told so on its next turn.
+        """
+        named = digest(session) if memo else ""
+        return bool(await self._run("close_letter", self.name, job_id, named, memo, MEMO_S * 1000))
+
+    async def memos(self, session: str) -> list[str]:
+        """Hear what a session has to be told; it is told once. Raises Unavailable."""
+        key = f"{PREFIX}memo:{self.name}:{digest(session)}"
+        async with reaching_redis():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.lrange(key, 0, -1)
+            pipe.delete(key)
+            found, _ = await pipe.execute()
+        return [str(memo) for memo in found]
+
+    @property
+    def _key(self) -> str:
+        return f"{PREFIX}mail:{self.name}"

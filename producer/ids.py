@@ -1,0 +1,37 @@
+"""What ids and keys look like, so that only well-formed ones come near a Redis key."""
+
+from __future__ import annotations
+
+import re
+
+from contract.errors import Refused
+
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
+_CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
+
+
+def check_job_id(text: str) -> str:
+    """Let a job's id pass. Raises Refused (`job_not_found`)."""
+    if not _JOB_ID.fullmatch(text):
+        raise Refused("job_not_found")
+    return text
+
+
+def check_event_id(text: str) -> None:
+    """Refuse what is no id of an event. Raises Refused (`event_id_invalid`)."""
+    if not _EVENT_ID.fullmatch(text):
+        raise Refused("event_id_invalid")
+
+
+def check_cursor(text: str) -> None:
+    """Refuse what is no cursor of a page. Raises Refused (`cursor_invalid`)."""
+    if not _CURSOR.fullmatch(text):
+        raise Refused("cursor_invalid")
+
+
+def check_idempotency_key(text: str) -> None:
+    """Refuse what is no idempotency key. Raises Refused (`idempotency_key_invalid`)."""
+    if not _IDEMPOTENCY_KEY.fullmatch(text):
+        raise Refused("idempotency_key_invalid")
