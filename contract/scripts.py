@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -41,9 +42,16 @@ def open_redis(url: str, *, timeout_s: float = 2.0) -> Redis:
 
 @asynccontextmanager
 async def reaching_redis() -> AsyncIterator[None]:
-    """Turn whatever goes wrong on the way to Redis into `Unavailable`."""
+    """Turn whatever goes wrong on the way to Redis into `Unavailable`, and lose no cancellation there.
+
+    redis-py sends within `asyncio.wait_for`, which forgets one that comes just when it is done (Python 3.11).
+    """
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > cancelled:
+            raise asyncio.CancelledError
     except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
         raise Unavailable from error
     except RedisError as error:  # it answered, and it was a no: full, read-only, or our own mistake

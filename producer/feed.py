@@ -45,11 +45,12 @@ class Feed:
         self._wake_all()
 
     async def close(self) -> None:
-        """End the subscription."""
+        """End the subscription and its connection."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        await self._redis.aclose()
 
     async def _listen(self) -> None:
         while not _is_cancelled():
