@@ -22,7 +22,6 @@ class Taken(NamedTuple):
     """A letter that is to be sent now."""
 
     number: int  # of this try, from 1
-    route: str  # where it goes, in the words of whoever put it in
 
 
 class Held(NamedTuple):
@@ -39,10 +38,15 @@ class Mailbox:
         self._redis = redis
         self._run = Scripts(redis, ("take_letter", "close_letter")).run
 
-    async def letters(self) -> list[str]:
-        """List the jobs whose letters are still to be sent. Raises Unavailable."""
+    async def letters(self) -> dict[str, str]:
+        """List the jobs whose letters are still to be sent, and their routes. Raises Unavailable."""
         async with reaching_redis():
-            return [str(job_id) for job_id in await self._redis.zrange(self._key, 0, -1)]
+            ids = [str(job_id) for job_id in await self._redis.zrange(self._key, 0, -1)]
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipe.hget(f"{PREFIX}job:{job_id}", "route")
+            routes = await pipe.execute()
+        return {job_id: str(route) for job_id, route in zip(ids, routes, strict=True) if route}
 
     async def let_go(self, job_id: str) -> None:
         """Hold a letter back no longer. Raises Unavailable."""
@@ -51,9 +55,9 @@ class Mailbox:
 
     async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> Taken | Held | None:
         """Take an ended job's letter; None when there is nothing to send any more. Raises Unavailable."""
-        answer, number, route = await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES)
+        answer, number = await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES)
         if answer == "taken":
-            return Taken(number, route)
+            return Taken(number)
         return Held(number / 1000) if answer == "held" else None
 
     async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:

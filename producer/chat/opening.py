@@ -1,0 +1,77 @@
+"""Opening the desk: settings, Redis and mailbox of one nanobot. Blocking, and heavy to import: use a thread."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from contract.artifacts import write_whole
+from contract.mailbox import Mailbox
+from contract.newjob import digest
+from contract.settings import Settings, load_settings
+from producer.chat.desk import Desk, Host
+from producer.chat.postman import Post, Postman
+from producer.client import Darkroom
+from producer.running import find_running
+
+
+class Surroundings(Host, Post, Protocol):
+    """The process we are in, and its way into chats."""
+
+
+class Opened(NamedTuple):
+    """All that a nanobot has of Darkroom."""
+
+    desk: Desk
+    postman: Postman
+    mailbox: Mailbox
+    darkroom: Darkroom
+
+    async def close(self) -> None:
+        """Send nothing any more, and end the connections."""
+        await self.postman.close()
+        await self.darkroom.__aexit__(None, None, None)
+
+
+def open_desk(
+    config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
+) -> Opened:
+    """Open the desk of the nanobot with this config.json. Raises ConfigInvalid."""
+    own = load_settings(config, needs_keys=False)
+    settings = _settings_of_stack(own)
+    darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
+    mailbox = darkroom.mailbox(_mailbox_name(own))
+    postman = Postman(mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings)
+    desk = Desk(
+        door=lambda turn: darkroom.of(turn.owner, names_paths=True, chat=turn.chat),
+        mailbox=mailbox,
+        postman=postman,
+        host=surroundings,
+        result=result,
+        wait_s=own.knobs.tool_wait_seconds,
+    )
+    return Opened(desk, postman, mailbox, darkroom)
+
+
+def _settings_of_stack(own: Settings) -> Settings:
+    """Take the Redis that was named, else the running stack with its providers: a demonstration has others."""
+    running = find_running(own.home)
+    if "redis_url" in own.knobs.model_fields_set or running is None:
+        return own
+    there = own if Path(running.config) == own.config_path else load_settings(Path(running.config), needs_keys=False)
+    return there.with_redis(running.redis_url)
+
+
+def _mailbox_name(settings: Settings) -> str:
+    """Name this nanobot's mailbox, the same after each start; by machine and place where nothing can be kept."""
+    path = settings.home / "mailbox"
+    try:
+        if not path.exists():
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(path, secrets.token_hex(10).encode())
+        return digest(path.read_text())
+    except OSError:
+        return digest(f"{platform.node()}:{settings.config_path}")

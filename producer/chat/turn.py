@@ -1,0 +1,73 @@
+"""One turn of a chat: who asks where, and which of its calls are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from contract.record import Record
+
+MOST_TURNS = 1000  # whose calls are remembered
+
+
+class Route(Record):
+    """Where a letter goes; it is kept with its job."""
+
+    channel: str
+    chat_id: str
+    session: str
+    owner: str
+    thread: dict[str, Any] = Field(default_factory=dict)  # what leads the channel into the same thread
+
+
+class Turn(Record):
+    """Who asks, where, and whether something can be sent there after the turn."""
+
+    channel: str
+    chat_id: str
+    sender_id: str
+    session: str
+    id: str | None = None
+    thread: dict[str, Any] = Field(default_factory=dict)
+    hears_later: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Name whose jobs those of this turn are."""
+        return f"{self.channel}:{self.chat_id}:{self.sender_id}"
+
+    @property
+    def chat(self) -> str:
+        """Name those who share their pictures: all who take part in this session."""
+        return f"chat:{self.session}"
+
+    @property
+    def route(self) -> Route:
+        """Tell where a letter of this turn goes."""
+        kept = self.model_dump(include={"channel", "chat_id", "session", "thread"})
+        return Route(owner=self.owner, **kept)
+
+
+class Calls:
+    """Makes the idempotency key of each call: of session, turn, arguments, and which of several equal calls it is."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[tuple[str, str], dict[str, int]] = OrderedDict()
+
+    def key(self, turn: Turn, arguments: Mapping[str, object]) -> str:
+        """Name a call; the same one, when its turn is run again, has the same name."""
+        place = (turn.session, turn.id or uuid.uuid4().hex)
+        counts = self._counts.setdefault(place, {})
+        self._counts.move_to_end(place)
+        if len(self._counts) > MOST_TURNS:
+            self._counts.popitem(last=False)
+        what = json.dumps(arguments, sort_keys=True, default=str)
+        counts[what] = counts.get(what, 0) + 1
+        name = json.dumps([*place, what, counts[what]])
+        return "turn-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:40]
