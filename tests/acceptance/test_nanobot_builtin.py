@@ -28,7 +28,8 @@ PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()
 SECTION = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1]
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 
-pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.real_redis
+on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,6 @@ async def guest(
         assert model.errors == []
 
 
-@pytest.fixture
-def anyone(request: pytest.FixtureRequest) -> str:
-    """A user whom nobody has heard of."""
-    return fresh("user").replace(" ", "-")
-
-
 def of(*providers: str) -> pytest.MarkDecorator:
     """Run a test with nanobot configured so, and so."""
     return pytest.mark.parametrize("guest", providers, indirect=True, scope="module")
@@ -97,10 +92,12 @@ def test_the_page_has_an_example_of_each() -> None:
 
 
 @of("modelscope", "openai", "custom")
+@on_one_loop
 async def test_a_chat_gets_its_picture(guest: Guest) -> None:
     async with Chat(guest.nanobot) as chat:
-        assert await chat.ask(prompt := fresh()) == "Here it is.Done."
+        told = await chat.ask(prompt := fresh())
         [picture] = await chat.pictures()
+    assert told == "Here it is.Done."
     job = await guest.job(prompt)
     assert picture == await guest.original(job)
     with Image.open(io.BytesIO(picture)) as image:
@@ -119,6 +116,7 @@ def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
 
 
 @of("modelscope", "openai")
+@on_one_loop
 async def test_a_chat_has_its_picture_changed(guest: Guest) -> None:
     async with Chat(guest.nanobot) as chat:
         await chat.ask(fresh())
@@ -132,6 +130,7 @@ async def test_a_chat_has_its_picture_changed(guest: Guest) -> None:
 
 
 @of("modelscope")
+@on_one_loop
 async def test_stop_cancels_the_job(guest: Guest) -> None:
     async with Chat(guest.nanobot) as chat:
         await chat.say(prompt := fresh("[slow 60]"))
@@ -144,6 +143,7 @@ async def test_stop_cancels_the_job(guest: Guest) -> None:
 
 
 @of("modelscope", "openai", "custom")
+@on_one_loop
 async def test_the_model_is_told_why_there_is_no_picture(guest: Guest) -> None:
     async with Chat(guest.nanobot) as chat:
         told = await chat.ask(prompt := fresh("[refuse]"))
