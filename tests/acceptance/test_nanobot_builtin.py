@@ -28,6 +28,8 @@ PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()
 SECTION = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1]
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 
+RATIOS = {"modelscope": "16:9", "openai": "3:2", "custom": "3:2"}  # what becomes of 16:9
+
 pytestmark = pytest.mark.real_redis
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,6 +38,7 @@ on_one_loop = pytest.mark.asyncio(loop_scope="module")
 class Guest:
     """A nanobot with its scripted model, and who it is in Darkroom."""
 
+    provider: str
     nanobot: Nanobot
     model: Model
     account: Account
@@ -45,6 +48,11 @@ class Guest:
         """Find the only job that was made of a prompt."""
         [job] = [job for job in await self.front.jobs(self.account.owner) if job.request.prompt == prompt]
         return job
+
+    async def end_of(self, prompt: str) -> JobState:
+        """Wait until the job of a prompt is over, and tell how it ended."""
+        async with self.front.house.client(self.account.owner) as client:
+            return (await client.wait((await self.job(prompt)).id, timeout_s=10)).state
 
     async def original(self, job: Job) -> bytes:
         """Read the only picture of a job where Darkroom keeps it."""
@@ -76,7 +84,7 @@ async def guest(
     async with Model(paint) as model:
         nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, json.loads(here))
         async with nanobot:
-            yield Guest(nanobot, model, account, front)
+            yield Guest(request.param, nanobot, model, account, front)
         assert "Traceback" not in nanobot.log
         assert model.errors == []
 
@@ -105,7 +113,7 @@ async def test_a_chat_gets_its_picture(guest: Guest) -> None:
     [path] = chat.pictured[0].media
     assert_kept(guest, Path(path), prompt)
     [call] = guest.front.calls(prompt)
-    assert call.aspect_ratio in ("16:9", "3:2")
+    assert call.aspect_ratio == RATIOS[guest.provider]
 
 
 def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
@@ -115,17 +123,18 @@ def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
     assert (sidecar["path"], sidecar["prompt"], sidecar["source_images"]) == (str(path), prompt, [])
 
 
-@of("modelscope", "openai")
+@of("modelscope", "openai", "custom")
 @on_one_loop
-async def test_a_chat_has_its_picture_changed(guest: Guest) -> None:
+async def test_a_chat_has_its_picture_changed_where_references_are_sent(guest: Guest) -> None:
+    sent = 0 if guest.provider == "custom" else 1
     async with Chat(guest.nanobot) as chat:
         await chat.ask(fresh())
         [first] = await chat.pictures()
         await chat.ask(prompt := fresh("make it warmer"))
         [second] = await chat.pictures()
     job = await guest.job(prompt)
-    assert (len(job.request.reference_images), second) == (1, await guest.original(job))
-    assert [call.references for call in guest.front.calls(prompt)] == [1]
+    assert (len(job.request.reference_images), second) == (sent, await guest.original(job))
+    assert [call.references for call in guest.front.calls(prompt)] == [sent]
     assert second != first
 
 
@@ -137,9 +146,32 @@ async def test_stop_cancels_the_job(guest: Guest) -> None:
         await guest.front.called(prompt)
         assert await chat.stop() == "Stopped 1 task(s)."
     await guest.front.given_up(prompt)
-    async with guest.front.house.client(guest.account.owner) as client:
-        job = await client.wait((await guest.job(prompt)).id, timeout_s=10)
-    assert job.state is JobState.CANCELLED
+    assert await guest.end_of(prompt) is JobState.CANCELLED
+
+
+@of("modelscope")
+@on_one_loop
+async def test_a_chat_goes_on_after_nanobot_was_killed(guest: Guest) -> None:
+    async with Chat(guest.nanobot) as chat:
+        await chat.ask(fresh())
+        await chat.say(lost := fresh("[slow 60]"))
+        await guest.front.called(lost)
+        guest.nanobot.kill()
+    assert await guest.end_of(lost) is JobState.CANCELLED
+    await guest.nanobot.start()
+    async with Chat(guest.nanobot, chat_id=chat.id) as chat:
+        await chat.ask(prompt := fresh("make it warmer"))
+        assert len(await chat.pictures()) == 1
+    assert len((await guest.job(prompt)).request.reference_images) == 1
+
+
+@of("modelscope")
+@on_one_loop
+async def test_the_one_shot_agent_makes_a_picture(guest: Guest) -> None:
+    told = await guest.nanobot.ask_once(prompt := fresh())
+    assert "Done." in told
+    pictures = [path.read_bytes() for path in guest.nanobot.media.rglob("*.png")]
+    assert await guest.original(await guest.job(prompt)) in pictures
 
 
 @of("modelscope", "openai", "custom")

@@ -57,9 +57,9 @@ class Venvs:
             made = venv.folder / ".made"
             if not made.exists():
                 began = time.monotonic()
-                _uv("venv", "--clear", str(venv.folder), "--python", sys.executable)
+                uv("venv", "--clear", str(venv.folder), "--python", sys.executable)
                 wheels = [str(self._wheel())] if with_darkroom else []
-                _uv("pip", "install", "--python", str(venv.python), f"nanobot-ai=={version}", *wheels)
+                uv("pip", "install", "--python", str(venv.python), f"nanobot-ai=={version}", *wheels)
                 made.touch()
                 print(f"{venv.folder.name}: made in {time.monotonic() - began:.1f} s")
         return venv
@@ -87,7 +87,8 @@ def _configured() -> dict[str, str]:
     return {UV_FOR_PIP[name]: value for name, value in reversed(pairs) if name in UV_FOR_PIP}
 
 
-def _uv(*arguments: str) -> None:
+def uv(*arguments: str) -> None:
+    """Run uv, which must succeed."""
     _run(_configured(), str(Path(sys.executable).parent / "uv"), "--quiet", "--no-progress", *arguments)
 
 
