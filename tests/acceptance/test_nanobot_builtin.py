@@ -30,7 +30,7 @@ EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MU
 
 RATIOS = {"modelscope": "16:9", "openai": "3:2", "custom": "3:2"}  # what becomes of 16:9
 
-pytestmark = pytest.mark.real_redis
+pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]  # nanobot may have to be fetched
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -50,16 +50,18 @@ class Venvs:
         folder.mkdir(exist_ok=True)
 
     def get(self, version: str = NANOBOT, *, with_darkroom: bool = False) -> Venv:
-        """Make an environment, beside Darkroom's wheel or without, or find the one that was made before."""
+        """Make an environment, with Darkroom's wheel or without, or find the one that was made before.
+
+        Where nanobot cannot be fetched a laptop skips and CI fails.
+        """
         venv = Venv(self.folder / f"{version}-{'with' if with_darkroom else 'without'}-darkroom")
         with (self.folder / f"{venv.folder.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             made = venv.folder / ".made"
             if not made.exists():
                 began = time.monotonic()
-                uv("venv", "--clear", str(venv.folder), "--python", sys.executable)
                 wheels = [str(self._wheel())] if with_darkroom else []
-                uv("pip", "install", "--python", str(venv.python), f"nanobot-ai=={version}", *wheels)
+                _make(venv, f"nanobot-ai=={version}", *wheels)
                 made.touch()
                 print(f"{venv.folder.name}: made in {time.monotonic() - began:.1f} s")
         return venv
@@ -79,6 +81,16 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
     """Find the temporary folder that all processes of this test run have in common."""
     own = factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _make(venv: Venv, *packages: str) -> None:
+    uv("venv", "--clear", str(venv.folder), "--python", sys.executable)
+    try:
+        uv("pip", "install", "--python", str(venv.python), *packages)
+    except AssertionError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"nanobot could not be installed: {error}")
 
 
 def _configured() -> dict[str, str]:
