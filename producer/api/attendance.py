@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from starlette.types import Receive
+
 from contract.errors import DarkroomError
 from producer.client import Darkroom
 
@@ -62,3 +64,9 @@ class Attendance:
             _, was_possible = await door.cancel(job_id)
             if was_possible:
                 logger.info("job %s is cancelled: its client has gone", job_id, extra={"job_id": job_id})
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

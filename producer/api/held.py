@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from contract.errors import DarkroomError, Refused
 from contract.job import Job
 from producer.api import openai_answer, openai_error
+from producer.api.attendance import gone
 from producer.api.openai_answer import Asker
 from producer.api.pieces import Pieces, cut, send_parts
 from producer.api.problem import headers_of
@@ -37,7 +38,7 @@ class Held(Response):
         """Wait, and answer; the job of a client that has gone is left to the attendance."""
         attendance = self._asker.gateway.attendance
         with attendance.wait_for(self._job.id, self._asker.caller.door, linger_s=self._knobs.linger_seconds):
-            finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(_gone(receive))
+            finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
             try:
                 await self._hold(finishing, leaving, scope, receive, send)
             finally:
@@ -137,9 +138,3 @@ def _late(finishing: asyncio.Task[list[bytes]]) -> list[bytes]:
         return finishing.result()
     except DarkroomError as error:
         return [json.dumps(openai_error.envelope(error)).encode()]
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

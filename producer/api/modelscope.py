@@ -2,7 +2,7 @@
 
 `POST /v1/images/generations` with `X-ModelScope-Async-Mode: true` answers a task's id; `GET /v1/tasks/{id}` tells how
 it stands. nanobot gives up at any status but 200 and after 60 questions, so each one is held for a while, and an
-outage of Redis is told as PROCESSING. Who asks no more has gone: the job is cancelled.
+outage of Redis is told as PROCESSING. Who hangs up, or asks no more, has gone: the job is cancelled.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 
 import pybase64
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contract.errors import Unavailable
 from contract.job import Image, Job, JobState
+from producer.api.attendance import gone
 from producer.api.body import read_json
 from producer.api.caller import Caller, Reader
 from producer.api.data_url import MAX_JSON_PICTURES, decode, read_urls
@@ -53,13 +55,16 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
 
 
 @router.get("/{task_id}", responses=TASK)
-async def look(gateway: Here, caller: Reader, task_id: str) -> Response:
-    """Tell how a task stands; the answer is held until it is over, but for half a minute at most."""
+async def look(request: Request, gateway: Here, caller: Reader, task_id: str) -> Response:
+    """Tell how a task stands; the answer is held until it is over, but for half a minute at most.
+
+    Raises ClientDisconnect.
+    """
     try:
         job = await caller.door.get(task_id)
         # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
         with _waiting(gateway, caller, job) if gateway.attendance.expects(job.id) else nullcontext():
-            job = await caller.door.wait(task_id, timeout_s=HOLD_S)
+            job = await _held(request, caller, task_id)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
@@ -80,6 +85,19 @@ async def shown(caller: Caller, job: Job) -> list[bytes]:
         task["errors"] = {"message": detail}
         task["message"] = detail
     return weave(task, pictures)
+
+
+async def _held(request: Request, caller: Caller, task_id: str) -> Job:
+    waiting = asyncio.create_task(caller.door.wait(task_id, timeout_s=HOLD_S))
+    leaving = asyncio.create_task(gone(request.receive))
+    try:
+        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientDisconnect
+        return waiting.result()
+    finally:
+        waiting.cancel()
+        leaving.cancel()
 
 
 def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:

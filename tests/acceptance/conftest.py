@@ -11,6 +11,7 @@ import pytest_asyncio
 from bad_input.checks import check_log
 from bad_input.gate import Gate, open_gate
 from front import Front, open_front
+from guest.venv import Venvs, shared_folder
 from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -46,3 +47,9 @@ async def gate() -> AsyncIterator[Gate]:
                 check_log(gate)  # whatever has been said to it
         finally:
             redis.kill()
+
+
+@pytest.fixture(scope="session")
+def venvs(tmp_path_factory: pytest.TempPathFactory) -> Venvs:
+    """The environments with nanobot, which all processes of a test run share."""
+    return Venvs(shared_folder(tmp_path_factory) / "nanobot")

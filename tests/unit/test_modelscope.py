@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
 
 from contract.errors import Unavailable
 from contract.job import JobState
@@ -21,7 +25,7 @@ IMAGE = SimpleNamespace(id="img_0", mime="image/png")
 class Door:
     """A door behind which a job runs on, or is over."""
 
-    def __init__(self, state: JobState = JobState.RUNNING) -> None:
+    def __init__(self, state: JobState = JobState.RUNNING, *, wait_s: float = 0) -> None:
         images = [IMAGE] if state is JobState.SUCCEEDED else []
         self._job = SimpleNamespace(
             id="job",
@@ -31,14 +35,16 @@ class Door:
             error=SimpleNamespace(detail="It failed."),
         )
         self.gallery = self
+        self._wait_s = wait_s
 
     async def get(self, _: str) -> Any:
         """Look at the job."""
         return self._job
 
     async def wait(self, _: str, *, timeout_s: float) -> Any:
-        """Wait for no time at all."""
+        """Wait for no time at all, or for some."""
         assert timeout_s < 30
+        await asyncio.sleep(self._wait_s)
         return self._job
 
     async def find(self, _: str) -> Any:
@@ -46,13 +52,24 @@ class Door:
         raise Unavailable
 
 
-async def looked(door: Door, attendance: Attendance) -> dict[str, Any]:
+async def stay() -> Any:
+    """Be a client that does not hang up."""
+    await asyncio.Event().wait()
+
+
+async def hang_up() -> Any:
+    """Be one that does."""
+    return {"type": "http.disconnect"}
+
+
+async def looked(door: Door, attendance: Attendance, receive: Callable[[], Awaitable[Any]] = stay) -> dict[str, Any]:
     """Look at the task."""
+    request = SimpleNamespace(receive=receive)
     knobs = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(knobs=knobs)
     gateway = SimpleNamespace(attendance=attendance, settings=settings)
     caller = SimpleNamespace(door=door)
-    answer: Any = await look(cast(Gateway, gateway), cast(Caller, caller), "job")
+    answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
     return dict(json.loads(b"".join(parts)))
 
@@ -71,6 +88,15 @@ async def test_a_task_is_waited_for_until_it_is_over() -> None:
     assert attendance.expects("job")
     assert (await looked(Door(JobState.FAILED), attendance))["message"] == "It failed."
     assert not attendance.expects("job")
+
+
+async def test_who_hangs_up_is_waited_for_no_longer() -> None:
+    attendance = Attendance(asyncio.Event())
+    with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+        pass
+    with pytest.raises(ClientDisconnect):
+        await looked(Door(wait_s=60), attendance, hang_up)
+    assert attendance.expects("job")
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
