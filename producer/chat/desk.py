@@ -19,7 +19,7 @@ from producer.chat.postman import Postman
 from producer.chat.turn import Calls, Turn
 from producer.client import Accepted, Darkroom
 
-HOLD_S = 15.0  # a letter is held back for so long beyond the wait, lest turn and postman both answer
+HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and postman both answer
 PATIENT_S = 100.0  # the wait where nothing can be sent later; nanobot's API gives up after 120
 LONGEST_LOOK_S = 20.0
 CANCEL_S = 3.0
