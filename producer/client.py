@@ -34,6 +34,7 @@ from producer.feed import Feed
 from producer.gallery import Gallery
 from producer.outlook import Outlook
 from producer.patience import ANSWER_S, answering
+from producer.recall import Recall
 from producer.request import kind_of, price_of, read_request
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
@@ -62,6 +63,7 @@ class Darkroom:
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.gallery = Gallery(settings, self._store, owner=owner)
+        self.recall = Recall(self._store, owner=owner)
         self._secret = Secret(settings.home, settings.knobs.secret)
         self._outlook = Outlook(self._store)
         self.crowd = Crowd()  # of all who share these connections
@@ -81,12 +83,18 @@ class Darkroom:
         Who may not name paths refers to images by the ids of their own artifacts and uploads.
         """
         other = copy(self)
-        other.owner, other.gallery = owner, self.gallery.of(owner, names_paths=names_paths)
+        other.owner, other.recall = owner, self.recall.of(owner)
+        other.gallery = self.gallery.of(owner, names_paths=names_paths)
         return other
 
     def let_go(self) -> None:
         """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
         self._feed.let_go()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Tell whether nobody waits any longer."""
+        return self._feed.is_closing
 
     async def submit(self, **fields: Any) -> Job:
         """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
@@ -255,21 +263,6 @@ class Darkroom:
                 return True, len(await self._store.workers(within_s=5))
         except Unavailable:
             return False, 0
-
-    async def note_recent(self, what: str, job: Job) -> None:
-        """Remember for some minutes which job a request was answered with, for clients that repeat it without a key."""
-        async with answering():
-            await self._store.note_recent(self.owner, what, job.id)
-
-    async def recent(self, what: str) -> Job | None:
-        """Find the job that the same request was answered with, unless that was cancelled."""
-        try:
-            async with answering():
-                job_id = await self._store.recent(self.owner, what)
-                job = await self._store.get(job_id, owner=self.owner) if job_id else None
-        except Refused:  # it is gone
-            return None
-        return job if job and job.state is not JobState.CANCELLED else None
 
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""
