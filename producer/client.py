@@ -57,7 +57,7 @@ class Darkroom:
     """One owner's door to the queue."""
 
     def __init__(self, settings: Settings, *, owner: str) -> None:
-        self._settings = settings
+        self.settings = settings
         self.owner = owner
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
@@ -117,8 +117,8 @@ class Darkroom:
         sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
-        request = read_request(fields, self._settings)
-        allowed = self._settings.knobs.webhook_networks
+        request = read_request(fields, self.settings)
+        allowed = self.settings.knobs.webhook_networks
         webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
         snapshots = await self.gallery.snapshots(request.reference_images, conversation)
         more = {"webhook": webhook, "webhook_url": webhook_url or ""}
@@ -145,11 +145,11 @@ class Darkroom:
         idempotency_key: str | None,
         **more: Any,
     ) -> Accepted:
-        for name in () if self._settings.knobs.keys_elsewhere else self._settings.provider_names:
-            self._settings.provider(name)
+        for name in () if self.settings.knobs.keys_elsewhere else self.settings.provider_names:
+            self.settings.provider(name)
         if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise Refused("idempotency_key_invalid")
-        knobs = self._settings.knobs
+        knobs = self.settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),
             owner=self.owner,
@@ -162,9 +162,9 @@ class Darkroom:
             max_active=knobs.max_jobs_per_owner,
             max_queued=knobs.max_queued,
             max_running=knobs.max_running_per_owner,
-            kind=kind_of(request, self._settings),
+            kind=kind_of(request, self.settings),
             budget_usd=knobs.budget_usd_per_day,
-            price_usd=price_of(request, self._settings),
+            price_usd=price_of(request, self.settings),
             **more,
         )
         with self.crowd.join():
@@ -229,13 +229,13 @@ class Darkroom:
         """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was."""
         async with answering():
             job = await self._store.delete(_checked(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self._settings.media)
+        await asyncio.to_thread(remove_files, job, self.settings.media)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:
         """Tell by their ids when queued jobs may be expected to be done: in seconds, at least and at most."""
         places = {
-            job.id: (kind_of(job.request, self._settings), job.position) for job in jobs if job.position is not None
+            job.id: (kind_of(job.request, self.settings), job.position) for job in jobs if job.position is not None
         }
         return await self._outlook.expectations(places)
 
