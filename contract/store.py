@@ -109,6 +109,11 @@ class JobStore(JobView):
             found = None if is_first else await self.redis.get(key)
         return str(found or mark)
 
+    async def forget_recent(self, owner: str, what: str) -> None:
+        """Remember nothing of a request."""
+        async with reaching_redis():
+            await self.redis.delete(owner_key(owner, "recent:" + digest(what)))
+
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""
         answer = await self._run("claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))

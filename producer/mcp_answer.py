@@ -38,7 +38,7 @@ class ToolImage(Record):
     width: int = Field(description="Of the original, in pixels.")
     height: int = Field(description="Of the original, in pixels.")
     shown: Literal["original", "smaller", "no"] = Field(
-        description="Whether this answer has the original, a smaller copy because it is large, or nothing of it."
+        description="Whether this answer has the original, a copy of fewer bytes, or nothing of it."
     )
     url: str | None = Field(None, description="Where the original is; needs the token.")
     signed_url: str | None = Field(None, description="The same for an hour or two, without a token.")

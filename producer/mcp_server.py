@@ -120,7 +120,12 @@ class Desk:
         if job := await door.recall.find(what):
             return job, True
         key = await door.recall.begin(what, for_s=UNANSWERED_S)
-        accepted = await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
+        try:
+            accepted = await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
+        except Refused:
+            with suppress(Unavailable):
+                await door.recall.forget(what)
+            raise
         with suppress(Unavailable):  # it is accepted: an error would bring it once more
             await door.recall.note(what, accepted.job, for_s=UNANSWERED_S)
         return accepted

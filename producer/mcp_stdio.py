@@ -42,7 +42,7 @@ async def serve(darkroom: Darkroom) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     settings, guest = darkroom.settings, LocalGuest(darkroom)
     async with Pictures() as pictures, stdio_server() as (given, told):
-        prints = Prints(Thumbnails(settings.home / "thumbnails", pictures))
+        prints = Prints(pictures, Thumbnails(settings.home / "thumbnails", pictures))
         server = build_server(Desk(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
         await server.run(given, told, server.create_initialization_options())
     return 0

@@ -55,3 +55,8 @@ class Recall:
         async with answering():
             found = await self._store.begin_recent(self._owner, what, mark, for_s=for_s)
         return found if found.startswith(_MARK) else mark
+
+    async def forget(self, what: str) -> None:
+        """Forget a request that was refused. Raises Unavailable."""
+        async with answering():
+            await self._store.forget_recent(self._owner, what)

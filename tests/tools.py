@@ -32,7 +32,8 @@ async def kept(opening: AbstractAsyncContextManager[Client]) -> AsyncIterator[Cl
             await enough.wait()
 
     keeping = asyncio.create_task(keep())
-    await asyncio.wait({keeping, opened}, return_when=asyncio.FIRST_COMPLETED)
+    waited: set[asyncio.Future[Any]] = {keeping, opened}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     if not opened.done():
         keeping.result()
     try:

@@ -128,7 +128,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
     secret = Secret(settings.home, knobs.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
-        desk = Desk(prints=Prints(thumbnails), wait_s=knobs.tool_wait_seconds)
+        desk = Desk(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(desk, mcp_route.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,

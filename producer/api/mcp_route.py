@@ -123,11 +123,12 @@ class _Spoken(Response):
 
 
 def _is_message(value: Any) -> bool:
+    """Tell whether a body is one message; the SDK would take one with an odd id for a message without any."""
     try:
         jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
         return False
-    return True
+    return isinstance(value.get("id", 0), str | int)
 
 
 def _opens(message: Any) -> bool:

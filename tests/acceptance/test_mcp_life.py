@@ -111,6 +111,7 @@ async def test_the_gateway_stops_at_once_although_sessions_are_open_and_the_repe
     url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
     slow(house, 2)
     async with tools_at(url, token) as ann:
+        await ann.list_tools()  # or it would ask for the form of the answer, after that has come
         calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "x"}))
         [job] = await jobs_of(house)
         begun = time.monotonic()
