@@ -117,11 +117,11 @@ class Desk:
         """Hand a job in, or find that of an equal call; tell whether it is one."""
         if key is not None:
             return await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
-        if job := await door.recall.find(what):
-            return job, True
-        key = await door.recall.begin(what, for_s=UNANSWERED_S)
+        begun = await door.recall.begin(what, for_s=UNANSWERED_S)
+        if isinstance(begun, Job):
+            return begun, True
         try:
-            accepted = await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
+            accepted = await door.accept(conversation=CONVERSATION, idempotency_key=begun, **fields)
         except Refused:
             with suppress(Unavailable):
                 await door.recall.forget(what)

@@ -6,6 +6,7 @@ It is kept in Redis, as a client also repeats what it asked a process that is go
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from copy import copy
 
 from contract.errors import Refused
@@ -37,24 +38,28 @@ class Recall:
 
     async def find(self, what: str) -> Job | None:
         """Find the job that an equal request was answered with, unless that was cancelled. Raises Unavailable."""
-        try:
-            async with answering():
-                found = await self._store.recent(self._owner, what)
-                is_job = found and not found.startswith(_MARK)
-                job = await self._store.get(found, owner=self._owner) if found and is_job else None
-        except Refused:  # it is gone
-            return None
-        return job if job and job.state is not JobState.CANCELLED else None
+        async with answering():
+            found = await self._store.recent(self._owner, what)
+            return await self._job(found) if found else None
 
-    async def begin(self, what: str, *, for_s: float) -> str:
-        """Make an idempotency key for a request that begins; equal ones that come before its job is noted get the same.
+    async def begin(self, what: str, *, for_s: float) -> Job | str:
+        """Find the job of an equal request, or make an idempotency key for this one, which is remembered for a while.
 
-        Raises Unavailable.
+        Equal ones that come before its job is noted get the same key. Raises Unavailable.
         """
         mark = _MARK + secrets.token_hex(12)
         async with answering():
             found = await self._store.begin_recent(self._owner, what, mark, for_s=for_s)
-        return found if found.startswith(_MARK) else mark
+            return found if found.startswith(_MARK) else await self._job(found) or mark
+
+    async def _job(self, found: str) -> Job | None:
+        """Look at a job that was remembered, unless it is only the mark of one, gone, or cancelled."""
+        if found.startswith(_MARK):
+            return None
+        with suppress(Refused):
+            job = await self._store.get(found, owner=self._owner)
+            return None if job.state is JobState.CANCELLED else job
+        return None
 
     async def forget(self, what: str) -> None:
         """Forget a request that was refused. Raises Unavailable."""

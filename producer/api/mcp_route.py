@@ -97,16 +97,16 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
         return _wrong(404, INVALID_REQUEST, NO_SESSION)
     if gateway.attendance.is_closing:
         raise Refused("gateway_stopping", retry_after_s=1)
-    if session is None and _opens(message) and not await sessions.has_room(caller.owner):
-        return _wrong(429, INVALID_REQUEST, TOO_MANY)
-    return _Spoken(sessions, session, caller.owner, body)
+    is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
+    return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
 
 
 class _Spoken(Response):
     """What the SDK answers to a request whose body was read."""
 
-    def __init__(self, sessions: Sessions, session: Session | None, owner: str, body: bytes) -> None:
+    def __init__(self, sessions: Sessions, session: Session | None, owner: str, body: bytes, *, is_first: bool) -> None:
         super().__init__()
+        self._is_first = is_first
         self._sessions = sessions
         self._session = session
         self._owner = owner
@@ -119,7 +119,10 @@ class _Spoken(Response):
             message, self._given = self._given, None
             return message or await receive()
 
-        await self._sessions.handle(self._session, self._owner, scope, given, send)
+        if not self._is_first:
+            await self._sessions.handle(self._session, self._owner, scope, given, send)
+        elif not await self._sessions.begin(self._owner, scope, given, send):
+            await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
 
 
 def _is_message(value: Any) -> bool:
@@ -129,11 +132,6 @@ def _is_message(value: Any) -> bool:
     except ValidationError:
         return False
     return isinstance(value.get("id", 0), str | int)
-
-
-def _opens(message: Any) -> bool:
-    """Tell whether a message would open a session."""
-    return isinstance(message, dict) and message.get("method") == "initialize"
 
 
 def _wrong(status: int, code: int, words: str) -> Response:

@@ -85,11 +85,24 @@ class Sessions:
             return None
         return session
 
-    async def has_room(self, owner: str) -> bool:
-        """Make room for one more session of an owner by ending the one that was idle for the longest."""
+    async def begin(self, owner: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Let the SDK answer a request that opens a session, if its owner may have one more; tell if so."""
+        coming = Session(" ", owner, busy=1)  # counted from now on, under a name that no header has
+        coming.id += str(id(coming))
+        self._known[coming.id] = coming
+        try:
+            if not await self._make_room(owner):
+                return False
+            await self.handle(None, owner, scope, receive, send)
+            return True
+        finally:
+            del self._known[coming.id]
+
+    async def _make_room(self, owner: str) -> bool:
+        """End the session of an owner that was idle for the longest, if there is one too many."""
         self._known = {name: session for name, session in self._known.items() if not session.is_over}
         own = [session for session in self._known.values() if session.owner == owner]
-        if len(own) < self._most_of_owner:
+        if len(own) <= self._most_of_owner:
             return True
         idle = [session for session in own if not session.busy]
         if idle:
@@ -97,7 +110,7 @@ class Sessions:
         return bool(idle)
 
     async def handle(self, session: Session | None, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the SDK answer a request of a session, or one that opens it."""
+        """Let the SDK answer a request, of a session or of none."""
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,6 +130,7 @@ class Sessions:
 
     async def _end(self, session: Session) -> None:
         """End a session as its own client would."""
+        del self._known[session.id]
         scope = {
             "type": "http",
             "method": "DELETE",
@@ -125,7 +139,6 @@ class Sessions:
             "headers": [(MCP_SESSION_ID_HEADER.encode(), session.id.encode())],
         }
         await self.handle(session, session.owner, scope, _nothing, _nowhere)
-        self._known.pop(session.id, None)
 
     @contextmanager
     def _busy(self, session: Session | None) -> Iterator[None]:

@@ -48,15 +48,17 @@ async def ask(served: Sessions, owner: str, method: str = "POST", named: str = "
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await served.handle(served.find(named, owner), owner, scope, receive, send)
+    if named:
+        await served.handle(served.find(named, owner), owner, scope, receive, send)
+    else:
+        assert await served.begin(owner, scope, receive, send) is bool(sent)
     return sent
 
 
 async def opened(served: Sessions, owner: str) -> str:
-    """Open a session; answer its id."""
-    assert await served.has_room(owner)
-    headers = dict((await ask(served, owner))[0]["headers"])
-    return str(headers[b"mcp-session-id"].decode())
+    """Open a session; answer its id, or nothing if there may be no more."""
+    sent = await ask(served, owner)
+    return dict(sent[0]["headers"])[b"mcp-session-id"].decode() if sent else ""
 
 
 async def test_a_session_is_found_by_its_owner_until_it_ends() -> None:
@@ -83,8 +85,15 @@ async def test_the_longest_idle_one_gives_way_and_those_in_use_do_not() -> None:
         last = served.find(third, "ann")
         assert last
         last.busy = 1
-        assert not await served.has_room("ann")
-        assert await served.has_room("bob")
+        assert await opened(served, "ann") == ""
+        assert await opened(served, "bob")
+
+
+async def test_of_many_that_come_at_once_no_more_are_let_in() -> None:
+    served = sessions()
+    async with served.open():
+        names = await asyncio.gather(*(opened(served, "ann") for _ in range(20)))
+        assert sum(served.find(name, "ann") is not None for name in names if name) == 2
 
 
 async def test_an_idle_one_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ async def test_a_job_that_was_noted_is_found_for_a_while(recall: Recall, redis: 
     await recall.begin(WHAT, for_s=60)
     await recall.note(WHAT, job, for_s=5)
     assert await recall.find(WHAT) == job
+    assert await recall.begin(WHAT, for_s=60) == job
     [key] = await redis.keys("*")
     assert 0 < await redis.pttl(key) <= 5000
     assert "fox" not in key
