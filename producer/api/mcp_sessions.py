@@ -22,7 +22,7 @@ from producer.api.body import MAX_JSON
 
 IDLE_S = 1800.0  # clients whose session has ended open another one
 MOST_OF_OWNER = 16
-MOST = 1000
+MOST = 1000  # 35 KB each
 PARTING_S = 3.0  # in which calls are answered when the gateway stops
 
 
