@@ -57,7 +57,7 @@ class JobView:
         return read_snapshots({"snapshots": str(text)})
 
     async def recent(self, owner: str, what: str) -> str | None:
-        """Find the job that the same request of an owner was answered with some minutes ago."""
+        """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""
         async with reaching_redis():
             job_id = await self.redis.get(owner_key(owner, "recent:" + digest(what)))
         return str(job_id) if job_id else None

@@ -123,7 +123,7 @@ class Knobs(BaseSettings):
     max_queued: int = Field(10_000, ge=1)
     keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
     task_events: bool = False  # Celery events, for Flower
-    tool_wait_seconds: float = Field(20, ge=0, le=600)  # a tool call waits so long for its job, then answers its id
+    tool_wait_seconds: float = Field(20, ge=0, le=600)  # how long a tool of a chat gateway waits for its images
     # The HTTP gateway.
     host: str = "127.0.0.1"
     port: int = Field(8790, ge=0, le=65_535)

@@ -27,7 +27,6 @@ from contract.scripts import PREFIX, Scripts, reaching_redis
 __all__ = ["EVENTS_CHANNEL", "CallRefused", "JobStore", "Lease", "LeaseLost", "NewJob", "digest"]
 
 EVENTS_CHANNEL = PREFIX + "events"
-RECENT_S = 600
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
 _SCRIPTS = (
@@ -99,10 +98,23 @@ class JobStore(JobView):
         async with reaching_redis():
             await self.redis.set(PREFIX + "check", "", px=1)
 
-    async def note_recent(self, owner: str, what: str, job_id: str) -> None:
-        """Remember for some minutes which job a request was answered with."""
+    async def note_recent(self, owner: str, what: str, job_id: str, *, for_s: float) -> None:
+        """Remember for a while which job a request was answered with."""
         async with reaching_redis():
-            await self.redis.set(owner_key(owner, "recent:" + digest(what)), job_id, ex=RECENT_S)
+            await self.redis.set(owner_key(owner, "recent:" + digest(what)), job_id, px=int(1000 * for_s))
+
+    async def begin_recent(self, owner: str, what: str, mark: str, *, for_s: float) -> str:
+        """Mark a request as begun, unless something is remembered of it; answer what that is then."""
+        key = owner_key(owner, "recent:" + digest(what))
+        async with reaching_redis():
+            is_first = await self.redis.set(key, mark, nx=True, px=int(1000 * for_s))
+            found = None if is_first else await self.redis.get(key)
+        return str(found or mark)
+
+    async def forget_recent(self, owner: str, what: str) -> None:
+        """Remember nothing of a request."""
+        async with reaching_redis():
+            await self.redis.delete(owner_key(owner, "recent:" + digest(what)))
 
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""

@@ -19,9 +19,9 @@ from producer import terminal
 from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
-from producer.options import AsJson
+from producer.options import AsJson, Owner
 from producer.running import Running
-from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run
+from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run, with_darkroom
 from producer.stack import Stack
 from producer.token_commands import tokens_app
 from producer.tokens import Tokens, first_token
@@ -90,6 +90,16 @@ def gateway() -> None:
     if not has_gateway():
         fail(ConfigInvalid([Problem("gateway", NOT_INSTALLED)]))
     _become("producer.api")
+
+
+@app.command()
+def mcp(owner: Owner = None) -> None:
+    """Speak MCP on stdin and stdout: tools for a chat program that starts this itself."""
+    if not has_gateway():
+        fail(ConfigInvalid([Problem("mcp", NOT_INSTALLED)]))
+    from producer.mcp_stdio import serve  # the SDK comes with the extra
+
+    with_darkroom(owner, serve)
 
 
 @app.command()

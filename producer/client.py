@@ -37,6 +37,7 @@ from producer.gallery import Gallery
 from producer.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from producer.outlook import Outlook
 from producer.patience import ANSWER_S, answering
+from producer.recall import Recall
 from producer.request import kind_of, price_of, read_request
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
@@ -55,13 +56,14 @@ class Darkroom:
 
     def __init__(self, settings: Settings, *, owner: str, roots: Sequence[Path] = ()) -> None:
         """Open a door; reference images may also lie below `roots`, beside workspace and media directory."""
-        self._settings = settings
+        self.settings = settings
         self.owner = owner
         self._chat = ""
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
         self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.gallery = Gallery(settings, self._store, owner=owner, roots=roots)
+        self.recall = Recall(self._store, owner=owner)
         self._secret = Secret(settings.home, settings.knobs.secret)
         self._outlook = Outlook(self._store)
         self.crowd = Crowd()  # of all who share these connections
@@ -82,7 +84,7 @@ class Darkroom:
         those who share a `chat` belong to all of them.
         """
         other = copy(self)
-        other.owner, other._chat = owner, chat
+        other.owner, other._chat, other.recall = owner, chat, self.recall.of(owner)
         other.gallery = self.gallery.of(chat or owner, names_paths=names_paths)
         return other
 
@@ -93,6 +95,11 @@ class Darkroom:
     def let_go(self) -> None:
         """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
         self._feed.let_go()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Tell whether nobody waits any longer."""
+        return self._feed.is_closing
 
     async def submit(self, **fields: Any) -> Job:
         """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
@@ -116,8 +123,8 @@ class Darkroom:
         the sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
-        request = read_request(fields, self._settings)
-        allowed = self._settings.knobs.webhook_networks
+        request = read_request(fields, self.settings)
+        allowed = self.settings.knobs.webhook_networks
         webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
         snapshots = await self.gallery.snapshots(request.reference_images, conversation)
         more = {"webhook": webhook, "webhook_url": webhook_url or "", "letter": letter}
@@ -144,11 +151,11 @@ class Darkroom:
         idempotency_key: str | None,
         **more: Any,
     ) -> Accepted:
-        for name in () if self._settings.knobs.keys_elsewhere else self._settings.provider_names:
-            self._settings.provider(name)
+        for name in () if self.settings.knobs.keys_elsewhere else self.settings.provider_names:
+            self.settings.provider(name)
         if idempotency_key is not None:
             check_idempotency_key(idempotency_key)
-        knobs = self._settings.knobs
+        knobs = self.settings.knobs
         new = NewJob(
             id=str(uuid.uuid4()),
             owner=self.owner,
@@ -161,9 +168,9 @@ class Darkroom:
             max_active=knobs.max_jobs_per_owner,
             max_queued=knobs.max_queued,
             max_running=knobs.max_running_per_owner,
-            kind=kind_of(request, self._settings),
+            kind=kind_of(request, self.settings),
             budget_usd=knobs.budget_usd_per_day,
-            price_usd=price_of(request, self._settings),
+            price_usd=price_of(request, self.settings),
             gallery=self._chat,
             **more,
         )
@@ -229,13 +236,13 @@ class Darkroom:
         """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was."""
         async with answering():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self._settings.media)
+        await asyncio.to_thread(remove_files, job, self.settings.media)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:
         """Tell by their ids when queued jobs may be expected to be done: in seconds, at least and at most."""
         places = {
-            job.id: (kind_of(job.request, self._settings), job.position) for job in jobs if job.position is not None
+            job.id: (kind_of(job.request, self.settings), job.position) for job in jobs if job.position is not None
         }
         return await self._outlook.expectations(places)
 
@@ -263,21 +270,6 @@ class Darkroom:
                 return True, len(await self._store.workers(within_s=5))
         except Unavailable:
             return False, 0
-
-    async def note_recent(self, what: str, job: Job) -> None:
-        """Remember for some minutes which job a request was answered with, for clients that repeat it without a key."""
-        async with answering():
-            await self._store.note_recent(self.owner, what, job.id)
-
-    async def recent(self, what: str) -> Job | None:
-        """Find the job that the same request was answered with, unless that was cancelled."""
-        try:
-            async with answering():
-                job_id = await self._store.recent(self.owner, what)
-                job = await self._store.get(job_id, owner=self.owner) if job_id else None
-        except Refused:  # it is gone
-            return None
-        return job if job and job.state is not JobState.CANCELLED else None
 
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""

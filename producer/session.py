@@ -46,7 +46,9 @@ def default_owner() -> str:
 
 def has_gateway() -> bool:
     """Tell whether the extra `gateway` is installed; of its packages no other extra brings these."""
-    return all(importlib.util.find_spec(name) for name in ("fastapi_offline", "limits", "sse_starlette", "uvicorn"))
+    return all(
+        importlib.util.find_spec(name) for name in ("fastapi_offline", "limits", "mcp", "sse_starlette", "uvicorn")
+    )
 
 
 def adopt_running_stack() -> Running | None:

@@ -21,6 +21,8 @@ from simulator.script import Step
 from simulator.server import Simulator
 
 from contract.job import Job, JobState
+from contract.jobview import owner_key
+from contract.scripts import open_redis
 from producer.tokens import Right
 
 MODEL = "openai/gpt-5.4-image-2"  # the default one
@@ -33,6 +35,7 @@ HASTY = {
     "DARKROOM_HEARTBEAT_SECONDS": "0.1",
     "DARKROOM_LINGER_SECONDS": "0.1",
     "DARKROOM_POLLING_LINGER_SECONDS": "0.5",
+    "DARKROOM_TOOL_WAIT_SECONDS": "0.3",
 }
 
 
@@ -85,6 +88,12 @@ class Front:
         """Cancel an owner's latest job."""
         async with self.house.client(owner) as client:
             await client.cancel((await client.list())[0].id)
+
+    async def forget_recent(self, owner: str) -> None:
+        """Forget what an owner asked for of late, as time would."""
+        async with open_redis(self.house.redis.url) as redis:
+            for key in [key async for key in redis.scan_iter(owner_key(owner, "recent:*"))]:
+                await redis.delete(key)
 
     async def cancelled(self, owner: str) -> None:
         """Wait until an owner's only job is cancelled."""

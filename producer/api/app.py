@@ -27,6 +27,7 @@ from producer.api import (
     artifacts,
     health,
     jobs,
+    mcp_route,
     modelscope,
     openai_images,
     openai_models,
@@ -39,11 +40,14 @@ from producer.api.attendance import Attendance
 from producer.api.gateway import Gateway
 from producer.api.guard import LOOPBACK, Guard
 from producer.api.links import Links
+from producer.api.mcp_sessions import Sessions
 from producer.api.rates import Rates
 from producer.api.schema import finished
 from producer.api.server import serve
 from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
+from producer.mcp_prints import Prints
+from producer.mcp_server import Desk, build_server
 from producer.patience import ANSWER_S
 from producer.pictures import Pictures
 from producer.session import default_owner
@@ -63,6 +67,7 @@ def main(config: Path | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
     closing = asyncio.Event()
     app = build_app(settings, closing)
     _welcome(settings)
@@ -98,7 +103,18 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (jobs, stream, artifacts, uploads, webhooks, openai_images, openai_models, modelscope, health):
+    for module in (
+        jobs,
+        stream,
+        artifacts,
+        uploads,
+        webhooks,
+        openai_images,
+        openai_models,
+        modelscope,
+        health,
+        mcp_route,
+    ):
         app.include_router(module.router)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     problem.register(app)
@@ -111,6 +127,9 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
     knobs = settings.knobs
     secret = Secret(settings.home, knobs.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
+        thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
+        desk = Desk(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
+        app.state.sessions = Sessions(build_server(desk, mcp_route.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
             darkroom=darkroom,
@@ -121,12 +140,13 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
                 knobs.redis_url.get_secret_value(), rate=knobs.rate, miss_rate=knobs.miss_rate, timeout_s=ANSWER_S / 2
             ),
             pictures=pictures,
-            thumbnails=Thumbnails(settings.home / "thumbnails", pictures),
+            thumbnails=thumbnails,
             attendance=Attendance(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
         try:
-            yield
+            async with app.state.sessions.open():
+                yield
         finally:
             leaving.cancel()
             await app.state.gateway.attendance.close()

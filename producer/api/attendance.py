@@ -27,6 +27,11 @@ class Attendance:
         self._present: Counter[str] = Counter()
         self._leaving: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether this process is about to end."""
+        return self._closing.is_set()
+
     @contextmanager
     def wait_for(self, job_id: str, door: Darkroom, *, linger_s: float) -> Iterator[None]:
         """Wait for a job; when nobody has done so for `linger_s` it is cancelled, unless it is over."""
@@ -58,7 +63,7 @@ class Attendance:
     async def _cancel(self, job_id: str, door: Darkroom, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         self._leaving.pop(job_id, None)
-        if self._closing.is_set():
+        if self.is_closing:
             return
         with suppress(DarkroomError):  # it is over, or Redis is away
             _, was_possible = await door.cancel(job_id)

@@ -36,7 +36,7 @@ DOCS_POLICY = (
 PREFLIGHT = {  # what pages of listed origins may send
     "Access-Control-Allow-Methods": "DELETE, GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
-    "Prefer, Range, X-Darkroom-User",
+    "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, Prefer, Range, X-Darkroom-User",
     "Access-Control-Max-Age": "600",
 }
 

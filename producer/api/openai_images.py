@@ -94,9 +94,9 @@ async def _job_of(request: Request, caller: Caller, order: ImageOrder) -> Job:
     """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
     what = json.dumps([order.fields, request.url.path], sort_keys=True)
     is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
-    if is_repeat and (job := await caller.door.recent(what)):
+    if is_repeat and (job := await caller.door.recall.find(what)):
         return job
     job = (await caller.door.accept(idempotency_key=idempotency_key(request), **order.fields)).job
     with suppress(Unavailable):  # it is accepted: an error would bring it once more
-        await caller.door.note_recent(what, job)
+        await caller.door.recall.note(what, job)
     return job
