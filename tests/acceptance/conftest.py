@@ -11,7 +11,8 @@ import pytest_asyncio
 from bad_input.checks import check_log
 from bad_input.gate import Gate, open_gate
 from front import Front, open_front
-from guest.venv import Venvs, shared_folder
+from guest.home import Home, open_home
+from guest.venv import NANOBOT, Venvs, shared_folder
 from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -53,3 +54,13 @@ async def gate() -> AsyncIterator[Gate]:
 def venvs(tmp_path_factory: pytest.TempPathFactory) -> Venvs:
     """The environments with nanobot, which all processes of a test run share."""
     return Venvs(shared_folder(tmp_path_factory) / "nanobot")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home(
+    request: pytest.FixtureRequest, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Home]:
+    """A nanobot with Darkroom in it, of the newest version or the one that is asked for."""
+    venv = venvs.get(getattr(request, "param", NANOBOT), with_darkroom=True)
+    async with open_home(tmp_path_factory.mktemp("home"), venv) as home:
+        yield home

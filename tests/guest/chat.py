@@ -97,6 +97,11 @@ class Chat:
                 await self._news.wait()
         return found[0]
 
+    async def next(self) -> None:
+        """Wait for anything new."""
+        self._news.clear()
+        await self._news.wait()
+
     async def hears_end(self, *, within_s: float = 20) -> str:
         """Wait until nanobot's turn is over, and tell its words."""
         await self.hears(lambda frame: frame.event == "turn_end", within_s=within_s)

@@ -1,0 +1,118 @@
+"""A nanobot with Darkroom in it: one config.json for both, a worker, a simulated provider, and a model that paints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from house import House
+from real_redis import RealRedis
+from simulator.order import Order
+from simulator.script import Step
+from simulator.server import Simulator
+
+from contract.job import Job
+from guest.chat import Chat, Frame
+from guest.gateway import Nanobot
+from guest.model import Asked, Call, Model, Said, Say
+from guest.venv import Venv
+
+SIDE = 96  # pixels: drawing larger ones takes time
+WAIT_S = 2.5  # of a tool for its job
+KNOBS = {
+    "DARKROOM_BREAKER_SECONDS": "0.1",
+    "DARKROOM_LEASE_SECONDS": "5",
+    "DARKROOM_TOOL_WAIT_SECONDS": str(WAIT_S),
+}
+LATER = "It is being made."
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where nanobot and Darkroom live together."""
+
+    house: House
+    nanobot: Nanobot
+    model: Model
+    simulator: Simulator
+
+    async def jobs(self, chat: Chat) -> list[Job]:
+        """List the jobs of a chat, the newest first."""
+        async with self.house.client(owner_of(chat)) as client:
+            return await client.list()
+
+    async def is_over(self, job: Job) -> Job:
+        """Wait until a job is over."""
+        async with self.house.client(job.owner) as client:
+            return await client.wait(job.id, timeout_s=30)
+
+
+def has_picture(frame: Frame) -> bool:
+    """Say whether a message came with pictures."""
+    return frame.is_message and bool(frame.media)
+
+
+def owner_of(chat: Chat) -> str:
+    """Name whose jobs those of a chat are."""
+    return f"websocket:{chat.id}:{chat.client_id}"
+
+
+def paint(asked: Asked) -> Said:
+    """Do what a chat model would: a line of the user is a picture; what comes later is left to come."""
+    if not asked.results:
+        return Call([("generate_image", order(line, asked)) for line in asked.user.split("\n")])
+    answers = [result for result in asked.results if isinstance(result, dict)]
+    paths = [artifact["path"] for answer in answers for artifact in answer.get("artifacts", [])]
+    if paths and not any(str(result).startswith("Message sent") for result in asked.results):
+        return Call([("message", {"content": "Here it is.", "media": paths})])
+    errors = [str(result) for result in asked.results if str(result).startswith("Error")]
+    later = [answer for answer in answers if answer.get("status") in ("queued", "running")]
+    return Say(" ".join(errors) if errors else LATER if later else "Done.")
+
+
+def order(line: str, asked: Asked) -> dict[str, Any]:
+    """Read a wish; one for something warmer is an edit of what the context tells of, else of the last picture."""
+    if "oblong" in line:
+        return {"prompt": line, "aspect_ratio": "7:99"}
+    if "warmer" not in line:
+        return {"prompt": line}
+    told = [json.loads(found) for found in asked.context.splitlines() if found.startswith('{"event"')]
+    paths = [path for memo in told for path in memo["artifact_paths"]] or asked.all_paths
+    return {"prompt": line, "reference_images": paths[-1:]}
+
+
+@asynccontextmanager
+async def open_home(
+    folder: Path, venv: Venv, *, config: Mapping[str, Any] | None = None, **knobs: str
+) -> AsyncIterator[Home]:
+    """Start all of it, and end it."""
+    with TemporaryDirectory(prefix="dr-") as socket_folder:
+        redis = RealRedis(Path(socket_folder))
+        redis.start()
+        async with Simulator(seconds=0.02) as simulator, Model(paint) as model:
+            simulator.improvise(_small)
+            house = House(folder, redis, simulator)
+            house.environment |= KNOBS | {"HOME": str(folder)} | knobs
+            both = json.loads(house.config.read_text())
+            del both["agents"]  # nanobot's workspace is the one
+            nanobot = Nanobot(folder, venv, model, {**both, **(config or {})}, house.environment)
+            try:
+                await house.start_worker()
+                async with nanobot:
+                    yield Home(house, nanobot, model, simulator)
+                assert "Traceback" not in nanobot.log
+                assert model.errors == []
+            finally:
+                house.stop()
+                redis.kill()
+
+
+def _small(order: Order) -> Step:
+    if "late failure" in order.prompt:
+        return Step("status", {"status": 402, "seconds": 4}, "status")
+    return Step("ok", {"side": SIDE}, "ok")
