@@ -25,7 +25,7 @@ from PIL import Image
 from contract.job import Job, JobState
 
 PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()
-SECTION = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1]
+SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 
 RATIOS = {"modelscope": "16:9", "openai": "3:2", "custom": "3:2"}  # what becomes of 16:9
