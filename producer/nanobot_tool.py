@@ -55,7 +55,7 @@ class Plugin:
     def __init__(self, bus: Any, sessions: Any) -> None:
         self._gateway = Gateway(bus, sessions, started=self._begin)
         self._opening: asyncio.Task[Opened] | None = None
-        self._resuming: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[None] | None = None
 
     async def ask(self, question: Callable[[Desk, Turn], Awaitable[Answer]]) -> str:
         """Ask the desk something for the turn that is on now, and answer as tools do."""
@@ -93,12 +93,12 @@ class Plugin:
         )
 
     def _begin(self) -> None:
-        """See to the letters from before this start."""
-        self._resuming = asyncio.create_task(self._resume())
+        """Let the postman work."""
+        self._working = asyncio.create_task(self._work())
 
-    async def _resume(self) -> None:
+    async def _work(self) -> None:
         try:
-            await (await self._opened()).postman.resume()
+            await (await self._opened()).postman.work()
         except DarkroomError as error:
             logger.warning("images that end later cannot be sent: %s", error.detail)
 

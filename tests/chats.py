@@ -98,6 +98,11 @@ class Hand:
         assert lease is not None
         await self.store.end(lease, JobState.FAILED, DarkroomError(code))
 
+    async def letters(self) -> list[str]:
+        """List the jobs that have a letter in any mailbox."""
+        boxes = [box async for box in self.store.redis.scan_iter("darkroom:mail:*")]
+        return [str(job_id) for box in boxes for job_id in await self.store.redis.zrange(box, 0, -1)]
+
     async def handed_in(self, number: int = 1) -> list[str]:
         """Wait until so many jobs were handed in; their ids, the oldest first."""
         async with asyncio.timeout(10):

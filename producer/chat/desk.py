@@ -107,9 +107,7 @@ class Desk:
         door = self._door(turn)
         try:
             job = await self._find(door, turn, job_id)
-            if not job.is_over:
-                await self._mailbox.close(job.id)
-            job, was_possible = await door.cancel(job.id)
+            job, was_possible = await door.cancel(job.id, silently=True)
             return Answer(words.cancelled(job, was_possible=was_possible))
         except DarkroomError as error:
             return _refusal(error)
@@ -164,8 +162,9 @@ class Desk:
             if turn.hears_later:
                 await self._host.goes_on()
             job = (await handing_in).job
-            await self._mailbox.close(job.id)
-            await self._door(turn).cancel(job.id)
+            _, was_possible = await self._door(turn).cancel(job.id, silently=True)
+            if not was_possible:
+                await self._mailbox.close(job.id)
 
 
 def _refusal(error: DarkroomError) -> Answer:

@@ -68,7 +68,7 @@ async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) 
     [artifact] = told["artifacts"]
     assert set(artifact) == {"id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"}
     assert told == {"artifacts": [artifact], "next_step": "Show them."}
-    assert await opened.mailbox.letters() == {}
+    assert await hand.letters() == []
     assert chat.sent == []
 
 
@@ -130,11 +130,11 @@ async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, r
     chat = Chat()
     async with nanobot(tmp_path, redis_url, chat) as (again, _):
         assert again.mailbox.name == opened.mailbox.name
-        await again.postman.resume()
+        await again.postman.look()
         [(route, _, media)] = await chat.hears()
         assert (route.session, len(media)) == ("websocket:1", 1)
         await _memos(again)
-        await again.postman.resume()
+        await again.postman.look()
     assert len(chat.sent) == 1
 
 
@@ -145,14 +145,14 @@ async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> N
     job_id = await ordered(opened)
     await hand.develop(job_id)
     await chat.hears(1)
-    assert list(await opened.mailbox.letters()) == [job_id]
+    assert await hand.letters() == [job_id]
     chat.is_broken = False
     await opened.mailbox.let_go(job_id)  # as the end of the lease does
     await opened.postman.close()
-    await opened.postman.resume()
+    await opened.postman.look()
     await chat.hears(2)
     await _memos(opened)
-    assert await opened.mailbox.letters() == {}
+    assert await hand.letters() == []
 
 
 async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> None:
@@ -161,9 +161,9 @@ async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> N
     await opened.postman.close()
     await hand.develop(job_id)
     chat.channels.clear()
-    await opened.postman.resume()
+    await opened.postman.look()
     assert chat.sent == []
-    assert list(await opened.mailbox.letters()) == [job_id]
+    assert await hand.letters() == [job_id]
 
 
 async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: House) -> None:
@@ -178,7 +178,7 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Ho
     async with asyncio.timeout(10):
         while (await hand.store.get(job_id)).state is not JobState.CANCELLED:
             await asyncio.sleep(0.01)
-    assert await opened.mailbox.letters() == {}
+    assert await hand.letters() == []
 
 
 async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: House) -> None:
@@ -213,12 +213,12 @@ async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: House)
 
 
 async def test_cancel_writes_no_letter(quick: House) -> None:
-    opened, _, chat = quick
+    opened, hand, chat = quick
     chat.has_answered.set()
     job_id = await ordered(opened)
     assert read(await opened.desk.cancel(CHATTY, None))["status"] == "cancelled"
     assert read(await opened.desk.cancel(CHATTY, job_id))["status"] == "already_finished"
-    assert await opened.mailbox.letters() == {}
+    assert await hand.letters() == []
     assert chat.sent == []
 
 
