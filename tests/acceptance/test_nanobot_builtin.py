@@ -113,7 +113,7 @@ async def test_a_chat_gets_its_picture(guest: Guest) -> None:
     [path] = chat.pictured[0].media
     assert_kept(guest, Path(path), prompt)
     [call] = guest.front.calls(prompt)
-    assert call.aspect_ratio == RATIOS[guest.provider]
+    assert (call.aspect_ratio, call.image_size) == (RATIOS[guest.provider], "1K")
 
 
 def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
