@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import ValidationError
+
 from contract.errors import Refused, Unavailable
 from contract.job import Job
 from contract.mailbox import Mailbox
@@ -50,10 +52,10 @@ class Postman:
 
     async def look(self) -> None:
         """See to the letters that may be sent."""
-        for job_id, route in (await _insist(self._mailbox.due)).items():
-            if route:
-                self.see_to(job_id, Route.model_validate_json(route))
-            else:  # its job is forgotten
+        for job_id, text in (await _insist(self._mailbox.due)).items():
+            try:
+                self.see_to(job_id, Route.model_validate_json(text))
+            except ValidationError:  # its job is forgotten, or another version has written it
                 await _insist(partial(self._mailbox.close, job_id))
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:

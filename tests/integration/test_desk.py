@@ -138,6 +138,21 @@ async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, r
     assert len(chat.sent) == 1
 
 
+@pytest.mark.parametrize("route", ["", "{}", "nonsense"])
+async def test_a_letter_that_cannot_be_read_keeps_no_other_one(quick: House, route: str) -> None:
+    opened, hand, chat = quick
+    bad, good = await ordered(opened), await ordered(opened)
+    await opened.postman.close()
+    await hand.store.redis.hset(f"darkroom:job:{bad}", "route", route)
+    for job_id in (bad, good):
+        await opened.mailbox.let_go(job_id)
+        await hand.develop(job_id)
+    await opened.postman.look()
+    await chat.hears()
+    await _memos(opened)
+    assert await hand.letters() == []
+
+
 async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
