@@ -84,13 +84,22 @@ class Hand:
         self.store = store
         self._media = media
 
-    async def develop(self, job_id: str, *, count: int = 1, degraded: str | None = None, files: bool = True) -> None:
-        """Make a job's images and end it."""
+    async def develop(
+        self,
+        job_id: str,
+        *,
+        count: int = 1,
+        degraded: str | None = None,
+        files: bool = True,
+        ending: JobState | None = JobState.SUCCEEDED,
+    ) -> None:
+        """Make a job's images and end it, or leave it running."""
         lease = await self.store.claim(job_id, worker="hand", lease_s=15)
         assert lease is not None
         for index in range(count):
             await self.store.add_image(lease, self._write(job_id, index, degraded, files=files).image())
-        await self.store.end(lease, JobState.SUCCEEDED)
+        if ending is not None:
+            await self.store.end(lease, ending)
 
     async def fail(self, job_id: str, code: str = "content_refused") -> None:
         """End a job without images."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from contract.errors import Refused, Unavailable
-from contract.job import Job
+from contract.job import Job, JobState
 from contract.mailbox import Mailbox
 from producer.chat import words
 from producer.chat.turn import Route
@@ -20,6 +21,8 @@ from producer.client import Darkroom
 LOOK_S = 5.0
 TRY_AGAIN_S = 2.0  # while Redis is away
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Post(Protocol):
@@ -86,11 +89,13 @@ class Postman:
 
     async def _send(self, job: Job, route: Route) -> None:
         """Send a letter that was taken; what its channel does not take comes back when the lease is over."""
-        paths = [image.path for image in job.images]
-        missing = await asyncio.to_thread(_first_missing, paths)
-        text = words.misplaced(job, missing) if missing else words.letter(job)
-        if await self._post.send(route, text, [] if missing else paths):
-            memo = words.memo(job, [] if missing else paths)
+        paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
+        if missing := await asyncio.to_thread(_first_missing, paths):
+            logger.warning("%s is not on this machine", missing, extra={"job_id": job.id})
+            paths = []
+        text = words.misplaced(job) if missing else words.letter(job)
+        if await self._post.send(route, text, paths):
+            memo = words.memo(job, paths)
             await _insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
 
 
