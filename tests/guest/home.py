@@ -53,6 +53,11 @@ class Home:
         async with self.house.client(owner_of(chat)) as client:
             return await client.list()
 
+    def history(self) -> list[str]:
+        """List what nanobot has kept of all chats: the words of each message."""
+        lines = [line for path in self.nanobot.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+        return [str(message.get("content")) for message in map(json.loads, lines) if message.get("role") == "assistant"]
+
     async def called(self, prompt: str) -> None:
         """Wait until the provider is asked."""
         async with asyncio.timeout(20):
