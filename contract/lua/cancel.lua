@@ -3,8 +3,7 @@
 despite_full_memory()
 local found = redis.call('HMGET', job_key(ARGV[1]), 'state', 'owner_digest', 'mailbox')
 if not found[1] or (ARGV[2] ~= '' and found[2] ~= ARGV[2]) then return false end
-if found[1] == 'queued' or found[1] == 'running' then
-  if ARGV[3] == '1' and found[3] then redis.call('ZREM', mail_key(found[3]), ARGV[1]) end
-  finish(ARGV[1], 'cancelled', '')
-end
+if found[1] ~= 'queued' and found[1] ~= 'running' then return found[1] end
+if ARGV[3] == '1' and found[3] then redis.call('ZREM', mail_key(found[3]), ARGV[1]) end
+finish(ARGV[1], 'cancelled', '')
 return found[1]
