@@ -24,7 +24,7 @@ pytestmark = [
 async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> None:
     """One chat's turn is over when nanobot ends, the other's tool is still waiting."""
     async with Chat(home.nanobot) as late, Chat(home.nanobot, client_id="bob") as waiting:
-        assert await late.ask(fresh("[slow 6]")) == LATER
+        assert await late.ask(fresh("[slow 10]")) == LATER
         await waiting.say(prompt := fresh("[slow 6]"))
         await home.called(prompt)
         if how == "stop":
