@@ -67,7 +67,7 @@ Tool = Callable[[Request, Guest, Mapping[str, Any]], Awaitable[CallToolResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Toolbox:
     """Where tools are called."""
 
     prints: Prints
@@ -141,13 +141,13 @@ class Desk:
         return result_of(answer, prints, is_error=is_error)
 
 
-def build_server(desk: Desk, welcome: Callable[[Any], Guest]) -> Server[dict[str, Any]]:
+def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[dict[str, Any]]:
     """Build the server; `welcome` finds out who calls, by the HTTP request if there is one."""
     tools: dict[str, Tool] = {
-        "generate_image": desk.generate,
-        "get_image_job": desk.look,
-        "cancel_image_job": desk.cancel,
-        "list_image_jobs": desk.list,
+        "generate_image": toolbox.generate,
+        "get_image_job": toolbox.look,
+        "cancel_image_job": toolbox.cancel,
+        "list_image_jobs": toolbox.list,
     }
 
     async def list_tools(_: Request, __: PaginatedRequestParams | None) -> ListToolsResult:

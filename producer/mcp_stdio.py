@@ -12,7 +12,7 @@ from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
 from producer.mcp_answer import Links
 from producer.mcp_prints import Prints
-from producer.mcp_server import Desk, build_server
+from producer.mcp_server import Toolbox, build_server
 from producer.pictures import Pictures
 from producer.tokens import Right
 
@@ -43,6 +43,6 @@ async def serve(darkroom: Darkroom) -> int:
     settings, guest = darkroom.settings, LocalGuest(darkroom)
     async with Pictures() as pictures, stdio_server() as (given, told):
         prints = Prints(pictures, Thumbnails(settings.home / "thumbnails", pictures))
-        server = build_server(Desk(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
+        server = build_server(Toolbox(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
         await server.run(given, told, server.create_initialization_options())
     return 0
