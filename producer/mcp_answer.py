@@ -20,6 +20,10 @@ from contract.record import Record
 
 MAX_WORDS = 120  # of a prompt in a list, in characters
 FAILED = frozenset({JobState.FAILED, JobState.EXPIRED})
+HINTS = {  # clients keep copies under ids that look like ours, and models name those
+    "reference_outside_roots": "An image that was made here is named by its id in the answers of generate_image and "
+    "list_image_jobs, not by the id or the path of a copy that was kept elsewhere.",
+}
 
 
 class Print(NamedTuple):
@@ -161,7 +165,10 @@ def next_step(job: Job) -> str:
             f"for it. Later call get_image_job with job_id {job.id} and wait_seconds 20 until it is done."
         )
     if job.images:
-        return "Show the images to the user. To change one, call generate_image with its id in reference_images."
+        ids = ", ".join(image.id for image in job.images)  # clients give the copies that they keep ids of their own
+        return (
+            f"Show the images to the user. To change one, call generate_image with its id in reference_images: {ids}."
+        )
     if job.state is JobState.CANCELLED:
         return "Tell the user that it was cancelled."
     again = " The same call may succeed later." if job.error and job.error.retryable else ""
@@ -177,10 +184,10 @@ def result_of(answer: Record, prints: Sequence[Print | None] = (), *, is_error: 
 
 
 def refusal_of(error: DarkroomError) -> CallToolResult:
-    """Tell what is wrong with a call: all of it, a sentence each."""
-    others = error.others if isinstance(error, Refused) else ()
-    text = "\n".join(one.detail for one in (error, *others))
-    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+    """Tell what is wrong with a call: all of it, a sentence each, and what a model may have meant."""
+    wrong = (error, *error.others) if isinstance(error, Refused) else (error,)
+    lines = [line for one in wrong for line in (one.detail, HINTS.get(one.code)) if line]
+    return CallToolResult(content=[TextContent(text="\n".join(lines))], is_error=True)
 
 
 def _begin(prompt: str) -> str:

@@ -63,9 +63,14 @@ class Asked:
         return _paths(self.results)
 
     @property
+    def all_results(self) -> list[Any]:
+        """List what the tools answered in the whole conversation."""
+        return _results(self.messages)
+
+    @property
     def all_paths(self) -> list[str]:
-        """List the paths of the pictures in all results of the conversation."""
-        return _paths(_results(self.messages))
+        """List the paths of the pictures among these."""
+        return _paths(self.all_results)
 
     @property
     def offered(self) -> set[str]:

@@ -77,6 +77,10 @@ def test_what_to_do_without_images(state: JobState, retryable: bool, words: str)
     assert next_step(a_queued_job(state=state, error=error)) == words
 
 
+def test_what_to_do_with_images_names_them_as_clients_have_names_of_their_own() -> None:
+    assert next_step(a_job()).endswith(f"call generate_image with its id in reference_images: {ARTIFACT}.")
+
+
 def test_an_answer_stands_there_twice_with_true_sizes_and_no_path() -> None:
     images = images_of(a_job(), [SHOWN], [Links(url="http://there")])
     result = result_of(answer_of(a_job(), expected=None, images=images), [SHOWN])
@@ -100,6 +104,14 @@ def test_a_list_has_the_beginning_of_each_prompt() -> None:
     [job] = list_of([a_job(request=request)], "1:2").jobs
     assert (job.prompt[:20], job.prompt[-1], len(job.prompt)) == ("a red fox a red fox ", "…", 120)
     assert job.images == (ARTIFACT,)
+
+
+def test_who_names_a_copy_is_told_how_an_image_is_named() -> None:
+    [content] = refusal_of(Refused("reference_outside_roots")).content
+    assert isinstance(content, TextContent)
+    rejected, hint = content.text.splitlines()
+    assert rejected.startswith("Reference image rejected: ")
+    assert "its id in the answers of generate_image" in hint
 
 
 def test_a_refusal_is_nothing_but_its_sentences() -> None:
