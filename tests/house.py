@@ -91,8 +91,8 @@ class House:
         return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
 
     async def start_gateway(self, *, module: str = "producer.api", **environment: str) -> str:
-        """Start a gateway process, by default on a free port, wait until it answers, and tell its address."""
-        port = int(environment.get("DARKROOM_PORT", 0)) or free_port()
+        """Start a gateway process, on a free port if none is named, wait until it answers, and tell its address."""
+        port = int(environment.get("DARKROOM_PORT") or free_port())
         log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
         gateway = subprocess.Popen(
             [sys.executable, "-m", module, str(self.config)],

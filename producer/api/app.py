@@ -128,8 +128,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
     secret = Secret(settings.home, knobs.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
-        desk = Toolbox(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(desk, mcp_route.welcome), closing)
+        toolbox = Toolbox(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
+        app.state.sessions = Sessions(build_server(toolbox, mcp_route.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
             darkroom=darkroom,

@@ -64,9 +64,9 @@ def paint(asked: Asked) -> Said:
     """Do what a chat model would: make the picture, or change the last one, send it, and report."""
     match asked.results:
         case []:
-            is_edit = "warmer" in asked.user
-            references = {"reference_images": asked.all_paths[-1:]} if is_edit else {}
-            return Call([("generate_image", {"prompt": asked.user, "aspect_ratio": "16:9", **references})])
+            shape = {} if "of any shape" in asked.user else {"aspect_ratio": "16:9"}
+            references = {"reference_images": asked.all_paths[-1:]} if "warmer" in asked.user else {}
+            return Call([("generate_image", {"prompt": asked.user, **shape, **references})])
         case [{"artifacts": _}]:
             return Call([("message", {"content": "Here it is.", "media": asked.paths})])
         case [str(error)]:
@@ -121,6 +121,15 @@ def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
     assert path.is_relative_to(guest.nanobot.media / "generated")
     sidecar: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     assert (sidecar["path"], sidecar["prompt"], sidecar["source_images"]) == (str(path), prompt, [])
+
+
+@of("modelscope", "openai", "custom")
+@on_one_loop
+async def test_nobody_pays_for_more_than_was_asked_for(guest: Guest) -> None:
+    async with Chat(guest.nanobot) as chat:
+        await chat.ask(prompt := fresh("a fox of any shape"))
+    [call] = guest.front.calls(prompt)
+    assert (call.aspect_ratio, call.image_size) == ("1:1", "1K")
 
 
 @of("modelscope", "openai", "custom")
