@@ -6,8 +6,6 @@ takes one has it for a lease's time: if it dies then, the letter is taken once m
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from redis.asyncio import Redis
 
 from contract.newjob import digest
@@ -18,18 +16,6 @@ MOST_TRIES = 2
 MEMO_S = 7 * 86_400
 
 
-class Taken(NamedTuple):
-    """A letter that is to be sent now."""
-
-    number: int  # of this try, from 1
-
-
-class Held(NamedTuple):
-    """A letter that must not be sent yet."""
-
-    wait_s: float
-
-
 class Mailbox:
     """The letters of one chat gateway, and what its chats are to be told on their next turn."""
 
@@ -38,27 +24,26 @@ class Mailbox:
         self._redis = redis
         self._run = Scripts(redis, ("take_letter", "close_letter")).run
 
-    async def letters(self) -> dict[str, str]:
-        """List the jobs whose letters are still to be sent, and their routes. Raises Unavailable."""
+    async def due(self) -> dict[str, str]:
+        """List the jobs whose letters nobody holds back or has taken, and their routes. Raises Unavailable."""
         async with reaching_redis():
-            ids = [str(job_id) for job_id in await self._redis.zrange(self._key, 0, -1)]
+            seconds, micros = await self._redis.time()
+            now = 1000 * seconds + micros / 1000
+            ids = [str(job_id) for job_id in await self._redis.zrangebyscore(self._key, "-inf", now)]
             pipe = self._redis.pipeline(transaction=False)
             for job_id in ids:
                 pipe.hget(f"{PREFIX}job:{job_id}", "route")
             routes = await pipe.execute()
-        return {job_id: str(route) for job_id, route in zip(ids, routes, strict=True) if route}
+        return {job_id: str(route or "") for job_id, route in zip(ids, routes, strict=True)}
 
     async def let_go(self, job_id: str) -> None:
         """Hold a letter back no longer. Raises Unavailable."""
         async with reaching_redis():
             await self._redis.zadd(self._key, {job_id: 0}, xx=True)
 
-    async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> Taken | Held | None:
-        """Take an ended job's letter; None when there is nothing to send any more. Raises Unavailable."""
-        answer, number = await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES)
-        if answer == "taken":
-            return Taken(number)
-        return Held(number / 1000) if answer == "held" else None
+    async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> bool:
+        """Take an ended job's letter to send it now; tell whether there is one to be sent. Raises Unavailable."""
+        return bool(await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
 
     async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
         """Take a letter out for good; tell whether it was there. Raises Unavailable.

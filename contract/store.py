@@ -72,9 +72,12 @@ class JobStore(JobView):
             raise refusal
         return answer, status == "replayed"
 
-    async def cancel(self, job_id: str, *, owner: str | None = None) -> JobState:
-        """Cancel a job unless it is over; answer the state it had. Raises Refused (`job_not_found`)."""
-        state = await self._run("cancel", job_id, "" if owner is None else digest(owner))
+    async def cancel(self, job_id: str, *, owner: str | None = None, silently: bool = False) -> JobState:
+        """Cancel a job unless it is over, and its letter if `silently`; answer the state it had.
+
+        Raises Refused (`job_not_found`).
+        """
+        state = await self._run("cancel", job_id, "" if owner is None else digest(owner), int(silently))
         if state is None:
             raise Refused("job_not_found")
         return JobState(state)

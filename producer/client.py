@@ -226,10 +226,10 @@ class Darkroom:
         except Unavailable:
             return None, []
 
-    async def cancel(self, job_id: str) -> tuple[Job, bool]:
-        """Cancel a job; answer it and whether it was still possible."""
+    async def cancel(self, job_id: str, *, silently: bool = False) -> tuple[Job, bool]:
+        """Cancel a job; answer it and whether it was still possible. If `silently`, no letter tells of it."""
         async with answering():
-            before = await self._store.cancel(check_job_id(job_id), owner=self.owner)
+            before = await self._store.cancel(check_job_id(job_id), owner=self.owner, silently=silently)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
     async def delete(self, job_id: str) -> Job:

@@ -54,13 +54,14 @@ class Plugin:
 
     def __init__(self, bus: Any, sessions: Any) -> None:
         self._gateway = Gateway(bus, sessions, started=self._begin)
-        self._opening: asyncio.Task[Opened] | None = None
-        self._resuming: asyncio.Task[None] | None = None
+        self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
+        self._working: asyncio.Task[None] | None = None
 
     async def ask(self, question: Callable[[Desk, Turn], Awaitable[Answer]]) -> str:
         """Ask the desk something for the turn that is on now, and answer as tools do."""
         try:
-            opened = await self._opened()
+            opened = await self._open()
         except DarkroomError as error:
             return _error(f"Error: {error.detail}")
         answer = await question(opened.desk, self._turn())
@@ -68,12 +69,12 @@ class Plugin:
 
     async def remind(self, request: Any) -> Any:
         """Tell the model what was sent into its chat since its last turn, if that can be known at once."""
-        if self._opening is None or not self._opening.done() or self._opening.exception():
+        if self._opened is None:
             return None
         session = request.session_key or f"{request.channel}:{request.chat_id}"
         with suppress(DarkroomError, TimeoutError):
             async with asyncio.timeout(MEMO_S):
-                memos = await self._opening.result().mailbox.memos(session)
+                memos = await self._opened.mailbox.memos(session)
             return RuntimeContextBlock("darkroom", wrap_runtime_context_lines(memos)) if memos else None
         return None
 
@@ -93,26 +94,24 @@ class Plugin:
         )
 
     def _begin(self) -> None:
-        """See to the letters from before this start."""
-        self._resuming = asyncio.create_task(self._resume())
+        """Let the postman work."""
+        self._working = asyncio.create_task(self._work())
 
-    async def _resume(self) -> None:
+    async def _work(self) -> None:
         try:
-            await (await self._opened()).postman.resume()
+            await (await self._open()).postman.work()
         except DarkroomError as error:
             logger.warning("images that end later cannot be sent: %s", error.detail)
 
-    async def _opened(self) -> Opened:
-        if self._opening is None or (self._opening.done() and self._opening.exception()):
-            self._opening = asyncio.create_task(self._open())
-        return await asyncio.shield(self._opening)
-
     async def _open(self) -> Opened:
-        opening = await asyncio.to_thread(importlib.import_module, "producer.chat.opening")
-        opened: Opened = await asyncio.to_thread(
-            opening.open_desk, Path(get_config_path()), surroundings=self._gateway, result=generated_image_tool_result
-        )
-        return opened
+        async with self._opening:
+            if self._opened is not None:
+                return self._opened
+            opening = await asyncio.to_thread(importlib.import_module, "producer.chat.opening")
+            how = {"surroundings": self._gateway, "result": generated_image_tool_result}
+            opened: Opened = await asyncio.to_thread(opening.open_desk, Path(get_config_path()), **how)
+            self._opened = opened
+            return opened
 
 
 _plugins: WeakKeyDictionary[Any, Plugin] = WeakKeyDictionary()  # by message bus: one for each nanobot

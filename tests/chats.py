@@ -84,19 +84,33 @@ class Hand:
         self.store = store
         self._media = media
 
-    async def develop(self, job_id: str, *, count: int = 1, degraded: str | None = None, files: bool = True) -> None:
-        """Make a job's images and end it."""
+    async def develop(
+        self,
+        job_id: str,
+        *,
+        count: int = 1,
+        degraded: str | None = None,
+        files: bool = True,
+        ending: JobState | None = JobState.SUCCEEDED,
+    ) -> None:
+        """Make a job's images and end it, or leave it running."""
         lease = await self.store.claim(job_id, worker="hand", lease_s=15)
         assert lease is not None
         for index in range(count):
             await self.store.add_image(lease, self._write(job_id, index, degraded, files=files).image())
-        await self.store.end(lease, JobState.SUCCEEDED)
+        if ending is not None:
+            await self.store.end(lease, ending)
 
     async def fail(self, job_id: str, code: str = "content_refused") -> None:
         """End a job without images."""
         lease = await self.store.claim(job_id, worker="hand", lease_s=15)
         assert lease is not None
         await self.store.end(lease, JobState.FAILED, DarkroomError(code))
+
+    async def letters(self) -> list[str]:
+        """List the jobs that have a letter in any mailbox."""
+        boxes = [box async for box in self.store.redis.scan_iter("darkroom:mail:*")]
+        return [str(job_id) for box in boxes for job_id in await self.store.redis.zrange(box, 0, -1)]
 
     async def handed_in(self, number: int = 1) -> list[str]:
         """Wait until so many jobs were handed in; their ids, the oldest first."""

@@ -1,16 +1,15 @@
 -- Takes the letter of an ended job to be sent: it is counted, and comes back when its lease is over unless it is closed.
--- Answers what became of it, and the number of the try or how long it is held back.
+-- Answers the number of the try, or 0 when there is nothing to send now.
 -- ARGV: mailbox, id, lease, most tries
 despite_full_memory()
 local mail, id, key = mail_key(ARGV[1]), ARGV[2], job_key(ARGV[2])
 local due = redis.call('ZSCORE', mail, id)
-if not due then return {'gone', 0} end
+if not due or tonumber(due) > now then return 0 end
 local found = redis.call('HMGET', key, 'state', 'letter_tries')
-if found[1] == 'queued' or found[1] == 'running' then return {'held', 1000} end
-if tonumber(due) > now then return {'held', due - now} end
+if found[1] == 'queued' or found[1] == 'running' then return 0 end
 if not found[1] or tonumber(found[2] or 0) >= tonumber(ARGV[4]) then
   redis.call('ZREM', mail, id)  -- its job is forgotten, or nobody lives to tell that it was sent
-  return {'gone', 0}
+  return 0
 end
 redis.call('ZADD', mail, now + ARGV[3], id)
-return {'taken', redis.call('HINCRBY', key, 'letter_tries', 1)}
+return redis.call('HINCRBY', key, 'letter_tries', 1)

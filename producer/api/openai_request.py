@@ -19,7 +19,7 @@ _ALIAS = re.compile(r"(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
 _SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×]\s*([1-9][0-9]{1,4})")
 _QUALITIES = {"hd": "high", "xhigh": "high", "max": "high"}
 _ANY_QUALITY = ("auto", "standard")  # what clients send unasked
-_TIERS = ((1_800_000, "1K"), (6_000_000, "2K"))  # by pixels; what has more is 4K, and nanobot's 1328x1328 is no 2K
+_TIERS = ((2_000_000, "1K"), (6_000_000, "2K"))  # by pixels, with what clients mean by 1K; what has more is 4K
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

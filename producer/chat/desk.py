@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contract.artifacts import Sidecar, read_record
 from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import Job
+from contract.job import Job, JobState
 from contract.mailbox import Mailbox
 from contract.newjob import Letter
 from contract.request import JobRequest
@@ -107,9 +107,7 @@ class Desk:
         door = self._door(turn)
         try:
             job = await self._find(door, turn, job_id)
-            if not job.is_over:
-                await self._mailbox.close(job.id)
-            job, was_possible = await door.cancel(job.id)
+            job, was_possible = await door.cancel(job.id, silently=True)
             return Answer(words.cancelled(job, was_possible=was_possible))
         except DarkroomError as error:
             return _refusal(error)
@@ -135,12 +133,12 @@ class Desk:
             self._postman.see_to(job_id, turn.route, in_turn=True)
 
     async def _over(self, job: Job, next_step: str | None) -> Answer:
-        if not job.images:
+        if job.state is not JobState.SUCCEEDED:
             return Answer(f"Error: {words.failure(job)}", is_error=True)
         try:
             sidecars = await asyncio.to_thread(_read, job)
         except Refused:
-            return Answer(f"Error: {words.ELSEWHERE.format(path=job.images[0].path)}", is_error=True)
+            return Answer(f"Error: {words.ELSEWHERE}", is_error=True)
         return Answer(words.made(job, self._result(words.artifacts(sidecars)), next_step))
 
     async def _find(self, door: Darkroom, turn: Turn, job_id: str | None) -> Job:
@@ -164,8 +162,9 @@ class Desk:
             if turn.hears_later:
                 await self._host.goes_on()
             job = (await handing_in).job
-            await self._mailbox.close(job.id)
-            await self._door(turn).cancel(job.id)
+            _, was_possible = await self._door(turn).cancel(job.id, silently=True)
+            if not was_possible:
+                await self._mailbox.close(job.id)
 
 
 def _refusal(error: DarkroomError) -> Answer:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import ValidationError
+
 from contract.errors import Refused, Unavailable
-from contract.job import Job
-from contract.mailbox import Held, Mailbox
+from contract.job import Job, JobState
+from contract.mailbox import Mailbox
 from producer.chat import words
 from producer.chat.turn import Route
 from producer.client import Darkroom
 
+LOOK_S = 5.0
 TRY_AGAIN_S = 2.0  # while Redis is away
 T = TypeVar("T")
 
@@ -43,11 +47,19 @@ class Postman:
         self._post = post
         self._rounds: dict[str, asyncio.Task[None]] = {}
 
-    async def resume(self) -> None:
-        """See to all letters that lie in the mailbox."""
-        letters = await _insist(self._mailbox.letters)
-        for job_id, route in letters.items():
-            self.see_to(job_id, Route.model_validate_json(route))
+    async def work(self) -> None:
+        """Look for letters for ever: those from before a restart, and those that nobody sees to."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """See to the letters that may be sent."""
+        for job_id, text in (await _insist(self._mailbox.due)).items():
+            try:
+                self.see_to(job_id, Route.model_validate_json(text))
+            except ValidationError:  # its job is forgotten, or another version has written it
+                await _insist(partial(self._mailbox.close, job_id))
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
         """Send a job's letter when the job is over, and the turn that is on."""
@@ -65,32 +77,26 @@ class Postman:
         await asyncio.gather(*rounds, return_exceptions=True)
 
     async def _round(self, job_id: str, route: Route, *, in_turn: bool) -> None:
+        if in_turn:
+            await self._post.after_turn(route)
+            await _insist(lambda: self._mailbox.let_go(job_id))
         try:
-            if in_turn:
-                await self._post.after_turn(route)
-                await _insist(lambda: self._mailbox.let_go(job_id))
             job = await _insist(lambda: self._door(route).wait(job_id))
-            while await self._may_send(job_id):
-                if await self._send(job, route):
-                    return
         except Refused:
-            logger.info("a job was forgotten before its letter was sent", extra={"job_id": job_id})
+            return  # it was deleted, and its letter with it
+        if await _insist(lambda: self._mailbox.take(job_id)):
+            await self._send(job, route)
 
-    async def _may_send(self, job_id: str) -> bool:
-        """Take a letter as soon as that is possible; tell whether there is one."""
-        while isinstance(taken := await _insist(lambda: self._mailbox.take(job_id)), Held):
-            await asyncio.sleep(taken.wait_s)
-        return taken is not None
-
-    async def _send(self, job: Job, route: Route) -> bool:
-        paths = [image.path for image in job.images]
-        missing = await asyncio.to_thread(_first_missing, paths)
-        text = words.misplaced(job, missing) if missing else words.letter(job)
-        if not await self._post.send(route, text, [] if missing else paths):
-            return False  # it can be taken once more when its lease is over
-        memo = words.memo(job, [] if missing else paths)
-        await _insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
-        return True
+    async def _send(self, job: Job, route: Route) -> None:
+        """Send a letter that was taken; what its channel does not take comes back when the lease is over."""
+        paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
+        if missing := await asyncio.to_thread(_first_missing, paths):
+            logger.warning("%s is not on this machine", missing, extra={"job_id": job.id})
+            paths = []
+        text = words.misplaced(job) if missing else words.letter(job)
+        if await self._post.send(route, text, paths):
+            memo = words.memo(job, paths)
+            await _insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
 
 
 async def _insist(ask: Callable[[], Awaitable[T]]) -> T:

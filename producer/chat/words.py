@@ -10,6 +10,7 @@ from contract import story
 from contract.artifacts import Sidecar
 from contract.job import Job, JobState
 
+NO_BRACKETS = str.maketrans("[]", "()")  # nanobot's marks around what it adds to a user's words have them
 MOST_OF_A_PROMPT = 60  # characters; enough to tell one picture from another
 SEED_FIELDS = ("id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at")
 
@@ -27,8 +28,8 @@ SENT_BY_ITSELF = (
 )
 WAIT_FOR_THEM = "The job is not finished. The images will be sent to this chat by themselves; there is no need to poll."
 ELSEWHERE = (
-    "The images were made, but their files are not on this machine: {path}. nanobot and the worker have to see the "
-    "same media directory."
+    "The images were made, but their files are not on this machine: nanobot and the worker have to see the same media "
+    "directory."
 )
 
 
@@ -93,16 +94,16 @@ def letter(job: Job) -> str:
     prompt = excerpt(job.request.prompt)
     if job.state is JobState.CANCELLED:
         return f"The image you asked for was cancelled: {prompt}"
-    if not job.images:
+    if job.state is not JobState.SUCCEEDED:
         return f"The image could not be made: {prompt}\n{failure(job)}"
     ready = "Your image is ready" if len(job.images) == 1 else f"Your {len(job.images)} images are ready"
     remark = unlike(job)
     return f"{ready}: {prompt}\n{remark}" if remark else f"{ready}: {prompt}"
 
 
-def misplaced(job: Job, path: str) -> str:
+def misplaced(job: Job) -> str:
     """Write what is sent into the chat when its images cannot be reached."""
-    return f"{letter(job)}\n{ELSEWHERE.format(path=path)}"
+    return f"{ELSEWHERE}\n{excerpt(job.request.prompt)}"
 
 
 def memo(job: Job, paths: Sequence[str]) -> str:
@@ -113,7 +114,7 @@ def memo(job: Job, paths: Sequence[str]) -> str:
     return _json(
         event="images were sent to this chat after your last answer",
         job_id=job.id,
-        prompt=excerpt(job.request.prompt, most=400),
+        prompt=excerpt(job.request.prompt, most=400).translate(NO_BRACKETS),
         artifact_paths=list(paths),
         use="reference_images for edits of these images, such as 'make it warmer'; the user has seen them",
         **({"remark": remark} if remark else {}),

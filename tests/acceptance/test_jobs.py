@@ -224,7 +224,9 @@ async def test_a_stopped_worker_gives_its_jobs_back_and_exits_clean(house: House
     house.simulator.script([{"kind": "slow", "seconds": 30}])
     async with house.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await until(job.id, house, JobState.RUNNING)
+        async with asyncio.timeout(10):
+            while not house.simulator.ledger:
+                await asyncio.sleep(0.02)
         first.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(first.wait, 10) == 0
         await house.start_worker()

@@ -65,13 +65,16 @@ async def test_what_takes_longer_is_sent_later_and_can_be_edited(home: Home) -> 
         [queued] = [result for asked in home.model.asked for result in asked.results if "next_step" in str(result)][-1:]
         [job] = await home.jobs(chat)
         assert (queued["job_id"], letter.media) == (job.id, [job.images[0].path])
+        assert letter.text in home.history()
 
         assert await chat.ask(edit := fresh("make it warmer")) == "Here it is.Done."
         newest = (await home.jobs(chat))[0]
         assert (newest.request.prompt, list(newest.request.reference_images)) == (edit, letter.media)
         await chat.ask("And now?")
     contexts = [
-        asked.context for asked in home.model.asked if "artifact_paths" in asked.context and prompt in asked.context
+        asked.context
+        for asked in home.model.asked
+        if "artifact_paths" in asked.context and prompt.split()[-1] in asked.context
     ]
     assert len(set(contexts)) == 1
 
@@ -101,12 +104,11 @@ async def test_a_late_failure_is_told_in_words(home: Home) -> None:
 
 async def test_stop_cancels_the_job(home: Home) -> None:
     async with Chat(home.nanobot) as chat:
-        await chat.say(fresh("[slow 60]"))
-        async with asyncio.timeout(10):
-            while not (jobs := await home.jobs(chat)):
-                await asyncio.sleep(0.05)
+        await chat.say(prompt := fresh("[slow 60]"))
+        await home.called(prompt)
         assert await chat.stop() == "Stopped 1 task(s)."
-        assert (await home.is_over(jobs[0])).state is JobState.CANCELLED
+        [job] = await home.jobs(chat)
+        assert (await home.is_over(job)).state is JobState.CANCELLED
         assert await chat.ask(fresh()) == "Here it is.Done."
         assert not any("cancelled" in frame.text for frame in chat.frames)
 
@@ -166,3 +168,11 @@ async def test_the_one_shot_agent_waits_for_its_picture(home: Home) -> None:
     told = await home.nanobot.ask_once(fresh("[slow 4]"))
     assert "Done." in told
     assert LATER not in told
+
+
+async def test_the_skill_takes_the_place_of_nanobots_own(home: Home) -> None:
+    async with Chat(home.nanobot) as chat:
+        await chat.ask(fresh())
+    system = str([asked for asked in home.model.asked if asked.tools][-1].messages[0]["content"])
+    assert "talk about them while they are being made" in system
+    assert "iteratively edit saved image artifacts" not in system

@@ -24,11 +24,9 @@ pytestmark = [
 async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> None:
     """One chat's turn is over when nanobot ends, the other's tool is still waiting."""
     async with Chat(home.nanobot) as late, Chat(home.nanobot, client_id="bob") as waiting:
-        assert await late.ask(fresh("[slow 6]")) == LATER
-        await waiting.say(fresh("[slow 6]"))
-        async with asyncio.timeout(10):
-            while not (jobs := await home.jobs(waiting)):
-                await asyncio.sleep(0.05)
+        assert await late.ask(fresh("[slow 10]")) == LATER
+        await waiting.say(prompt := fresh("[slow 6]"))
+        await home.called(prompt)
         if how == "stop":
             await home.nanobot.stop()
         else:
@@ -38,7 +36,8 @@ async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> No
         async with Chat(home.nanobot, client_id=before.client_id, chat_id=before.id) as chat:
             await chat.hears(has_picture, within_s=30)
             assert len(chat.pictured) == 1
-    assert (await home.is_over(jobs[0])).state is JobState.SUCCEEDED
+    [job] = await home.jobs(waiting)
+    assert (await home.is_over(job)).state is JobState.SUCCEEDED
 
 
 async def test_a_killed_worker_loses_no_picture(home: Home) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import shutil
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,15 @@ from simulator.server import Simulator
 
 from contract.job import Job
 from guest.chat import Chat, Frame
-from guest.gateway import Nanobot
+from guest.gateway import Nanobot, merged
 from guest.model import Asked, Call, Model, Said, Say
 from guest.venv import Venv
 
+DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLE = json.loads(
+    (DOCS / "nanobot.md").read_text().split("\n## With Darkroom inside")[1].split("```json\n")[1].split("```")[0]
+)
+SKILLS = DOCS / "skills"
 SIDE = 96  # pixels: drawing larger ones takes time
 WAIT_S = 2.5  # of a tool for its job
 KNOBS = {
@@ -45,6 +52,17 @@ class Home:
         """List the jobs of a chat, the newest first."""
         async with self.house.client(owner_of(chat)) as client:
             return await client.list()
+
+    def history(self) -> list[str]:
+        """List what nanobot has kept of all chats: the words of each message."""
+        lines = [line for path in self.nanobot.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+        return [str(message.get("content")) for message in map(json.loads, lines) if message.get("role") == "assistant"]
+
+    async def called(self, prompt: str) -> None:
+        """Wait until the provider is asked."""
+        async with asyncio.timeout(20):
+            while not any(prompt in call.prompt for call in self.simulator.ledger):
+                await asyncio.sleep(0.02)
 
     async def is_over(self, job: Job) -> Job:
         """Wait until a job is over."""
@@ -87,9 +105,7 @@ def order(line: str, asked: Asked) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_home(
-    folder: Path, venv: Venv, *, config: Mapping[str, Any] | None = None, **knobs: str
-) -> AsyncIterator[Home]:
+async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Home]:
     """Start all of it, and end it."""
     with TemporaryDirectory(prefix="dr-") as socket_folder:
         redis = RealRedis(Path(socket_folder))
@@ -100,7 +116,8 @@ async def open_home(
             house.environment |= KNOBS | {"HOME": str(folder)} | knobs
             both = json.loads(house.config.read_text())
             del both["agents"]  # nanobot's workspace is the one
-            nanobot = Nanobot(folder, venv, model, {**both, **(config or {})}, house.environment)
+            nanobot = Nanobot(folder, venv, model, merged(EXAMPLE, both), house.environment)
+            shutil.copytree(SKILLS, folder / "workspace" / "skills")
             try:
                 await house.start_worker()
                 async with nanobot:
@@ -114,5 +131,5 @@ async def open_home(
 
 def _small(order: Order) -> Step:
     if "late failure" in order.prompt:
-        return Step("status", {"status": 402, "seconds": 4}, "status")
+        return Step("status", {"status": 400, "failure": "refusal", "seconds": 4}, "status")
     return Step("ok", {"side": SIDE}, "ok")

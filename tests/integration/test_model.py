@@ -33,12 +33,12 @@ BROKEN = {
     "an image needs no fence": ("if not holds(id, ARGV[2]) then return 'lost' end\nif redis", "if redis"),
     "a cancelled job keeps its lease": ("{QUEUED, WAITING, RUNNING, DEADLINES}", "{QUEUED, WAITING, DEADLINES}"),
     "a running job is not cancelled": (
-        "found[1] == 'queued' or found[1] == 'running' then finish",
-        "false then finish",
+        "found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
+        "found[1] ~= 'queued' then return found[1]",
     ),
     "what is over is cancelled": (
-        "if found[1] == 'queued' or found[1] == 'running' then finish",
-        "if true then finish",
+        "if found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
+        "if false then return found[1]",
     ),
     "anybody may cancel": ("found[2] ~= ARGV[2]) then return false", "false) then return false"),
     "a repeated call counts twice": ("if redis.call('HEXISTS', key, field) == 1 then return 'ok' end", ""),
