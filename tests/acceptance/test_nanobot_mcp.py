@@ -158,6 +158,7 @@ async def test_a_quick_picture_comes_in_the_turn(guest: Guest) -> None:
         assert image.size == (SIDE, SIDE)
     asked = next(asked for asked in reversed(guest.model.asked) if asked.user == prompt and asked.paths)
     assert asked.offered >= {f"mcp_darkroom_{tool.name}" for tool in TOOLS}
+    assert "image-generation" not in str(asked.messages[0])
     [artifact] = asked.results[0]["artifacts"]
     assert (artifact["path"], artifact["prompt"], artifact["provider"]) == (*asked.paths, prompt, "mcp:darkroom")
     assert Path(artifact["path"]).is_relative_to(guest.nanobot.media / "generated")

@@ -21,6 +21,8 @@ from producer.stack import free_port
 Config = Mapping[str, Any]
 START_S = 60
 STOP_S = 20
+# Refuses at once: nanobot looks for tiktoken's table there, and while a lookup is lost all its chats stand still.
+AWAY = {"HTTPS_PROXY": "http://127.0.0.1:9"}
 
 
 class Nanobot:
@@ -145,7 +147,7 @@ class Nanobot:
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "TMPDIR") if name in os.environ}
         quiet = {"NANOBOT_SKIP_WEBUI_BUILD": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-        return {**kept, **quiet, "HOME": str(self.folder), **self.environment}
+        return {**kept, **quiet, **AWAY, "HOME": str(self.folder), **self.environment}
 
 
 def merged(config: Config, over: Config) -> dict[str, Any]:
