@@ -31,8 +31,8 @@ from producer.nanobot_gateway import Gateway
 from producer.running import find_running
 
 if TYPE_CHECKING:
-    from producer.chat.desk import Answer, Desk
     from producer.chat.opening import Opened
+    from producer.chat.reception import Answer, Reception
 
 try:
     from nanobot.channels.notification_routes import notification_metadata
@@ -58,13 +58,13 @@ class Plugin:
         self._opening = asyncio.Lock()
         self._working: asyncio.Task[None] | None = None
 
-    async def ask(self, question: Callable[[Desk, Turn], Awaitable[Answer]]) -> str:
-        """Ask the desk something for the turn that is on now, and answer as tools do."""
+    async def ask(self, question: Callable[[Reception, Turn], Awaitable[Answer]]) -> str:
+        """Ask the reception something for the turn that is on now, and answer as tools do."""
         try:
             opened = await self._open()
         except DarkroomError as error:
             return _error(f"Error: {error.detail}")
-        answer = await question(opened.desk, self._turn())
+        answer = await question(opened.reception, self._turn())
         return _error(answer.text) if answer.is_error else answer.text
 
     async def remind(self, request: Any) -> Any:
@@ -109,7 +109,7 @@ class Plugin:
                 return self._opened
             opening = await asyncio.to_thread(importlib.import_module, "producer.chat.opening")
             how = {"surroundings": self._gateway, "result": generated_image_tool_result}
-            opened: Opened = await asyncio.to_thread(opening.open_desk, Path(get_config_path()), **how)
+            opened: Opened = await asyncio.to_thread(opening.open_reception, Path(get_config_path()), **how)
             self._opened = opened
             return opened
 
@@ -157,7 +157,7 @@ class GenerateImage(_OverTheQueue, ImageGenerationTool):  # type: ignore[misc]
 
     async def execute(self, **wishes: Any) -> str:
         """Hand a job in; answer its images, or its id when it takes longer."""
-        return await self._plugin.ask(lambda desk, turn: desk.generate(turn, wishes))
+        return await self._plugin.ask(lambda reception, turn: reception.generate(turn, wishes))
 
 
 class _JobTool(_OverTheQueue, Tool):  # type: ignore[misc]
@@ -193,7 +193,7 @@ class ImageJobStatus(_JobTool):
 
     async def execute(self, job_id: str | None = None, wait_seconds: float = 0, **_: Any) -> str:
         """Say how a job stands."""
-        return await self._plugin.ask(lambda desk, turn: desk.status(turn, job_id, wait_seconds))
+        return await self._plugin.ask(lambda reception, turn: reception.status(turn, job_id, wait_seconds))
 
 
 @tool_parameters(tool_parameters_schema(job_id=_JOB_ID))
@@ -205,7 +205,7 @@ class CancelImageJob(_JobTool):
 
     async def execute(self, job_id: str | None = None, **_: Any) -> str:
         """Cancel a job."""
-        return await self._plugin.ask(lambda desk, turn: desk.cancel(turn, job_id))
+        return await self._plugin.ask(lambda reception, turn: reception.cancel(turn, job_id))
 
 
 def _plugin_of(ctx: Any) -> Plugin:

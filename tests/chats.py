@@ -1,4 +1,4 @@
-"""A desk and a postman in a chat that only listens, with a test that works instead of a worker."""
+"""A reception and a postman in a chat that only listens, with a test that works instead of a worker."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from contract.doorbell import Doorbell
 from contract.errors import DarkroomError
 from contract.job import JobState, Rendition
 from contract.scripts import open_redis
-from contract.store import JobStore
-from producer.chat.opening import Opened, open_desk
+from contract.store import EVENTS_CHANNEL, JobStore
+from producer.chat.opening import Opened, open_reception
 from producer.chat.turn import Route, Turn
 
 CHATTY = Turn(
@@ -41,7 +41,7 @@ def render(artifacts: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclass
 class Chat:
-    """What nanobot's gateway is to desk and postman."""
+    """What nanobot's gateway is to reception and postman."""
 
     channels: set[str] = field(default_factory=lambda: {"websocket"})
     sent: list[tuple[Route, str, list[str]]] = field(default_factory=list)
@@ -119,6 +119,12 @@ class Hand:
                 await asyncio.sleep(0.01)
         return [str(job_id) for job_id in ids]
 
+    async def is_awaited(self) -> None:
+        """Wait until somebody listens for news of jobs."""
+        async with asyncio.timeout(10):
+            while not dict(await self.store.redis.pubsub_numsub(EVENTS_CHANNEL)).get(EVENTS_CHANNEL):
+                await asyncio.sleep(0.01)
+
     def _write(self, job_id: str, index: int, degraded: str | None, *, files: bool) -> Sidecar:
         folder = self._media / "generated" / "2026-11-27"
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,12 +162,12 @@ class Hand:
 async def nanobot(
     folder: Path, redis_url: str, chat: Chat, *, wait_s: float = 0.0
 ) -> AsyncIterator[tuple[Opened, Hand]]:
-    """Open the desk of a nanobot in a folder."""
+    """Open the reception of a nanobot in a folder."""
     config = folder / "config.json"
     providers = {"openrouter": {"apiKey": "key"}}
     config.write_text(json.dumps({"providers": providers, "agents": {"defaults": {"workspace": str(folder)}}}))
     (folder / "darkroom.env").write_text(f"DARKROOM_REDIS_URL={redis_url}\nDARKROOM_TOOL_WAIT_SECONDS={wait_s}\n")
-    opened = await asyncio.to_thread(open_desk, config, surroundings=chat, result=render)
+    opened = await asyncio.to_thread(open_reception, config, surroundings=chat, result=render)
     async with open_redis(redis_url) as client:
         yield opened, Hand(JobStore(client, Doorbell()), folder / "media")
     await opened.close()

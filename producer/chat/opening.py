@@ -1,4 +1,4 @@
-"""Opening the desk: settings, Redis and mailbox of one nanobot. Blocking, and heavy to import: use a thread."""
+"""Opening the reception: settings, Redis and mailbox of one nanobot. Blocking, and heavy to import: use a thread."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contract.artifacts import write_whole
 from contract.mailbox import Mailbox
 from contract.newjob import digest
 from contract.settings import Settings, load_settings
-from producer.chat.desk import Desk, Host
 from producer.chat.postman import Post, Postman
+from producer.chat.reception import Host, Reception
 from producer.client import Darkroom
 from producer.running import find_running
 
@@ -25,7 +25,7 @@ class Surroundings(Host, Post, Protocol):
 class Opened(NamedTuple):
     """All that a nanobot has of Darkroom."""
 
-    desk: Desk
+    reception: Reception
     postman: Postman
     mailbox: Mailbox
     darkroom: Darkroom
@@ -36,16 +36,16 @@ class Opened(NamedTuple):
         await self.darkroom.__aexit__(None, None, None)
 
 
-def open_desk(
+def open_reception(
     config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
 ) -> Opened:
-    """Open the desk of the nanobot with this config.json. Raises ConfigInvalid."""
+    """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
     own = load_settings(config, needs_keys=False)
     settings = _settings_of_stack(own)
     darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
     mailbox = darkroom.mailbox(_mailbox_name(own))
     postman = Postman(mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings)
-    desk = Desk(
+    reception = Reception(
         door=lambda turn: darkroom.of(turn.owner, names_paths=True, chat=turn.chat),
         mailbox=mailbox,
         postman=postman,
@@ -53,7 +53,7 @@ def open_desk(
         result=result,
         wait_s=own.knobs.tool_wait_seconds,
     )
-    return Opened(desk, postman, mailbox, darkroom)
+    return Opened(reception, postman, mailbox, darkroom)
 
 
 def _settings_of_stack(own: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""The desk and the postman: what is answered in the turn, what comes by letter, and what was stopped."""
+"""The reception and the postman: what is answered in the turn, what comes by letter, and what was stopped."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from real_redis import RealRedis
 
 from contract.job import JobState
 from contract.scripts import open_redis
-from producer.chat.desk import Answer
 from producer.chat.opening import Opened
+from producer.chat.reception import Answer
 
 DEAF = CHATTY.model_copy(update={"hears_later": False, "channel": "api"})
 FOX = {"prompt": "a red fox"}
@@ -55,13 +55,13 @@ def read(answer: Answer) -> dict[str, Any]:
 
 async def ordered(opened: Opened, **more: object) -> str:
     """Order something that is not waited for; its job id."""
-    answer = await opened.desk.generate(CHATTY, FOX | more)
+    answer = await opened.reception.generate(CHATTY, FOX | more)
     return str(read(answer)["job_id"])
 
 
 async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) -> None:
     opened, hand, chat = patient
-    asking = asyncio.create_task(opened.desk.generate(CHATTY, FOX))
+    asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
     await hand.develop(job_id)
     told = read(await asking)
@@ -74,7 +74,7 @@ async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) 
 
 async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(quick: House) -> None:
     opened, hand, chat = quick
-    told = read(await opened.desk.generate(CHATTY, FOX))
+    told = read(await opened.reception.generate(CHATTY, FOX))
     assert (told["status"], told["position"], told["eta_seconds"]) == ("queued", 0, None)
     assert "sent to this chat by themselves" in told["next_step"]
     await hand.develop(told["job_id"])
@@ -132,7 +132,7 @@ async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(qui
     await hand.store.cancel(job_id)
     [(_, text, media)] = await chat.hears()
     assert (text, media) == ("The image you asked for was cancelled: “a red fox”", [])
-    answer = await opened.desk.status(CHATTY, job_id, 0)
+    answer = await opened.reception.status(CHATTY, job_id, 0)
     assert (answer.is_error, answer.text) == (True, "Error: Cancelled.")
 
 
@@ -198,7 +198,7 @@ async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> N
 
 async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: House) -> None:
     opened, hand, chat = patient
-    asking = asyncio.create_task(opened.desk.generate(CHATTY, FOX))
+    asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -213,7 +213,7 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Ho
 
 async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: House) -> None:
     opened, hand, _ = patient
-    asking = asyncio.create_task(opened.desk.generate(DEAF, FOX))
+    asking = asyncio.create_task(opened.reception.generate(DEAF, FOX))
     [job_id] = await hand.handed_in()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -234,10 +234,10 @@ async def test_equal_calls_of_a_turn_are_different_jobs_and_a_repeated_turn_is_n
 async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: House) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
-    told = read(await opened.desk.status(CHATTY, None, 0))
+    told = read(await opened.reception.status(CHATTY, None, 0))
     assert (told["status"], told["job_id"]) == ("queued", job_id)
     await hand.develop(job_id)
-    told = read(await opened.desk.status(CHATTY, job_id, 0))
+    told = read(await opened.reception.status(CHATTY, job_id, 0))
     assert "do not send them again" in told["next_step"]
     assert len(told["artifacts"]) == 1
 
@@ -246,8 +246,8 @@ async def test_cancel_writes_no_letter(quick: House) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     job_id = await ordered(opened)
-    assert read(await opened.desk.cancel(CHATTY, None))["status"] == "cancelled"
-    assert read(await opened.desk.cancel(CHATTY, job_id))["status"] == "already_finished"
+    assert read(await opened.reception.cancel(CHATTY, None))["status"] == "cancelled"
+    assert read(await opened.reception.cancel(CHATTY, job_id))["status"] == "already_finished"
     assert await hand.letters() == []
     assert chat.sent == []
 
@@ -258,9 +258,9 @@ async def test_the_jobs_of_other_chats_do_not_exist(quick: House, name: str) -> 
     job_id = await ordered(opened)
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
     arguments = (job_id, 0) if name == "status" else (job_id,)
-    answer = await getattr(opened.desk, name)(stranger, *arguments)
+    answer = await getattr(opened.reception, name)(stranger, *arguments)
     assert answer.is_error
-    assert answer == await getattr(opened.desk, name)(stranger, None, *arguments[1:])
+    assert answer == await getattr(opened.reception, name)(stranger, None, *arguments[1:])
 
 
 async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(quick: House) -> None:
@@ -270,16 +270,16 @@ async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(
     [image] = (await hand.store.get(job_id)).images
     friend = CHATTY.model_copy(update={"sender_id": "bob"})
     for name in (image.id, image.path, "latest"):
-        read(await opened.desk.generate(friend, FOX | {"reference_images": [name]}))
+        read(await opened.reception.generate(friend, FOX | {"reference_images": [name]}))
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
     for name in (image.id, image.path, "latest"):
-        assert (await opened.desk.generate(stranger, FOX | {"reference_images": [name]})).is_error
+        assert (await opened.reception.generate(stranger, FOX | {"reference_images": [name]})).is_error
 
 
 @pytest.mark.parametrize("name", ["owner", "webhook_url", "letter", "conversation", "idempotency_key", "seed"])
 async def test_a_model_cannot_say_more_than_a_request_has(quick: House, name: str) -> None:
     opened, hand, _ = quick
-    answer = await opened.desk.generate(CHATTY, FOX | {name: "x"})
+    answer = await opened.reception.generate(CHATTY, FOX | {name: "x"})
     assert answer.is_error
     assert name in answer.text
     assert await hand.store.redis.zcard("darkroom:queued") == 0
@@ -289,7 +289,7 @@ async def test_without_the_queue_a_sentence_is_answered(tmp_path: Path, own_redi
     async with nanobot(tmp_path, own_redis.url, Chat()) as (opened, _):
         job_id = await ordered(opened)
         own_redis.kill()
-        for answer in (await opened.desk.generate(CHATTY, FOX), await opened.desk.status(CHATTY, job_id, 0)):
+        for answer in (await opened.reception.generate(CHATTY, FOX), await opened.reception.status(CHATTY, job_id, 0)):
             assert answer.is_error
             assert "queue" in answer.text
 
@@ -298,8 +298,9 @@ async def test_a_job_that_was_accepted_is_not_lost_with_the_queue(tmp_path: Path
     chat = Chat()
     chat.has_answered.set()
     async with nanobot(tmp_path, own_redis.url, chat, wait_s=1) as (opened, hand):
-        asking = asyncio.create_task(opened.desk.generate(CHATTY, FOX))
+        asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
         [job_id] = await hand.handed_in()
+        await hand.is_awaited()
         own_redis.kill()
         told = read(await asking)
         assert told["job_id"] == job_id

@@ -1,4 +1,4 @@
-"""The desk: takes what the model of a chat orders, waits a while for it, and says what came of it."""
+"""The reception: takes what the model of a chat orders, waits a while for it, and says what came of it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Answer(NamedTuple):
 
 
 class Host(Protocol):
-    """The process that the desk stands in."""
+    """The process that the reception stands in."""
 
     async def goes_on(self) -> None:
         """Return once it is known that this process works on: never, if it is about to end."""
 
 
-class Desk:
+class Reception:
     """Takes orders from all chats of one nanobot."""
 
     def __init__(
