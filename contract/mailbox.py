@@ -1,7 +1,8 @@
 """The mailbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
 
 A letter is put in when its job is handed in, and held back while the chat's own turn waits for the job. Whoever
-takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time.
+takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time. What a
+channel has not taken is put back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Mailbox:
     def __init__(self, redis: Redis, name: str) -> None:
         self.name = name
         self._redis = redis
-        self._run = Scripts(redis, ("take_letter", "close_letter")).run
+        self._run = Scripts(redis, ("take_letter", "put_back_letter", "close_letter")).run
 
     async def due(self) -> dict[str, str]:
         """List the jobs whose letters nobody holds back or has taken, and their routes. Raises Unavailable."""
@@ -45,8 +46,17 @@ class Mailbox:
         """Take an ended job's letter to send it now; tell whether there is one to be sent. Raises Unavailable."""
         return bool(await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
 
+    async def put_back(self, job_id: str, *, wait_s: float) -> None:
+        """Put a letter back that its channel has not taken. Raises Unavailable."""
+        await self._run("put_back_letter", self.name, job_id, int(wait_s * 1000))
+
+    async def has(self, job_id: str) -> bool:
+        """Tell whether a job's letter is still to be sent, or being sent. Raises Unavailable."""
+        async with reaching_redis():
+            return await self._redis.zscore(self._key, job_id) is not None
+
     async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
-        """Take a letter out for good; tell whether it was there. Raises Unavailable.
+        """Take a letter out for good; tell whether nobody has taken it to send it. Raises Unavailable.
 
         With a memo, its session is told so on its next turn.
         """

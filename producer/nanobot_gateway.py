@@ -20,8 +20,9 @@ from producer.chat.turn import Route
 
 PAUSES_S = (1.0, 2.0)  # between attempts to send
 ANSWER_S = 30.0  # for the model to end its turn
+START_S = 10.0  # for a channel to start
 CHANNEL_MANAGER = "nanobot.channels.manager"
-_HALF_SAID = frozenset({"ProgressEvent", "RetryWaitEvent", "StreamDeltaEvent"})
+_ANSWERS = frozenset({"NoneType", "StreamedResponseEvent", "StreamEndEvent", "TurnEndEvent"})  # kinds of events
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Gateway:
         )
         for pause_s in (*PAUSES_S, None):
             try:
-                await self._manager.get_channel(route.channel).send(message)
+                await (await self._running(route.channel)).send(message)
                 break
             except Exception as error:  # noqa: BLE001 - whatever a channel raises; its text may hold what was to be sent
                 logger.warning("a letter could not be sent over %s: %s", route.channel, type(error).__name__)
@@ -74,6 +75,13 @@ class Gateway:
             await asyncio.sleep(pause_s)
         self._note(route, text, media)
         return True
+
+    async def _running(self, name: str) -> Any:
+        """Wait for a channel that is still starting: before, some take everything and send nothing."""
+        async with asyncio.timeout(START_S):
+            while (channel := self._manager.get_channel(name)) is None or not channel.is_running:
+                await asyncio.sleep(0.2)
+        return channel
 
     def _meet(self, caller: object) -> None:
         if type(caller).__module__ != CHANNEL_MANAGER:
@@ -86,7 +94,8 @@ class Gateway:
 
     async def _overhear(self, consume: Callable[[], Awaitable[Any]]) -> Any:
         message = await consume()
-        if type(getattr(message, "event", None)).__name__ not in _HALF_SAID:
+        event = getattr(message, "event", None)
+        if type(event).__name__ in _ANSWERS and not getattr(event, "resuming", False):
             answered = self._answered.pop((message.channel, message.chat_id), None)
             if answered is not None:
                 answered.set()
@@ -98,5 +107,5 @@ class Gateway:
             session = self._sessions.get_or_create(route.session)
             session.add_message("assistant", text, _channel_delivery=True, media=list(media))
             self._sessions.save(session)
-        except OSError as error:
-            logger.warning("a letter could not be noted in its session: %s", error.strerror)
+        except Exception as error:  # noqa: BLE001 - it was sent; its text may hold what was
+            logger.warning("a letter could not be noted in its session: %s", type(error).__name__)

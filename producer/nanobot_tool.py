@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -222,7 +223,7 @@ def _has_queue() -> bool:
         lines = (folder / "darkroom.env").read_text().splitlines()
     except (OSError, ValueError):
         return False
-    return any(line.removeprefix("export ").startswith(f"{REDIS_URL}=") for line in lines)
+    return any(re.match(rf"\s*(?:export\s+)?{REDIS_URL}\s*=\s*\S", line, re.IGNORECASE) for line in lines)
 
 
 def _error(text: str) -> str:

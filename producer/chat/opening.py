@@ -5,15 +5,17 @@ from __future__ import annotations
 import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts import write_whole
+from contract.artifacts import temporary_name, write_whole
 from contract.mailbox import Mailbox
 from contract.newjob import digest
 from contract.settings import Settings, load_settings
 from producer.chat.postman import Post, Postman
 from producer.chat.reception import Host, Reception
+from producer.chat.turn import Turn
 from producer.client import Darkroom
 from producer.running import find_running
 
@@ -45,8 +47,14 @@ def open_reception(
     darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
     mailbox = darkroom.mailbox(_mailbox_name(own))
     postman = Postman(mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings)
+
+    def door(turn: Turn) -> Darkroom:
+        # The chats of channels have names of their own; the command line's is called alike in every nanobot.
+        place = "" if turn.hears_later else f"{mailbox.name}/"
+        return darkroom.of(place + turn.owner, names_paths=True, chat=place + turn.chat)
+
     reception = Reception(
-        door=lambda turn: darkroom.of(turn.owner, names_paths=True, chat=turn.chat),
+        door=door,
         mailbox=mailbox,
         postman=postman,
         host=surroundings,
@@ -69,9 +77,12 @@ def _mailbox_name(settings: Settings) -> str:
     """Name this nanobot's mailbox, the same after each start; by machine and place where nothing can be kept."""
     path = settings.home / "mailbox"
     try:
-        if not path.exists():
-            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, secrets.token_hex(10).encode())
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own = path.with_name(temporary_name(path.name))
+        write_whole(own, secrets.token_hex(10).encode())
+        with suppress(FileExistsError):  # linked by us or by another process, but once
+            path.hardlink_to(own)
+        own.unlink()
         return digest(path.read_text())
     except OSError:
         return digest(f"{platform.node()}:{settings.config_path}")

@@ -19,6 +19,7 @@ from producer.chat.turn import Route
 from producer.client import Darkroom
 
 LOOK_S = 5.0
+PUT_BACK_S = 60.0
 TRY_AGAIN_S = 2.0  # while Redis is away
 T = TypeVar("T")
 
@@ -55,11 +56,11 @@ class Postman:
 
     async def look(self) -> None:
         """See to the letters that may be sent."""
-        for job_id, text in (await _insist(self._mailbox.due)).items():
+        for job_id, text in (await insist(self._mailbox.due)).items():
             try:
                 self.see_to(job_id, Route.model_validate_json(text))
             except ValidationError:  # its job is forgotten, or another version has written it
-                await _insist(partial(self._mailbox.close, job_id))
+                await insist(partial(self._mailbox.close, job_id))
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
         """Send a job's letter when the job is over, and the turn that is on."""
@@ -79,27 +80,29 @@ class Postman:
     async def _round(self, job_id: str, route: Route, *, in_turn: bool) -> None:
         if in_turn:
             await self._post.after_turn(route)
-            await _insist(lambda: self._mailbox.let_go(job_id))
+            await insist(lambda: self._mailbox.let_go(job_id))
         try:
-            job = await _insist(lambda: self._door(route).wait(job_id))
+            job = await insist(lambda: self._door(route).wait(job_id))
         except Refused:
             return  # it was deleted, and its letter with it
-        if await _insist(lambda: self._mailbox.take(job_id)):
+        if await insist(lambda: self._mailbox.take(job_id)):
             await self._send(job, route)
 
     async def _send(self, job: Job, route: Route) -> None:
-        """Send a letter that was taken; what its channel does not take comes back when the lease is over."""
+        """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
         if missing := await asyncio.to_thread(_first_missing, paths):
             logger.warning("%s is not on this machine", missing, extra={"job_id": job.id})
             paths = []
         text = words.misplaced(job) if missing else words.letter(job)
-        if await self._post.send(route, text, paths):
+        if not await self._post.send(route, text, paths):
+            await insist(lambda: self._mailbox.put_back(job.id, wait_s=PUT_BACK_S))
+        else:
             memo = words.memo(job, paths)
-            await _insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
+            await insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
 
 
-async def _insist(ask: Callable[[], Awaitable[T]]) -> T:
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask Redis until it answers."""
     while True:
         try:

@@ -15,7 +15,7 @@ from contract.mailbox import Mailbox
 from contract.newjob import Letter
 from contract.request import JobRequest
 from producer.chat import words
-from producer.chat.postman import Postman
+from producer.chat.postman import Postman, insist
 from producer.chat.turn import Calls, Turn
 from producer.client import Accepted, Darkroom
 
@@ -83,6 +83,9 @@ class Reception:
         try:
             accepted = await asyncio.shield(handing_in)
             return await self._see_through(turn, accepted.job, wait_s)
+        except Unavailable as error:
+            self._calls.take_back(turn, key)
+            return Answer(f"{_refusal(error).text} {words.ONCE_MORE}", is_error=True)
         except DarkroomError as error:
             return _refusal(error)
         except asyncio.CancelledError:
@@ -96,7 +99,7 @@ class Reception:
             job = await self._find(door, turn, job_id)
             job = await door.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
             if job.is_over:
-                return await self._over(job, words.SENT_BY_ITSELF if turn.hears_later else None)
+                return await self._over(job, words.SENT_BY_ITSELF if await self._mailbox.has(job.id) else None)
             next_step = words.WAIT_FOR_THEM if turn.hears_later else words.ASK_LATER
             return Answer(words.under_way(job, await _expected(door, job), next_step))
         except DarkroomError as error:
@@ -116,8 +119,7 @@ class Reception:
         door = self._door(turn)
         try:
             job = await door.wait(job.id, timeout_s=wait_s)
-            # If the postman was faster, the chat has its images.
-            if job.is_over and (not turn.hears_later or await self._mailbox.close(job.id)):
+            if job.is_over and await self._may_answer(turn, job):
                 return await self._over(job, None)
             expected = await _expected(door, job)
         except Unavailable:
@@ -127,6 +129,13 @@ class Reception:
             return Answer(words.under_way(job, expected, words.ASK_LATER))
         self._leave_to_postman(turn, job.id)
         return Answer(words.under_way(job, expected, words.SENT_LATER))
+
+    async def _may_answer(self, turn: Turn, job: Job) -> bool:
+        """Take the letter of an ended job back; if the postman was faster, the chat has its images."""
+        try:
+            return not turn.hears_later or await self._mailbox.close(job.id)
+        except Unavailable:  # twice is better than never
+            return True
 
     def _leave_to_postman(self, turn: Turn, job_id: str) -> None:
         if turn.hears_later:
@@ -162,9 +171,9 @@ class Reception:
             if turn.hears_later:
                 await self._host.goes_on()
             job = (await handing_in).job
-            _, was_possible = await self._door(turn).cancel(job.id, silently=True)
+            _, was_possible = await insist(lambda: self._door(turn).cancel(job.id, silently=True))
             if not was_possible:
-                await self._mailbox.close(job.id)
+                await insist(lambda: self._mailbox.close(job.id))
 
 
 def _refusal(error: DarkroomError) -> Answer:

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from pydantic import Field
@@ -58,16 +59,24 @@ class Calls:
     """Makes the idempotency key of each call: of session, turn, arguments, and which of several equal calls it is."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, str], dict[str, int]] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, str], set[str]] = OrderedDict()
 
     def key(self, turn: Turn, arguments: Mapping[str, object]) -> str:
-        """Name a call; the same one, when its turn is run again, has the same name."""
+        """Name a call; each of several equal ones has a name of its own."""
         place = (turn.session, turn.id or uuid.uuid4().hex)
-        counts = self._counts.setdefault(place, {})
-        self._counts.move_to_end(place)
-        if len(self._counts) > MOST_TURNS:
-            self._counts.popitem(last=False)
+        keys = self._keys.setdefault(place, set())
+        self._keys.move_to_end(place)
+        if len(self._keys) > MOST_TURNS:
+            self._keys.popitem(last=False)
         what = json.dumps(arguments, sort_keys=True, default=str)
-        counts[what] = counts.get(what, 0) + 1
-        name = json.dumps([*place, what, counts[what]])
-        return "turn-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:40]
+        key = next(key for number in count() if (key := _digest([*place, what, number])) not in keys)
+        keys.add(key)
+        return key
+
+    def take_back(self, turn: Turn, key: str) -> None:
+        """Let the next equal call of a turn have this one's name: nobody knows whether this one has arrived."""
+        self._keys.get((turn.session, turn.id or ""), set()).discard(key)
+
+
+def _digest(what: list[Any]) -> str:
+    return "turn-" + hashlib.sha256(json.dumps(what).encode("utf-8", "replace")).hexdigest()[:40]

@@ -16,7 +16,8 @@ SEED_FIELDS = ("id", "path", "mime", "prompt", "model", "provider", "source_imag
 
 SENT_LATER = (
     "Nothing is wrong: the images are still being made, and will be sent to this chat by themselves. Tell the user so "
-    "in one sentence and end your turn. Do not call generate_image again for this request, and do not poll."
+    "in one sentence, and end your turn when nothing else is left to do. Do not call generate_image again for this "
+    "request, and do not poll."
 )
 ASK_LATER = (
     "Nothing is wrong: the images are still being made, but nothing can be sent to this channel later. Give the user "
@@ -29,8 +30,9 @@ SENT_BY_ITSELF = (
 WAIT_FOR_THEM = "The job is not finished. The images will be sent to this chat by themselves; there is no need to poll."
 ELSEWHERE = (
     "The images were made, but their files are not on this machine: nanobot and the worker have to see the same media "
-    "directory."
+    "directory. Do not make them again: whoever runs this nanobot has to set it right."
 )
+ONCE_MORE = "It is not known whether the job was taken. Call once more with the same arguments: nothing is made twice."
 
 
 def artifacts(sidecars: Sequence[Sidecar]) -> list[dict[str, Any]]:
@@ -108,6 +110,8 @@ def misplaced(job: Job) -> str:
 
 def memo(job: Job, paths: Sequence[str]) -> str:
     """Tell the model on its next turn what was sent meanwhile."""
+    if not paths and job.state is JobState.SUCCEEDED:
+        return f"Image job {job.id}: {ELSEWHERE} The user was told."
     if not paths:
         return f"Image job {job.id} has ended without images: {failure(job)} The user was told."
     remark = unlike(job)

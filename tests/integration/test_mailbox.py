@@ -57,13 +57,40 @@ async def test_one_that_was_taken_comes_back_once(store: JobStore, box: Mailbox)
 async def test_whoever_cancels_silently_takes_the_letter_back(store: JobStore, box: Mailbox) -> None:
     job_id = await hand_in(store)
     await store.cancel(job_id, silently=True)
-    assert not await box.close(job_id)
+    assert not await box.has(job_id)
+
+
+async def test_a_try_that_its_channel_refused_does_not_count(store: JobStore, box: Mailbox) -> None:
+    job_id = await hand_in(store)
+    await store.cancel(job_id)
+    for _ in range(5):
+        assert await box.take(job_id)
+        await box.put_back(job_id, wait_s=60)
+        assert not await box.take(job_id)
+        await box.let_go(job_id)  # as time does
+    assert await box.has(job_id)
+
+
+async def test_a_forgotten_job_is_not_made_again_by_its_letter(store: JobStore, box: Mailbox, redis: Redis) -> None:
+    job_id = await hand_in(store)
+    await redis.delete(f"darkroom:job:{job_id}")
+    await box.put_back(job_id, wait_s=60)
+    assert not await redis.exists(f"darkroom:job:{job_id}")
+
+
+async def test_closing_again_answers_the_same(store: JobStore, box: Mailbox) -> None:
+    answered, taken = await hand_in(store), await hand_in(store)
+    await store.cancel(taken)
+    assert await box.take(taken)
+    for _ in range(2):
+        assert await box.close(answered)
+        assert not await box.close(taken)
 
 
 async def test_one_that_was_closed_is_gone_and_its_session_is_told_once(store: JobStore, box: Mailbox) -> None:
     job_id = await hand_in(store)
     assert await box.close(job_id, session="chat", memo="said")
-    assert not await box.close(job_id, session="chat", memo="said twice")
+    assert await box.close(job_id, session="chat", memo="said twice")
     assert not await box.take(job_id)
     assert await box.memos("other") == []
     assert await box.memos("chat") == ["said"]
