@@ -13,6 +13,7 @@ from contract.job import TERMINAL
 
 REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
 HELPLESS = frozenset({"freeze_worker", "freeze_at_failpoint", "part_worker"})
+POP_S = 5.0  # a frozen worker's blocked pop takes no bell any more after this
 STATES = frozenset({"queued", "waiting", "running", *TERMINAL})
 
 
@@ -47,7 +48,7 @@ def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Li
     recoveries = Recoveries()
     outages = [(each.at, each.over) for each in struck if each.gust.kind in REDIS]
     # Whoever is struck now may have taken the bell with it: the job waits for the next one.
-    blows = [(each.pid, each.at, each.over) for each in struck if each.gust.kind in HELPLESS]
+    blows = [(each.pid, each.at, min(each.over, each.at + POP_S)) for each in struck if each.gust.kind in HELPLESS]
     blows += [(life.pid, life.ended, life.ended) for life in lives]
     ends = [(life.pid, life.ended, recoveries.kill) for life in lives if life.code == -signal.SIGKILL]
     stopped = {life.pid for life in lives if life.code == 0}  # and not killed before they had stopped
