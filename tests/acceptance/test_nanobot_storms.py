@@ -24,7 +24,8 @@ pytestmark = [
 async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> None:
     """One chat's turn is over when nanobot ends, the other's tool is still waiting."""
     async with Chat(home.nanobot) as late, Chat(home.nanobot, client_id="bob") as waiting:
-        assert await late.ask(fresh("[slow 10]")) == LATER
+        first = fresh("[slow 10]")
+        assert await late.ask(first) == LATER
         await waiting.say(prompt := fresh("[slow 6]"))
         await home.called(prompt)
         if how == "stop":
@@ -36,6 +37,9 @@ async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> No
         async with Chat(home.nanobot, client_id=before.client_id, chat_id=before.id) as chat:
             await chat.hears(has_picture, within_s=30)
             assert len(chat.pictured) == 1
+    await home.all_is_sent()
+    told = [text for text in home.history() if text.startswith("Your image is ready")]
+    assert [sum(name in text for text in told) for name in (first, prompt)] == [1, 1]  # none came twice
     [job] = await home.jobs(waiting)
     assert (await home.is_over(job)).state is JobState.SUCCEEDED
 

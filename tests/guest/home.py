@@ -19,6 +19,7 @@ from simulator.script import Step
 from simulator.server import Simulator
 
 from contract.job import Job
+from contract.scripts import open_redis
 from guest.chat import Chat, Frame
 from guest.gateway import Nanobot, merged
 from guest.model import Asked, Call, Model, Said, Say
@@ -52,6 +53,12 @@ class Home:
         """List the jobs of a chat, the newest first."""
         async with self.house.client(owner_of(chat)) as client:
             return await client.list()
+
+    async def all_is_sent(self) -> None:
+        """Wait until nanobot's mailbox is empty."""
+        async with open_redis(self.house.redis.url) as redis, asyncio.timeout(20):
+            while [box async for box in redis.scan_iter("darkroom:mail:*")]:  # a sorted set without members is gone
+                await asyncio.sleep(0.05)
 
     def history(self) -> list[str]:
         """List what nanobot has kept of all chats: the words of each message."""
