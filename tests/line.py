@@ -41,7 +41,7 @@ class Inside:
 
     def ask(self, question: dict[str, str], body: bytearray) -> Frame:
         """Hand a body over, as through a socket."""
-        found, data = reply(question["provider"], body)
+        found, data = reply(question["provider"], body, is_poll=bool(question["is_poll"]))
         body.clear()
         return json.loads(json.dumps(found)), bytearray(data)
 

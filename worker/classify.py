@@ -27,6 +27,7 @@ from contract.redaction import clean
 from contract.story import duration
 from worker.providers.payload import items, mapping, number, text, texts
 from worker.providers.provider import Json
+from worker.providers.stage import is_lost
 
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
@@ -71,6 +72,7 @@ _STATUS_OF_TYPE = {
 }
 _NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
 _POLICY_TYPES = frozenset({"content_policy_violation", "refusal", "moderation_blocked", "content_filter"})
+_OF_KEY = frozenset({401, 402, 403, 407, 429})  # then a key, a token or a period has expired
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 AT_ONCE_S = 1.0
 FOR_EVER_S = 1e9
@@ -113,10 +115,23 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
 
 
 def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
-    """Classify the answer to a poll whose HTTP status is not 200."""
-    if status in (404, 410):
+    """Classify the answer to a poll whose HTTP status is not 200: it says little about what is being made.
+
+    Only a refusal, or that the task is not there any more, is an end; for all else it is asked again.
+    """
+    error = of_status(status, headers, body)
+    if isinstance(error, Rejected):
+        return error
+    if status in (404, 410) or (status not in _OF_KEY and is_lost(*_words(body))):
         return Interrupted("result_expired", http_status=status)
-    return of_status(status, headers, body)
+    branch = RateLimited if isinstance(error, RateLimited) else Transient
+    return branch(error.code, http_status=status, retry_after_s=error.retry_after_s)
+
+
+def _words(body: Json) -> list[Json]:
+    answer = mapping(body)
+    found = mapping(answer.get("error")) or answer
+    return [answer.get("error"), *(found.get(name) for name in ("message", "detail", "code", "type"))]
 
 
 def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:

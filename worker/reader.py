@@ -33,11 +33,12 @@ MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` t
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
 
-def read_answer(provider: str, body: bytearray) -> Reply:
-    """Read a provider's whole answer; the body is emptied. Raises ProviderError."""
-    answer = PROVIDERS[provider].parse_response(load_json(body))
+def read_answer(provider: str, body: bytearray, *, is_poll: bool = False) -> Reply:
+    """Read a provider's whole answer, of a call or of a poll; the body is emptied. Raises ProviderError."""
+    parse = (PROVIDERS[provider].parse_poll if is_poll else None) or PROVIDERS[provider].parse_response
+    answer = parse(load_json(body))
     body.clear()
-    found: dict[str, Any] = {"cost_usd": answer.cost_usd}
+    found: dict[str, Any] = {"cost_usd": answer.cost_usd, "is_done": answer.is_done}
     if answer.poll_url:
         found["poll_url"] = checked_link(answer.poll_url)
     if not answer.pictures:
@@ -127,10 +128,10 @@ def decode_picture(text: str) -> bytes:
     return data
 
 
-def reply(provider: str, body: bytearray) -> Reply:
+def reply(provider: str, body: bytearray, *, is_poll: bool = False) -> Reply:
     """Read an answer, or a picture when no provider is named; whatever goes wrong is a part of the reply."""
     try:
-        return read_answer(provider, body) if provider else read_picture(bytes(body))
+        return read_answer(provider, body, is_poll=is_poll) if provider else read_picture(bytes(body))
     except ProviderError as error:
         return {"error": error.record()}, b""
     except MemoryError:
@@ -143,4 +144,4 @@ def reply(provider: str, body: bytearray) -> Reply:
 
 
 if __name__ == "__main__":
-    serve(lambda question, body: reply(question["provider"], body))
+    serve(lambda question, body: reply(question["provider"], body, is_poll=question["is_poll"]))

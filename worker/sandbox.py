@@ -56,6 +56,7 @@ class Reading:
     picture: Picture | None = None
     link: str | None = field(default=None, repr=False)
     poll_url: str | None = field(default=None, repr=False)
+    is_done: bool = False  # a poll says that nothing more will come
     cost_usd: float | None = None
 
 
@@ -80,8 +81,8 @@ class Sandbox:
                 child.kill()
                 child.close()
 
-    async def read(self, body: bytearray, *, provider: str = "") -> Reading:
-        """Read a provider's answer, or a picture when none is named; `body` is emptied.
+    async def read(self, body: bytearray, *, provider: str = "", is_poll: bool = False) -> Reading:
+        """Read a provider's answer (of a poll, `is_poll`), or a picture when none is named; `body` is emptied.
 
         Raises the ProviderError that the bytes stand for.
         """
@@ -93,7 +94,7 @@ class Sandbox:
             child = child or Child(READER)
             async with asyncio.timeout(WHOLE_S):
                 asking = asyncio.get_running_loop().run_in_executor(
-                    self._threads, child.ask, {"provider": provider}, body
+                    self._threads, child.ask, {"provider": provider, "is_poll": is_poll}, body
                 )
                 found, data = await asking
         except BaseException as error:
@@ -120,5 +121,9 @@ def _reading(found: dict[str, Any], data: bytearray) -> Reading:
         described = {name: found[name] for name in ("mime", "width", "height", "sha256")}
         picture = Picture(data=data, warnings=tuple(warnings), **described)
     return Reading(
-        picture=picture, link=found.get("link"), poll_url=found.get("poll_url"), cost_usd=found.get("cost_usd")
+        picture=picture,
+        link=found.get("link"),
+        poll_url=found.get("poll_url"),
+        is_done=found.get("is_done", False),
+        cost_usd=found.get("cost_usd"),
     )

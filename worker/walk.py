@@ -19,7 +19,7 @@ from contract.store import CallRefused, LeaseLost
 from worker import failpoint
 from worker.bench import Desk
 from worker.gate import Closed, Verdict, verdict_of
-from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
+from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Rung
 from worker.providers.http import Made
@@ -125,7 +125,13 @@ class Walk:
             references=desk.references,
         )
         request_id = f"{desk.job.id}.{self._index}.{number}"
-        return await desk.talks[rung.provider].make(ask, begin_s=step.timeout_s, whole_s=whole_s, request_id=request_id)
+        return await desk.talks[rung.provider].make(
+            ask,
+            begin_s=step.timeout_s,
+            whole_s=whole_s,
+            fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
+            request_id=request_id,
+        )
 
     def _refuse_twin(self, made: Made, rung: Rung) -> None:
         """Refuse a picture that this job has already: it was to be another one."""

@@ -39,7 +39,9 @@ class Failing(Conversation):
     def __init__(self, error: ProviderError) -> None:
         self._error = error
 
-    async def make(self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str) -> Made:
+    async def make(
+        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+    ) -> Made:
         raise self._error
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.config import ProviderConfig
+from contract.errors import TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
-from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, text, texts
+from worker.classify import of_error_object, of_garbage, of_silence
+from worker.providers.payload import items, mapping, texts
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.providers.stage import Stage, has_status
+from worker.providers.tasks import check
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {
@@ -47,26 +50,50 @@ def model_path(model: str) -> str:
 
 
 def parse_response(body: Json) -> Answer:
-    """Read any of the output shapes, of a prediction as of a poll's answer."""
-    answer = mapping(body)
+    """Read any of the output shapes of a prediction."""
+    answer, later = mapping(body), poll_url(body)
     if answer.get("error"):
-        raise of_error_object(answer["error"])
-    status = text(answer.get("status")).lower()
-    if "moderated" in status:
-        raise of_refusal(status)
-    if status in ("failed", "error", "cancelled"):
-        raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
+        error = of_error_object(answer["error"])
+        if later and isinstance(error, Transient | TimedOut):
+            return Answer(poll_url=later)  # it is made all the same
+        raise error
+    stage = check(answer)
     pictures = tuple(_pictures(answer, _DEPTH))
     if pictures:
         return Answer(pictures=pictures)
-    for item in [answer, *items(answer.get("output"))]:
-        poll_url = text(mapping(item).get("polling_url"))
-        if poll_url:
-            return Answer(poll_url=poll_url)
-    if status:
-        return Answer()  # still under way, whatever it is called: the poll goes on
+    if later:
+        return Answer(poll_url=later)
+    if has_status(answer):
+        return Answer(is_done=stage is Stage.DONE)
+    said = _said(answer)
+    raise of_silence(said) if said or answer.get("output") in ([], {}) else of_garbage()
+
+
+def parse_poll(body: Json) -> Answer:
+    """Read how far a prediction is, with its pictures once they are there."""
+    answer = mapping(body)
+    stage = check(answer)
+    pictures = tuple(_pictures(answer, _DEPTH))
+    if pictures:
+        return Answer(pictures=pictures)
+    said = _said(answer)
+    if stage is Stage.DONE and said:
+        raise of_silence(said)
+    if has_status(answer) or poll_url(answer):
+        return Answer(is_done=stage is Stage.DONE)
+    raise of_garbage()
+
+
+def poll_url(body: Json) -> str:
+    """Find the address at which a prediction is asked for, which an error may tell as well."""
+    answer = mapping(body)
+    places = [answer, *items(answer.get("output")), answer.get("data"), answer.get("error")]
+    return next(texts(*(mapping(place).get("polling_url") for place in places)), "")
+
+
+def _said(answer: dict[str, Json]) -> str:
     said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
-    raise of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+    return clean(said, limit=2000)
 
 
 def _pictures(value: Json, depth: int) -> Iterator[str]:
@@ -93,5 +120,8 @@ AIHUBMIX = Provider(
     fast_quality="low",
     build_request=build_request,
     parse_response=parse_response,
+    parse_poll=parse_poll,
+    poll_url=poll_url,
+    bills_failures=True,
     smaller=smaller,
 )
