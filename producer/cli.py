@@ -105,7 +105,7 @@ def mcp(owner: Owner = None) -> None:
 @app.command()
 def flower() -> None:
     """Run the Flower dashboard; FLOWER_BASIC_AUTH (user:password) is required."""
-    _become("producer.monitor")
+    _become("producer.flower")
 
 
 @config_app.command()

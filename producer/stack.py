@@ -118,7 +118,7 @@ class Stack:
         if gateway_port:
             await self._start_gateway(running, gateway_port)
         if flower_port:
-            await self._start_flower(running, flower_port)
+            await self._start_flower(running, settings, flower_port)
         record = self._home / "stack.json"
         record.touch(mode=0o600)
         record.write_text(json.dumps(asdict(running)))
@@ -146,8 +146,6 @@ class Stack:
 
     async def _start_worker(self, running: Running, settings: Settings) -> None:
         environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
-        if self._flower:
-            environment["DARKROOM_TASK_EVENTS"] = "true"
         await self._launch(
             "worker",
             (sys.executable, "-m", "worker", str(self._config)),
@@ -167,14 +165,16 @@ class Stack:
         command = (sys.executable, "-m", "producer.api", str(self._config))
         await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
 
-    async def _start_flower(self, running: Running, port: int) -> None:
+    async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
         environment = {
             **_plain(),
+            "DARKROOM_CONFIG": running.config,
             "DARKROOM_REDIS_URL": running.redis_url,
+            "DARKROOM_PUBLIC_URL": settings.knobs.public_url or running.gateway_url or "",
             "FLOWER_BASIC_AUTH": running.flower_login or "",
             "FLOWER_PORT": str(port),
         }
-        command = (sys.executable, "-m", "producer.monitor")
+        command = (sys.executable, "-m", "producer.flower")
         await self._launch("flower", command, environment, ready=lambda _: _listens(port))
 
     async def _launch(

@@ -10,6 +10,7 @@ local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expi
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
 local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
 local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
@@ -28,6 +29,34 @@ local function tell(id, event)
   local key = job_key(id) .. ':events'
   redis.call('XADD', key, 'MAXLEN', '~', 200, '*', 'at', now, 'event', event)
   redis.call('PUBLISH', 'darkroom:events', id)
+end
+
+-- What a job's calls are known to have cost, and the model that delivered, or was asked last.
+local function spending(key)
+  local cost, model, is_known = 0, '', false
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 8) == 'attempt:' then
+      local call = cjson.decode(redis.call('HGET', key, field))
+      if type(call.cost_usd) == 'number' then cost, is_known = cost + call.cost_usd, true end
+      if call.outcome == 'delivered' or model == '' then model = call.model end
+    end
+  end
+  return is_known and string.format('%.6f', cost) or '', model
+end
+
+-- Writes a line of the journal: how many jobs stand where and, if one has moved, what may be told of it.
+local function journal(id, note)
+  local job, cost, model = {}, '', ''
+  if id ~= '' then
+    job = redis.call('HMGET', job_key(id), 'state', 'worker', 'error', 'images', 'count', 'calls', 'created_at', 'started_at')
+    if job[1] ~= 'queued' and job[1] ~= 'running' then cost, model = spending(job_key(id)) end
+  end
+  local code = (job[3] or '') ~= '' and cjson.decode(job[3]).code or ''
+  redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'job', id, 'state', job[1] or '', 'worker', job[2] or '',
+    'code', code, 'note', note, 'images', job[4] or 0, 'count', job[5] or 0, 'calls', job[6] or 0,
+    'cost', cost, 'model', model, 'created_at', job[7] or now, 'started_at', job[8] or '',
+    'ready', redis.call('ZCARD', QUEUED), 'parked', redis.call('ZCARD', PARKED),
+    'waiting', redis.call('ZCARD', WAITING), 'running', redis.call('ZCARD', RUNNING))
 end
 
 -- Only the holder of the newest claim may write: a paused worker has an old fence.
@@ -175,7 +204,9 @@ local function finish(id, state, failure)
   tell(id, cjson.encode({type = state}))
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
-  return state, admit(found[1])  -- the sweeper rings for them, if nobody does before
+  local admitted = admit(found[1])  -- the sweeper rings for them, if nobody does before
+  journal(id, '')
+  return state, admitted
 end
 
 -- A gate is the way to one provider with one key. Its hash has the state of the breaker and the learned limit, and

@@ -210,7 +210,7 @@ def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_
     found = services()
     given = {name: found[name]["environment"].keys() & settings for name in ("worker", "gateway")}
     assert given["worker"] | given["gateway"] == settings - {"DARKROOM_TOKENS"}, "it is in darkroom/"
-    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_TASK_EVENTS", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
+    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
     for name, shown in re.findall(r"^(?:# )?(DARKROOM_\w+)=(.*)$", EXAMPLE, re.MULTILINE):
         monkeypatch.setenv(name, shown.strip("'"))
     example = Knobs().model_dump()
