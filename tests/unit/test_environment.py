@@ -108,6 +108,7 @@ KNOBS = {
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
     "task_events": False,
+    "plugin": True,
     "tool_wait_seconds": 20,
     "keys_elsewhere": False,
     "host": "127.0.0.1",
@@ -176,6 +177,7 @@ def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
         ("MAX_JOBS_PER_OWNER", "0"),
         ("MAX_QUEUED", "0"),
         ("TASK_EVENTS", "perhaps"),
+        ("PLUGIN", "perhaps"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", "file"])
