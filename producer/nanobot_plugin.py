@@ -27,8 +27,11 @@ def _load() -> ModuleType | None:
         return None
     try:
         return importlib.import_module("producer.nanobot_tool")
-    except ImportError as error:
-        say(f"Darkroom: its plugin cannot be loaded into nanobot {installed}, which stays as it is: {error}.")
+    except Exception as error:  # noqa: BLE001 - whatever another nanobot lacks: it must start all the same
+        say(
+            f"Darkroom: its plugin does not fit nanobot {installed}, which stays as it is; install newer versions of "
+            f"both ({type(error).__name__}: {error})."
+        )
         return None
 
 

@@ -199,5 +199,6 @@ def _settle(link: Link, registry: Any) -> None:
         say(told_disabled(_config()))
 
 
-ImageGenerationTool.enabled = _step_back(ImageGenerationTool.__dict__["enabled"])
-image_generation.reload_image_generation_tool = _take_over_again(image_generation.reload_image_generation_tool)
+_reload = _take_over_again(image_generation.reload_image_generation_tool)
+ImageGenerationTool.enabled = _step_back(ImageGenerationTool.enabled)
+image_generation.reload_image_generation_tool = _reload

@@ -1,4 +1,4 @@
-"""`pip install .`, alone and beside nanobot: each part says in a sentence what it lacks, and the doctor looks at nanobot."""
+"""`pip install .`, alone and beside nanobot: each part says in a sentence what it lacks; a doctor looks at nanobot."""
 
 from __future__ import annotations
 

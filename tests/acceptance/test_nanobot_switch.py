@@ -17,7 +17,7 @@ import pytest
 from front import fresh
 from guest.chat import Chat
 from guest.gateway import Nanobot, merged
-from guest.home import EXAMPLE, paint
+from guest.home import EXAMPLE, LATER, paint
 from guest.model import Asked, Model, Said, Say
 from guest.settings_page import save_image_settings
 from guest.venv import NANOBOT, OLDEST_NANOBOT, TOO_OLD_NANOBOT, Venvs
@@ -109,10 +109,11 @@ async def a_nanobot(
 
 
 @contextmanager
-def a_stack(nanobot: Nanobot) -> Iterator[None]:
+def a_stack(nanobot: Nanobot, **more: str) -> Iterator[None]:
     """Run `darkroom up` from a nanobot's configuration."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    environment = {**kept, "HOME": str(nanobot.folder), "DARKROOM_CONFIG": str(nanobot.config), "DARKROOM_PORT": "0"}
+    place = {"HOME": str(nanobot.folder), "DARKROOM_CONFIG": str(nanobot.config), "DARKROOM_PORT": "0"}
+    environment = {**kept, **place, **more}
     with subprocess.Popen([DARKROOM, "up"], env=environment, stderr=subprocess.PIPE, text=True) as up:
         assert up.stderr is not None
         lines = []
@@ -160,6 +161,19 @@ async def test_a_queue_is_used_while_there_is_one_and_settings_that_are_saved_ho
         await save_image_settings(nanobot, default_aspect_ratio="1:1")
         await nanobot.tells(NO_QUEUE, times=3)
         assert await nanobot.paints() is None
+
+
+@pytest.mark.skipif(find_redis_server() is None and not os.environ.get("CI"), reason="no Redis server")
+async def test_what_was_ordered_before_the_stack_was_stopped_comes_when_it_is_back(venvs: Venvs) -> None:
+    async with a_nanobot(venvs, NANOBOT, {"DARKROOM_TOOL_WAIT_SECONDS": "1"}) as nanobot, Chat(nanobot) as chat:
+        with a_stack(nanobot, DARKROOM_DRAIN_SECONDS="0"):
+            await nanobot.tells(QUEUE)
+            assert await chat.ask(fresh("[slow 4]")) == LATER
+        await nanobot.tells(NO_QUEUE, times=2)
+        assert chat.pictured == []
+        with a_stack(nanobot):
+            [picture] = await chat.pictures(within_s=60)
+            assert picture
 
 
 @each_version
