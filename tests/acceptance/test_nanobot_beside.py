@@ -62,7 +62,7 @@ print([entry.load() for entry in entry_points(group="nanobot.tools")], enabled =
     ],
 )
 def test_a_nanobot_that_it_does_not_fit_is_left_as_it_is_in_one_line(venvs: Venvs, change: str) -> None:
-    command = [venvs.get(NANOBOT, with_darkroom=True).python, "-c", STRANGER.format(change=change)]
+    command = [str(venvs.get(NANOBOT, with_darkroom=True).python), "-c", STRANGER.format(change=change)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[None, None, None] True"
     [line] = done.stderr.splitlines()
