@@ -106,6 +106,11 @@ class ProviderError(DarkroomError):
         cost_usd = self.cost_usd if cost_usd is None else cost_usd
         return self._as(type(self), cost_usd=cost_usd, values={**known, **values})
 
+    def costing(self, cost_usd: float | None) -> ProviderError:
+        """Note what the call has cost, as far as its provider has told; a cost that is known already stays."""
+        self.cost_usd = cost_usd if self.cost_usd is None else self.cost_usd
+        return self
+
     def after_acceptance(self) -> ProviderError:
         """Tell what this error means once the provider has taken the request: it may have been billed."""
         if not isinstance(self, Transient | RateLimited):

@@ -23,6 +23,7 @@ from contract.child import Reply, serve
 from contract.errors import Interrupted, ProviderError, Unusable
 from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
 from worker.classify import of_garbage
+from worker.providers.payload import mapping, told_cost
 from worker.providers.table import PROVIDERS
 
 MAX_PARTS = 100_000  # of a JSON text
@@ -35,8 +36,13 @@ _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,5
 
 def read_answer(provider: str, body: bytearray) -> Reply:
     """Read a provider's whole answer; the body is emptied. Raises ProviderError."""
-    answer = PROVIDERS[provider].parse_response(load_json(body))
+    value = load_json(body)
     body.clear()
+    try:
+        answer = PROVIDERS[provider].parse_response(value)
+    except ProviderError as error:
+        raise error.costing(told_cost(mapping(value))) from error
+    del value
     found: dict[str, Any] = {"cost_usd": answer.cost_usd}
     if answer.poll_url:
         found["poll_url"] = checked_link(answer.poll_url)

@@ -1,0 +1,79 @@
+"""What stands in answers: refused content, what it cost, and whole jobs that come of it."""
+
+from __future__ import annotations
+
+import pytest
+from house import House
+
+from contract.errors import Refused
+from contract.job import Job, JobState, Outcome
+
+pytestmark = pytest.mark.real_redis
+
+
+async def made(house: House, **fields: object) -> Job:
+    """Hand a job in, and wait for its end."""
+    async with house.client() as darkroom:
+        job = await darkroom.submit(**{"prompt": "a fox", "image_size": "2K", **fields})
+        return await darkroom.wait(job.id, timeout_s=30)
+
+
+FALLBACK = """DARKROOM_FALLBACKS='[{"provider": "aihubmix", "model": "gpt-image-2-free"}]'\n"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"kind": "status", "status": 400, "failure": "raw_text"},
+        {"kind": "status", "status": 400, "failure": "raw_object"},
+        {"kind": "status", "status": 502, "failure": "raw_in_502"},
+        {"kind": "shape", "shape": "image_prohibited_content"},
+        {"kind": "shape", "shape": "recitation"},
+        {"kind": "shape", "shape": "refusal_message"},
+        {"kind": "shape", "shape": "safety_words_said"},
+    ],
+    ids=lambda step: step.get("failure") or step["shape"],
+)
+async def test_a_refused_prompt_is_asked_for_once_and_goes_to_no_other_provider(
+    step: dict[str, object], house: House
+) -> None:
+    (house.folder / "darkroom.env").write_text(FALLBACK)
+    await house.start_worker()
+    house.simulator.script([{**step, "times": "always"}])
+    job = await made(house)
+    assert (job.state, [call.provider for call in house.simulator.ledger]) == (JobState.FAILED, ["openrouter"])
+    assert job.error is not None
+    assert (job.error.code, job.error.retryable) == ("content_refused", False)
+    assert "Provider returned error" not in job.error.detail
+
+
+@pytest.mark.parametrize(
+    ("shape", "code", "calls", "most"), [("recitation", "content_refused", 1, 7), ("no_images", "no_image", 2, 4)]
+)
+async def test_what_answers_without_an_image_cost_is_kept_and_charged(
+    shape: str, code: str, calls: int, most: int, house: House
+) -> None:
+    knobs = "DARKROOM_BUDGET_USD_PER_DAY=0.25\nDARKROOM_PRICE_USD=0.01\n"
+    (house.folder / "darkroom.env").write_text(knobs)
+    await house.start_worker()
+    house.simulator.script([{"kind": "shape", "shape": shape, "times": "always"}])
+    jobs: list[Job] = []
+    with pytest.raises(Refused, match="budget"):
+        await _spend(house, jobs)
+    assert {job.error.code for job in jobs if job.error} == {code}
+    assert [job.cost_usd for job in jobs] == [0.04 * calls] * most  # the last one began with $0.01 left
+    assert len(house.simulator.ledger) == calls * len(jobs)
+
+
+async def _spend(house: House, jobs: list[Job]) -> None:
+    for _ in range(12):
+        jobs.append(await made(house, image_size="1K"))
+
+
+async def test_a_cost_that_no_call_can_have_is_not_believed(house: House) -> None:
+    (house.folder / "darkroom.env").write_text("DARKROOM_BUDGET_USD_PER_DAY=1\nDARKROOM_PRICE_USD=0.01\n")
+    await house.start_worker()
+    house.simulator.script([{"kind": "shape", "shape": "unbelievable_cost", "times": "always"}])
+    for _ in range(2):
+        job = await made(house)
+        assert (job.cost_usd, {attempt.outcome for attempt in job.attempts}) == (None, {Outcome.INTERRUPTED})
