@@ -10,6 +10,7 @@ DarkroomError
     ├── TimedOut        it may have been billed: the next rung
     ├── Interrupted     it may have been billed: the same rung once more
     ├── Unusable        this provider, model or size cannot do it: a rung that differs there
+    │   └── WrongOutput the model does not answer in these modalities: the same call with others is free
     └── Rejected        the content was refused: no other rung is asked
 """
 
@@ -169,6 +170,10 @@ class Unusable(ProviderError):
     """This provider, model or size cannot do it, however often it is asked."""
 
     outcome = "unusable"
+
+
+class WrongOutput(Unusable):
+    """The model does not answer in the modalities that were asked for; nothing was made."""
 
 
 class Rejected(ProviderError):

@@ -28,6 +28,7 @@ from contract.story import duration
 from worker.providers.payload import items, mapping, number, text, texts, told_cost
 from worker.providers.provider import Json
 from worker.refusal import refusal_in, said_upstream
+from worker.routing import of_no_upstream
 
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
@@ -165,9 +166,11 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
         said = reasons or (refusal and (_words(refusal.said) or message or clean(refusal.code))) or message
         return Rejected("content_refused", http_status=status or 200, reason=said)
     message = message or clean(text(error.get("message")), limit=_MESSAGE_CHARS)
+    if routing := of_no_upstream(status, message, text(availability.get("code"))):
+        return routing
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
-        return Unusable("bad_model", http_status=status or 200)
+        return Unusable("bad_model", http_status=status or 200, reason=message)
     branch, code = _by_status(status, text(metadata.get("limit_source")))
     wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
     if branch is Transient and wait_s is not None:

@@ -77,3 +77,16 @@ async def test_a_cost_that_no_call_can_have_is_not_believed(house: House) -> Non
     for _ in range(2):
         job = await made(house)
         assert (job.cost_usd, {attempt.outcome for attempt in job.attempts}) == (None, {Outcome.INTERRUPTED})
+
+
+@pytest.mark.parametrize(("model", "posts"), [("new/painter", [404, 200]), ("black-forest-labs/flux.2-pro", [200])])
+async def test_a_model_that_gives_only_images_is_asked_for_images_alone(
+    model: str, posts: list[int], house: House
+) -> None:
+    house.write_config(model=model)
+    await house.start_worker()
+    house.simulator.script([{"kind": "image_only", "times": "always"}])
+    first, second = await made(house), await made(house)
+    assert [call.status for call in house.simulator.ledger] == [*posts, 200]
+    for job in (first, second):
+        assert (job.state, [call.outcome for call in job.attempts]) == (JobState.SUCCEEDED, [Outcome.DELIVERED])

@@ -1,5 +1,7 @@
 """Rows P24 to P42: statuses."""
 
+from dataclasses import replace
+
 from rows.expectation import (
     ASKED_TO_WAIT_TOO_LONG,
     REJECTED,
@@ -25,6 +27,7 @@ REFUSED = Expect(manner=REJECTED, code="content_refused")
 REFUSED_SAFELY = Expect(manner=REJECTED, code="content_refused", said="rejected as a result of our safety system")
 FORBIDDEN = Expect(manner=UNUSABLE, code="provider_forbidden")
 NO_MODEL = Expect(manner=UNUSABLE, code="bad_model", said="openai/gpt-5.4-image-2")
+EXCLUDED = Expect(manner=UNUSABLE, code="model_excluded", said="data policy")
 NOT_SO = Expect(manner=TOO_MUCH, code="bad_parameters")
 HEAVY = Expect(manner=SHRUNK, code="reference_too_large", request={"reference_images": ["large.png"]})
 REDIRECTED = Expect(manner=UNUSABLE, code="bad_api_base", visits=0)
@@ -61,7 +64,12 @@ STATUS: dict[str, Variants] = {
         **same(REFUSED, "raw_cut", "raw_in_502", "raw_sensitive", "raw_minimax"),
     },
     "P36": {**same(FORBIDDEN, "permission", "region", "html"), **same(NO_CREDIT, "key_limit", "guardrail_budget")},
-    "P37": same(NO_MODEL, "model_id", "model_not_found", "no_endpoints", "model_deprecated", "html"),
+    "P37": {
+        **same(NO_MODEL, "model_id", "model_not_found", "no_endpoints", "model_deprecated", "html"),
+        "modalities": replace(NO_MODEL, posts=2),  # asked for in the other way, too
+        **same(EXCLUDED, "data_policy", "guardrails", "privacy"),
+        "no_image_input": Expect(manner=UNUSABLE, code="references_not_taken"),
+    },
     "P38": {
         "raw_size": Expect(manner=TOO_MUCH, code="bad_parameters", said="The size is not supported by the upstream"),
         **same(NOT_SO, "size", "ratio", "references", "prompt_long", "bad_reference", "detail_list"),

@@ -98,6 +98,9 @@ STATUS: dict[str, dict[str, Step]] = {
         "model_not_found": status(404, "model_not_found"),
         "no_endpoints": status(404, "no_endpoints"),
         "model_deprecated": status(404, "model_deprecated"),
+        **{
+            name: status(404, name) for name in ("modalities", "data_policy", "guardrails", "no_image_input", "privacy")
+        },
         "html": page(404),
     },
     "P38": {

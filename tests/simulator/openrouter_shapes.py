@@ -112,6 +112,17 @@ FAILURES: dict[str, Callable[[Order], JsonObject]] = {
     "model_id": lambda order: error(400, "invalid_request", f"{order.model} is not a valid model ID"),
     "model_not_found": lambda order: unavailable(404, "model_not_found", retryable=False),
     "no_endpoints": lambda order: error(404, "not_found", f"No endpoints found for {order.model}."),
+    "modalities": lambda order: error(
+        404, "not_found", "No endpoints found that support the requested output modalities: image, text"
+    ),
+    "data_policy": lambda order: error(
+        404, "not_found", "No endpoints found matching your data policy (Free model training)."
+    ),
+    "guardrails": lambda order: error(
+        404, "not_found", "No endpoints available matching your guardrail restrictions and data policy."
+    ),
+    "no_image_input": lambda order: error(404, "not_found", "No endpoints found that support image input"),
+    "privacy": lambda order: unavailable(404, "privacy_restricted", retryable=False),
     "model_deprecated": lambda order: unavailable(404, "model_deprecated", retryable=False),
     "size": lambda order: error(400, "invalid_request", "image_size '2K' is not supported", param="image_size"),
     "ratio": lambda order: error(400, "invalid_request", "aspect_ratio '21:9' is not supported"),

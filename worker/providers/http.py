@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -22,13 +22,14 @@ import orjson
 from tenacity import AsyncRetrying
 
 from contract.config import ProviderConfig
-from contract.errors import ProviderError, TimedOut, Unusable
+from contract.errors import ProviderError, TimedOut, Unusable, WrongOutput
 from worker.body import read_body
 from worker.classify import of_exception, of_poll, of_silence, of_status
 from worker.fetch import Fetcher
 from worker.pin import no_cookies
 from worker.providers.provider import Ask, Json, Provider, headers
 from worker.retry import fetching
+from worker.routing import Outputs
 from worker.sandbox import Picture, Reading, Sandbox
 
 OfFailure = Callable[[int, Mapping[str, str], Json], ProviderError]
@@ -48,6 +49,7 @@ class Wire:
     connect_s: float
     idle_s: float
     retry_s: float
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,22 @@ class Conversation:
         return answer.picture
 
     async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+        """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
+        usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
+        known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
+        ask = replace(ask, image_only=known)
+        try:
+            return await self._send(ask, request_id, clock)
+        except WrongOutput:
+            other = replace(ask, image_only=not known)
+            build = self._provider.build_request
+            if build(ask, self._config, "").body == build(other, self._config, "").body:
+                raise
+            reading = await self._send(other, request_id, clock)
+            self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
+            return reading
+
+    async def _send(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
         sent = {**call.headers, "X-Request-Id": request_id}
         try:

@@ -28,7 +28,7 @@ def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
     body: dict[str, Json] = {
         "model": ask.model,
         "messages": [{"role": "user", "content": content}],
-        "modalities": ["image", "text"],
+        "modalities": ["image"] if ask.image_only else ["image", "text"],
         "stream": False,
     }
     if image_config:
@@ -101,4 +101,8 @@ OPENROUTER = Provider(
     build_request=build_request,
     parse_response=parse_response,
     smaller=smaller,
+    image_only=(
+        *("black-forest-labs/", "bytedance-seed/seedream", "openai/gpt-image-", "recraft/", "sourceful/riverflow"),
+        *("microsoft/mai-image", "x-ai/grok-imagine"),
+    ),
 )
