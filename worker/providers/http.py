@@ -81,10 +81,12 @@ class Ear:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one call brought, and its cost if the provider says it."""
+    """What one call brought: its cost if the provider says it, and the other pictures of the answer."""
 
     picture: Picture
     cost_usd: float | None
+    more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
+    unused: int = 0
 
 
 class Conversation:
@@ -133,7 +135,7 @@ class Conversation:
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
-            return Made(await self._bring(answer, clock), answer.cost_usd)
+            return await self._bring(answer, clock, most=ask.most)
         except ProviderError as error:
             failure = error.after_acceptance() if answer else error
             raise failure.named(
@@ -144,16 +146,41 @@ class Conversation:
                 seconds=round(seconds, 1) if (seconds := _now() - started) >= 1 else None,
             ) from error
 
-    async def _bring(self, answer: Reading, clock: Clock) -> Picture:
-        """Get an answer's picture, wherever it is by now."""
+    async def _bring(self, answer: Reading, clock: Clock, *, most: int) -> Made:
+        """Get an answer's pictures, wherever they are by now."""
+        cost_usd = answer.cost_usd
         if answer.poll_url:
-            answer = await self._poll(answer.poll_url, clock)
+            answer = await self._poll(answer.poll_url, clock, most=most)
+            cost_usd = answer.cost_usd if cost_usd is None else cost_usd
+        pictures = [answer.picture, *answer.more] if answer.picture else []
+        unused = answer.extras
         if answer.link:
-            data = await self._fetch(answer.link, clock)
-            answer = await self._wire.sandbox.read(data)
-        if answer.picture is None:
+            links = [answer.link, *answer.links]
+            pictures = await self._follow(links, clock, most=most)
+            unused = answer.extras + 1 - len(pictures)
+        if not pictures:
             raise of_silence("")
-        return answer.picture
+        told = (f"{unused} more in the same answer were not used.",) if unused else ()
+        first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
+        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused)
+
+    async def _follow(self, links: list[str], clock: Clock, *, most: int) -> list[Picture]:
+        """Download until there are enough good pictures; raise the first error where none is good."""
+        good: dict[str, Picture] = {}
+        failure: ProviderError | None = None
+        for link in links:
+            try:
+                found = await self._wire.sandbox.read(await self._fetch(link, clock))
+            except ProviderError as error:
+                failure = failure or error
+                continue
+            if found.picture:
+                good.setdefault(found.picture.sha256, found.picture)
+            if len(good) == most:
+                break
+        if failure and not good:
+            raise failure
+        return list(good.values())
 
     async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
@@ -181,9 +208,9 @@ class Conversation:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
             raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
-        return await self._read(await self._receive(request, clock))
+        return await self._read(await self._receive(request, clock), ask.most)
 
-    async def _poll(self, poll_url: str, clock: Clock) -> Reading:
+    async def _poll(self, poll_url: str, clock: Clock, *, most: int) -> Reading:
         """Ask again until there is a picture."""
         try:
             url = urljoin(self._api_base + "/", poll_url)
@@ -193,7 +220,7 @@ class Conversation:
         while _now() + self._provider.poll_interval_s < clock.begin_by:
             await asyncio.sleep(self._provider.poll_interval_s)
             body: bytearray = await self._patiently(clock.begin_by, tries=LOOKS)(self._look, url, is_own, clock)
-            answer = await self._read(body)
+            answer = await self._read(body, most)
             if answer.picture or answer.link:
                 return answer
         raise TimedOut("provider_timeout")
@@ -223,8 +250,8 @@ class Conversation:
     def _patiently(self, until: float, *, tries: int) -> AsyncRetrying:
         return fetching(self._wire.retry_s, left_s=until - _now(), tries=tries)
 
-    async def _read(self, body: bytearray) -> Reading:
-        return await self._wire.sandbox.read(body, provider=self._provider.name)
+    async def _read(self, body: bytearray, most: int) -> Reading:
+        return await self._wire.sandbox.read(body, provider=self._provider.name, most=most)
 
     async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure = of_status) -> bytearray:
         """Send a request and read its answer's body. Raises ProviderError."""

@@ -14,6 +14,7 @@ from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, hea
 from worker.refusal import is_refused
 
 MAX_CHOICES = 16
+_DRAFT = ("thought", "draft", "partial")  # so is a picture marked that is not the result
 _TIERS = ("4K", "2K", "1K")
 
 
@@ -76,6 +77,8 @@ def _is_fair(choice: Json) -> bool:
 
 def _pictures(choice: dict[str, Json]) -> Iterator[str]:
     for image in items(mapping(_message(choice)).get("images")):
+        if any(mapping(image).get(name) is True for name in _DRAFT):
+            continue
         link = mapping(image).get("image_url") or mapping(image).get("imageUrl")
         yield from texts(mapping(link).get("url"), link)
 

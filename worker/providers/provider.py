@@ -22,6 +22,7 @@ class Ask:
     quality: str | None = None
     is_chosen: bool = False  # then size and quality go before the configured extraBody
     references: tuple[str, ...] = field(default=(), repr=False)
+    most: int = 1  # pictures that are of use, should the answer have several
     image_only: bool = False  # the model gives no words beside the image
 
 
