@@ -90,3 +90,33 @@ async def test_a_model_that_gives_only_images_is_asked_for_images_alone(
     assert [call.status for call in house.simulator.ledger] == [*posts, 200]
     for job in (first, second):
         assert (job.state, [call.outcome for call in job.attempts]) == (JobState.SUCCEEDED, [Outcome.DELIVERED])
+
+
+@pytest.mark.parametrize("specimen", ["", "good_png"], ids=["inline", "alike"])
+async def test_pictures_beside_the_first_one_serve_the_other_images(specimen: str, house: House) -> None:
+    await house.start_worker()
+    several = {"kind": "ok", "images": 3, **({"specimen": specimen} if specimen else {})}
+    house.simulator.script([several, {"kind": "slow", "seconds": 9, "times": "always"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox", count=3)
+        job = await darkroom.wait(job.id, timeout_s=8 if not specimen else 30)
+        told = " ".join([event.text async for event in darkroom.events(job.id)])
+    assert (job.state, [image.index for image in job.images]) == (JobState.SUCCEEDED, [0, 1, 2])
+    assert len({image.sha256 for image in job.images}) == 3
+    delivered = [call for call in job.attempts if call.outcome is Outcome.DELIVERED]
+    if specimen:
+        assert len(delivered) == 3
+        assert "2 more pictures of its answer could not be used" in told
+        return
+    assert (len(delivered), len(house.simulator.ledger), job.cost_usd) == (1, 3, 0.04)
+    assert {call.outcome for call in job.attempts} == {Outcome.DELIVERED, Outcome.CANCELLED}
+    assert all(call.aborted_by_client for call in house.simulator.ledger[1:])
+    assert told.count(f"it came in the answer for image {delivered[0].index + 1}") == 2
+
+
+async def test_an_image_that_waits_for_its_next_call_takes_what_another_one_brought(house: House) -> None:
+    await house.start_worker()
+    busy = {"kind": "status", "status": 429, "headers": {"Retry-After": "3"}, "times": 2}
+    house.simulator.script([{**busy}, {"kind": "ok", "images": 3, "seconds": 1, "times": "always"}])
+    job = await made(house, count=3)
+    assert (job.state, len(house.simulator.ledger), job.cost_usd) == (JobState.SUCCEEDED, 3, 0.04)
