@@ -43,6 +43,7 @@ VALUES: dict[str, dict[str, object]] = {
     "config_invalid": {"problems": "DARKROOM_CONCURRENCY: must be 1 at least"},
     "content_refused": {"reason": "violence"},
     "count_out_of_range": {"max": 4},
+    "model_excluded": {"reason": "No endpoints found matching your data policy."},
     "no_image": {"reason": "It said: I cannot draw that."},
     "prompt_too_long": {"max": MAX_PROMPT},
     "provider_error": {"reason": "The engine is warming up."},

@@ -43,6 +43,7 @@ CODES: dict[Outcome, list[str | None]] = {
     ],
     Outcome.UNUSABLE: [
         *("bad_parameters", "bad_model", "image_too_large", "answer_too_large", "reference_too_large"),
+        *("references_not_taken", "model_excluded"),
         *("provider_credits", "provider_auth", "provider_forbidden", "provider_tls_failed", "bad_api_base"),
         *("unsafe_url", "provider_error"),
     ],

@@ -39,9 +39,9 @@ class Inside:
     def __init__(self, module: str) -> None:
         assert module == "worker.reader"
 
-    def ask(self, question: dict[str, str], body: bytearray) -> Frame:
+    def ask(self, question: dict[str, Json], body: bytearray) -> Frame:
         """Hand a body over, as through a socket."""
-        found, data = reply(question["provider"], body)
+        found, data = reply(question["provider"], body, question["most"])
         body.clear()
         return json.loads(json.dumps(found)), bytearray(data)
 

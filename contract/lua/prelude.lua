@@ -171,19 +171,30 @@ local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.
 -- Outcomes of calls that may have been billed although nobody has said what they cost.
 local BILLED = {delivered = 1, timeout = 1, interrupted = 1, lost = 1, cancelled = 1, running = 1}
 
--- Puts what a job has cost, in micro-dollars, in the place of what was reserved for it.
-local function settle(id)
-  local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
-  if not found[1] then return end
+-- What a job has cost so far, in micro-dollars: what was told of its calls, and the price of those that nobody knows of.
+local function cost_of(id, price)
   local cost, fields = 0, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 8) == 'attempt:' then
       local call = cjson.decode(fields[i + 1])
       local told = type(call.cost_usd) == 'number' and math.floor(call.cost_usd * 1e6 + 0.5)
-      cost = cost + (told or (BILLED[call.outcome] or 0) * found[2])
+      cost = cost + (told or (BILLED[call.outcome] or 0) * price)
     end
   end
-  redis.call('HDEL', job_key(id), 'reserved')
+  return cost
+end
+
+-- Changes what is reserved for a job to what it has cost: at its end, and before only if that is more.
+local function charge(id, is_over)
+  local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
+  if not found[1] then return end
+  local cost = cost_of(id, found[2])
+  if not is_over and cost <= tonumber(found[1]) then return end
+  if is_over then
+    redis.call('HDEL', job_key(id), 'reserved')
+  else
+    redis.call('HSET', job_key(id), 'reserved', string.format('%.0f', cost))
+  end
   local spent = spent_key(found[4], found[3])
   if redis.call('EXISTS', spent) == 1 then redis.call('INCRBY', spent, string.format('%.0f', cost - found[1])) end
 end
@@ -198,7 +209,7 @@ local function finish(id, state, failure)
   redis.call('ZREM', owner_key(found[1], 'active'), id)
   redis.call('SREM', owner_key(found[1], 'running'), id)
   unpark(id, found[1])
-  settle(id)
+  charge(id, true)
   if state == 'succeeded' and (found[4] or '') ~= '' and found[5] then measure(found[4], now - found[5]) end
   if (found[6] or '') ~= '' then redis.call('ZADD', 'darkroom:webhooks', now, id) end
   tell(id, cjson.encode({type = state}))

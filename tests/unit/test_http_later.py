@@ -1,11 +1,13 @@
 """What a call's answer only promises: polls until a picture is there, and downloads of what a link points to."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
 import pytest
-from line import B64, GOOD, KEY, PICTURE, POLL, Line, Said, answer, dripping, linking, raw
+from line import ASK, B64, CDN, GOOD, KEY, PICTURE, POLL, Line, Said, answer, dripping, linking, raw
+from pictures import picture
 from simulator import png
 
 from worker.providers.aihubmix import AIHUBMIX
@@ -148,6 +150,35 @@ async def test_p68_of_two_pictures_only_the_first_is_brought_home(line: Line) ->
     made = await line.make(answer(body))
     assert (made.picture.data, line.methods) == (PICTURE, ["POST"])
     assert made.picture.warnings == ("1 more in the same answer were not used.",)
+
+
+OTHERS = [picture(size) for size in (65, 66)]
+SPELT = [base64.b64encode(each).decode() for each in OTHERS]
+
+
+def answering(*pictures: str) -> httpx.Response:
+    return answer({"output": [{"url" if each.startswith("http") else "bytesBase64": each} for each in pictures]})
+
+
+async def test_p68_a_bad_picture_does_not_spoil_the_good_ones_beside_it(line: Line) -> None:
+    for pictures in (["AAAA", B64], ["AAAA", "BBBB", B64, SPELT[0]], ["https://10.0.0.1/a.png", B64]):
+        made = await line.make(answering(*pictures))
+        assert (made.picture.data, line.methods[-1]) == (PICTURE, "POST")
+        assert made.unused == len(pictures) - 1
+    made = await line.make(answering(f"{CDN}?1", f"{CDN}?2"), raw(b"no picture"), raw(PICTURE))
+    assert (made.picture.data, made.unused) == (PICTURE, 1)
+    assert (await line.refused(answering("AAAA", "https://10.0.0.1/a.png"))).code == "unsafe_url"
+    assert (await line.refused(answering("AAAA", "BBBB"))).code == "bad_image"
+
+
+async def test_p68_so_many_pictures_are_brought_home_as_are_of_use(line: Line) -> None:
+    for most, wanted in ((1, 0), (2, 1), (3, 2), (9, 2)):
+        made = await line.make(answering(B64, SPELT[0], B64, "AAAA", SPELT[1]), ask=replace(ASK, most=most))
+        assert [bytes(each.data) for each in made.more] == OTHERS[:wanted]
+        assert (made.picture.data, made.unused) == (PICTURE, 5 - 1 - wanted)
+    files = [raw(PICTURE), raw(OTHERS[0]), raw(OTHERS[1])]
+    made = await line.make(answering(*[f"{CDN}?{n}" for n in range(3)]), *files, ask=replace(ASK, most=3))
+    assert ([bytes(each.data) for each in made.more], made.unused) == (OTHERS, 0)
 
 
 def polling(url: str) -> httpx.Response:

@@ -100,7 +100,7 @@ MIXED = Plan(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(mod
         ("bad_parameters", [1, 2, 3, 4, None]),
         ("answer_too_large", [1, 2, 3, 4, None]),
         ("image_too_large", [2, 2, 3, 4, None]),
-        ("bad_model", [3, 3, 3, 4, None]),
+        *((code, [3, 3, 3, 4, None]) for code in ("bad_model", "model_excluded", "references_not_taken")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_auth", "provider_credits", "provider_forbidden")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_tls_failed", "bad_api_base", "unsafe_url")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_error", "reference_too_large")),

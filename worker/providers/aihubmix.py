@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.config import ProviderConfig
+from contract.errors import ProviderError
 from contract.redaction import clean
 from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, text, texts
+from worker.providers.payload import items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.refusal import is_refused, refusal_in
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {
@@ -52,21 +54,35 @@ def parse_response(body: Json) -> Answer:
     if answer.get("error"):
         raise of_error_object(answer["error"])
     status = text(answer.get("status")).lower()
-    if "moderated" in status:
-        raise of_refusal(status)
-    if status in ("failed", "error", "cancelled"):
-        raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
     pictures = tuple(_pictures(answer, _DEPTH))
+    _look_for_failure(answer, status, has_pictures=bool(pictures))
     if pictures:
-        return Answer(pictures=pictures)
+        return Answer(pictures=pictures, cost_usd=told_cost(answer))
     for item in [answer, *items(answer.get("output"))]:
         poll_url = text(mapping(item).get("polling_url"))
         if poll_url:
-            return Answer(poll_url=poll_url)
+            return Answer(poll_url=poll_url, cost_usd=told_cost(answer))
     if status:
-        return Answer()  # still under way, whatever it is called: the poll goes on
+        return Answer(cost_usd=told_cost(answer))  # still under way, whatever it is called: the poll goes on
+    raise _why_none(answer)
+
+
+def _look_for_failure(answer: dict[str, Json], status: str, *, has_pictures: bool) -> None:
+    """Raise what an answer stands for if it was refused or has failed."""
+    if "moderated" in status:
+        raise of_refusal(status)
+    if not has_pictures and (refusal := refusal_in(answer)):
+        raise of_refusal(refusal.said or refusal.code)
+    if status in ("failed", "error", "cancelled"):
+        raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
+
+
+def _why_none(answer: dict[str, Json]) -> ProviderError:
+    """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
     said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
-    raise of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+    if is_refused(said=said):
+        return of_refusal(said)
+    return of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
 
 
 def _pictures(value: Json, depth: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -22,13 +22,14 @@ import orjson
 from tenacity import AsyncRetrying
 
 from contract.config import ProviderConfig
-from contract.errors import ProviderError, TimedOut, Unusable
+from contract.errors import ProviderError, TimedOut, Unusable, WrongOutput
 from worker.body import read_body
 from worker.classify import of_exception, of_poll, of_silence, of_status
 from worker.fetch import Fetcher
 from worker.pin import no_cookies
 from worker.providers.provider import Ask, Json, Provider, headers
 from worker.retry import fetching
+from worker.routing import Outputs
 from worker.sandbox import Picture, Reading, Sandbox
 
 OfFailure = Callable[[int, Mapping[str, str], Json], ProviderError]
@@ -48,6 +49,7 @@ class Wire:
     connect_s: float
     idle_s: float
     retry_s: float
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ class Ear:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one call brought, and its cost if the provider says it."""
+    """What one call brought: its cost if the provider says it, and the other pictures of the answer."""
 
     picture: Picture
     cost_usd: float | None
+    more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
+    unused: int = 0
 
 
 class Conversation:
@@ -131,7 +135,7 @@ class Conversation:
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
-            return Made(await self._bring(answer, clock), answer.cost_usd)
+            return await self._bring(answer, clock, most=ask.most)
         except ProviderError as error:
             failure = error.after_acceptance() if answer else error
             raise failure.named(
@@ -142,18 +146,59 @@ class Conversation:
                 seconds=round(seconds, 1) if (seconds := _now() - started) >= 1 else None,
             ) from error
 
-    async def _bring(self, answer: Reading, clock: Clock) -> Picture:
-        """Get an answer's picture, wherever it is by now."""
+    async def _bring(self, answer: Reading, clock: Clock, *, most: int) -> Made:
+        """Get an answer's pictures, wherever they are by now."""
+        cost_usd = answer.cost_usd
         if answer.poll_url:
-            answer = await self._poll(answer.poll_url, clock)
+            answer = await self._poll(answer.poll_url, clock, most=most)
+            cost_usd = answer.cost_usd if cost_usd is None else cost_usd
+        pictures = [answer.picture, *answer.more] if answer.picture else []
+        unused = answer.extras
         if answer.link:
-            data = await self._fetch(answer.link, clock)
-            answer = await self._wire.sandbox.read(data)
-        if answer.picture is None:
+            links = [answer.link, *answer.links]
+            pictures = await self._follow(links, clock, most=most)
+            unused = answer.extras + 1 - len(pictures)
+        if not pictures:
             raise of_silence("")
-        return answer.picture
+        told = (f"{unused} more in the same answer were not used.",) if unused else ()
+        first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
+        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused)
+
+    async def _follow(self, links: list[str], clock: Clock, *, most: int) -> list[Picture]:
+        """Download until there are enough good pictures; raise the first error where none is good."""
+        good: dict[str, Picture] = {}
+        failure: ProviderError | None = None
+        for link in links:
+            try:
+                found = await self._wire.sandbox.read(await self._fetch(link, clock))
+            except ProviderError as error:
+                failure = failure or error
+                continue
+            if found.picture:
+                good.setdefault(found.picture.sha256, found.picture)
+            if len(good) == most:
+                break
+        if failure and not good:
+            raise failure
+        return list(good.values())
 
     async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+        """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
+        usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
+        known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
+        ask = replace(ask, image_only=known)
+        try:
+            return await self._send(ask, request_id, clock)
+        except WrongOutput:
+            other = replace(ask, image_only=not known)
+            build = self._provider.build_request
+            if build(ask, self._config, "").body == build(other, self._config, "").body:
+                raise
+            reading = await self._send(other, request_id, clock)
+            self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
+            return reading
+
+    async def _send(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
         sent = {**call.headers, "X-Request-Id": request_id}
         try:
@@ -163,9 +208,9 @@ class Conversation:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
             raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
-        return await self._read(await self._receive(request, clock))
+        return await self._read(await self._receive(request, clock), ask.most)
 
-    async def _poll(self, poll_url: str, clock: Clock) -> Reading:
+    async def _poll(self, poll_url: str, clock: Clock, *, most: int) -> Reading:
         """Ask again until there is a picture."""
         try:
             url = urljoin(self._api_base + "/", poll_url)
@@ -175,7 +220,7 @@ class Conversation:
         while _now() + self._provider.poll_interval_s < clock.begin_by:
             await asyncio.sleep(self._provider.poll_interval_s)
             body: bytearray = await self._patiently(clock.begin_by, tries=LOOKS)(self._look, url, is_own, clock)
-            answer = await self._read(body)
+            answer = await self._read(body, most)
             if answer.picture or answer.link:
                 return answer
         raise TimedOut("provider_timeout")
@@ -205,8 +250,8 @@ class Conversation:
     def _patiently(self, until: float, *, tries: int) -> AsyncRetrying:
         return fetching(self._wire.retry_s, left_s=until - _now(), tries=tries)
 
-    async def _read(self, body: bytearray) -> Reading:
-        return await self._wire.sandbox.read(body, provider=self._provider.name)
+    async def _read(self, body: bytearray, most: int) -> Reading:
+        return await self._wire.sandbox.read(body, provider=self._provider.name, most=most)
 
     async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure = of_status) -> bytearray:
         """Send a request and read its answer's body. Raises ProviderError."""
