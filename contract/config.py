@@ -91,7 +91,7 @@ def _plain(save_dir: str) -> str:
 class ImageGeneration(NanobotModel):
     """The defaults of a request, from `tools.imageGeneration`."""
 
-    enabled: bool = False  # nanobot's switch for its built-in tool; Darkroom does not look at it
+    enabled: bool = False  # the switch of nanobot's image tool; other ways in do not look at it
     provider: Annotated[str, AfterValidator(_supported)] = "openrouter"
     model: ModelName = "openai/gpt-5.4-image-2"
     default_aspect_ratio: AspectRatio = "1:1"

@@ -73,6 +73,7 @@ class NewJob:
             "conversation": conversation,
             "conversation_digest": digest(conversation) if conversation else "",
             "request": self.request.model_dump_json(),
+            "count": self.request.count,
             "snapshots": json.dumps([snapshot.model_dump() for snapshot in self.snapshots]),
             "run_time": int(self.run_time_s * 1000),
             "kind": self.kind,

@@ -161,9 +161,10 @@ class JobStore(JobView):
         told = json.dumps({"type": event, "index": attempt.index, "text": text}) if event else ""
         await self._fenced("end_attempt", lease, number, attempt.model_dump_json(), told, text)
 
-    async def add_image(self, lease: Lease, image: Image) -> None:
-        """Add a stored image; adding it again changes nothing. Raises LeaseLost."""
-        event = {"type": "image", "index": image.index, "image": image.id}
+    async def add_image(self, lease: Lease, image: Image, *, text: str = "") -> None:
+        """Add a stored image, and tell of it; adding it again changes nothing. Raises LeaseLost."""
+        told = {"text": text} if text else {}
+        event = {"type": "image", "index": image.index, "image": image.id, **told}
         await self._fenced(
             "add_image", lease, image.index, image.model_dump_json(), json.dumps(event), image.id, image.path
         )

@@ -63,6 +63,15 @@ def rendition(knobs: Rendition, *, beside: Rendition) -> str:
     return ", ".join(parts) or knobs.image_size
 
 
+def arrived(index: int, *, asked_for: int, unused: int) -> str:
+    """Tell of an image what its event does not: that another one's call brought it, or more than was needed."""
+    there = f"Image {index + 1} is there"
+    if asked_for != index:
+        return f"{there}: it came in the answer for image {asked_for + 1}."
+    others = "1 more picture" if unused == 1 else f"{unused} more pictures"
+    return f"{there}; {others} of its answer could not be used." if unused else ""
+
+
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"

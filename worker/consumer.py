@@ -32,7 +32,7 @@ class Consumer(Worker):  # type: ignore[misc]
 def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
     """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
     knobs = bench.settings.knobs
-    app = celery_app(knobs.redis_url.get_secret_value(), task_events=knobs.task_events)
+    app = celery_app(knobs.redis_url.get_secret_value())
     register(app, loop, bench)
     was_asked = threading.Event()
 

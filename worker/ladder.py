@@ -39,11 +39,14 @@ _DIFFERS: dict[str, tuple[str, ...]] = {
     "bad_model": ("provider", "model"),
     "bad_parameters": ("image_size", "quality", "model", "provider"),
     "image_too_large": ("image_size", "model", "provider"),
+    "model_excluded": ("provider", "model"),
+    "references_not_taken": ("provider", "model"),
 }
 # The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
     *("content_refused", "result_unreachable"),
-    *("bad_parameters", "reference_too_large", "bad_model", "provider_credits", "provider_auth"),
+    *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
+    *("bad_model", "provider_credits", "provider_auth"),
     *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
     *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
     *(

@@ -55,7 +55,7 @@ def fetching(base_s: float, *, left_s: float, noticed: Callable[[RetryCallState]
         return times[error.code] == _FEW.get(error.code) or is_time(state)
 
     return AsyncRetrying(
-        retry=retry_if_exception(_may_pass),
+        retry=retry_if_exception(may_pass),
         wait=wait,
         stop=stop,
         before_sleep=noticed,
@@ -63,14 +63,15 @@ def fetching(base_s: float, *, left_s: float, noticed: Callable[[RetryCallState]
     )
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Tell whether what failed so may be there at the next look."""
     code = getattr(error, "code", "")
     return isinstance(error, Transient | RateLimited) or code in _MAY_PASS or code in _FEW
 
 
 def is_settled(error: ProviderError) -> bool:
     """Tell whether looking again cannot help: more time would not have brought what failed with this error."""
-    return not _may_pass(error) or error.code in _FEW
+    return not may_pass(error) or error.code in _FEW
 
 
 def until_reachable() -> AsyncRetrying:

@@ -132,7 +132,13 @@ class Development:
                 tasks = [group.create_task(walk.make()) for walk in walks]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return [stop for task in tasks if (stop := task.result()) is not None]
+        stops = [await self._serve(walk, task.result()) for walk, task in zip(walks, tasks, strict=True)]
+        return [stop for stop in stops if stop is not None]
+
+    async def _serve(self, walk: Walk, stop: Later | GiveUp | None) -> Later | GiveUp | None:
+        """Give an image that was given up a picture that another one's call has brought since."""
+        spare = None if stop is None else self._desk.spare(walk.index)
+        return stop if spare is None else await walk.store(spare.number, spare.picture)
 
     async def _conclude(self, stops: list[Later | GiveUp]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]

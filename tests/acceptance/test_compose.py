@@ -209,13 +209,14 @@ def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_
     settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
     found = services()
     given = {name: found[name]["environment"].keys() & settings for name in ("worker", "gateway")}
-    assert given["worker"] | given["gateway"] == settings - {"DARKROOM_TOKENS"}, "it is in darkroom/"
-    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_TASK_EVENTS", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
+    elsewhere = {"DARKROOM_TOKENS", "DARKROOM_PLUGIN"}  # in darkroom/; for nanobot
+    assert given["worker"] | given["gateway"] == settings - elsewhere
+    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
     for name, shown in re.findall(r"^(?:# )?(DARKROOM_\w+)=(.*)$", EXAMPLE, re.MULTILINE):
         monkeypatch.setenv(name, shown.strip("'"))
     example = Knobs().model_dump()
     assert {name for name in example if example[name] != Knobs.model_fields[name].default} == set(WITHOUT_DEFAULT)
-    assert settings - os.environ.keys() == fixed | {"DARKROOM_TOKENS"}
+    assert settings - os.environ.keys() == fixed | elsewhere
 
 
 def test_dockerfile_copies_what_exists_and_ends_without_root_and_tools() -> None:

@@ -45,6 +45,7 @@ class Expect:
     code: str = ""
     where: str = "calm"  # the kind of Darkroom that it runs in: `rooms.KINDS`
     waits_s: float = 0.0  # between the first two calls, at least; then only that is tried, as it takes so long
+    posts: int = 1  # of one attempt
     visits: int | None = None  # polls or downloads of one misbehaving call
     said: str = ""  # part of the error's sentence
     mime: str = ""

@@ -107,7 +107,7 @@ KNOBS = {
     "retention_seconds": 7 * 86_400,
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
-    "task_events": False,
+    "plugin": True,
     "tool_wait_seconds": 20,
     "keys_elsewhere": False,
     "host": "127.0.0.1",
@@ -175,7 +175,8 @@ def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
         ("RETENTION_SECONDS", "59"),
         ("MAX_JOBS_PER_OWNER", "0"),
         ("MAX_QUEUED", "0"),
-        ("TASK_EVENTS", "perhaps"),
+        ("KEYS_ELSEWHERE", "perhaps"),
+        ("PLUGIN", "perhaps"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", "file"])

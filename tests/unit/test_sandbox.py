@@ -104,19 +104,19 @@ async def test_whatever_an_answer_holds_comes_back_from_the_same_child(shared: S
 
 
 @pytest.mark.parametrize(
-    ("urls", "warnings"),
+    ("urls", "warnings", "extras"),
     [
-        ([spelled(picture(blank=True))], ["The picture has only one colour."]),
-        ([spelled(PICTURE), LINK, LINK], ["2 more in the same answer were not used."]),
+        ([spelled(picture(blank=True))], ["The picture has only one colour."], 0),
+        ([spelled(PICTURE), LINK, LINK], [], 2),
     ],
     ids=["blank", "three"],
 )
 async def test_p68_p69_what_is_odd_about_a_picture_is_told(
-    urls: list[str], warnings: list[str], shared: Sandbox
+    urls: list[str], warnings: list[str], extras: int, shared: Sandbox
 ) -> None:
     reading = await shared.read(chat(*urls), provider="openrouter")
     assert reading.picture is not None
-    assert list(reading.picture.warnings) == warnings
+    assert (list(reading.picture.warnings), reading.extras) == (warnings, extras)
 
 
 async def test_questions_wait_until_a_child_is_free_and_get_their_own_answers(sandbox: Sandbox) -> None:

@@ -15,8 +15,9 @@ from worker.gate import Closed, Gate, Verdict
 from worker.ladder import GiveUp
 from worker.logbook import Logbook
 from worker.plan import Plan
-from worker.providers.http import Conversation, Made
+from worker.providers.http import Conversation
 from worker.providers.provider import Ask
+from worker.providers.results import Made
 from worker.walk import Walk
 
 

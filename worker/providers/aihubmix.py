@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.config import ProviderConfig
-from contract.errors import TimedOut, Transient
+from contract.errors import ProviderError, TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
-from worker.classify import of_error_object, of_garbage, of_silence
-from worker.providers.payload import items, mapping, texts
+from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
+from worker.providers.payload import items, mapping, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 from worker.providers.stage import Stage, has_status
 from worker.providers.tasks import check
+from worker.refusal import is_refused
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {
@@ -55,32 +56,30 @@ def parse_response(body: Json) -> Answer:
     if answer.get("error"):
         error = of_error_object(answer["error"])
         if later and isinstance(error, Transient | TimedOut):
-            return Answer(poll_url=later)  # it is made all the same
+            return Answer(poll_url=later, cost_usd=told_cost(answer))  # it is made all the same
         raise error
-    stage = check(answer)
     pictures = tuple(_pictures(answer, _DEPTH))
+    stage = check(answer, has_pictures=bool(pictures))
     if pictures:
-        return Answer(pictures=pictures)
+        return Answer(pictures=pictures, cost_usd=told_cost(answer))
     if later:
-        return Answer(poll_url=later)
+        return Answer(poll_url=later, cost_usd=told_cost(answer))
     if has_status(answer):
-        return Answer(is_done=stage is Stage.DONE)
-    said = _said(answer)
-    raise of_silence(said) if said or answer.get("output") in ([], {}) else of_garbage()
+        return Answer(cost_usd=told_cost(answer), is_done=stage is Stage.DONE)
+    raise _why_none(answer)
 
 
 def parse_poll(body: Json) -> Answer:
     """Read how far a prediction is, with its pictures once they are there."""
     answer = mapping(body)
-    stage = check(answer)
     pictures = tuple(_pictures(answer, _DEPTH))
+    stage = check(answer, has_pictures=bool(pictures))
     if pictures:
-        return Answer(pictures=pictures)
-    said = _said(answer)
-    if stage is Stage.DONE and said:
-        raise of_silence(said)
+        return Answer(pictures=pictures, cost_usd=told_cost(answer))
+    if stage is Stage.DONE and _said(answer):
+        raise _why_none(answer)
     if has_status(answer) or poll_url(answer):
-        return Answer(is_done=stage is Stage.DONE)
+        return Answer(cost_usd=told_cost(answer), is_done=stage is Stage.DONE)
     raise of_garbage()
 
 
@@ -91,9 +90,16 @@ def poll_url(body: Json) -> str:
     return next(texts(*(mapping(place).get("polling_url") for place in places)), "")
 
 
+def _why_none(answer: dict[str, Json]) -> ProviderError:
+    """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
+    said = _said(answer)
+    if is_refused(said=said):
+        return of_refusal(said)
+    return of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+
+
 def _said(answer: dict[str, Json]) -> str:
-    said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
-    return clean(said, limit=2000)
+    return " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
 
 
 def _pictures(value: Json, depth: int) -> Iterator[str]:

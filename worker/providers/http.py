@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -20,14 +20,15 @@ import httpx
 import orjson
 
 from contract.config import ProviderConfig
-from contract.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable
+from contract.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from worker.body import read_body
 from worker.classify import of_exception, of_status
 from worker.fetch import Fetcher
 from worker.pin import no_cookies
 from worker.providers.provider import Ask, Json, Provider
-from worker.providers.results import Clock, OfFailure, Results
-from worker.sandbox import Picture, Reading, Sandbox
+from worker.providers.results import Clock, Made, OfFailure, Results
+from worker.routing import Outputs
+from worker.sandbox import Reading, Sandbox
 
 MAX_JSON_BYTES = 96 * 2**20
 MAX_ERROR_BYTES = 2**16
@@ -43,6 +44,7 @@ class Wire:
     connect_s: float
     idle_s: float
     retry_s: float
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 class Ear:
@@ -62,14 +64,6 @@ class Ear:
                 return data
 
             stream.read = heard
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What one call brought, and its cost if the provider says it."""
-
-    picture: Picture
-    cost_usd: float | None
 
 
 class StillMade(Exception):
@@ -141,7 +135,7 @@ class Conversation:
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
-            return Made(await self._results.bring(answer, clock), answer.cost_usd)
+            return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
             failure = error.after_acceptance() if answer or error.cost_usd else error
             raise failure.named(
@@ -153,6 +147,22 @@ class Conversation:
             ) from error
 
     async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+        """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
+        usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
+        known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
+        ask = replace(ask, image_only=known)
+        try:
+            return await self._send(ask, request_id, clock)
+        except WrongOutput:
+            other = replace(ask, image_only=not known)
+            build = self._provider.build_request
+            if build(ask, self._config, "").body == build(other, self._config, "").body:
+                raise
+            reading = await self._send(other, request_id, clock)
+            self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
+            return reading
+
+    async def _send(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
         sent = {**call.headers, "X-Request-Id": request_id}
         try:
@@ -166,7 +176,7 @@ class Conversation:
             body = await self._receive(request, clock, self._of_call)
         except StillMade as promise:
             return Reading(poll_url=promise.poll_url)
-        return await self._wire.sandbox.read(body, provider=self._provider.name)
+        return await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
 
     def _of_call(self, status: int, headers: Mapping[str, str], body: Json) -> Exception:
         """Classify an answer to a call whose status is not 2xx: what was asked for may be made all the same."""

@@ -22,6 +22,8 @@ class Ask:
     quality: str | None = None
     is_chosen: bool = False  # then size and quality go before the configured extraBody
     references: tuple[str, ...] = field(default=(), repr=False)
+    most: int = 1  # pictures that are of use, should the answer have several
+    image_only: bool = False  # the model gives no words beside the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Provider:
     parse_poll: Callable[[Json], Answer] | None = None
     poll_url: Callable[[Json], str] = no_poll_url
     poll_interval_s: float = 2.0
+    image_only: tuple[str, ...] = ()  # how the ids of models begin that give no words
     bills_failures: bool = False  # an answer of 500 may cost as much as a picture
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from worker.providers.payload import items, mapping, texts
 from worker.providers.provider import Json
+from worker.refusal import is_refused
 
 
 class Stage(StrEnum):
@@ -24,11 +25,7 @@ class Stage(StrEnum):
 
 _WORDS: dict[Stage, frozenset[str]] = {
     Stage.REFUSED: frozenset(
-        (
-            *("moderated", "content_moderated", "moderation_blocked", "content_blocked", "content_rejected"),
-            *("content_filter", "content_filtered", "content_policy_violation", "content_refused", "refused"),
-            *("image_safety", "safety_blocked", "prohibited_content", "nsfw", "nsfw_detected"),
-        )
+        ("refused", "content_blocked", "content_rejected", "content_refused", "safety_blocked", "nsfw", "nsfw_detected")
     ),
     Stage.GONE: frozenset(("expired", "not_found", "not_exist", "gone", "deleted", "removed", "purged")),
     Stage.FAILED: frozenset(
@@ -78,6 +75,8 @@ def places(answer: dict[str, Json]) -> list[dict[str, Json]]:
 
 def stage(word: str) -> Stage:
     """Look a status word up, however it is spelt: `Task not found`, `JOB_STATE_SUCCEEDED`, `requestModerated`."""
+    if is_refused(code=word):
+        return Stage.REFUSED
     parts = _plain(word).split()
     spelt = "_".join(part for part in parts if part not in _FILLERS)
     return next((stage for stage, words in _WORDS.items() if spelt in words), Stage.GOING)

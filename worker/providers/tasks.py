@@ -11,6 +11,7 @@ from worker.classify import of_error_object, of_refusal
 from worker.providers.payload import mapping, text, texts
 from worker.providers.provider import Json
 from worker.providers.stage import Stage, has_status, is_lost, places, stage_of
+from worker.refusal import refusal_in
 
 # Statuses, also when they stand in a body, of a server that cannot tell now how far a task is.
 _OF_THE_SERVER = frozenset({401, 402, 403, 408, 409, 425, 429, 502, 503, 504, 524, 529})
@@ -18,11 +19,13 @@ _WHY = ("message", "error_message", "fail_reason", "failure_reason", "reason", "
 _MOST_CHARS = 2000  # whoever shows it cuts it
 
 
-def check(answer: dict[str, Json]) -> Stage:
+def check(answer: dict[str, Json], *, has_pictures: bool = False) -> Stage:
     """Tell how far a task is that goes on, or is done. Raises the ProviderError that another end stands for."""
     stage, error = stage_of(answer), _error(answer)
     if stage is Stage.REFUSED:
         raise of_refusal(_reason(answer))
+    if not has_pictures and (refusal := refusal_in(answer)):
+        raise of_refusal(refusal.said or refusal.code)
     is_told_in_words = bool(error) or not has_status(answer)
     if stage is Stage.GONE or (is_told_in_words and is_lost(*_said(error), *_said(answer))):
         raise Interrupted("result_expired", http_status=200)
