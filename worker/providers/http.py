@@ -137,7 +137,8 @@ class Conversation:
             answer = await self._post(ask, request_id, clock)
             return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
-            failure = error.after_acceptance() if answer or error.cost_usd else error
+            was_billed = isinstance(error, Transient) and bool(error.cost_usd)
+            failure = error.after_acceptance() if answer or was_billed else error
             raise failure.named(
                 secrets=(self._config.key, ask.prompt, *self._config.secrets),
                 cost_usd=answer.cost_usd if answer else None,
