@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 from contract.errors import ConfigInvalid, Problem
+from contract.running import Running
 from contract.settings import load_settings
 from producer import terminal
 from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
 from producer.options import AsJson, Owner
-from producer.running import Running
 from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run, with_darkroom
 from producer.stack import Stack
 from producer.token_commands import tokens_app
@@ -112,7 +112,7 @@ def flower() -> None:
 def check(as_json: AsJson = False) -> None:
     """Report every problem of the configuration at once."""
     try:
-        settings = load_settings()
+        settings = load_settings(follows_stack=False)
     except ConfigInvalid as error:
         if not as_json:
             fail(error)

@@ -1,38 +1,5 @@
-"""Where a running stack is: what `darkroom up` leaves beside its lock for other processes.
+"""Where a running stack is, under the name that the gateway's side knows; see `contract/running.py`."""
 
-Only what Python itself has is imported: nanobot looks here while it starts.
-"""
+from contract.running import Running, find_running
 
-from __future__ import annotations
-
-import fcntl
-import json
-from dataclasses import dataclass, field
-from pathlib import Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Where a running stack is, as `stack.json` says."""
-
-    config: str
-    redis_url: str
-    gateway_url: str | None = None
-    flower_url: str | None = None
-    flower_login: str | None = field(default=None, repr=False)
-
-
-def find_running(home: Path) -> Running | None:
-    """Find the stack that runs from a Darkroom directory."""
-    try:
-        with (home / "stack.lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None  # nobody holds it
-    except BlockingIOError:
-        pass
-    except OSError:
-        return None
-    try:
-        return Running(**json.loads((home / "stack.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+__all__ = ["Running", "find_running"]

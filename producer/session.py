@@ -18,10 +18,10 @@ from typing import NoReturn
 
 from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
 from contract.job import Job, JobState
+from contract.running import Running, find_running
 from contract.settings import default_config_path, load_settings
 from producer import terminal
 from producer.client import Darkroom
-from producer.running import Running, find_running
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
@@ -98,8 +98,9 @@ def fail(error: DarkroomError) -> NoReturn:
         lines = [one.detail for one in (error, *error.others)]
     for line in lines:
         terminal.err.print(f"Error: {line}", markup=False)
-    if error.code in HINTS:
-        terminal.err.print(f"Hint: {HINTS[error.code]}", markup=False)
+    hint = HINTS.get(error.code) or error.kind.mend
+    if hint and not isinstance(error, ConfigInvalid):
+        terminal.err.print(f"Hint: {hint}", markup=False)
     if isinstance(error, Unavailable):
         sys.exit(69)
     if error.code == "job_not_found":

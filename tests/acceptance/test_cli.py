@@ -368,3 +368,48 @@ def test_version_and_completion(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", shell.run("--version").stdout)
     completed = shell.run(_DARKROOM_COMPLETE="complete_bash", COMP_WORDS="darkroom ge", COMP_CWORD="1")
     assert completed.stdout.split() == ["generate"]
+
+
+@pytest.mark.parametrize("is_demo", [True, False], ids=["up --demo", "up"])
+def test_the_python_example_of_the_readme_runs_as_it_stands(terminal: Terminal, tmp_path: Path, is_demo: bool) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [example] = [code for code in re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S) if "load_settings" in code]
+    shell, own = terminal, None
+    if not is_demo:
+        shell = Terminal(tmp_path)
+        config = tmp_path / ".nanobot/config.json"
+        config.parent.mkdir()
+        config.write_text((terminal.home / ".nanobot/darkroom/demo/config.json").read_text())
+        own = shell.up()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", example], env=shell.environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("img_") == 2
+        assert str(shell.home) in done.stdout
+    finally:
+        if own is not None:
+            own.stop()
+
+
+def test_a_provider_that_shall_fail_fails_at_once_and_holds_nobody_up(terminal: Terminal) -> None:
+    started = time.monotonic()
+    failed = terminal.run("generate", "a pond [fail]")
+    assert failed.returncode == 1
+    assert terminal.run("generate", "a hare").returncode == 0
+    assert time.monotonic() - started < 30
+
+
+def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path)
+    log = tmp_path / ".nanobot/darkroom/logs/simulator.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("of yesterday\n")
+    shell.up("--demo").stop()
+    assert log.read_text().startswith("of yesterday\n")
+
+
+def test_an_error_comes_with_its_cure(terminal: Terminal) -> None:
+    done = terminal.run("edit", "x", "--conversation", "empty")
+    assert "Hint: Make one first, or name an image by its path or id." in " ".join(done.stderr.split())
