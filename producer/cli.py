@@ -151,9 +151,8 @@ async def _stay_up(stack: Stack) -> int:
     try:
         async with stack.run() as running:
             _say(f"Darkroom is up. Config: {running.config}")
-            _say(f"Gateway: {_gateway_line(running)}")
-            if running.flower_url:
-                _say(f"Flower: {running.flower_url} (login {running.flower_login})")
+            for line in _addresses(running):
+                _say(line)
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
             await asyncio.Event().wait()
     except asyncio.CancelledError:  # Ctrl-C is how it ends
@@ -161,12 +160,18 @@ async def _stay_up(stack: Stack) -> int:
     return 0
 
 
-def _gateway_line(running: Running) -> str:
-    """Say where the gateway is, with the token that a fresh installation begins with, shown this once."""
-    if running.gateway_url is None:
-        return NOT_INSTALLED
-    token = first_token(Tokens(load_settings(Path(running.config)).tokens_path), user=default_owner())
-    return running.gateway_url + (f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)")
+def _addresses(running: Running) -> list[str]:
+    """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
+    is_private = terminal.err.is_terminal
+    lines = [f"Gateway: {running.gateway_url or NOT_INSTALLED}"]
+    if running.gateway_url:
+        tokens = Tokens(load_settings(Path(running.config)).tokens_path)
+        token = first_token(tokens, user=default_owner()) if is_private else None
+        lines.append(f"Token: {token} (shown this once)" if token else "Token: `darkroom token create NAME` makes one")
+    if running.flower_url:
+        login = running.flower_login if is_private else "stands in darkroom/stack.json beside config.json"
+        lines.append(f"Flower: {running.flower_url} (login {login})")
+    return lines
 
 
 def _say(line: str) -> None:

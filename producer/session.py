@@ -27,6 +27,10 @@ EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1,
 TIMED_OUT, INTERRUPTED = 124, 130
 LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
 SECOND_THOUGHT_S = 2.0
+NO_KEY = "`darkroom up --demo` needs no key; README has an example under `Use a real key`."
+OTHER_PROVIDER = (
+    "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
+)
 HINTS = {
     "missing_api_key": "`darkroom up --demo` needs no key.",
     "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
@@ -69,7 +73,8 @@ def with_darkroom(
 
     async def session() -> int:
         settings = load_settings(needs_keys=needs_keys)
-        async with Darkroom(settings, owner=owner or default_owner()) as darkroom:
+        anywhere = (Path("/"),)  # who types a command may read these files anyway
+        async with Darkroom(settings, owner=owner or default_owner(), roots=anywhere) as darkroom:
             return await work(darkroom)
 
     run(session)
@@ -98,14 +103,26 @@ def fail(error: DarkroomError) -> NoReturn:
         lines = [one.detail for one in (error, *error.others)]
     for line in lines:
         terminal.err.print(f"Error: {line}", markup=False)
-    hint = HINTS.get(error.code) or error.kind.mend
-    if hint and not isinstance(error, ConfigInvalid):
+    hint = _cure(error)
+    if hint:
         terminal.err.print(f"Hint: {hint}", markup=False)
     if isinstance(error, Unavailable):
         sys.exit(69)
     if error.code == "job_not_found":
         sys.exit(4)
     sys.exit(2 if isinstance(error, Refused) else 1)
+
+
+def _cure(error: DarkroomError) -> str:
+    """Tell what to do about an error, unless its sentence has said it already."""
+    if not isinstance(error, ConfigInvalid):
+        return HINTS.get(error.code) or error.kind.mend
+    paths = {problem.path for problem in error.problems}
+    if "tools.imageGeneration.provider" in paths:
+        return OTHER_PROVIDER
+    if any(path.endswith(".apiKey") for path in paths) or not config_path().exists():
+        return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_KEY}"
+    return ""
 
 
 async def wait(

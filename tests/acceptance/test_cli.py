@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
+from pictures import picture
 
 from producer.redis_server import find_redis_server
 
@@ -33,7 +35,7 @@ class Up:
 
     @property
     def gateway(self) -> str:
-        """The address of its gateway, with the token if it was shown."""
+        """The address of its gateway."""
         found = re.search(r"Gateway: (\S+)", self.said)
         assert found, self.said
         return found[1]
@@ -81,11 +83,21 @@ class Terminal:
                 return Up(process, "".join(lines))
         pytest.fail(f"it did not start: {lines}")
 
+    @property
+    def owner(self) -> str:
+        """Whose jobs those of the command line are."""
+        return f"cli:{getpass.getuser()}"
+
     def gateway(self) -> httpx.Client:
-        """Open the gateway with the token of the link that was shown."""
+        """Open the gateway with a token for the jobs of the command line."""
         assert self.stack is not None
-        url, _, token = self.stack.gateway.partition("/#token=")
-        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False)
+        made = self.run(
+            "token", "create", f"t{time.monotonic_ns()}", "--rights", "read,submit,paths", "--user", self.owner
+        )
+        token = made.stdout.strip()
+        return httpx.Client(
+            base_url=self.stack.gateway, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +230,7 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["generate", "x", "--fallback", "perhaps"], 2, "fallback must be any, quality, size or none"),
         (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
         (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
-        (["generate", "x", "-r", "/etc/passwd"], 2, "inside the workspace or nanobot media directory"),
+        (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP or GIF"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -271,7 +283,7 @@ def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
     assert job["state"] == "succeeded", job["error"]
 
 
-def test_the_link_that_is_shown_once_opens_the_gateway_to_the_same_jobs(terminal: Terminal) -> None:
+def test_a_token_opens_the_gateway_to_the_jobs_of_the_command_line(terminal: Terminal) -> None:
     from_cli = terminal.run("generate", "a red fox", "-q").stdout.strip()
     with terminal.gateway() as gateway:
         job = gateway.post("/v1/jobs", json={"prompt": "a hare"}, headers={"Prefer": "wait=20"}).json()
@@ -311,7 +323,7 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         second = shell.up("--demo", DARKROOM_PORT=str(port))
     try:
         assert f"Port {port} is taken" in second.said
-        assert "`darkroom token create NAME` makes a token" in second.said
+        assert "`darkroom token create NAME` makes one" in second.said
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
@@ -413,3 +425,31 @@ def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
 def test_an_error_comes_with_its_cure(terminal: Terminal) -> None:
     done = terminal.run("edit", "x", "--conversation", "empty")
     assert "Hint: Make one first, or name an image by its path or id." in " ".join(done.stderr.split())
+
+
+def test_what_goes_to_a_file_holds_no_secret(terminal: Terminal) -> None:
+    assert terminal.stack is not None
+    stack = json.loads((terminal.home / ".nanobot/darkroom/stack.json").read_text())
+    assert stack["flower_login"].partition(":")[2] not in terminal.stack.said
+    assert "dk_" not in terminal.stack.said
+    assert "#token=" not in terminal.stack.said
+
+
+def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(picture())
+    assert terminal.run("edit", "make it warmer", "--reference", str(photo)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "There is no"), (None, "up --demo"), ({"provider": "gemini"}, "DARKROOM_CONFIG")],
+    ids=["no file", "demo", "another provider"],
+)
+def test_a_first_start_says_what_to_do(tmp_path: Path, content: dict[str, str] | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / ".nanobot").mkdir()
+        (tmp_path / ".nanobot/config.json").write_text(json.dumps({"tools": {"imageGeneration": content}}))
+    done = Terminal(tmp_path).run("up")
+    assert done.returncode == 2
+    assert words in done.stderr.partition("Hint: ")[2]
