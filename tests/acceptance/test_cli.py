@@ -453,3 +453,14 @@ def test_a_first_start_says_what_to_do(tmp_path: Path, content: dict[str, str] |
     done = Terminal(tmp_path).run("up")
     assert done.returncode == 2
     assert words in done.stderr.partition("Hint: ")[2]
+
+
+def test_quality_states_and_retry(terminal: Terminal) -> None:
+    job = json.loads(terminal.run("generate", "a fox [refuse]", "--quality", "low", "--json").stdout)
+    assert (job["request"]["quality"], job["state"]) == ("low", "failed")
+    assert job["id"] in terminal.run("list", "-q", "--state", "failed").stdout.split()
+    assert job["id"] not in terminal.run("list", "-q", "--state", "succeeded").stdout.split()
+    again = json.loads(terminal.run("retry", job["id"], "--json").stdout)
+    assert (again["request"], again["id"] != job["id"]) == (job["request"], True)
+    assert terminal.run("generate", "x", "--provider", "nobody").returncode == 2
+    assert terminal.run("generate", "x", "--model", "no/such").returncode == 2
