@@ -464,3 +464,10 @@ def test_quality_states_and_retry(terminal: Terminal) -> None:
     assert (again["request"], again["id"] != job["id"]) == (job["request"], True)
     assert terminal.run("generate", "x", "--provider", "nobody").returncode == 2
     assert terminal.run("generate", "x", "--model", "no/such").returncode == 2
+
+
+def test_a_list_fits_a_terminal_of_60_columns(terminal: Terminal) -> None:
+    job_id = terminal.run("generate", "a red fox in the snow " * 5, "-q").stdout.strip()
+    lines = terminal.run("list", COLUMNS="60").stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(job_id in line for line in lines)
