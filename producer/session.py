@@ -32,6 +32,7 @@ OTHER_PROVIDER = (
     "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
 )
 HINTS = {
+    "reference_outside_roots": "No file and no image of yours is called so; `darkroom status JOB` shows your images.",
     "missing_api_key": "`darkroom up --demo` needs no key.",
     "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
     "job_not_found": "`darkroom list` shows your jobs; --owner names another owner.",
