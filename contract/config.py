@@ -109,7 +109,9 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         if not may_be_missing:
-            problems.append(Problem(str(path), "does not exist; create it, or name another with --config"))
+            problems.append(
+                Problem(str(path), "does not exist; create it as README shows, or name another with --config")
+            )
         return {}
     except json.JSONDecodeError as error:
         problems.append(Problem(str(path), f"is not valid JSON: {error.msg}, line {error.lineno} column {error.colno}"))

@@ -25,16 +25,18 @@ from redis.exceptions import RedisError
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
 from contract.extras import how_to_install
+from contract.running import Running
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
-from producer.running import Running
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
+# A provider that shall fail does so within seconds, and what follows does not wait for it.
+DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
 
 
@@ -258,6 +260,7 @@ def write_demo_config(folder: Path, port: int) -> Path:
             indent=2,
         )
     )
+    (folder / "darkroom.env").write_text(DEMO_KNOBS)
     return config
 
 
