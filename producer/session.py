@@ -59,15 +59,18 @@ def adopt_running_stack() -> Running | None:
 
 
 def with_darkroom(
-    owner: str | None, work: Callable[[Darkroom], Awaitable[int]], *, needs_keys: bool = False
+    owner: str | None,
+    work: Callable[[Darkroom], Awaitable[int]],
+    *,
+    needs_keys: bool = False,
+    roots: tuple[Path, ...] = (),
 ) -> NoReturn:
-    """Do some work with the queue, then exit."""
+    """Do some work with the queue, then exit; reference images may also lie below `roots`."""
     adopt_running_stack()
 
     async def session() -> int:
         settings = load_settings(needs_keys=needs_keys)
-        anywhere = (Path("/"),)  # who types a command may read these files anyway
-        async with Darkroom(settings, owner=owner or default_owner(), roots=anywhere) as darkroom:
+        async with Darkroom(settings, owner=owner or default_owner(), roots=roots) as darkroom:
             return await work(darkroom)
 
     run(session)
