@@ -23,7 +23,8 @@ from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
 from contract.request import AspectRatio, ImageSize, ModelName
 
-PROVIDERS = ("openrouter", "aihubmix")
+TIMEOUT_S = {"openrouter": 120.0, "aihubmix": 300.0}  # how long one call may take, if nothing else is configured
+PROVIDERS = tuple(TIMEOUT_S)
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")

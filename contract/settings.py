@@ -17,6 +17,7 @@ from pydantic import (
 
 from contract.config import (
     PROVIDERS,
+    TIMEOUT_S,
     ImageGeneration,
     ProviderConfig,
     read_config,
@@ -26,6 +27,8 @@ from contract.config import (
 from contract.errors import ConfigInvalid, Problem, Refused
 from contract.knobs import Knobs, read_knobs
 from contract.running import Running, find_running
+
+DRAIN_MARGIN_S = 90.0  # an answer that has begun to come has 60 s of its own, and is then read and stored
 
 
 class Settings(BaseModel):
@@ -60,6 +63,16 @@ class Settings(BaseModel):
         """The providers that a job may ask, the configured one first."""
         others = [rung.provider for rung in self.knobs.fallbacks or () if rung.provider]
         return tuple(dict.fromkeys([self.image.provider, *others]))
+
+    @property
+    def drain_s(self) -> float:
+        """How long running calls may go on when a worker stops: by default as long as one may last at all."""
+        knobs = self.knobs
+        if knobs.drain_seconds is not None:
+            return knobs.drain_seconds
+        usual = [knobs.attempt_timeout_seconds or TIMEOUT_S[name] for name in self.provider_names if name in TIMEOUT_S]
+        own = [rung.timeout_seconds for rung in knobs.fallbacks or () if rung.timeout_seconds]
+        return min(max([*usual, *own], default=0.0), knobs.deadline_seconds) + DRAIN_MARGIN_S
 
     def models(self, provider: str) -> tuple[str, ...]:
         """The models of a provider that a request may name, its default first."""

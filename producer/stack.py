@@ -61,6 +61,7 @@ class Stack:
         self._say = say
         self._parts: list[Part] = []
         self._is_stopping = False
+        self._patience = ""
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Running]:
@@ -95,7 +96,7 @@ class Stack:
                 part.kill()
             return
         self._is_stopping = True
-        self._say("Stopping: running jobs may finish; Ctrl-C again stops at once.")
+        self._say(f"Stopping: {self._patience}Ctrl-C again stops at once, and what is given up is paid again.")
         if owner is not None:
             owner.cancel()
 
@@ -150,12 +151,13 @@ class Stack:
 
     async def _start_worker(self, running: Running, settings: Settings) -> None:
         environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
+        self._patience = f"calls under way may finish, in {settings.drain_s:.0f} s at most. "
         await self._launch(
             "worker",
             (sys.executable, "-m", "worker", str(self._config)),
             environment,
             ready=lambda part: _has_worker(running.redis_url, part),
-            stop_s=settings.knobs.drain_seconds + 10,
+            stop_s=settings.drain_s + 20,
         )
 
     def _choose_gateway_port(self, wish: int) -> int:

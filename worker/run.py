@@ -24,9 +24,10 @@ from worker.logbook import Logbook, persist
 from worker.plan import plan_ladder
 from worker.providers.http import Conversation
 from worker.providers.table import PROVIDERS
-from worker.walk import Walk
+from worker.walk import Stopped, Walk
 
 GIVE_BACK_S = 5.0
+STOPPED = "Its worker was stopped; another one goes on."
 
 logger = logging.getLogger(__name__)
 
@@ -112,9 +113,7 @@ class Development:
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._desk.logbook.settle(Outcome.CANCELLED)
-                await persist(
-                    self._bench.store.release, self._lease, note="Its worker was stopped; another one goes on."
-                )
+                await persist(self._bench.store.release, self._lease, note=STOPPED)
 
     async def _take_stored(self) -> None:
         """Take artifacts that a run before this one completed but could not report."""
@@ -124,7 +123,7 @@ class Development:
             if sidecar is not None:
                 await self._desk.report(sidecar)
 
-    async def _make_missing(self) -> list[Later | GiveUp]:
+    async def _make_missing(self) -> list[Later | GiveUp | Stopped]:
         """Make all missing images at the same time; answer what stopped those that could not be made."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -140,7 +139,7 @@ class Development:
         spare = None if stop is None else self._desk.spare(walk.index)
         return stop if spare is None else await walk.store(spare.number, spare.picture)
 
-    async def _conclude(self, stops: list[Later | GiveUp]) -> None:
+    async def _conclude(self, stops: list[Later | GiveUp | Stopped]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]
         codes = [stop.code for stop in stops if isinstance(stop, GiveUp)]
         if waits:
@@ -149,6 +148,8 @@ class Development:
             at_gate = all(wait.at_gate for wait in waits)
             await persist(self._bench.store.release, self._lease, wait_s=longest.wait_s, note=note, at_gate=at_gate)
             failpoint.reach("after_release")
+        elif any(isinstance(stop, Stopped) for stop in stops):
+            await persist(self._bench.store.release, self._lease, note=STOPPED)
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import story
@@ -41,6 +41,11 @@ class _Served(Exception):
         self.spare = spare
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The next call is for another worker, as this one stops: it might not live to see the answer."""
+
+
 class Walk:
     """One image's walk in one run of its job."""
 
@@ -52,11 +57,11 @@ class Walk:
         self._has_waited = True
         self._retry_after_s: float | None = None
 
-    async def make(self) -> Later | GiveUp | None:
+    async def make(self) -> Later | GiveUp | Stopped | None:
         """Go on until the image is there (None), or something stops it."""
         pace = pacing(self._desk.plan.retry_s)
         with self._desk.walking():
-            step: Step | None = Call(0, 0)
+            step: Step | Stopped | None = Call(0, 0)
             while isinstance(step, Call | Again):
                 step = await pace(self._try)
                 if isinstance(step, Later):
@@ -73,7 +78,7 @@ class Walk:
             return Call(0, 0)
         return replace(step, wait_s=max(0.0, step.wait_s - (time.monotonic() - began)))
 
-    async def _try(self) -> Step | None:
+    async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
         closed: dict[str, Closed] = {}
         task = asyncio.current_task()
@@ -85,6 +90,8 @@ class Walk:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
                 return step
+            if self._desk.bench.leases.is_closed():
+                return Stopped()
             rung = self._desk.plan.rungs[step.rung]
             whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
             shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self.index, most_s=whole_s)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -472,3 +472,30 @@ def test_a_list_fits_a_terminal_of_60_columns(terminal: Terminal) -> None:
     lines = terminal.run("list", COLUMNS="60").stdout.splitlines()
     assert max(map(len, lines)) <= 60
     assert any(job_id in line for line in lines)
+
+
+def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
+    if find_redis_server() is None and not os.environ.get("CI"):
+        pytest.skip("no Redis server")
+    with TemporaryDirectory(prefix="dr-") as folder:
+        shell = Terminal(Path(folder))
+        stack = shell.up("--demo", DARKROOM_PORT="0")
+        assert shell.run("submit", "[slow 120] a fox").returncode == 0
+        _until(lambda: '"state": "running"' in shell.run("list", "--json").stdout)
+        stack.process.send_signal(signal.SIGINT)
+        assert stack.process.stderr is not None
+        said = stack.process.stderr.readline()
+        assert "calls under way may finish, in 210 s at most" in said
+        assert "Ctrl-C again stops at once" in said
+        stack.process.send_signal(signal.SIGINT)
+        stack.process.communicate(timeout=30)
+        assert stack.process.returncode == 0
+        assert _processes_of(folder) == []
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    """Look until something is so."""
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
