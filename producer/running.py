@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 
@@ -33,6 +33,7 @@ def find_running(home: Path) -> Running | None:
     except OSError:
         return None
     try:
-        return Running(**json.loads((home / "stack.json").read_text()))
+        told = json.loads((home / "stack.json").read_text())
+        return Running(**{field.name: told[field.name] for field in fields(Running) if field.name in told})
     except (OSError, ValueError, TypeError):
         return None

@@ -33,11 +33,11 @@ BROKEN = {
     "an image needs no fence": ("if not holds(id, ARGV[2]) then return 'lost' end\nif redis", "if redis"),
     "a cancelled job keeps its lease": ("{QUEUED, WAITING, RUNNING, DEADLINES}", "{QUEUED, WAITING, DEADLINES}"),
     "a running job is not cancelled": (
-        "found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
-        "found[1] ~= 'queued' then return found[1]",
+        "if found[4] then return found[1]",
+        "if found[1] ~= 'queued' then return found[1]",
     ),
     "what is over is cancelled": (
-        "if found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
+        "if found[4] then return found[1]",
         "if false then return found[1]",
     ),
     "anybody may cancel": ("found[2] ~= ARGV[2]) then return false", "false) then return false"),
@@ -54,7 +54,7 @@ BROKEN = {
     "a parked job is claimed": ("if redis.call('ZSCORE', PARKED, id) then return {} end", ""),
     "the end of a job admits nobody": ("admit(found[1])  -- the sweeper rings", "-- the sweeper rings"),
     "the cap on running jobs is forgotten": (" and (most == 0 or playing < most)", ""),
-    "what calls may have cost is forgotten": ("(BILLED[call.outcome] or 0) * found[2]", "0"),
+    "what calls may have cost is forgotten": ("UNBILLED[call.outcome] and 0 or found[2]", "0"),
     "a reservation stays": ("cost - found[1]))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', 'darkroom:image:' .. image.id)", ""),
     "a deleted job keeps its key": (" and redis.call('EXISTS', job_key(known[1])) == 1 then", " then"),
