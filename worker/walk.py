@@ -13,7 +13,7 @@ from typing import Any
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
-from contract.job import Attempt
+from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
 from contract.store import CallRefused, LeaseLost
 from worker import failpoint
@@ -234,7 +234,7 @@ class Walk:
         """Write an image and its sidecar; blocking."""
         desk = self._desk
         name = artifact_id(desk.job.id, self.index)
-        rung = desk.plan.rungs[attempt.rung]
+        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
         history = desk.logbook.history(self.index)
         costs = [known.cost_usd for known in history if known.cost_usd is not None]
         others = () if attempt.index == self.index else (attempt,)
@@ -247,8 +247,8 @@ class Walk:
             path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
             mime=picture.mime,
             prompt=desk.job.request.prompt,
-            model=rung.model,
-            provider=rung.provider,
+            model=delivered.model,
+            provider=delivered.provider,
             source_images=tuple(snapshot.source for snapshot in desk.snapshots),
             created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
             job_id=desk.job.id,
@@ -258,13 +258,19 @@ class Walk:
             sha256=picture.sha256,
             bytes=len(picture.data),
             requested=desk.plan.rungs[0].rendition(),
-            delivered=rung.rendition(),
+            delivered=delivered,
             degraded=reasons if attempt.rung else None,
             attempts=(*history, *others),
             cost_usd=round(sum(costs), 6) if costs or others else None,
             warnings=(*picture.warnings, *beside),
         )
         return desk.bench.writer.save(desk.job, sidecar, picture.data)
+
+    async def restore(self, picture: Picture) -> Sidecar | None:
+        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
+        history = self._desk.logbook.history(self.index)
+        brought = [attempt for attempt in history if attempt.outcome is Outcome.DELIVERED]
+        return await asyncio.to_thread(self._save, brought[-1], picture) if brought else None
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
         """Remove a stored image unless its job lists it, or can still take it from disk."""
