@@ -23,7 +23,8 @@ from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
 from contract.request import AspectRatio, ImageSize, ModelName
 
-PROVIDERS = ("openrouter", "aihubmix")
+TIMEOUT_S = {"openrouter": 120.0, "aihubmix": 300.0}  # how long one call may take, if nothing else is configured
+PROVIDERS = tuple(TIMEOUT_S)
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
@@ -109,7 +110,9 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         if not may_be_missing:
-            problems.append(Problem(str(path), "does not exist; create it, or name another with --config"))
+            problems.append(
+                Problem(str(path), "does not exist; create it as README shows, or name another with --config")
+            )
         return {}
     except json.JSONDecodeError as error:
         problems.append(Problem(str(path), f"is not valid JSON: {error.msg}, line {error.lineno} column {error.colno}"))

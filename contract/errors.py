@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from contract.kinds import KINDS
+from contract.kinds import look_up
 from contract.redaction import clean
 
 
@@ -30,7 +30,7 @@ class DarkroomError(Exception):
     def __init__(self, code: str, **values: object) -> None:
         self.code = code
         self.values = values
-        self.kind = KINDS[code]
+        self.kind = look_up(code)
         self.detail = " ".join(self.kind.sentence.format_map(values).split())
         super().__init__(self.detail)
 

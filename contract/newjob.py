@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from contract.job import Snapshot
-from contract.request import JobRequest
+from contract.request import KeptRequest
 
 
 def digest(text: str) -> str:
@@ -36,7 +36,7 @@ class NewJob:
     id: str
     owner: str
     conversation: str | None
-    request: JobRequest
+    request: KeptRequest
     snapshots: tuple[Snapshot, ...]
     idempotency_key: str | None = None
     queue_time_s: float

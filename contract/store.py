@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import Attempt, Image, Job, JobState, Snapshot
-from contract.jobhash import failure, read_job
+from contract.jobhash import failure, read_job, read_state
 from contract.jobview import JobView, owner_key
 from contract.lease import CallRefused, Lease, LeaseLost
 from contract.newjob import NewJob, digest, micro
@@ -80,7 +80,7 @@ class JobStore(JobView):
         state = await self._run("cancel", job_id, "" if owner is None else digest(owner), int(silently))
         if state is None:
             raise Refused("job_not_found")
-        return JobState(state)
+        return read_state({"state": state, "ended_at": "1"})
 
     async def delete(self, job_id: str, *, owner: str) -> Job:
         """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
-from contract.kinds import KINDS
+from contract.kinds import look_up
 
 _STATES = {
     JobState.CANCELLED: "Cancelled.",
@@ -74,7 +74,7 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
 
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
-    title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"
+    title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"
     told = _ERRORS.get(attempt.error or "") or _OUTCOMES.get(attempt.outcome, "failed ({title})")
     words = told.format(seconds=attempt.seconds or 0, title=title)
     image = f"image {attempt.index + 1}: " if among > 1 else ""

@@ -15,6 +15,7 @@ import typer
 
 from contract.errors import ConfigInvalid
 from contract.extras import check_extra, lacking, told_lacking
+from contract.running import Running
 from contract.settings import load_settings
 from producer import terminal
 from producer.commands import jobs
@@ -22,7 +23,6 @@ from producer.demo import show_everything
 from producer.doctor import examine
 from producer.nanobot_check import inspect_nanobot
 from producer.options import AsJson, Owner
-from producer.running import Running
 from producer.session import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
 from producer.stack import Stack
 from producer.token_commands import tokens_app
@@ -117,7 +117,7 @@ def flower() -> None:
 def check(as_json: AsJson = False) -> None:
     """Report every problem of the configuration at once."""
     try:
-        settings = load_settings()
+        settings = load_settings(follows_stack=False)
     except ConfigInvalid as error:
         if not as_json:
             fail(error)
@@ -170,9 +170,8 @@ async def _stay_up(stack: Stack) -> int:
     try:
         async with stack.run() as running:
             _say(f"Darkroom is up. Config: {running.config}")
-            _say(f"Gateway: {_gateway_line(running)}")
-            if running.flower_url:
-                _say(f"Flower: {running.flower_url} (login {running.flower_login})")
+            for line in _addresses(running):
+                _say(line)
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
             await asyncio.Event().wait()
     except asyncio.CancelledError:  # Ctrl-C is how it ends
@@ -180,12 +179,18 @@ async def _stay_up(stack: Stack) -> int:
     return 0
 
 
-def _gateway_line(running: Running) -> str:
-    """Say where the gateway is, with the token that a fresh installation begins with, shown this once."""
-    if running.gateway_url is None:
-        return told_lacking("gateway", lacking("gateway"))
-    token = first_token(Tokens(load_settings(Path(running.config)).tokens_path), user=default_owner())
-    return running.gateway_url + (f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)")
+def _addresses(running: Running) -> list[str]:
+    """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
+    is_private = terminal.err.is_terminal
+    lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
+    if running.gateway_url:
+        tokens = Tokens(load_settings(Path(running.config)).tokens_path)
+        token = first_token(tokens, user=default_owner()) if is_private else None
+        lines.append(f"Token: {token} (shown this once)" if token else "Token: `darkroom token create NAME` makes one")
+    if running.flower_url:
+        login = running.flower_login if is_private else "stands in darkroom/stack.json beside config.json"
+        lines.append(f"Flower: {running.flower_url} (login {login})")
+    return lines
 
 
 def _say(line: str) -> None:

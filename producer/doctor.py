@@ -40,8 +40,8 @@ async def examine(config: Path | None, *, gateway_url: str | None = None) -> lis
     """
     findings: list[Finding] = []
     try:
-        load_settings(config)
-        findings.append(Finding("config", True, "valid"))
+        path = load_settings(config).config_path
+        findings.append(Finding("config", True, "valid" if path.exists() else f"there is no {path}: defaults are used"))
     except ConfigInvalid as error:
         findings += [
             Finding("config", False, str(problem), "Mend it, then run doctor again.") for problem in error.problems
@@ -132,4 +132,5 @@ def is_writable(folder: Path) -> bool:
 def _media(media: Path) -> Finding:
     writable = is_writable(media)
     mend = "" if writable else f"Make {media} writable for this user."
-    return Finding("media directory", writable, str(media), mend)
+    detail = str(media) if media.exists() else f"{media} is not there yet; the first image makes it"
+    return Finding("media directory", writable, detail, mend)

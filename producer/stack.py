@@ -25,16 +25,18 @@ from redis.exceptions import RedisError
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
 from contract.extras import how_to_install
+from contract.running import Running
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
-from producer.running import Running
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
+# A provider that shall fail does so within seconds, and what follows does not wait for it.
+DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
 
 
@@ -59,6 +61,7 @@ class Stack:
         self._say = say
         self._parts: list[Part] = []
         self._is_stopping = False
+        self._patience = ""
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Running]:
@@ -93,7 +96,7 @@ class Stack:
                 part.kill()
             return
         self._is_stopping = True
-        self._say("Stopping: running jobs may finish; Ctrl-C again stops at once.")
+        self._say(f"Stopping: {self._patience}Ctrl-C again stops at once, and what is given up is paid again.")
         if owner is not None:
             owner.cancel()
 
@@ -148,12 +151,13 @@ class Stack:
 
     async def _start_worker(self, running: Running, settings: Settings) -> None:
         environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
+        self._patience = f"calls under way may finish, in {settings.drain_s:.0f} s at most. "
         await self._launch(
             "worker",
             (sys.executable, "-m", "worker", str(self._config)),
             environment,
             ready=lambda part: _has_worker(running.redis_url, part),
-            stop_s=settings.knobs.drain_seconds + 10,
+            stop_s=settings.drain_s + 20,
         )
 
     def _choose_gateway_port(self, wish: int) -> int:
@@ -258,6 +262,7 @@ def write_demo_config(folder: Path, port: int) -> Path:
             indent=2,
         )
     )
+    (folder / "darkroom.env").write_text(DEMO_KNOBS)
     return config
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.job import Attempt, Outcome
-from contract.kinds import KINDS
+from contract.kinds import look_up
 from worker.gate import Closed
 from worker.plan import Plan
 
@@ -27,6 +27,7 @@ TRIES = {
     Outcome.TIMEOUT: 1,
     Outcome.TRANSIENT: 3,
     Outcome.UNUSABLE: 1,
+    Outcome.UNKNOWN: 1,  # of a newer version: it may have been billed
 }
 SLOT_WAIT_S = 5.0  # a longer wait gives the slot back
 LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
@@ -147,7 +148,7 @@ def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, cl
     others = (below for below in _below(plan, history, rung) if plan.rungs[below].provider not in closed)
     if closed[provider].code and (other := next(others, None)) is not None:
         return Call(other, _slice(plan, other, left_s))
-    passing = {name: gate for name, gate in closed.items() if not gate.code or KINDS[gate.code].retryable}
+    passing = {name: gate for name, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
     first = min(passing, key=lambda name: passing[name].wait_s, default=None)
     longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
     if first is not None and longest_s > 0:

@@ -7,13 +7,13 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
-from contract.job import Attempt
+from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
 from contract.store import CallRefused, LeaseLost
 from worker import failpoint
@@ -41,6 +41,11 @@ class _Served(Exception):
         self.spare = spare
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The next call is for another worker, as this one stops: it might not live to see the answer."""
+
+
 class Walk:
     """One image's walk in one run of its job."""
 
@@ -52,11 +57,11 @@ class Walk:
         self._has_waited = True
         self._retry_after_s: float | None = None
 
-    async def make(self) -> Later | GiveUp | None:
+    async def make(self) -> Later | GiveUp | Stopped | None:
         """Go on until the image is there (None), or something stops it."""
         pace = pacing(self._desk.plan.retry_s)
         with self._desk.walking():
-            step: Step | None = Call(0, 0)
+            step: Step | Stopped | None = Call(0, 0)
             while isinstance(step, Call | Again):
                 step = await pace(self._try)
                 if isinstance(step, Later):
@@ -73,7 +78,7 @@ class Walk:
             return Call(0, 0)
         return replace(step, wait_s=max(0.0, step.wait_s - (time.monotonic() - began)))
 
-    async def _try(self) -> Step | None:
+    async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
         closed: dict[str, Closed] = {}
         task = asyncio.current_task()
@@ -85,6 +90,8 @@ class Walk:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
                 return step
+            if self._desk.bench.leases.is_closed():
+                return Stopped()
             rung = self._desk.plan.rungs[step.rung]
             whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
             shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self.index, most_s=whole_s)
@@ -232,7 +239,7 @@ class Walk:
         """Write an image and its sidecar; blocking."""
         desk = self._desk
         name = artifact_id(desk.job.id, self.index)
-        rung = desk.plan.rungs[attempt.rung]
+        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
         history = desk.logbook.history(self.index)
         costs = [known.cost_usd for known in history if known.cost_usd is not None]
         others = () if attempt.index == self.index else (attempt,)
@@ -245,8 +252,8 @@ class Walk:
             path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
             mime=picture.mime,
             prompt=desk.job.request.prompt,
-            model=rung.model,
-            provider=rung.provider,
+            model=delivered.model,
+            provider=delivered.provider,
             source_images=tuple(snapshot.source for snapshot in desk.snapshots),
             created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
             job_id=desk.job.id,
@@ -256,13 +263,19 @@ class Walk:
             sha256=picture.sha256,
             bytes=len(picture.data),
             requested=desk.plan.rungs[0].rendition(),
-            delivered=rung.rendition(),
+            delivered=delivered,
             degraded=reasons if attempt.rung else None,
             attempts=(*history, *others),
             cost_usd=round(sum(costs), 6) if costs or others else None,
             warnings=(*picture.warnings, *beside),
         )
         return desk.bench.writer.save(desk.job, sidecar, picture.data)
+
+    async def restore(self, picture: Picture) -> Sidecar | None:
+        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
+        history = self._desk.logbook.history(self.index)
+        brought = [attempt for attempt in history if attempt.outcome is Outcome.DELIVERED]
+        return await asyncio.to_thread(self._save, brought[-1], picture) if brought else None
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
         """Remove a stored image unless its job lists it, or can still take it from disk."""

@@ -168,17 +168,23 @@ end
 local DAY = 86400000
 local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.format('%.0f', day)) end
 
--- Outcomes of calls that may have been billed although nobody has said what they cost.
-local BILLED = {delivered = 1, timeout = 1, interrupted = 1, lost = 1, cancelled = 1, running = 1}
+-- Outcomes of calls that cannot have been billed unless somebody said so; any other one may have been.
+local UNBILLED = {transient = true, rate_limited = true, unusable = true, rejected = true}
+
+-- Reads what is stored of a call or an image; what is damaged must not keep its job from ending.
+local function decoded(text)
+  local ok, value = pcall(cjson.decode, text)
+  return ok and type(value) == 'table' and value or {}
+end
 
 -- What a job has cost so far, in micro-dollars: what was told of its calls, and the price of those that nobody knows of.
 local function cost_of(id, price)
   local cost, fields = 0, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 8) == 'attempt:' then
-      local call = cjson.decode(fields[i + 1])
+      local call = decoded(fields[i + 1])
       local told = type(call.cost_usd) == 'number' and math.floor(call.cost_usd * 1e6 + 0.5)
-      cost = cost + (told or (BILLED[call.outcome] or 0) * price)
+      cost = cost + (told or UNBILLED[call.outcome] and 0 or price)
     end
   end
   return cost

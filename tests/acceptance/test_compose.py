@@ -32,13 +32,15 @@ from pictures import picture
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from contract.config import TIMEOUT_S
 from contract.job import Job, JobState
 from contract.knobs import Knobs
-from contract.settings import load_settings
+from contract.settings import DRAIN_MARGIN_S, load_settings
 from producer.api.server import DRAIN_S
 from producer.client import Darkroom
 from producer.redis_server import find_redis_server
 from producer.stack import free_port
+from worker.drain import LAST_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE, EXAMPLE, DOCKERFILE = (
@@ -177,7 +179,9 @@ def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     for name in ("worker", "gateway", "flower"):
         assert found[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert all(service["healthcheck"]["start_period"] for service in found.values())
-    assert int(found["worker"]["stop_grace_period"].removesuffix("s")) > Knobs().drain_seconds + 10
+    assert (
+        int(found["worker"]["stop_grace_period"].removesuffix("s")) > max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S
+    )
     assert int(found["gateway"]["stop_grace_period"].removesuffix("s")) > DRAIN_S
     assert int(found["worker"]["pids_limit"]) > Knobs().concurrency + 50
 

@@ -33,11 +33,11 @@ BROKEN = {
     "an image needs no fence": ("if not holds(id, ARGV[2]) then return 'lost' end\nif redis", "if redis"),
     "a cancelled job keeps its lease": ("{QUEUED, WAITING, RUNNING, DEADLINES}", "{QUEUED, WAITING, DEADLINES}"),
     "a running job is not cancelled": (
-        "found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
-        "found[1] ~= 'queued' then return found[1]",
+        "if found[4] then return found[1]",
+        "if found[1] ~= 'queued' then return found[1]",
     ),
     "what is over is cancelled": (
-        "if found[1] ~= 'queued' and found[1] ~= 'running' then return found[1]",
+        "if found[4] then return found[1]",
         "if false then return found[1]",
     ),
     "anybody may cancel": ("found[2] ~= ARGV[2]) then return false", "false) then return false"),
@@ -56,7 +56,7 @@ BROKEN = {
     "the journal leaves out who goes back": ("tell(id, ARGV[6])\njournal(id, ARGV[4])", "tell(id, ARGV[6])"),
     "the cap on running jobs is forgotten": (" and (most == 0 or playing < most)", ""),
     "what was spent beyond a reservation counts only at the end": ("charge(ARGV[1], false)", ""),
-    "what calls may have cost is forgotten": ("(BILLED[call.outcome] or 0) * price", "0"),
+    "what calls may have cost is forgotten": ("UNBILLED[call.outcome] and 0 or price", "0"),
     "a reservation stays": ("cost - found[1]))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', 'darkroom:image:' .. image.id)", ""),
     "a deleted job keeps its key": (" and redis.call('EXISTS', job_key(known[1])) == 1 then", " then"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -143,6 +144,24 @@ async def test_a_child_outlives_the_signal_that_stops_its_worker(shared: Sandbox
         child._process.send_signal(number)
     assert (await shared.read(bytearray(PICTURE))).picture
     assert idle(shared) is child
+
+
+@pytest.fixture
+def stopping() -> Iterator[None]:
+    """Give new sockets a time-out, as Celery does in the whole process while it stops."""
+    socket.setdefaulttimeout(5)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("stopping")
+async def test_a_child_that_is_started_while_its_worker_stops_reads_as_any_other(processes: list[Process]) -> None:
+    async with Sandbox(children=1) as sandbox:
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits for the next question
+            await asyncio.to_thread(processes[0].wait, 0.5)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+    assert len(processes) == 1
 
 
 async def test_a_child_that_dies_in_the_middle_costs_only_its_own_answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.config import ProviderConfig
+from contract.config import TIMEOUT_S, ProviderConfig
 from contract.errors import ProviderError, TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
@@ -122,7 +122,7 @@ def smaller(image_size: str) -> str | None:
 AIHUBMIX = Provider(
     name="aihubmix",
     api_base="https://aihubmix.com/v1",
-    timeout_s=300,
+    timeout_s=TIMEOUT_S["aihubmix"],
     fast_quality="low",
     build_request=build_request,
     parse_response=parse_response,

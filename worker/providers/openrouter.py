@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.config import ProviderConfig
+from contract.config import TIMEOUT_S, ProviderConfig
 from contract.errors import ProviderError
 from contract.redaction import clean
 from contract.request import explicit_size
@@ -99,7 +99,7 @@ def smaller(image_size: str) -> str | None:
 OPENROUTER = Provider(
     name="openrouter",
     api_base="https://openrouter.ai/api/v1",
-    timeout_s=120,
+    timeout_s=TIMEOUT_S["openrouter"],
     fast_quality=None,
     build_request=build_request,
     parse_response=parse_response,
