@@ -45,7 +45,7 @@ _CODE_KEYS = (
 )
 _MESSAGE_KEYS = ("message", "msg", "status_msg", "detail", "error_message", "error")
 _WITHHELD = ("respect_moderation", "is_image_safe")  # when false
-_OPENS_JSON = re.compile(r'\{\s*["}]')
+_OPENS_JSON = re.compile(r'\{(?=\s*["}])')
 _QUOTED_CODE = re.compile(r'"(?:code|type|status|reason)"\s*:\s*"([\w .-]{1,80})"')
 
 
@@ -109,7 +109,7 @@ def _read(quoted: str) -> Json:
         found: Json = json.loads(quoted[:MOST_CHARS])
     except (ValueError, RecursionError):
         codes = [{"code": code} for code in _QUOTED_CODE.findall(quoted[:MOST_CHARS])]
-        return [*codes, {"message": quoted[:MOST_CHARS].replace("{", "(")}]
+        return [*codes, {"message": _OPENS_JSON.sub("(", quoted[:MOST_CHARS])}]
     return found if isinstance(found, dict | list) else {"message": quoted[:MOST_CHARS]}
 
 
