@@ -102,6 +102,13 @@ PROVIDER: dict[str, Kind] = {
         status=502,
     ),
     "result_expired": passing("Picture expired", "The picture expired before we could fetch it.", "Try again."),
+    "result_unreachable": lasting(
+        "Picture not fetched",
+        "{provider} took the request, but its picture could not be fetched[ ({reason})]; it may have been billed.",
+        "Look for it in the provider's account first, as to ask again is paid again; "
+        "the operator should check network, proxy and apiBase.",
+        status=502,
+    ),
     "unsafe_url": lasting(
         "Link not opened",
         "The provider returned a link we will not open.",

@@ -29,6 +29,11 @@ _OUTCOMES = {
     Outcome.REJECTED: "was refused",
 }
 
+_ERRORS = {
+    "result_expired": "was lost before it could be fetched",
+    "result_unreachable": "could not be fetched",
+}
+
 
 def progress(state: JobState, *, done: int, count: int, position: int | None, note: str) -> str:
     """Say in one line how far a job is; nothing in it is a guess."""
@@ -70,7 +75,8 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"
-    words = _OUTCOMES.get(attempt.outcome, "failed ({title})").format(seconds=attempt.seconds or 0, title=title)
+    told = _ERRORS.get(attempt.error or "") or _OUTCOMES.get(attempt.outcome, "failed ({title})")
+    words = told.format(seconds=attempt.seconds or 0, title=title)
     image = f"image {attempt.index + 1}: " if among > 1 else ""
     return f"{image}{attempt.image_size} {words}"
 

@@ -27,6 +27,7 @@ from contract.redaction import clean
 from contract.story import duration
 from worker.providers.payload import items, mapping, number, text, texts, told_cost
 from worker.providers.provider import Json
+from worker.providers.stage import is_lost
 from worker.refusal import refusal_in, said_upstream
 from worker.routing import of_no_upstream
 
@@ -73,6 +74,7 @@ _STATUS_OF_TYPE = {
 }
 _NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
 _NOTHING_SAID = re.compile(r"((provider|upstream) (returned )?(an )?error|error)?[.:]?", re.IGNORECASE)
+_OF_KEY = frozenset({401, 402, 403, 407, 429})  # then a key, a token or a period has expired
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 AT_ONCE_S = 1.0
 FOR_EVER_S = 1e9
@@ -116,10 +118,23 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
 
 
 def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
-    """Classify the answer to a poll whose HTTP status is not 200."""
-    if status in (404, 410):
+    """Classify the answer to a poll whose HTTP status is not 200: it says little about what is being made.
+
+    Only a refusal, or that the task is not there any more, is an end; for all else it is asked again.
+    """
+    error = of_status(status, headers, body)
+    if isinstance(error, Rejected):
+        return error
+    if status in (404, 410) or (status not in _OF_KEY and is_lost(*_texts_of(body))):
         return Interrupted("result_expired", http_status=status)
-    return of_status(status, headers, body)
+    branch = RateLimited if isinstance(error, RateLimited) else Transient
+    return branch(error.code, http_status=status, retry_after_s=error.retry_after_s)
+
+
+def _texts_of(body: Json) -> list[Json]:
+    answer = mapping(body)
+    found = mapping(answer.get("error")) or answer
+    return [answer.get("error"), *(found.get(name) for name in ("message", "detail", "code", "type"))]
 
 
 def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:

@@ -2,7 +2,8 @@
 
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
-Refused content goes nowhere else. What a provider cannot do is only asked of a rung that differs
+Refused content goes nowhere else, and what has been made but cannot be fetched is asked of nobody again;
+what was made and is lost, of this rung once more. What a provider cannot do is only asked of a rung that differs
 in just that. Where nothing was made (a provider is away, or falters), the lowest rung goes on with
 growing pauses as long as time and calls are left.
 """
@@ -44,7 +45,8 @@ _DIFFERS: dict[str, tuple[str, ...]] = {
 }
 # The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
-    *("content_refused", "bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
+    *("content_refused", "result_unreachable"),
+    *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
     *("bad_model", "provider_credits", "provider_auth"),
     *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
     *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
@@ -130,7 +132,7 @@ def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float) 
     if not history:
         return Call(0, _slice(plan, 0, left_s))
     last = history[-1]
-    if last.outcome is Outcome.REJECTED:
+    if last.outcome is Outcome.REJECTED or _is_paid(history):
         return GiveUp(last.error or "content_refused")
     if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         if wait_s > SLOT_WAIT_S:
@@ -175,6 +177,13 @@ def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
     if last.error in _ONCE_MORE and (plan.has_references or last.error != "reference_too_large"):
         return [attempt.error for attempt in history].count(last.error) == 1
     return len(_alike(history)) < TRIES[last.outcome]
+
+
+def _is_paid(history: Sequence[Attempt]) -> bool:
+    """Tell whether making the image again would only be paid again: it is there, or was lost for the second time."""
+    codes = _codes(history)
+    is_lost_again = history[-1].error == "result_expired" and codes.count("result_expired") > 1
+    return history[-1].error == "result_unreachable" or is_lost_again
 
 
 def _alike(history: Sequence[Attempt]) -> list[Attempt]:

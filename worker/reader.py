@@ -34,16 +34,20 @@ MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` t
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
 
-def read_answer(provider: str, body: bytearray, most: int = 1) -> Reply:
-    """Read a provider's whole answer, and as many pictures of it; the body is emptied. Raises ProviderError."""
+def read_answer(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
+    """Read a provider's whole answer, of a call or of a poll, and as many pictures of it; the body is emptied.
+
+    Raises ProviderError.
+    """
+    parse = (PROVIDERS[provider].parse_poll if is_poll else None) or PROVIDERS[provider].parse_response
     value = load_json(body)
     body.clear()
     try:
-        answer = PROVIDERS[provider].parse_response(value)
+        answer = parse(value)
     except ProviderError as error:
         raise error.costing(told_cost(mapping(value))) from error
     del value
-    found: dict[str, Any] = {"cost_usd": answer.cost_usd}
+    found: dict[str, Any] = {"cost_usd": answer.cost_usd, **({"is_done": True} if answer.is_done else {})}
     if answer.poll_url:
         found["poll_url"] = checked_link(answer.poll_url)
     if not answer.pictures:
@@ -160,10 +164,10 @@ def decode_picture(text: str) -> bytes:
     return data
 
 
-def reply(provider: str, body: bytearray, most: int = 1) -> Reply:
+def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
     """Read an answer, or a picture when no provider is named; whatever goes wrong is a part of the reply."""
     try:
-        return read_answer(provider, body, most) if provider else read_picture(bytes(body))
+        return read_answer(provider, body, most, is_poll=is_poll) if provider else read_picture(bytes(body))
     except ProviderError as error:
         return {"error": error.record()}, b""
     except MemoryError:
@@ -176,4 +180,8 @@ def reply(provider: str, body: bytearray, most: int = 1) -> Reply:
 
 
 if __name__ == "__main__":
-    serve(lambda question, body: reply(question["provider"], body, question.get("most", 1)))
+    serve(
+        lambda question, body: reply(
+            question["provider"], body, question.get("most", 1), is_poll=question.get("is_poll", False)
+        )
+    )

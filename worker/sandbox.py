@@ -59,6 +59,7 @@ class Reading:
     link: str | None = field(default=None, repr=False)
     links: tuple[str, ...] = field(default=(), repr=False)  # further ones
     poll_url: str | None = field(default=None, repr=False)
+    is_done: bool = False  # a poll says that nothing more will come
     cost_usd: float | None = None
 
 
@@ -83,7 +84,7 @@ class Sandbox:
                 child.kill()
                 child.close()
 
-    async def read(self, body: bytearray, *, provider: str = "", most: int = 1) -> Reading:
+    async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
         """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.
 
         Raises the ProviderError that the bytes stand for.
@@ -96,7 +97,7 @@ class Sandbox:
             child = child or Child(READER)
             async with asyncio.timeout(WHOLE_S):
                 asking = asyncio.get_running_loop().run_in_executor(
-                    self._threads, child.ask, {"provider": provider, "most": most}, body
+                    self._threads, child.ask, {"provider": provider, "most": most, "is_poll": is_poll}, body
                 )
                 found, data = await asking
         except BaseException as error:
@@ -129,6 +130,7 @@ def _reading(found: dict[str, Any], data: bytearray) -> Reading:
         link=found.get("link"),
         links=tuple(found.get("links", ())),
         poll_url=found.get("poll_url"),
+        is_done=found.get("is_done", False),
         cost_usd=found.get("cost_usd"),
     )
 

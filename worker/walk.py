@@ -19,11 +19,11 @@ from contract.store import CallRefused, LeaseLost
 from worker import failpoint
 from worker.bench import Desk, Spare
 from worker.gate import Closed, Verdict, verdict_of
-from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
+from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Rung
-from worker.providers.http import Made
 from worker.providers.provider import Ask
+from worker.providers.results import Made
 from worker.retry import pacing
 from worker.sandbox import Picture
 
@@ -147,9 +147,14 @@ class Walk:
             references=desk.references,
             most=max(1, len(desk.missing()) - len(desk.surplus)),
         )
-        request_id = f"{desk.job.id}.{self.index}.{number}"
-        talk = desk.talks[rung.provider]
-        return await self._unless_served(talk.make(ask, begin_s=step.timeout_s, whole_s=whole_s, request_id=request_id))
+        call = desk.talks[rung.provider].make(
+            ask,
+            begin_s=step.timeout_s,
+            whole_s=whole_s,
+            fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
+            request_id=f"{desk.job.id}.{self.index}.{number}",
+        )
+        return await self._unless_served(call)
 
     async def _unless_served(self, call: Coroutine[Any, Any, Made]) -> Made:
         """Make a call to its end, or close it once another one's answer has brought this image as well."""

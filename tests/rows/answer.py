@@ -36,10 +36,10 @@ ANSWER: dict[str, Variants] = {
         "error_empty": UNREADABLE,
     },
     "P44": {
-        "error_choice": DOWN,
+        "error_choice": Expect(manner=INTERRUPTED, code="provider_down"),  # these tell a cost
         "error_choice_429": Expect(manner=THROTTLED, code="provider_rate_limited"),
         "error_choice_400": Expect(manner=REJECTED, code="content_refused"),
-        **same(FAILING, "error_without_details", "error_beside_text"),
+        **same(Expect(manner=INTERRUPTED, code="provider_error"), "error_without_details", "error_beside_text"),
     },
     "P45": {
         **same(NO_IMAGE, "no_choices", "no_images", "empty_images", "null_message"),

@@ -30,10 +30,12 @@ async def give_only_images(exchange: Exchange) -> None:
 
 
 async def answer_later(exchange: Exchange) -> None:
-    """Answer at once with an address to poll, where `outcome` is what it ends with."""
+    """Answer at once with an address to poll, where `outcome` is what it ends with; `first_status` may be an error."""
     task_id = exchange.polls.open(exchange.make_pictures(), exchange.step, exchange.publish)
     url = f"{exchange.url}/poll/{task_id}"
-    await exchange.reply.json(200, aihubmix.answer_later(url, task_id))
+    status = int(exchange.step.number("first_status", 200))
+    error = aihubmix.failure(status, "Still at work") if status >= 400 else {}
+    await exchange.reply.json(status, {**error, **aihubmix.answer_later(url, task_id)})
 
 
 async def link(exchange: Exchange) -> None:

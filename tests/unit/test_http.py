@@ -155,9 +155,10 @@ async def test_a_download_may_take_longer_than_an_answer_may_take_to_begin(line:
     assert await line.brings(linking(), 0.08, raw(PICTURE), provider=OPENROUTER, begin_s=0.05) == (PICTURE, 0.04)
 
 
-async def test_a_download_that_does_not_end_has_timed_out_with_its_cost(line: Line) -> None:
+async def test_a_download_that_does_not_end_keeps_its_cost_and_is_not_made_again(line: Line) -> None:
     error = await line.refused(linking(), 60.0, provider=OPENROUTER, begin_s=0.05, whole_s=0.1)
-    assert (error.outcome, error.code, error.cost_usd) == ("timeout", "provider_timeout", 0.04)
+    assert (error.outcome, error.code, error.cost_usd) == ("interrupted", "result_unreachable", 0.04)
+    assert error.is_elsewhere
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from worker.ladder import GiveUp
 from worker.leases import Leases
 from worker.logbook import Logbook
 from worker.plan import Plan
-from worker.providers.http import Conversation, Made
+from worker.providers.http import Conversation
 from worker.providers.provider import Ask
+from worker.providers.results import Made
 from worker.walk import Walk
 
 
@@ -40,7 +41,9 @@ class Failing(Conversation):
     def __init__(self, error: ProviderError) -> None:
         self._error = error
 
-    async def make(self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str) -> Made:
+    async def make(
+        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+    ) -> Made:
         raise self._error
 
 
