@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
+from contract.kinds import KINDS
 from contract.request import AspectRatio, ImageSize, ModelName
 
 TIMEOUT_S = {"openrouter": 120.0, "aihubmix": 300.0}  # how long one call may take, if nothing else is configured
@@ -160,10 +161,7 @@ def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], pro
 
 
 def _sentence(kind: str, message: str, context: dict[str, Any] | None) -> str:
-    try:
-        return DarkroomError(kind, **(context or {})).detail
-    except KeyError:
-        return message
+    return DarkroomError(kind, **(context or {})).detail if kind in KINDS else message
 
 
 def _expand(value: Any, path: str, problems: list[Problem]) -> Any:

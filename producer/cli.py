@@ -21,6 +21,7 @@ from producer import terminal
 from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
+from producer.first_config import Provider, key_variable, write_first_config
 from producer.nanobot_check import inspect_nanobot
 from producer.options import AsJson, Owner
 from producer.session import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+config_app = typer.Typer(help="Write a first configuration, or look at the one there is.", no_args_is_help=True)
 app.add_typer(jobs)
 app.add_typer(config_app, name="config")
 app.add_typer(tokens_app, name="token")
@@ -111,6 +112,26 @@ def flower() -> None:
     """Run the Flower dashboard; FLOWER_BASIC_AUTH (user:password) is required."""
     _check("flower", "flower")
     _become("producer.flower")
+
+
+@config_app.command()
+def init(
+    provider: Annotated[Provider, typer.Option(help="Whose key you have.")] = Provider.OPENROUTER,
+) -> None:
+    """Write an example config.json where there is none; one that is there is never changed."""
+    path = config_path().expanduser().absolute()
+    try:
+        write_first_config(path, provider)
+    except FileExistsError as error:
+        _say(f"Error: {path} is there already and was not changed.")
+        _say("Hint: `darkroom config check` reads it; --config names another file.")
+        raise typer.Exit(2) from error
+    except OSError as error:
+        _say(f"Error: {path} cannot be written: {error.strerror}.")
+        _say("Hint: --config names another file.")
+        raise typer.Exit(2) from error
+    terminal.out.print(str(path), markup=False)
+    _say(f"Next: export {key_variable(provider)}=…, then `darkroom config check`, then `darkroom up`.")
 
 
 @config_app.command()

@@ -14,7 +14,7 @@ from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Unavailable
 from contract.knobs import Knobs
 from contract.scripts import open_redis, reaching_redis
-from contract.settings import Settings, load_settings
+from contract.settings import Settings, default_config_path, load_settings
 from contract.store import JobStore
 from producer.tokens import Tokens
 
@@ -41,11 +41,10 @@ async def examine(config: Path | None, *, gateway_url: str | None = None) -> lis
     findings: list[Finding] = []
     try:
         path = load_settings(config).config_path
-        findings.append(Finding("config", True, "valid" if path.exists() else f"there is no {path}: defaults are used"))
+        absent = f"there is no {path}: defaults are used; `darkroom config init` writes an example"
+        findings.append(Finding("config", True, "valid" if path.exists() else absent))
     except ConfigInvalid as error:
-        findings += [
-            Finding("config", False, str(problem), "Mend it, then run doctor again.") for problem in error.problems
-        ]
+        findings += [Finding("config", False, str(problem), _mend_of_config(config)) for problem in error.problems]
     try:
         settings = load_settings(config, needs_keys=False)
     except ConfigInvalid:
@@ -56,6 +55,13 @@ async def examine(config: Path | None, *, gateway_url: str | None = None) -> lis
     findings.append(await asyncio.to_thread(_gateway, settings, gateway_url))
     findings.append(_tokens(settings))
     return findings
+
+
+def _mend_of_config(config: Path | None) -> str:
+    path = (config or default_config_path()).expanduser().absolute()
+    if path.exists():
+        return "Mend it, then run doctor again."
+    return f"There is no {path}: `darkroom config init` writes an example."
 
 
 def _key(settings: Settings, name: str) -> Finding:

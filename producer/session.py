@@ -27,6 +27,7 @@ TIMED_OUT, INTERRUPTED = 124, 130
 LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
 SECOND_THOUGHT_S = 2.0
 NO_KEY = "`darkroom up --demo` needs no key; README has an example under `Use a real key`."
+NO_FILE = "`darkroom config init` writes an example; `darkroom up --demo` needs no key."
 OTHER_PROVIDER = (
     "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
 )
@@ -117,7 +118,7 @@ def _cure(error: DarkroomError) -> str:
     if "tools.imageGeneration.provider" in paths:
         return OTHER_PROVIDER
     if any(path.endswith(".apiKey") for path in paths) or not config_path().exists():
-        return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_KEY}"
+        return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
     return ""
 
 

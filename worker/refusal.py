@@ -45,6 +45,7 @@ _CODE_KEYS = (
 )
 _MESSAGE_KEYS = ("message", "msg", "status_msg", "detail", "error_message", "error")
 _WITHHELD = ("respect_moderation", "is_image_safe")  # when false
+_OPENS_JSON = re.compile(r'\{(?=\s*["}])')
 _QUOTED_CODE = re.compile(r'"(?:code|type|status|reason)"\s*:\s*"([\w .-]{1,80})"')
 
 
@@ -95,8 +96,10 @@ def _inside(part: Json) -> list[Json]:
     """List what is inside of a part, also what is quoted in its texts."""
     values = part[:MOST_PARTS] if isinstance(part, list) else list(mapping(part).values())[:MOST_PARTS]
     texts = (mapping(part).get(name) for name in ("raw", "body", *_MESSAGE_KEYS))
-    quoted = [_read(each) for each in texts if isinstance(each, str) and "{" in each]
-    plain = [{"message": raw} for raw in [mapping(part).get("raw")] if isinstance(raw, str) and "{" not in raw]
+    quoted = [_read(each) for each in texts if isinstance(each, str) and _OPENS_JSON.search(each)]
+    plain = [
+        {"message": raw} for raw in [mapping(part).get("raw")] if isinstance(raw, str) and not _OPENS_JSON.search(raw)
+    ]
     return [*(value for value in values if isinstance(value, dict | list)), *quoted, *plain]
 
 
@@ -106,7 +109,7 @@ def _read(quoted: str) -> Json:
         found: Json = json.loads(quoted[:MOST_CHARS])
     except (ValueError, RecursionError):
         codes = [{"code": code} for code in _QUOTED_CODE.findall(quoted[:MOST_CHARS])]
-        return [*codes, {"message": quoted[:MOST_CHARS].replace("{", "(")}]
+        return [*codes, {"message": _OPENS_JSON.sub("(", quoted[:MOST_CHARS])}]
     return found if isinstance(found, dict | list) else {"message": quoted[:MOST_CHARS]}
 
 

@@ -31,14 +31,20 @@ local function tell(id, event)
   redis.call('PUBLISH', 'darkroom:events', id)
 end
 
+-- Reads what is stored of a call or an image; what is damaged must not keep its job from ending.
+local function decoded(text)
+  local ok, value = pcall(cjson.decode, text)
+  return ok and type(value) == 'table' and value or {}
+end
+
 -- What a job's calls are known to have cost, and the model that delivered, or was asked last.
 local function spending(key)
   local cost, model, is_known = 0, '', false
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 8) == 'attempt:' then
-      local call = cjson.decode(redis.call('HGET', key, field))
+      local call = decoded(redis.call('HGET', key, field))
       if type(call.cost_usd) == 'number' then cost, is_known = cost + call.cost_usd, true end
-      if call.outcome == 'delivered' or model == '' then model = call.model end
+      if call.outcome == 'delivered' or model == '' then model = call.model or '' end
     end
   end
   return is_known and string.format('%.6f', cost) or '', model
@@ -51,7 +57,7 @@ local function journal(id, note)
     job = redis.call('HMGET', job_key(id), 'state', 'worker', 'error', 'images', 'count', 'calls', 'created_at', 'started_at')
     if job[1] ~= 'queued' and job[1] ~= 'running' then cost, model = spending(job_key(id)) end
   end
-  local code = (job[3] or '') ~= '' and cjson.decode(job[3]).code or ''
+  local code = decoded(job[3] or '').code or ''
   redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'job', id, 'state', job[1] or '', 'worker', job[2] or '',
     'code', code, 'note', note, 'images', job[4] or 0, 'count', job[5] or 0, 'calls', job[6] or 0,
     'cost', cost, 'model', model, 'created_at', job[7] or now, 'started_at', job[8] or '',
@@ -170,12 +176,6 @@ local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.
 
 -- Outcomes of calls that cannot have been billed unless somebody said so; any other one may have been.
 local UNBILLED = {transient = true, rate_limited = true, unusable = true, rejected = true}
-
--- Reads what is stored of a call or an image; what is damaged must not keep its job from ending.
-local function decoded(text)
-  local ok, value = pcall(cjson.decode, text)
-  return ok and type(value) == 'table' and value or {}
-end
 
 -- What a job has cost so far, in micro-dollars: what was told of its calls, and the price of those that nobody knows of.
 local function cost_of(id, price)

@@ -444,8 +444,13 @@ def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "There is no"), (None, "up --demo"), ({"provider": "gemini"}, "DARKROOM_CONFIG")],
-    ids=["no file", "demo", "another provider"],
+    [
+        (None, "There is no"),
+        (None, "up --demo"),
+        (None, "darkroom config init"),
+        ({"provider": "gemini"}, "DARKROOM_CONFIG"),
+    ],
+    ids=["no file", "demo", "example", "another provider"],
 )
 def test_a_first_start_says_what_to_do(tmp_path: Path, content: dict[str, str] | None, words: str) -> None:
     if content is not None:
