@@ -123,6 +123,7 @@ class Knobs(BaseSettings):
     max_queued: int = Field(10_000, ge=1)
     keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
     task_events: bool = False  # Celery events, for Flower
+    allow_unsafe_redis: bool = False  # a worker starts although its Redis evicts jobs, or is a cluster
     tool_wait_seconds: float = Field(20, ge=0, le=600)  # how long a tool of a chat gateway waits for its images
     # The HTTP gateway.
     host: str = "127.0.0.1"

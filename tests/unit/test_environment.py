@@ -108,6 +108,7 @@ KNOBS = {
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
     "task_events": False,
+    "allow_unsafe_redis": False,
     "tool_wait_seconds": 20,
     "keys_elsewhere": False,
     "host": "127.0.0.1",
