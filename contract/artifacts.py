@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from contract.errors import Refused
 from contract.job import Attempt, Degraded, Image, Job, Rendition
-from contract.record import Record
+from contract.record import Stored
 
 UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 
@@ -28,7 +28,7 @@ _RESERVED = frozenset({"con", "prn", "aux", "nul"})
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
 
 
-class Sidecar(Record):
+class Sidecar(Stored):
     """The JSON beside an image: nanobot's eight fields first, then ours."""
 
     id: str

@@ -87,6 +87,7 @@ def serve(answer: Callable[[dict[str, Any], bytearray], Reply]) -> None:
     """Its end: answer one question after the other, under limits, until ours is gone."""
     limit()
     with suppress(EOFError, ConnectionError), socket.socket(fileno=int(sys.argv[1])) as connection:
+        connection.settimeout(None)  # a parent with a default time-out hands over a socket that does not block
         while True:
             question, body = receive(connection)
             used = resource.getrusage(resource.RUSAGE_SELF)

@@ -21,9 +21,11 @@ from pydantic_core import PydanticCustomError
 
 from contract.artifacts import folder_parts
 from contract.errors import DarkroomError, Problem, Refused
+from contract.kinds import KINDS
 from contract.request import AspectRatio, ImageSize, ModelName
 
-PROVIDERS = ("openrouter", "aihubmix")
+TIMEOUT_S = {"openrouter": 120.0, "aihubmix": 300.0}  # how long one call may take, if nothing else is configured
+PROVIDERS = tuple(TIMEOUT_S)
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
@@ -91,7 +93,7 @@ def _plain(save_dir: str) -> str:
 class ImageGeneration(NanobotModel):
     """The defaults of a request, from `tools.imageGeneration`."""
 
-    enabled: bool = False  # nanobot's switch for its built-in tool; Darkroom does not look at it
+    enabled: bool = False  # the switch of nanobot's image tool; other ways in do not look at it
     provider: Annotated[str, AfterValidator(_supported)] = "openrouter"
     model: ModelName = "openai/gpt-5.4-image-2"
     default_aspect_ratio: AspectRatio = "1:1"
@@ -109,7 +111,9 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         if not may_be_missing:
-            problems.append(Problem(str(path), "does not exist; create it, or name another with --config"))
+            problems.append(
+                Problem(str(path), "does not exist; create it as README shows, or name another with --config")
+            )
         return {}
     except json.JSONDecodeError as error:
         problems.append(Problem(str(path), f"is not valid JSON: {error.msg}, line {error.lineno} column {error.colno}"))
@@ -157,10 +161,7 @@ def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], pro
 
 
 def _sentence(kind: str, message: str, context: dict[str, Any] | None) -> str:
-    try:
-        return DarkroomError(kind, **(context or {})).detail
-    except KeyError:
-        return message
+    return DarkroomError(kind, **(context or {})).detail if kind in KINDS else message
 
 
 def _expand(value: Any, path: str, problems: list[Problem]) -> Any:

@@ -41,7 +41,7 @@ class Line(Connection):  # type: ignore[misc]
         return super().ensure_connection(*args, **(PACE | options))
 
 
-def celery_app(redis_url: str, *, task_events: bool = False) -> Celery:
+def celery_app(redis_url: str) -> Celery:
     """Build the Celery application that worker, Flower and doorbell share.
 
     Nothing of Celery's own reliability is used, acknowledgements neither; docs/architecture.md says why.
@@ -71,7 +71,7 @@ def celery_app(redis_url: str, *, task_events: bool = False) -> Celery:
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
-        worker_send_task_events=task_events,
+        worker_send_task_events=False,  # of jobs the journal tells; Celery would call a failed one a success
     )
     return app
 

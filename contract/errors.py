@@ -10,6 +10,7 @@ DarkroomError
     ├── TimedOut        it may have been billed: the next rung
     ├── Interrupted     it may have been billed: the same rung once more
     ├── Unusable        this provider, model or size cannot do it: a rung that differs there
+    │   └── WrongOutput the model does not answer in these modalities: the same call with others is free
     └── Rejected        the content was refused: no other rung is asked
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from contract.kinds import KINDS
+from contract.kinds import look_up
 from contract.redaction import clean
 
 
@@ -29,7 +30,7 @@ class DarkroomError(Exception):
     def __init__(self, code: str, **values: object) -> None:
         self.code = code
         self.values = values
-        self.kind = KINDS[code]
+        self.kind = look_up(code)
         self.detail = " ".join(self.kind.sentence.format_map(values).split())
         super().__init__(self.detail)
 
@@ -106,6 +107,11 @@ class ProviderError(DarkroomError):
         cost_usd = self.cost_usd if cost_usd is None else cost_usd
         return self._as(type(self), cost_usd=cost_usd, values={**known, **values})
 
+    def costing(self, cost_usd: float | None) -> ProviderError:
+        """Note what the call has cost, as far as its provider has told; a cost that is known already stays."""
+        self.cost_usd = cost_usd if self.cost_usd is None else self.cost_usd
+        return self
+
     def after_acceptance(self) -> ProviderError:
         """Tell what this error means once the provider has taken the request: it may have been billed."""
         if not isinstance(self, Transient | RateLimited):
@@ -164,6 +170,10 @@ class Unusable(ProviderError):
     """This provider, model or size cannot do it, however often it is asked."""
 
     outcome = "unusable"
+
+
+class WrongOutput(Unusable):
+    """The model does not answer in the modalities that were asked for; nothing was made."""
 
 
 class Rejected(ProviderError):

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
 
-from contract.record import Record
-from contract.request import JobRequest
+from contract.record import Record, Stored
+from contract.request import KeptRequest
 
 
 class JobState(StrEnum):
@@ -41,7 +43,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 }
 
 
-class Snapshot(Record):
+class Snapshot(Stored):
     """A reference image as it was when the job was accepted."""
 
     source: str  # the path it was read from, as told in the sidecar
@@ -63,9 +65,14 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled"  # given up by us: cancelled, drained or out of time
     LOST = "lost"  # its worker died; whether it was billed is not known
+    UNKNOWN = "unknown"  # a word of another version, which is read so and never written
 
 
-class Attempt(Record):
+def _known_outcome(value: object) -> object:
+    return value if value in frozenset(Outcome) else Outcome.UNKNOWN
+
+
+class Attempt(Stored):
     """One call to a provider, recorded before it is made."""
 
     index: int  # the image it is made for, 0-based
@@ -76,13 +83,13 @@ class Attempt(Record):
     quality: str | None = None
     started_at: datetime
     seconds: float | None = None
-    outcome: Outcome = Outcome.RUNNING
+    outcome: Annotated[Outcome, BeforeValidator(_known_outcome)] = Outcome.RUNNING
     error: str | None = None  # a code of contract/errors.py
     http_status: int | None = None
     cost_usd: float | None = None
 
 
-class Rendition(Record):
+class Rendition(Stored):
     """The knobs an image was asked for or delivered with."""
 
     provider: str
@@ -91,7 +98,7 @@ class Rendition(Record):
     quality: str | None = None
 
 
-class Degraded(Record):
+class Degraded(Stored):
     """What was asked for, what was delivered instead, and why, in words."""
 
     requested: Rendition
@@ -99,7 +106,7 @@ class Degraded(Record):
     reason: str
 
 
-class Image(Record):
+class Image(Stored):
     """A delivered artifact; `path` and `sidecar` are absolute paths on the worker's disk."""
 
     id: str
@@ -122,7 +129,7 @@ class Progress(Record):
     message: str
 
 
-class Failure(Record):
+class Failure(Stored):
     """Why a job failed, or why some of its images are missing."""
 
     code: str
@@ -140,7 +147,7 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    request: JobRequest
+    request: KeptRequest
     position: int | None  # jobs that are served before this one; None when it is not queued, or waits for its time
     progress: Progress
     images: tuple[Image, ...]

@@ -1,26 +1,61 @@
-"""The job hash in Redis, read back into a `Job`: the only place that knows its fields."""
+"""The job hash in Redis, read back into a `Job`: the only place that knows its fields.
+
+Another version may have written it: fields that are not known are passed over, and words that are not known are read
+as the nearest ones that are.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from contract import story
 from contract.errors import DarkroomError
 from contract.job import TERMINAL, Attempt, Failure, Image, Job, JobState, Outcome, Progress, Snapshot, moment
-from contract.kinds import KINDS
-from contract.request import JobRequest
+from contract.kinds import look_up
+from contract.request import KeptRequest
 
 Fields = Mapping[str, str]
+Part = TypeVar("Part", Attempt, Image)
+
+_STATES = frozenset(JobState)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # whatever is damaged
+
+logger = logging.getLogger(__name__)
 
 
 def read_job(fields: Fields, position: int | None) -> Job:
-    """Read a job; `position` is how many jobs are before it, if it stands in the queue."""
-    state = JobState(fields["state"])
-    request = JobRequest.model_validate_json(fields["request"])
+    """Read a job; `position` is how many jobs are before it, if it stands in the queue.
+
+    An attempt or an image that cannot be read is left out. Raises DarkroomError (`job_unreadable`).
+    """
+    try:
+        return _job(fields, position)
+    except _UNREADABLE as error:
+        job_id = fields.get("id", "")
+        # Its words may quote what was read, so only the kind of error is told.
+        logger.error("job %s cannot be read: %s", job_id, type(error).__name__, extra={"job_id": job_id})
+        raise DarkroomError("job_unreadable") from None
+
+
+def read_state(fields: Fields) -> JobState:
+    """Read where a job stands; a state of a newer version is the nearest one that this version knows."""
+    text = fields["state"]
+    if text in _STATES:
+        return JobState(text)
+    if fields.get("ended_at"):
+        return JobState.SUCCEEDED if int(fields.get("images") or 0) else JobState.FAILED
+    return JobState.RUNNING if fields.get("started_at") else JobState.QUEUED
+
+
+def _job(fields: Fields, position: int | None) -> Job:
+    state = read_state(fields)
+    request = KeptRequest.model_validate_json(fields["request"])
     images = read_images(fields)
-    attempts = tuple(_settled(attempt, state) for attempt in read_attempts(fields).values())
+    attempts = tuple(_settled(attempt, state) for attempt in _parts(fields, "attempt:", Attempt).values())
     costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
     return Job(
         id=fields["id"],
@@ -49,8 +84,11 @@ def read_job(fields: Fields, position: int | None) -> Job:
 
 
 def read_attempts(fields: Fields) -> dict[int, Attempt]:
-    """Read the attempts by their numbers, in the order they were begun."""
-    return {number: Attempt.model_validate_json(text) for number, text in _numbered(fields, "attempt:")}
+    """Read the attempts by their numbers, in the order they were begun. Raises DarkroomError (`job_unreadable`)."""
+    try:
+        return {number: Attempt.model_validate_json(text) for number, text in _numbered(fields, "attempt:")}
+    except _UNREADABLE:  # a worker that left one out would use its number again, and count a call too few
+        raise DarkroomError("job_unreadable") from None
 
 
 def _settled(attempt: Attempt, state: JobState) -> Attempt:
@@ -63,12 +101,15 @@ def _settled(attempt: Attempt, state: JobState) -> Attempt:
 
 def read_images(fields: Fields) -> tuple[Image, ...]:
     """Read the delivered images in the order of their indexes."""
-    return tuple(Image.model_validate_json(text) for _, text in _numbered(fields, "image:"))
+    return tuple(_parts(fields, "image:", Image).values())
 
 
 def read_snapshots(fields: Fields) -> tuple[Snapshot, ...]:
-    """Read what the job's reference images were when it was accepted."""
-    return tuple(Snapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
+    """Read what the job's reference images were when it was accepted. Raises DarkroomError (`job_unreadable`)."""
+    try:
+        return tuple(Snapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
+    except _UNREADABLE:
+        raise DarkroomError("job_unreadable") from None
 
 
 def failure(error: DarkroomError) -> str:
@@ -83,14 +124,26 @@ def _failure(text: str) -> Failure | None:
     if "detail" in stored:
         return Failure.model_validate(stored)
     # The scripts know codes, not words.
-    kind = KINDS[stored["code"]]
-    return Failure(code=stored["code"], detail=kind.sentence, retryable=kind.retryable)
+    kind = look_up(stored["code"])
+    return Failure(code=stored["code"], detail=kind.sentence.format_map({}), retryable=kind.retryable)
 
 
 def _moment(fields: Fields, name: str) -> datetime | None:
     return moment(float(fields[name])) if name in fields else None
 
 
+def _parts(fields: Fields, prefix: str, kind: type[Part]) -> dict[int, Part]:
+    """Read numbered parts of a job; one that cannot be read is left out, and told in the log."""
+    found = {}
+    for number, text in _numbered(fields, prefix):
+        try:
+            found[number] = kind.model_validate_json(text)
+        except ValueError:
+            job_id = fields.get("id", "")
+            logger.error("%s%s of job %s cannot be read", prefix, number, job_id, extra={"job_id": job_id})
+    return found
+
+
 def _numbered(fields: Fields, prefix: str) -> list[tuple[int, str]]:
-    found = ((int(name.removeprefix(prefix)), text) for name, text in fields.items() if name.startswith(prefix))
-    return sorted(found)
+    names = ((name.removeprefix(prefix), text) for name, text in fields.items() if name.startswith(prefix))
+    return sorted((int(number), text) for number, text in names if number.isascii() and number.isdigit())

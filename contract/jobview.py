@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from contract.errors import Refused
+from contract.errors import DarkroomError, Refused
 from contract.eta import Pace
 from contract.job import Job, JobEvent, JobState, Snapshot, moment
-from contract.jobhash import Fields, read_job, read_snapshots
+from contract.jobhash import Fields, read_job, read_snapshots, read_state
 from contract.newjob import digest
 from contract.scripts import PREFIX, reaching_redis
 
@@ -19,6 +21,7 @@ SEEN_S = 10  # since a worker's last sign of life, for its slots to count
 MOST_SCANNED = 500  # jobs that one page looks at, however few of them fit
 CHUNK = 100  # jobs that are looked at together where not all of them will fit
 
+_OF_A_STATE = ("state", "started_at", "ended_at", "images")
 _QUEUED, _PARKED = PREFIX + "queued", PREFIX + "parked"
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
@@ -31,9 +34,9 @@ class JobView:
         self.redis = redis
 
     async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Read a job. Raises Refused (`job_not_found`), also for a job of another owner."""
+        """Read a job. Raises Refused (`job_not_found`), also for a job of another owner, and `job_unreadable`."""
         [(fields, position)] = await self._look([job_id])
-        if not fields or (owner is not None and fields["owner"] != owner):
+        if not fields or (owner is not None and fields.get("owner") != owner):
             raise Refused("job_not_found")
         return read_job(fields, position)
 
@@ -41,12 +44,13 @@ class JobView:
         """Read where a job stands, and its story after a stream id. Raises Refused (`job_not_found`)."""
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
-            pipe.hget(PREFIX + "job:" + job_id, "state")  # before its events: none of an ended job is missed
+            pipe.hmget(PREFIX + "job:" + job_id, _OF_A_STATE)  # before its events: none of an ended job is missed
             pipe.xrange(f"{PREFIX}job:{job_id}:events", min=f"({after}")
-            state, entries = await pipe.execute()
-        if state is None:
+            found, entries = await pipe.execute()
+        fields = {name: value for name, value in zip(_OF_A_STATE, found, strict=True) if value is not None}
+        if "state" not in fields:
             raise Refused("job_not_found")
-        return JobState(state), _story(entries)
+        return read_state(fields), _story(entries)
 
     async def snapshots(self, job_id: str) -> tuple[Snapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
@@ -63,10 +67,11 @@ class JobView:
         return str(job_id) if job_id else None
 
     async def jobs_of(self, owner: str, *, offset: int, limit: int) -> list[Job]:
-        """Read an owner's jobs, newest first; forgotten ones are left out."""
+        """Read an owner's jobs, newest first; forgotten ones are left out, and such as cannot be read."""
         async with reaching_redis():
             ids = await self.redis.zrevrange(owner_key(owner, "jobs"), offset, offset + limit - 1)
-        return [read_job(fields, position) for fields, position in await self._look(list(map(str, ids))) if fields]
+        looked = await self._look(list(map(str, ids)))
+        return [job for fields, position in looked if fields and (job := _readable(fields, position))]
 
     async def page_of(
         self,
@@ -80,7 +85,7 @@ class JobView:
         """Read a page of an owner's jobs, newest first, and the cursor of the next one; None after the last.
 
         `before` is the cursor of the page before this one. A page is shorter than `limit`, or even empty, where
-        few of the jobs that were looked at fit. Raises Refused (`cursor_invalid`).
+        few of the jobs that were looked at fit or can be read. Raises Refused (`cursor_invalid`).
         """
         rows = await self._rows(owner, before)
         step = limit if state is None and conversation is None else CHUNK
@@ -89,8 +94,8 @@ class JobView:
             chunk = rows[start : min(start + step, MOST_SCANNED)]
             looked = await self._look([job_id for job_id, _ in chunk])
             for place, (fields, position) in enumerate(looked, start + 1):
-                if _fits(fields, state, conversation):
-                    found.append(read_job(fields, position))
+                if _fits(fields, state, conversation) and (job := _readable(fields, position)):
+                    found.append(job)
                 if len(found) == limit:
                     return found, _cursor(rows[:place]) if place < len(rows) else None
         return found, _cursor(rows[:MOST_SCANNED]) if len(rows) > MOST_SCANNED else None
@@ -148,7 +153,10 @@ class JobView:
     async def upload(self, owner: str, sha256: str) -> Snapshot | None:
         """Find a reference image that an owner has uploaded."""
         text = await self._text(owner_key(owner, f"upload:{sha256}"))
-        return Snapshot.model_validate_json(text) if text else None
+        try:
+            return Snapshot.model_validate_json(text) if text else None
+        except ValidationError:  # it is uploaded anew
+            return None
 
     async def workers(self, *, within_s: float) -> list[str]:
         """Name the workers that gave a sign of life lately."""
@@ -191,17 +199,28 @@ def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:
 
 
 def _story(entries: Any) -> list[JobEvent]:
-    return [
-        JobEvent(id=entry_id, at=moment(float(entry["at"])), **json.loads(entry["event"]))
-        for entry_id, entry in entries
-    ]
+    """Read events; one that cannot be read is left out."""
+    events = []
+    for entry_id, entry in entries:
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(entry["event"])
+            events.append(JobEvent(**{**told, "id": entry_id, "at": moment(float(entry["at"]))}))
+    return events
+
+
+def _readable(fields: Fields, position: int | None) -> Job | None:
+    """Read a job for a page, which has to go without one that cannot be read."""
+    try:
+        return read_job(fields, position)
+    except DarkroomError:
+        return None
 
 
 def _fits(fields: Fields, state: frozenset[JobState] | None, conversation: str | None) -> bool:
     return (
-        bool(fields)
-        and (state is None or fields["state"] in state)
-        and (conversation is None or fields["conversation"] == conversation)
+        "state" in fields
+        and (state is None or read_state(fields) in state)
+        and (conversation is None or fields.get("conversation") == conversation)
     )
 
 

@@ -5,6 +5,8 @@ docs/failures.md is made from this page (`make docs`).
 
 from __future__ import annotations
 
+import re
+
 from contract.gateway_kinds import GATEWAY
 from contract.kind import Kind, lasting, passing
 from contract.provider_kinds import PROVIDER
@@ -193,6 +195,12 @@ JOB: dict[str, Kind] = {
         "Report it with what the worker's log says of the job.",
         status=500,
     ),
+    "job_unreadable": lasting(
+        "Job cannot be read",
+        "What is stored of this job is damaged, or a newer Darkroom has written it.",
+        "The operator finds out with `darkroom doctor` and the log; then hand the job in anew.",
+        status=500,
+    ),
     "storage_full": passing(
         "Cannot store images",
         "The image could not be stored: the disk may be full, or the media directory read-only.",
@@ -208,3 +216,18 @@ JOB: dict[str, Kind] = {
 }
 
 KINDS: dict[str, Kind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB | GATEWAY
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,60}", re.ASCII)
+
+
+def look_up(code: str) -> Kind:
+    """Find a code that was read from the job table; one that a newer version has added is told as such."""
+    if code in KINDS:
+        return KINDS[code]
+    name = code if _CODE.fullmatch(code) else "unknown"
+    return lasting(
+        name.replace("_", " ").capitalize(),
+        f"It failed with {name}, an error of a newer Darkroom that this version does not know.",
+        "The operator should run the same version everywhere; `darkroom doctor` tells the versions.",
+        status=502,
+    )

@@ -106,7 +106,7 @@ class Knobs(BaseSettings):
 
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     concurrency: int = Field(32, ge=1, le=1000)  # jobs that one worker runs at the same time
-    drain_seconds: float = Field(30, ge=0)
+    drain_seconds: float | None = Field(None, ge=0)  # None: as long as a call may last (`Settings.drain_s`)
     attempt_timeout_seconds: float | None = Field(None, gt=0)  # None: 120, AIHubMix 300
     connect_seconds: float = Field(5, gt=0)  # to reach a provider
     idle_seconds: float = Field(30, gt=0)  # silence, or less than 1 KiB/s, for so long ends a call
@@ -122,8 +122,8 @@ class Knobs(BaseSettings):
     max_jobs_per_owner: int = Field(500, ge=1)
     max_queued: int = Field(10_000, ge=1)
     keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
-    task_events: bool = False  # Celery events, for Flower
     allow_unsafe_redis: bool = False  # a worker starts although its Redis evicts jobs, or is a cluster
+    plugin: bool = True  # whether nanobot's plugin does anything; read by producer/nanobot_switch.py, which is light
     tool_wait_seconds: float = Field(20, ge=0, le=600)  # how long a tool of a chat gateway waits for its images
     # The HTTP gateway.
     host: str = "127.0.0.1"

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from contract.job import Snapshot
-from contract.request import JobRequest
+from contract.request import KeptRequest
 
 
 def digest(text: str) -> str:
@@ -36,7 +36,7 @@ class NewJob:
     id: str
     owner: str
     conversation: str | None
-    request: JobRequest
+    request: KeptRequest
     snapshots: tuple[Snapshot, ...]
     idempotency_key: str | None = None
     queue_time_s: float
@@ -73,6 +73,7 @@ class NewJob:
             "conversation": conversation,
             "conversation_digest": digest(conversation) if conversation else "",
             "request": self.request.model_dump_json(),
+            "count": self.request.count,
             "snapshots": json.dumps([snapshot.model_dump() for snapshot in self.snapshots]),
             "run_time": int(self.run_time_s * 1000),
             "kind": self.kind,

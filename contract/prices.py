@@ -6,6 +6,8 @@ not guessed.
 
 from __future__ import annotations
 
+MOST_USD = 100.0  # for one call; a provider that tells more is not believed
+
 _GPT_IMAGE_1 = {
     "low": {"1024x1024": 0.011, "1024x1536": 0.016, "1536x1024": 0.016},
     "medium": {"1024x1024": 0.042, "1024x1536": 0.063, "1536x1024": 0.063},

@@ -14,7 +14,7 @@ PROVIDER: dict[str, Kind] = {
     ),
     "bad_model": lasting(
         "Model not available",
-        "[Model '{model}'|The model] is not available at {provider}.",
+        "[Model '{model}'|The model] is not available at {provider}[: {reason}].",
         "Check the model's id; the operator sets it with tools.imageGeneration.model.",
         status=502,
     ),
@@ -36,6 +36,13 @@ PROVIDER: dict[str, Kind] = {
     ),
     "image_too_large": passing(
         "Image too large", "The image from {provider} is larger than we decode.", "Ask for a smaller image size."
+    ),
+    "model_excluded": lasting(
+        "Model excluded",
+        "[Model '{model}'|The model] is excluded by the data policy or the guardrails of the {provider} account"
+        "[: {reason}].",
+        "Its owner can change them in the account's privacy settings, or choose another model.",
+        status=502,
     ),
     "no_image": passing(
         "No image",
@@ -88,7 +95,20 @@ PROVIDER: dict[str, Kind] = {
     "provider_unreachable": passing(
         "Provider unreachable", "Could not reach {provider}. Check the network or apiBase."
     ),
+    "references_not_taken": lasting(
+        "No reference images",
+        "[Model '{model}'|The model] takes no reference images at {provider}.",
+        "Leave them out, or choose a model that edits images.",
+        status=502,
+    ),
     "result_expired": passing("Picture expired", "The picture expired before we could fetch it.", "Try again."),
+    "result_unreachable": lasting(
+        "Picture not fetched",
+        "{provider} took the request, but its picture could not be fetched[ ({reason})]; it may have been billed.",
+        "Look for it in the provider's account first, as to ask again is paid again; "
+        "the operator should check network, proxy and apiBase.",
+        status=502,
+    ),
     "unsafe_url": lasting(
         "Link not opened",
         "The provider returned a link we will not open.",

@@ -1,4 +1,4 @@
-"""The base of our own formats."""
+"""The bases of our own formats: what we make ourselves, and what another version may have written."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ class Record(BaseModel):
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         # A serializer that leaves fields out would hide all of them from the schema.
         return handler({name: part for name, part in core_schema.items() if name != "serialization"})
+
+
+class Stored(Record):
+    """The base of what is kept in Redis or on disk: fields that a newer version has added are ignored."""
+
+    model_config = ConfigDict(extra="ignore")

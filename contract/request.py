@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contract.record import Record
+from contract.record import Stored
 
 RATIOS = (
     *("auto", "1:1", "3:4", "9:16", "4:3", "16:9", "2:3", "3:2", "4:5", "5:4", "21:9", "9:21"),
@@ -108,10 +108,30 @@ TimeLimit = Annotated[float, AfterValidator(_time)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
 
 
-class JobRequest(Record):
-    """What a caller asks for; sizes and ratios are already the effective ones."""
+class KeptRequest(Stored):
+    """A request that was checked when it was accepted, perhaps by a version that lets more be asked for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    prompt: str
+    count: int = 1
+    aspect_ratio: str
+    image_size: str
+    reference_images: tuple[str, ...] = ()
+    quality: str | None = None
+    fallback: str | None = None
+    attempt_timeout_seconds: float | None = None
+    deadline_seconds: float | None = None
+    provider: str | None = None
+    model: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_missing(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in write(self).items() if value is not None}
+
+
+class JobRequest(KeptRequest):
+    """What a caller asks for, checked; sizes and ratios are already the effective ones."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     prompt: Annotated[str, AfterValidator(_prompt)]
     count: Annotated[int, AfterValidator(_count)] = 1
@@ -125,7 +145,3 @@ class JobRequest(Record):
     deadline_seconds: TimeLimit | None = None  # from the job's start to its end; can only shorten the operator's
     provider: str | None = None  # of the first rung, as the model; None: the configured one
     model: ModelName | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_missing(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return {name: value for name, value in write(self).items() if value is not None}

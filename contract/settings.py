@@ -17,6 +17,7 @@ from pydantic import (
 
 from contract.config import (
     PROVIDERS,
+    TIMEOUT_S,
     ImageGeneration,
     ProviderConfig,
     read_config,
@@ -25,6 +26,9 @@ from contract.config import (
 )
 from contract.errors import ConfigInvalid, Problem, Refused
 from contract.knobs import Knobs, read_knobs
+from contract.running import Running, find_running
+
+DRAIN_MARGIN_S = 90.0  # an answer that has begun to come has 60 s of its own, and is then read and stored
 
 
 class Settings(BaseModel):
@@ -60,6 +64,16 @@ class Settings(BaseModel):
         others = [rung.provider for rung in self.knobs.fallbacks or () if rung.provider]
         return tuple(dict.fromkeys([self.image.provider, *others]))
 
+    @property
+    def drain_s(self) -> float:
+        """How long running calls may go on when a worker stops: by default as long as one may last at all."""
+        knobs = self.knobs
+        if knobs.drain_seconds is not None:
+            return knobs.drain_seconds
+        usual = [knobs.attempt_timeout_seconds or TIMEOUT_S[name] for name in self.provider_names if name in TIMEOUT_S]
+        own = [rung.timeout_seconds for rung in knobs.fallbacks or () if rung.timeout_seconds]
+        return min(max([*usual, *own], default=0.0), knobs.deadline_seconds) + DRAIN_MARGIN_S
+
     def models(self, provider: str) -> tuple[str, ...]:
         """The models of a provider that a request may name, its default first."""
         own = (self.image.model, *self.knobs.models) if provider == self.image.provider else ()
@@ -86,13 +100,37 @@ def default_config_path() -> Path:
     return Path.home() / ".nanobot" / "config.json"
 
 
-def load_settings(config: Path | None = None, *, needs_keys: bool = True) -> Settings:
+def load_settings(config: Path | None = None, *, needs_keys: bool = True, follows_stack: bool = True) -> Settings:
     """Read and check the whole configuration. Raises ConfigInvalid with every problem.
 
     `config` goes before DARKROOM_CONFIG, and that before ~/.nanobot/config.json, which alone may be
     missing. With `needs_keys=False` problems of providers are left to whoever calls one.
+
+    Where neither `config` nor DARKROOM_REDIS_URL is given, a stack that `darkroom up` runs from this
+    configuration is used: its Redis and its configuration, which differs for a demonstration.
     """
-    named = config or (Path(os.environ["DARKROOM_CONFIG"]) if os.environ.get("DARKROOM_CONFIG") else None)
+    running = _running_stack() if config is None and follows_stack else None
+    if running is not None:
+        return _load(Path(running.config), needs_keys=needs_keys).with_redis(running.redis_url)
+    return _load(config, needs_keys=needs_keys)
+
+
+def _named_config() -> Path | None:
+    return Path(os.environ["DARKROOM_CONFIG"]) if os.environ.get("DARKROOM_CONFIG") else None
+
+
+def _running_stack() -> Running | None:
+    """Find the stack that runs from this configuration, unless a Redis was named."""
+    path = (_named_config() or default_config_path()).expanduser().absolute()
+    running = find_running(path.parent / "darkroom")
+    if running is None or "redis_url" in read_knobs(path, []).model_fields_set:
+        return None
+    return running
+
+
+def _load(config: Path | None, *, needs_keys: bool) -> Settings:
+    """Read and check the whole configuration, wherever a stack may run."""
+    named = config or _named_config()
     path = (named or default_config_path()).expanduser().absolute()
     problems: list[Problem] = []
     provider_problems: list[Problem] = []

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from contract.doorbell import Doorbell
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import Attempt, Image, Job, JobState, Snapshot
-from contract.jobhash import failure, read_job
+from contract.jobhash import failure, read_job, read_state
 from contract.jobview import JobView, owner_key
 from contract.lease import CallRefused, Lease, LeaseLost
 from contract.newjob import NewJob, digest, micro
@@ -80,7 +80,7 @@ class JobStore(JobView):
         state = await self._run("cancel", job_id, "" if owner is None else digest(owner), int(silently))
         if state is None:
             raise Refused("job_not_found")
-        return JobState(state)
+        return read_state({"state": state, "ended_at": "1"})
 
     async def delete(self, job_id: str, *, owner: str) -> Job:
         """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
@@ -160,9 +160,10 @@ class JobStore(JobView):
         told = json.dumps({"type": event, "index": attempt.index, "text": text}) if event else ""
         await self._fenced("end_attempt", lease, number, attempt.model_dump_json(), told, text)
 
-    async def add_image(self, lease: Lease, image: Image) -> None:
-        """Add a stored image; adding it again changes nothing. Raises LeaseLost."""
-        event = {"type": "image", "index": image.index, "image": image.id}
+    async def add_image(self, lease: Lease, image: Image, *, text: str = "") -> None:
+        """Add a stored image, and tell of it; adding it again changes nothing. Raises LeaseLost."""
+        told = {"text": text} if text else {}
+        event = {"type": "image", "index": image.index, "image": image.id, **told}
         await self._fenced(
             "add_image", lease, image.index, image.model_dump_json(), json.dumps(event), image.id, image.path
         )

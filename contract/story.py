@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
-from contract.kinds import KINDS
+from contract.kinds import look_up
 
 _STATES = {
     JobState.CANCELLED: "Cancelled.",
@@ -27,6 +27,11 @@ _OUTCOMES = {
     Outcome.LOST: "was lost with its worker",
     Outcome.CANCELLED: "was given up",
     Outcome.REJECTED: "was refused",
+}
+
+_ERRORS = {
+    "result_expired": "was lost before it could be fetched",
+    "result_unreachable": "could not be fetched",
 }
 
 
@@ -58,10 +63,20 @@ def rendition(knobs: Rendition, *, beside: Rendition) -> str:
     return ", ".join(parts) or knobs.image_size
 
 
+def arrived(index: int, *, asked_for: int, unused: int) -> str:
+    """Tell of an image what its event does not: that another one's call brought it, or more than was needed."""
+    there = f"Image {index + 1} is there"
+    if asked_for != index:
+        return f"{there}: it came in the answer for image {asked_for + 1}."
+    others = "1 more picture" if unused == 1 else f"{unused} more pictures"
+    return f"{there}; {others} of its answer could not be used." if unused else ""
+
+
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
-    title = KINDS[attempt.error].title.lower() if attempt.error else "no reason given"
-    words = _OUTCOMES.get(attempt.outcome, "failed ({title})").format(seconds=attempt.seconds or 0, title=title)
+    title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"
+    told = _ERRORS.get(attempt.error or "") or _OUTCOMES.get(attempt.outcome, "failed ({title})")
+    words = told.format(seconds=attempt.seconds or 0, title=title)
     image = f"image {attempt.index + 1}: " if among > 1 else ""
     return f"{image}{attempt.image_size} {words}"
 

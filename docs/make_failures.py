@@ -36,6 +36,17 @@ DONE = {
     Outcome.UNUSABLE: ("gone to another rung", "only one that differs where it matters: in provider, model or size"),
     Outcome.REJECTED: ("asked nobody else", "refused content is not taken elsewhere"),
 }
+# Of these what is done is told by the code: making the image again may be paid again.
+PAID = {
+    "result_expired": (
+        "called 2 times in all",
+        "it was made and is lost, so it is made once more on all rungs together",
+    ),
+    "result_unreachable": (
+        "asked nobody again",
+        "it is made, or being made, and was fetched as long as the job had time",
+    ),
+}
 VALUES: dict[str, dict[str, object]] = {
     "aspect_ratio_invalid": {"allowed": ", ".join(RATIOS)},
     "bad_image": {"reason": "it is cut off"},
@@ -43,12 +54,14 @@ VALUES: dict[str, dict[str, object]] = {
     "config_invalid": {"problems": "DARKROOM_CONCURRENCY: must be 1 at least"},
     "content_refused": {"reason": "violence"},
     "count_out_of_range": {"max": 4},
+    "model_excluded": {"reason": "No endpoints found matching your data policy."},
     "no_image": {"reason": "It said: I cannot draw that."},
     "prompt_too_long": {"max": MAX_PROMPT},
     "provider_error": {"reason": "The engine is warming up."},
     "provider_forbidden": {"reason": "No image models for this key."},
     "provider_rate_limited": {"wait": "5 min"},
     "provider_timeout": {"seconds": 120.0},
+    "result_unreachable": {"reason": "provider down"},
     "reference_too_large": {"max_mib": MAX_EACH // 2**20, "total_mib": MAX_TOGETHER // 2**20},
     "timeout_out_of_range": {"field": "deadline_seconds", "max": Knobs.model_fields["deadline_seconds"].default},
     "too_many_jobs": {"max": Knobs.model_fields["max_jobs_per_owner"].default},
@@ -138,7 +151,7 @@ def _chapter(kinds: dict[str, Kind], title: str, introduction: str) -> Iterator[
     yield _row(*["---"] * (4 + len(more)))
     done = outcomes()
     for code, kind in kinds.items():
-        by_then = [_done(done[code])] if kinds is PROVIDER else []
+        by_then = [_done(code, done[code])] if kinds is PROVIDER else []
         yield _row(f"`{code}`", example(code), *by_then, "yes" if kind.retryable else "no", kind.mend)
     yield ""
 
@@ -146,10 +159,14 @@ def _chapter(kinds: dict[str, Kind], title: str, introduction: str) -> Iterator[
 def _legend() -> Iterator[str]:
     for outcome, (name, why) in DONE.items():
         yield f"- *{name.format(tries=TRIES.get(outcome))}*: {why}"
+    for name, why in PAID.values():
+        yield f"- *{name}*: {why}"
     yield ""
 
 
-def _done(outcomes: set[Outcome]) -> str:
+def _done(code: str, outcomes: set[Outcome]) -> str:
+    if code in PAID:
+        return PAID[code][0]
     names = (name.format(tries=TRIES.get(outcome)) for outcome, (name, _) in DONE.items() if outcome in outcomes)
     return " or ".join(names)
 

@@ -13,15 +13,18 @@ from typing import Annotated
 
 import typer
 
-from contract.errors import ConfigInvalid, Problem
+from contract.errors import ConfigInvalid
+from contract.extras import check_extra, lacking, told_lacking
+from contract.running import Running
 from contract.settings import load_settings
 from producer import terminal
 from producer.commands import jobs
 from producer.demo import show_everything
 from producer.doctor import examine
+from producer.first_config import Provider, key_variable, write_first_config
+from producer.nanobot_check import inspect_nanobot
 from producer.options import AsJson, Owner
-from producer.running import Running
-from producer.session import adopt_running_stack, config_path, default_owner, fail, has_gateway, run, with_darkroom
+from producer.session import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
 from producer.stack import Stack
 from producer.token_commands import tokens_app
 from producer.tokens import Tokens, first_token
@@ -33,9 +36,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-NOT_INSTALLED = "not installed: pip install 'nanobot-darkroom[gateway]'"
 
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+config_app = typer.Typer(help="Write a first configuration, or look at the one there is.", no_args_is_help=True)
 app.add_typer(jobs)
 app.add_typer(config_app, name="config")
 app.add_typer(tokens_app, name="token")
@@ -65,8 +67,11 @@ def up(
     flower: Annotated[bool, typer.Option("--flower", help="With the Flower dashboard.")] = False,
 ) -> None:
     """Start Redis, a worker, the HTTP gateway and what else is asked for; Ctrl-C stops them all."""
+    _check("worker", "up")
+    if flower:
+        _check("flower", "up --flower")
     home = config_path().parent / "darkroom"
-    stack = Stack(config_path(), home=home, demo=demo, flower=flower, gateway=has_gateway(), say=_say)
+    stack = Stack(config_path(), home=home, demo=demo, flower=flower, gateway=not lacking("gateway"), say=_say)
     run(lambda: _stay_up(stack))
 
 
@@ -75,28 +80,28 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where to keep what it makes.")] = Path("darkroom-demo"),
 ) -> None:
     """Show the whole path once, with a simulated provider, and stop again."""
+    _check("worker", "demo")
     run(lambda: show_everything(folder.absolute(), say=_say))
 
 
 @app.command()
 def worker() -> None:
     """Run one worker in this terminal."""
+    _check("worker", "worker")
     _become("worker")
 
 
 @app.command()
 def gateway() -> None:
     """Run the HTTP gateway alone: jobs and images for chat gateways, browsers and OpenAI's clients."""
-    if not has_gateway():
-        fail(ConfigInvalid([Problem("gateway", NOT_INSTALLED)]))
+    _check("gateway", "gateway")
     _become("producer.api")
 
 
 @app.command()
 def mcp(owner: Owner = None) -> None:
     """Speak MCP on stdin and stdout: tools for a chat program that starts this itself."""
-    if not has_gateway():
-        fail(ConfigInvalid([Problem("mcp", NOT_INSTALLED)]))
+    _check("gateway", "mcp")
     from producer.mcp_stdio import serve  # the SDK comes with the extra
 
     with_darkroom(owner, serve)
@@ -105,14 +110,35 @@ def mcp(owner: Owner = None) -> None:
 @app.command()
 def flower() -> None:
     """Run the Flower dashboard; FLOWER_BASIC_AUTH (user:password) is required."""
-    _become("producer.monitor")
+    _check("flower", "flower")
+    _become("producer.flower")
+
+
+@config_app.command()
+def init(
+    provider: Annotated[Provider, typer.Option(help="Whose key you have.")] = Provider.OPENROUTER,
+) -> None:
+    """Write an example config.json where there is none; one that is there is never changed."""
+    path = config_path().expanduser().absolute()
+    try:
+        write_first_config(path, provider)
+    except FileExistsError as error:
+        _say(f"Error: {path} is there already and was not changed.")
+        _say("Hint: `darkroom config check` reads it; --config names another file.")
+        raise typer.Exit(2) from error
+    except OSError as error:
+        _say(f"Error: {path} cannot be written: {error.strerror}.")
+        _say("Hint: --config names another file.")
+        raise typer.Exit(2) from error
+    terminal.out.print(str(path), markup=False)
+    _say(f"Next: export {key_variable(provider)}=…, then `darkroom config check`, then `darkroom up`.")
 
 
 @config_app.command()
 def check(as_json: AsJson = False) -> None:
     """Report every problem of the configuration at once."""
     try:
-        settings = load_settings()
+        settings = load_settings(follows_stack=False)
     except ConfigInvalid as error:
         if not as_json:
             fail(error)
@@ -127,17 +153,31 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    nanobot: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="Look at the nanobot of this Python as well.")
+    ] = None,
+) -> None:
     """Look at config, keys, Redis, worker, media directory, clock, gateway and tokens; say how to mend each."""
+    guest = inspect_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None
-    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url))
+    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url)) + guest
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:
         terminal.diagnose(findings)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _check(extra: str, command: str) -> None:
+    """Say in a sentence what a command lacks here, before anything of it is started."""
+    try:
+        check_extra(extra, part=f"darkroom {command}")
+    except ConfigInvalid as error:
+        fail(error)
 
 
 def _become(module: str) -> None:
@@ -151,9 +191,8 @@ async def _stay_up(stack: Stack) -> int:
     try:
         async with stack.run() as running:
             _say(f"Darkroom is up. Config: {running.config}")
-            _say(f"Gateway: {_gateway_line(running)}")
-            if running.flower_url:
-                _say(f"Flower: {running.flower_url} (login {running.flower_login})")
+            for line in _addresses(running):
+                _say(line)
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
             await asyncio.Event().wait()
     except asyncio.CancelledError:  # Ctrl-C is how it ends
@@ -161,12 +200,18 @@ async def _stay_up(stack: Stack) -> int:
     return 0
 
 
-def _gateway_line(running: Running) -> str:
-    """Say where the gateway is, with the token that a fresh installation begins with, shown this once."""
-    if running.gateway_url is None:
-        return NOT_INSTALLED
-    token = first_token(Tokens(load_settings(Path(running.config)).tokens_path), user=default_owner())
-    return running.gateway_url + (f"/#token={token}" if token else " (`darkroom token create NAME` makes a token)")
+def _addresses(running: Running) -> list[str]:
+    """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
+    is_private = terminal.err.is_terminal
+    lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
+    if running.gateway_url:
+        tokens = Tokens(load_settings(Path(running.config)).tokens_path)
+        token = first_token(tokens, user=default_owner()) if is_private else None
+        lines.append(f"Token: {token} (shown this once)" if token else "Token: `darkroom token create NAME` makes one")
+    if running.flower_url:
+        login = running.flower_login if is_private else "stands in darkroom/stack.json beside config.json"
+        lines.append(f"Flower: {running.flower_url} (login {login})")
+    return lines
 
 
 def _say(line: str) -> None:

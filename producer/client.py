@@ -25,7 +25,7 @@ from contract.errors import Refused, Unavailable
 from contract.job import TERMINAL, Job, JobEvent, JobState, Snapshot
 from contract.mailbox import Mailbox
 from contract.newjob import Letter
-from contract.request import JobRequest
+from contract.request import KeptRequest
 from contract.scripts import open_redis
 from contract.secret import Secret
 from contract.settings import Settings
@@ -146,7 +146,7 @@ class Darkroom:
 
     async def _hand_in(
         self,
-        request: JobRequest,
+        request: KeptRequest,
         snapshots: tuple[Snapshot, ...],
         conversation: str | None,
         idempotency_key: str | None,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from contract.job import Job
+from contract.job import Job, JobState
 from producer import terminal
 from producer.client import Darkroom
 from producer.options import AsJson, JobId, Order, Owner, Quiet, Timeout, with_order
 from producer.session import EXIT_BY_STATE, wait, with_darkroom
+
+ANYWHERE = (Path("/"),)  # a person who types a command may read these files anyway; a model may not
 
 jobs = typer.Typer()
 
@@ -30,7 +33,7 @@ def submit(order: Order, as_json: AsJson = False, quiet: Quiet = False) -> None:
             terminal.err.print(f"{job.progress.message} Wait for it with: darkroom wait {job.id}")
         return 0
 
-    with_darkroom(order.owner, work, needs_keys=True)
+    with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
 
 
 @jobs.command()
@@ -92,6 +95,7 @@ def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 @jobs.command(name="list")
 def list_jobs(
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 20,
+    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
     owner: Owner = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -99,7 +103,10 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def work(darkroom: Darkroom) -> int:
-        found = await darkroom.list(limit=limit)
+        if state:
+            found, _ = await darkroom.page(limit=limit, state=frozenset(state))
+        else:
+            found = await darkroom.list(limit=limit)
         if as_json:
             terminal.out.print_json(json.dumps([job.model_dump(mode="json") for job in found]))
         elif quiet:
@@ -127,12 +134,25 @@ def cancel(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
     with_darkroom(owner, work)
 
 
+@jobs.command()
+def retry(
+    job_id: JobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """Hand in anew what a job that is over asked for, and wait for it."""
+
+    async def work(darkroom: Darkroom) -> int:
+        job = (await darkroom.retry(job_id)).job
+        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+    with_darkroom(owner, work, needs_keys=True)
+
+
 def _make(order: Order, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
     async def work(darkroom: Darkroom) -> int:
         job = await _submit(darkroom, order)
         return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
 
-    with_darkroom(order.owner, work, needs_keys=True)
+    with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
 
 
 async def _submit(darkroom: Darkroom, order: Order) -> Job:
@@ -141,6 +161,9 @@ async def _submit(darkroom: Darkroom, order: Order) -> Job:
         count=order.count,
         aspect_ratio=order.aspect_ratio,
         image_size=order.image_size,
+        quality=order.quality,
+        provider=order.provider,
+        model=order.model,
         reference_images=order.references(),
         fallback=order.fallback,
         attempt_timeout_seconds=order.attempt_timeout,

@@ -8,7 +8,7 @@ from pathlib import Path
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid
 from contract.scripts import open_redis
-from contract.settings import Settings, load_settings
+from contract.settings import Settings, default_config_path, load_settings
 from contract.store import JobStore
 from producer.disk import try_room
 from producer.finding import Finding
@@ -27,12 +27,11 @@ async def examine(config: Path | None, *, gateway_url: str | None = None) -> lis
     """
     findings: list[Finding] = []
     try:
-        load_settings(config)
-        findings.append(Finding("config", True, "valid"))
+        path = load_settings(config).config_path
+        absent = f"there is no {path}: defaults are used; `darkroom config init` writes an example"
+        findings.append(Finding("config", True, "valid" if path.exists() else absent))
     except ConfigInvalid as error:
-        findings += [
-            Finding("config", False, str(problem), "Mend it, then run doctor again.") for problem in error.problems
-        ]
+        findings += [Finding("config", False, str(problem), _mend_of_config(config)) for problem in error.problems]
     try:
         settings = load_settings(config, needs_keys=False)
     except ConfigInvalid:
@@ -52,6 +51,13 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     findings.append(await asyncio.to_thread(_media, settings.media, pulse))
     findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
     return [*findings, _tokens(settings)]
+
+
+def _mend_of_config(config: Path | None) -> str:
+    path = (config or default_config_path()).expanduser().absolute()
+    if path.exists():
+        return "Mend it, then run doctor again."
+    return f"There is no {path}: `darkroom config init` writes an example."
 
 
 def _key(settings: Settings, name: str) -> Finding:

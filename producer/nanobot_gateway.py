@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 class Gateway:
     """The gateway around us, unknown until its channel manager shows itself."""
 
-    def __init__(self, bus: Any, sessions: Any, *, started: Callable[[], None]) -> None:
+    def __init__(self, bus: Any, sessions: Any, *, beat: Callable[[], None]) -> None:
         self._sessions = sessions
-        self._started = started
+        self._on_beat = beat
         self._manager: Any = None
         self._beat = asyncio.Event()
         self._answered: dict[tuple[str, str], asyncio.Event] = {}
@@ -88,9 +88,8 @@ class Gateway:
             return
         self._beat.set()
         self._beat = asyncio.Event()
-        if self._manager is None:
-            self._manager = caller
-            self._started()
+        self._manager = caller
+        self._on_beat()
 
     async def _overhear(self, consume: Callable[[], Awaitable[Any]]) -> Any:
         message = await consume()

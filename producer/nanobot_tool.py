@@ -1,176 +1,113 @@
 """nanobot's tools for images, over the queue: `generate_image`, `image_job_status`, `cancel_image_job`.
 
-nanobot finds them by the entry points of `nanobot.tools` and imports this module while it starts, so nothing heavy
-is imported here. They are there if a queue is: DARKROOM_REDIS_URL is set or a stack runs from nanobot's
-configuration, and nanobot's own tool of the same name is switched off.
+`tools.imageGeneration.enabled` is the one switch. Where it is on, `generate_image` is Darkroom's: nanobot imports this
+module before it asks its own tools whether they are enabled, so its own one is told, in memory, to stand back. Without
+a queue Darkroom's does in every respect what nanobot's own does. nanobot imports this while it starts, so nothing heavy
+is imported here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import logging
-import os
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import Any
 
-from nanobot.agent.tools.base import Tool, ToolResult, tool_parameters
-from nanobot.agent.tools.context import current_request_context
+from nanobot.agent.tools import image_generation
+from nanobot.agent.tools.base import Tool, tool_parameters
 from nanobot.agent.tools.image_generation import ImageGenerationTool
+from nanobot.agent.tools.registry import ToolRegistry
 from nanobot.agent.tools.schema import NumberSchema, StringSchema, tool_parameters_schema
 from nanobot.config.loader import get_config_path
-from nanobot.runtime_context import RuntimeContextBlock, wrap_runtime_context_lines
-from nanobot.utils.artifacts import generated_image_tool_result
 
-from contract.errors import DarkroomError
-from producer.chat.turn import Turn
-from producer.nanobot_gateway import Gateway
-from producer.running import find_running
+from producer.nanobot_link import Link, link_of
+from producer.nanobot_log import say
+from producer.nanobot_switch import is_off, told_disabled, told_off
 
-if TYPE_CHECKING:
-    from producer.chat.opening import Opened
-    from producer.chat.reception import Answer, Reception
-
-try:
-    from nanobot.channels.notification_routes import notification_metadata
-except ImportError:  # nanobot 0.3.0: what belongs to a thread goes into its chat
-
-    def notification_metadata(channel: str, source: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep nothing of where in a chat a message came from."""
-        return {}
+NAME = "generate_image"
+FRAMES = 5  # between the loader that has the registry and the tool that is made
 
 
-MEMO_S = 0.5  # a turn does not wait longer to hear what was sent meanwhile
-REDIS_URL = "DARKROOM_REDIS_URL"
+class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
+    """`generate_image`: over the queue, or as nanobot's own tool while there is none."""
 
-logger = logging.getLogger(__name__)
-
-
-class Plugin:
-    """What the tools of one nanobot share; nothing is opened before somebody needs it."""
-
-    def __init__(self, bus: Any, sessions: Any) -> None:
-        self._gateway = Gateway(bus, sessions, started=self._begin)
-        self._opened: Opened | None = None
-        self._opening = asyncio.Lock()
-        self._working: asyncio.Task[None] | None = None
-
-    async def ask(self, question: Callable[[Reception, Turn], Awaitable[Answer]]) -> str:
-        """Ask the reception something for the turn that is on now, and answer as tools do."""
-        try:
-            opened = await self._open()
-        except DarkroomError as error:
-            return _error(f"Error: {error.detail}")
-        answer = await question(opened.reception, self._turn())
-        return _error(answer.text) if answer.is_error else answer.text
-
-    async def remind(self, request: Any) -> Any:
-        """Tell the model what was sent into its chat since its last turn, if that can be known at once."""
-        if self._opened is None:
-            return None
-        session = request.session_key or f"{request.channel}:{request.chat_id}"
-        with suppress(DarkroomError, TimeoutError):
-            async with asyncio.timeout(MEMO_S):
-                memos = await self._opened.mailbox.memos(session)
-            return RuntimeContextBlock("darkroom", wrap_runtime_context_lines(memos)) if memos else None
-        return None
-
-    def _turn(self) -> Turn:
-        """Tell who asks and where, as nanobot says."""
-        request = current_request_context()
-        if request is None:  # somebody calls the tool without a chat
-            return Turn(channel="direct", chat_id="direct", sender_id="", session="direct")
-        return Turn(
-            channel=request.channel,
-            chat_id=request.chat_id,
-            sender_id=request.sender_id or "",
-            session=request.session_key or f"{request.channel}:{request.chat_id}",
-            id=request.turn_id or request.message_id,
-            thread=notification_metadata(request.channel, request.metadata),
-            hears_later=self._gateway.reaches(request.channel),
-        )
-
-    def _begin(self) -> None:
-        """Let the postman work."""
-        self._working = asyncio.create_task(self._work())
-
-    async def _work(self) -> None:
-        try:
-            await (await self._open()).postman.work()
-        except DarkroomError as error:
-            logger.warning("images that end later cannot be sent: %s", error.detail)
-
-    async def _open(self) -> Opened:
-        async with self._opening:
-            if self._opened is not None:
-                return self._opened
-            opening = await asyncio.to_thread(importlib.import_module, "producer.chat.opening")
-            how = {"surroundings": self._gateway, "result": generated_image_tool_result}
-            opened: Opened = await asyncio.to_thread(opening.open_reception, Path(get_config_path()), **how)
-            self._opened = opened
-            return opened
-
-
-_plugins: WeakKeyDictionary[Any, Plugin] = WeakKeyDictionary()  # by message bus: one for each nanobot
-
-
-class _OverTheQueue:
-    """What the three tools have in common."""
-
-    _plugin: Plugin
+    _link: Link
 
     @classmethod
     def enabled(cls, ctx: Any) -> bool:
-        """Stand back where there is no queue, or nanobot's own tool is wanted."""
-        return not ctx.config.image_generation.enabled and ctx.bus is not None and _has_queue()
-
-    @property
-    def concurrency_safe(self) -> bool:
-        """Calls of one turn run at the same time."""
-        return True
-
-
-class GenerateImage(_OverTheQueue, ImageGenerationTool):  # type: ignore[misc]
-    """`generate_image`: nanobot's own tool, but over the queue."""
+        """Follow nanobot's switch; say why there is no tool of Darkroom's."""
+        if is_off(_config()):
+            say(told_off())
+        elif ctx.bus is not None and not ctx.config.image_generation.enabled:
+            say(told_disabled(_config()))
+        return _has_tools(ctx)
 
     @classmethod
     def create(cls, ctx: Any) -> Tool:
-        """Make the tool."""
-        tool = cls(workspace=ctx.workspace, config=ctx.config.image_generation)
-        tool._plugin = _plugin_of(ctx)
+        """Make the tool as nanobot does."""
+        tool = super().create(ctx)
+        tool._take_up(link_of(ctx.bus, ctx.sessions), _registry_of_caller())
         return tool
+
+    @classmethod
+    def instead_of(cls, own: Any, link: Link, registry: Any) -> None:
+        """Take the place of a tool of nanobot's own in a registry."""
+        tool = cls(workspace=own.workspace, config=own.config, provider_configs=own.provider_configs)
+        tool._take_up(link, registry)
+        link.offer()
+
+    def _take_up(self, link: Link, registry: Any) -> None:
+        self._link = link
+        link.serve(registry, self, with_queue=(ImageJobStatus(link), CancelImageJob(link)))
+        link.look()
+
+    @property
+    def concurrency_safe(self) -> bool:
+        """Over the queue calls of one turn run at the same time."""
+        return self._link.queue is not None or bool(super().concurrency_safe)
 
     @property
     def description(self) -> str:
-        """Tell the model what is different."""
+        """Tell the model what is different over the queue."""
+        own = str(super().description)
+        if self._link.queue is None:
+            return own
         return (
-            f"{super().description} References may also be artifact ids, or 'latest' for this chat's newest image. "
+            f"{own} References may also be artifact ids, or 'latest' for this chat's newest image. "
             "Images that take long are sent to the chat later: then the answer is a job id instead."
         )
 
     def runtime_context_provider(self) -> Callable[[Any], Awaitable[Any]]:
         """Tell the model on its next turn what was sent since."""
-        return self._plugin.remind
+        return self._link.remind
 
-    async def execute(self, **wishes: Any) -> str:
+    async def execute(self, **wishes: Any) -> Any:
         """Hand a job in; answer its images, or its id when it takes longer."""
-        return await self._plugin.ask(lambda reception, turn: reception.generate(turn, wishes))
+        if self._link.look() is None:
+            return await super().execute(**wishes)
+        return await self._link.ask(lambda reception, turn: reception.generate(turn, wishes))
 
 
-class _JobTool(_OverTheQueue, Tool):  # type: ignore[misc]
+class _JobTool(Tool):  # type: ignore[misc]
     """A tool for a job that was handed in before."""
 
-    def __init__(self, plugin: Plugin) -> None:
-        self._plugin = plugin
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @classmethod
+    def enabled(cls, ctx: Any) -> bool:
+        """Be there where there is a queue."""
+        return _has_tools(ctx) and link_of(ctx.bus, ctx.sessions).look() is not None
 
     @classmethod
     def create(cls, ctx: Any) -> Tool:
         """Make the tool."""
-        return cls(_plugin_of(ctx))
+        return cls(link_of(ctx.bus, ctx.sessions))
+
+    @property
+    def concurrency_safe(self) -> bool:
+        """Calls of one turn run at the same time."""
+        return True
 
 
 _JOB_ID = StringSchema("The job id that generate_image answered; without one, this chat's newest job.")
@@ -194,7 +131,7 @@ class ImageJobStatus(_JobTool):
 
     async def execute(self, job_id: str | None = None, wait_seconds: float = 0, **_: Any) -> str:
         """Say how a job stands."""
-        return await self._plugin.ask(lambda reception, turn: reception.status(turn, job_id, wait_seconds))
+        return await self._link.ask(lambda reception, turn: reception.status(turn, job_id, wait_seconds))
 
 
 @tool_parameters(tool_parameters_schema(job_id=_JOB_ID))
@@ -206,26 +143,62 @@ class CancelImageJob(_JobTool):
 
     async def execute(self, job_id: str | None = None, **_: Any) -> str:
         """Cancel a job."""
-        return await self._plugin.ask(lambda reception, turn: reception.cancel(turn, job_id))
+        return await self._link.ask(lambda reception, turn: reception.cancel(turn, job_id))
 
 
-def _plugin_of(ctx: Any) -> Plugin:
-    if ctx.bus not in _plugins:
-        _plugins[ctx.bus] = Plugin(ctx.bus, ctx.sessions)
-    return _plugins[ctx.bus]
+def _config() -> Path:
+    return Path(get_config_path())
 
 
-def _has_queue() -> bool:
-    folder = Path(get_config_path()).parent
-    if os.environ.get(REDIS_URL) or find_running(folder / "darkroom"):
-        return True
-    try:
-        lines = (folder / "darkroom.env").read_text().splitlines()
-    except (OSError, ValueError):
-        return False
-    return any(re.match(rf"\s*(?:export\s+)?{REDIS_URL}\s*=\s*\S", line, re.IGNORECASE) for line in lines)
+def _stands_in(ctx: Any) -> bool:
+    """Tell whether Darkroom's tool is there in the place of nanobot's own."""
+    return ctx.bus is not None and not is_off(_config())
 
 
-def _error(text: str) -> str:
-    error: str = ToolResult.error(text)
-    return error
+def _has_tools(ctx: Any) -> bool:
+    return _stands_in(ctx) and bool(ctx.config.image_generation.enabled)
+
+
+def _registry_of_caller() -> Any:
+    """Find the registry that nanobot's loader fills: it tells no tool of it. Without it, what is offered stays."""
+    for depth in range(1, FRAMES):
+        found = sys._getframe(depth).f_locals.get("registry")
+        if isinstance(found, ToolRegistry):
+            return found
+    return None
+
+
+def _step_back(own: Any) -> Any:
+    """Let nanobot's own tool be enabled only where Darkroom's is not there."""
+
+    def enabled(cls: Any, ctx: Any) -> bool:
+        return not (cls is ImageGenerationTool and _stands_in(ctx)) and bool(own.__func__(cls, ctx))
+
+    return classmethod(enabled)
+
+
+def _take_over_again(own: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Let what is saved in nanobot's Settings > Image, which makes nanobot's own tool anew, hold for Darkroom's."""
+
+    async def reload_image_generation_tool(state: Any, registry: Any) -> Any:
+        told = await own(state, registry)
+        if told.get("ok") and _stands_in(state):
+            _settle(link_of(state.bus, state.sessions), registry)
+        return told
+
+    return reload_image_generation_tool
+
+
+def _settle(link: Link, registry: Any) -> None:
+    tool = registry.get(NAME)
+    if type(tool) is ImageGenerationTool:
+        link.renew()  # it reads the new settings
+        GenerateImage.instead_of(tool, link, registry)
+    elif tool is None:
+        link.withdraw()
+        say(told_disabled(_config()))
+
+
+_reload = _take_over_again(image_generation.reload_image_generation_tool)
+ImageGenerationTool.enabled = _step_back(ImageGenerationTool.enabled)
+image_generation.reload_image_generation_tool = _reload

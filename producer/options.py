@@ -33,6 +33,9 @@ AttemptTimeout = Annotated[
     float | None, typer.Option("--attempt-timeout", help="The most seconds that one call to the provider may take.")
 ]
 Deadline = Annotated[float | None, typer.Option("--deadline", help="The most seconds that the job may take.")]
+Quality = Annotated[str | None, typer.Option(help="low, medium or high, where the provider knows qualities.")]
+Provider = Annotated[str | None, typer.Option(help="One of the configured providers.")]
+Model = Annotated[str | None, typer.Option(help="One of the configured models.")]
 Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
 
@@ -47,6 +50,9 @@ class Order:
     count: Count = 1
     aspect_ratio: Ratio = None
     image_size: Size = None
+    quality: Quality = None
+    provider: Provider = None
+    model: Model = None
     reference: References = None
     fallback: Fallback = None
     attempt_timeout: AttemptTimeout = None

@@ -14,7 +14,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from producer.part_log import trim
+
 STEADY_S = 30.0  # a part that ran this long is started again at once
+LOOK_AT_LOG_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
@@ -70,7 +73,7 @@ class Part:
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         clock = asyncio.get_running_loop().time
         pause_s = FIRST_PAUSE_S
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             while True:
                 started = clock()
                 self._process = await asyncio.create_subprocess_exec(
@@ -82,10 +85,18 @@ class Part:
                     start_new_session=True,
                 )
                 self._record.write_text(json.dumps({"pid": self._process.pid, "command": self._command}))
-                code = await self._process.wait()
+                code = await self._ends(self._process)
                 pause_s = FIRST_PAUSE_S if clock() - started > STEADY_S else min(2 * pause_s, LONGEST_PAUSE_S)
                 say(f"{self.name} ended ({code}); it is started again. Its log: {self.log}")
                 await asyncio.sleep(pause_s)
+
+    async def _ends(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the end of a process, and keep its log short meanwhile."""
+        while True:
+            await asyncio.to_thread(trim, self.log)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AT_LOG_S):
+                    return await process.wait()
 
     async def _end_orphan(self) -> None:
         """End what a killed stack left, if it is still what the record says; it has its time to finish, too."""

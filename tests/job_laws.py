@@ -17,7 +17,7 @@ _KNOWN_KEYS = re.compile(  # docs/architecture.md, "Redis keys"
     rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|parked|backlogs|unrung|{_OWNER}:(jobs|active|parked|running|uploads)"
     rf"|{_OWNER}:latest:[0-9a-f]{{20}}|{_OWNER}:spent:[0-9]+|{_OWNER}:upload:[0-9a-f]{{64}}|deleted:[^:]+|webhooks|mail:[^:]+|memo:[^:]+:[0-9a-f]{20}"
     r"|idem:[0-9a-f]{20}:[0-9a-f]{20}|image:img_[0-9a-f]{12}|bells(:[1-9])?|gate:[0-9a-f]{20}(:calls|:late|:waiters)?"
-    r"|served|workers|slots|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
+    r"|journal|served|workers|slots|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
 )
 
 
@@ -27,6 +27,10 @@ def check_table(look: Look, model: JobModel) -> None:
     assert not unknown, f"keys that no page tells of: {unknown}"
     stored = {name.split(":")[1] for name in look.keys if name.startswith("job:")}
     assert stored == set(model.jobs)
+    told = look.journal()
+    assert {job_id: told[job_id] for job_id in stored} == {
+        job_id: look.fields(f"job:{job_id}")["state"] for job_id in stored
+    }
     _check_indexes(look, model.jobs.values())
     _check_owners(look, model)
     for job in model.jobs.values():

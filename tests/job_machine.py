@@ -139,7 +139,9 @@ class JobMachine(QueueMachine):
         self.is_still = False
 
     @holding
-    @rule(which=WHICH, number=NUMBERS, outcome=st.sampled_from(Outcome), cost_usd=st.sampled_from([None, 0.0, 0.01]))
+    @rule(
+        which=WHICH, number=NUMBERS, outcome=st.sampled_from(Outcome), cost_usd=st.sampled_from([None, 0.0, 0.01, 0.3])
+    )
     def end_attempt(self, which: int, number: int, outcome: Outcome, cost_usd: float | None) -> None:
         """Write how a call ended that was begun."""
         lease = self.lease(which)
@@ -149,7 +151,7 @@ class JobMachine(QueueMachine):
         answer = self.ask(self.store.end_attempt(lease, number, ended, event="retry", text="again"))
         assert answer == (None if job else "lost")
         if job:
-            job.attempts[number] = ended
+            self.model.end_call(job, number, ended)
 
     @holding
     @rule(which=WHICH, index=INDEXES)

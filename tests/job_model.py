@@ -161,9 +161,7 @@ class JobModel:
         job.state, job.forgotten_at = state, self.now + RETENTION_MS
         job.is_waiting = job.is_parked = False
         job.endings.append(state)
-        if job.reserved is not None and (job.owner, job.budget_day) in self.spent:
-            spent, until = self.spent[job.owner, job.budget_day]
-            self.spent[job.owner, job.budget_day] = (spent + job.cost - job.reserved, until)
+        self._charge(job)
         job.reserved = None
         if job.webhook:
             self.webhooks[job.id] = self.now
@@ -207,6 +205,18 @@ class JobModel:
         job.budget_day, job.reserved = self.now // DAY_MS, job.count * job.price
         spent, _ = self.spent.get((job.owner, job.budget_day), (0, 0))
         self.spent[job.owner, job.budget_day] = (spent + job.reserved, self.now + 2 * DAY_MS)
+
+    def _charge(self, job: ModelJob) -> None:
+        if job.reserved is not None and (job.owner, job.budget_day) in self.spent:
+            spent, until = self.spent[job.owner, job.budget_day]
+            self.spent[job.owner, job.budget_day] = (spent + job.cost - job.reserved, until)
+
+    def end_call(self, job: ModelJob, number: int, ended: Attempt) -> None:
+        """Write how a call ended; what a job has cost beyond its reservation is charged at once."""
+        job.attempts[number] = ended
+        if job.reserved is not None and job.cost > job.reserved:
+            self._charge(job)
+            job.reserved = job.cost
 
     def claim(self, job_id: str, worker: str) -> int | None:
         """Claim a job; answers the fence."""

@@ -87,6 +87,11 @@ class Look:
         entries = self.keys.get(f"job:{job_id}:events", [])
         return [json.loads(dict(zip(line[::2], line[1::2], strict=True))["event"])["type"] for _, line in entries]
 
+    def journal(self) -> dict[str, str]:
+        """Read the state that the journal tells last of each job."""
+        entries = (dict(zip(line[::2], line[1::2], strict=True)) for _, line in self.keys.get("journal", []))
+        return {entry["job"]: entry["state"] for entry in entries if entry["job"]}
+
     def bells(self) -> dict[str, list[str]]:
         """Read the ids in each list of bells, the next one to be served last."""
         lists = {name: value for name, value in self.keys.items() if name.startswith("bells")}

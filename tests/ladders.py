@@ -39,10 +39,12 @@ CODES: dict[Outcome, list[str | None]] = {
     Outcome.TIMEOUT: ["provider_timeout"],
     Outcome.INTERRUPTED: [
         *("provider_interrupted", "provider_bad_answer", "no_image", "bad_image", "unsupported_image"),
-        *("result_expired", "provider_down", "provider_rate_limited", "provider_unreachable", "provider_error"),
+        *("result_expired", "result_unreachable", "provider_down", "provider_rate_limited", "provider_unreachable"),
+        "provider_error",
     ],
     Outcome.UNUSABLE: [
         *("bad_parameters", "bad_model", "image_too_large", "answer_too_large", "reference_too_large"),
+        *("references_not_taken", "model_excluded"),
         *("provider_credits", "provider_auth", "provider_forbidden", "provider_tls_failed", "bad_api_base"),
         *("unsafe_url", "provider_error"),
     ],

@@ -16,8 +16,9 @@ from contract.config import ProviderConfig
 from contract.errors import ProviderError
 from contract.frames import Frame
 from worker.providers.aihubmix import AIHUBMIX
-from worker.providers.http import Conversation, Made, Wire
+from worker.providers.http import Conversation, Wire
 from worker.providers.provider import Ask, Json, Provider
+from worker.providers.results import Made
 from worker.reader import reply
 from worker.sandbox import Sandbox
 
@@ -39,9 +40,9 @@ class Inside:
     def __init__(self, module: str) -> None:
         assert module == "worker.reader"
 
-    def ask(self, question: dict[str, str], body: bytearray) -> Frame:
+    def ask(self, question: dict[str, Json], body: bytearray) -> Frame:
         """Hand a body over, as through a socket."""
-        found, data = reply(question["provider"], body)
+        found, data = reply(question["provider"], body, question["most"], is_poll=bool(question["is_poll"]))
         body.clear()
         return json.loads(json.dumps(found)), bytearray(data)
 
@@ -94,13 +95,14 @@ class Line:
         begin_s: float = 5,
         whole_s: float = 5,
         idle_s: float = 5,
+        fetch_s: float | None = None,
     ) -> Made:
         """Make an image with these answers."""
         self.answers = list(answers)
         config = ProviderConfig(api_key=SecretStr(KEY), api_base=base or None, extra_body=extra_body or {})
         wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), connect_s=5, idle_s=idle_s, retry_s=0.001)
         async with Conversation(provider, config, wire) as talk:
-            return await talk.make(ask, begin_s=begin_s, whole_s=whole_s, request_id="job.0.1")
+            return await talk.make(ask, begin_s=begin_s, whole_s=whole_s, fetch_s=fetch_s, request_id="job.0.1")
 
     async def brings(self, *answers: Said, **how: object) -> tuple[bytes, float | None]:
         """Make an image; answer its bytes and its cost."""

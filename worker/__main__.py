@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 from contract.errors import ConfigInvalid
-from worker.app import main
+from contract.extras import check_extra
 
 if __name__ == "__main__":
     try:
+        check_extra("worker", part="worker")
+        from worker.app import main  # needs the extra
+
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     except ConfigInvalid as error:
         sys.stderr.writelines(f"Error: {problem}\n" for problem in error.problems)

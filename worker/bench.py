@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from worker.leases import Leases
 from worker.logbook import Logbook, persist
 from worker.plan import Plan
 from worker.providers.http import Conversation, Wire
+from worker.sandbox import Picture
 from worker.writer import Writer
 
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -40,6 +41,14 @@ class Bench:
     wire: Wire
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A good picture that came beside another one in the answer to a call, for an image that is still missing."""
+
+    picture: Picture
+    number: int  # of the call
+
+
 @dataclass(slots=True, kw_only=True)
 class Desk:
     """What the images of one job share."""
@@ -55,6 +64,9 @@ class Desk:
     there: set[int] = field(default_factory=set)  # the images that are stored and reported
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
+    surplus: list[Spare] = field(default_factory=list)
+    calling: set[int] = field(default_factory=set)  # the images whose call is under way
+    keeping: set[int] = field(default_factory=set)  # those that have their picture
     _are_small: bool = False
     _busy: int = 0  # images that are being made and do not wait
     _leavings: int = 0
@@ -64,9 +76,28 @@ class Desk:
         """List the images that are still to be made."""
         return [index for index in range(self.job.request.count) if index not in self.there]
 
-    async def report(self, sidecar: Sidecar) -> None:
-        """Add a stored image to the job. Raises LeaseLost."""
-        await persist(self.bench.store.add_image, self.lease, sidecar.image())
+    def share(self, pictures: Iterable[Picture], number: int) -> None:
+        """Leave further pictures of an answer to the images that are still missing."""
+        self.surplus += [Spare(picture, number) for picture in pictures]
+        self._tell()
+
+    def spare(self, index: int) -> Spare | None:
+        """Take a picture that another image's call brought, if there is one that the job has not yet."""
+        while self.surplus:
+            spare = self.surplus.pop(0)
+            if self.seen.setdefault(spare.picture.sha256, index) == index:
+                self.keeping.add(index)
+                return spare
+        return None
+
+    async def until_spare(self) -> None:
+        """Wait until there are more pictures to spare than images without a call, which come first."""
+        while len(self.surplus) <= len({*self.missing()} - self.calling - self.keeping):
+            await self._news.wait()
+
+    async def report(self, sidecar: Sidecar, *, text: str = "") -> None:
+        """Add a stored image to the job; `text` tells more of it. Raises LeaseLost."""
+        await persist(self.bench.store.add_image, self.lease, sidecar.image(), text=text)
         self.there.add(sidecar.index)
         self.seen[sidecar.sha256] = sidecar.index
 
@@ -120,11 +151,11 @@ class Desk:
         before = self._leavings
         try:
             async with asyncio.timeout(wait_s):
-                while self._busy:
+                while self._busy and not self.surplus:
                     await self._news.wait()
                     if at_gate and self._leavings > before:
                         return True
-            return False
+            return bool(self.surplus)
         except TimeoutError:
             return True
         finally:

@@ -25,8 +25,11 @@ from contract.errors import (
 )
 from contract.redaction import clean
 from contract.story import duration
-from worker.providers.payload import items, mapping, number, text, texts
+from worker.providers.payload import items, mapping, number, text, texts, told_cost
 from worker.providers.provider import Json
+from worker.providers.stage import is_lost
+from worker.refusal import refusal_in, said_upstream
+from worker.routing import of_no_upstream
 
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
@@ -70,7 +73,8 @@ _STATUS_OF_TYPE = {
     "unprocessable": 422,
 }
 _NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
-_POLICY_TYPES = frozenset({"content_policy_violation", "refusal", "moderation_blocked", "content_filter"})
+_NOTHING_SAID = re.compile(r"((provider|upstream) (returned )?(an )?error|error)?[.:]?", re.IGNORECASE)
+_OF_KEY = frozenset({401, 402, 403, 407, 429})  # then a key, a token or a period has expired
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 AT_ONCE_S = 1.0
 FOR_EVER_S = 1e9
@@ -109,14 +113,28 @@ def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderEr
     wait = retry_after(headers.get("retry-after"), headers.get("date"))
     answer = mapping(body)
     error = answer.get("error")
-    return _of(mapping(error) or {"message": error or answer.get("message")}, status, wait)
+    found = mapping(error) or {"message": error, **answer}
+    return _of(found, status, wait).costing(told_cost(answer))
 
 
 def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
-    """Classify the answer to a poll whose HTTP status is not 200."""
-    if status in (404, 410):
+    """Classify the answer to a poll whose HTTP status is not 200: it says little about what is being made.
+
+    Only a refusal, or that the task is not there any more, is an end; for all else it is asked again.
+    """
+    error = of_status(status, headers, body)
+    if isinstance(error, Rejected):
+        return error
+    if status in (404, 410) or (status not in _OF_KEY and is_lost(*_texts_of(body))):
         return Interrupted("result_expired", http_status=status)
-    return of_status(status, headers, body)
+    branch = RateLimited if isinstance(error, RateLimited) else Transient
+    return branch(error.code, http_status=status, retry_after_s=error.retry_after_s)
+
+
+def _texts_of(body: Json) -> list[Json]:
+    answer = mapping(body)
+    found = mapping(answer.get("error")) or answer
+    return [answer.get("error"), *(found.get(name) for name in ("message", "detail", "code", "type"))]
 
 
 def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
@@ -155,20 +173,31 @@ def of_silence(said: str) -> ProviderError:
 def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderError:
     metadata, availability = mapping(error.get("metadata")), mapping(error.get("availability"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
-    message = clean(text(error.get("message")), limit=_MESSAGE_CHARS)
-    reasons = clean(", ".join(texts(*items(metadata.get("reasons"))[:MAX_REASONS])), limit=_MESSAGE_CHARS)
+    message = _words(text(error.get("message"))) or _words(said_upstream(error))
     status = status or next((_STATUS_OF_TYPE[kind] for kind in sorted(kinds) if kind in _STATUS_OF_TYPE), 0)
-    if kinds & _POLICY_TYPES or metadata.keys() & {"reasons", "patterns"}:
-        return Rejected("content_refused", http_status=status or 200, reason=reasons or message)
+    refusal = refusal_in(error)
+    if refusal or metadata.keys() & {"reasons", "patterns"}:
+        reasons = clean(", ".join(texts(*items(metadata.get("reasons"))[:MAX_REASONS])), limit=_MESSAGE_CHARS)
+        said = reasons or (refusal and (_words(refusal.said) or message or clean(refusal.code))) or message
+        return Rejected("content_refused", http_status=status or 200, reason=said)
+    message = message or clean(text(error.get("message")), limit=_MESSAGE_CHARS)
+    if routing := of_no_upstream(status, message, text(availability.get("code"))):
+        return routing
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
-        return Unusable("bad_model", http_status=status or 200)
+        return Unusable("bad_model", http_status=status or 200, reason=message)
     branch, code = _by_status(status, text(metadata.get("limit_source")))
     wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
     if branch is Transient and wait_s is not None:
         branch = RateLimited
     wait = "" if wait_s is None else duration(wait_s)
     return branch(code, http_status=status or 200, retry_after_s=wait_s, reason=message, wait=wait)
+
+
+def _words(said: str) -> str:
+    """Clean what an error says; a gateway that only tells that there was one has said nothing."""
+    is_nothing = said.lstrip().startswith("{") or _NOTHING_SAID.fullmatch(said.strip())
+    return "" if is_nothing else clean(said, limit=_MESSAGE_CHARS)
 
 
 def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], str]:

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from celery.apps.worker import Worker
 from celery.signals import worker_shutting_down
 
 from contract.doorbell import celery_app
 from worker.bench import Bench
-from worker.drain import drain
+from worker.drain import drain, hurry
 from worker.tasks import register
 
 
 class Consumer(Worker):  # type: ignore[misc]
-    """Celery's worker, which calls `stop` whatever it ends of."""
+    """Celery's worker, which calls `stop` whatever it ends of, and `hurry` when it is interrupted meanwhile."""
 
-    def __init__(self, *, stop: Callable[[], None], **options: object) -> None:
+    def __init__(self, *, stop: Callable[[], None], hurry: Callable[[], None], **options: object) -> None:
         self._stop_jobs = stop
+        self._hurry = hurry
+        self._is_closing = False
         super().__init__(**options)
+
+    def install_platform_tweaks(self, worker: Worker) -> None:
+        """Take signals; Celery's own cold stop cannot end the jobs of a pool of threads."""
+        super().install_platform_tweaks(worker)
+        celerys: Any = signal.getsignal(signal.SIGTERM)
+
+        def interrupted(*event: object) -> None:
+            is_second, self._is_closing = self._is_closing, True
+            celerys(*event)
+            if is_second:
+                self._hurry()
+
+        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGQUIT, interrupted)
 
     def on_close(self) -> None:
         """Begin to end."""
+        self._is_closing = True
         self._stop_jobs()
         super().on_close()
 
@@ -32,13 +52,13 @@ class Consumer(Worker):  # type: ignore[misc]
 def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
     """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
     knobs = bench.settings.knobs
-    app = celery_app(knobs.redis_url.get_secret_value(), task_events=knobs.task_events)
+    app = celery_app(knobs.redis_url.get_secret_value())
     register(app, loop, bench)
     was_asked = threading.Event()
 
     def stop() -> None:
         if not bench.leases.is_closed():
-            drain(loop, bench.leases, seconds=knobs.drain_seconds)
+            drain(loop, bench.leases, seconds=bench.settings.drain_s)
 
     def ask(**_: object) -> None:
         was_asked.set()
@@ -47,6 +67,7 @@ def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
     worker_shutting_down.connect(ask, weak=False)
     Consumer(
         stop=stop,
+        hurry=partial(hurry, loop, bench.leases),
         app=app,
         hostname=f"darkroom@{bench.worker}",
         pool="threads",

@@ -1,4 +1,4 @@
-"""A clean stop: no new jobs, some time for the running ones, then the rest goes back to the queue."""
+"""A clean stop: no new jobs and calls, some time for the running ones, then the rest goes back to the queue."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ def drain(loop: asyncio.AbstractEventLoop, leases: Leases, *, seconds: float) ->
     exits when the last job's thread is free.
     """
     leases.close()
-    logger.info("stopping: running jobs have %.0f s", seconds)
+    logger.info("stopping: calls under way have %.0f s; Ctrl-C again gives their jobs back at once", seconds)
     _after(seconds, loop.call_soon_threadsafe, leases.give_back)
     _after(seconds + LAST_S, give_up, "it does not come to its end")
+
+
+def hurry(loop: asyncio.AbstractEventLoop, leases: Leases) -> None:
+    """Give running jobs back now, because somebody has asked twice."""
+    logger.info("stopping at once: running jobs go back to the queue")
+    loop.call_soon_threadsafe(leases.give_back)
+    _after(LAST_S, give_up, "it does not come to its end")
 
 
 def _after(seconds: float, act: Callable[..., object], *args: object) -> None:

@@ -7,14 +7,16 @@ of a loopback apiBase. Each refusal is a security event in the log, by host only
 
 from __future__ import annotations
 
+import codecs
 import logging
+import re
 import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import httpx
 
-from contract.errors import ProviderError, Unusable
+from contract.errors import Interrupted, ProviderError, Unusable
 from contract.images import MAX_BYTES
 from contract.link import Unsafe, address_of, follow, host_of, is_loopback, split
 from contract.redaction import clean
@@ -23,6 +25,10 @@ from worker.classify import of_download, of_exception
 from worker.pin import NOT_A_URL, open_client, pinned
 
 MAX_HOPS = 5
+_PAGE = re.compile(
+    rb"\s*(?:$|[{\[]|<!doctype html|<(?:html|head|body|script|error|title)\b|<\?xml(?!.*<svg))", re.I | re.S
+)
+_PAGE_BYTES = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +111,12 @@ class Fetcher:
         if response.status_code != 200:
             raise of_download(response.status_code, response.headers)
         try:
-            return await read_body(response, MAX_BYTES, idle_s=self._idle_s)
+            data = await read_body(response, MAX_BYTES, idle_s=self._idle_s)
         except (httpx.HTTPError, OSError) as error:
             raise of_exception(error, has_answered=True) from error
+        if is_page(data):
+            raise Interrupted("provider_bad_answer", http_status=200)
+        return data
 
     def _target(self, url: str, response: httpx.Response) -> str:
         try:
@@ -119,3 +128,8 @@ class Fetcher:
         host = clean(host_of(url), secrets=self._secrets)
         logger.warning("security: a link to %s is not opened: %s", host, reason, extra={"job_id": self._job_id})
         return Unusable("unsafe_url")
+
+
+def is_page(data: bytes | bytearray) -> bool:
+    """Tell nothing, a web page or the words of a file host from a file: they stand where a picture will be, or was."""
+    return bool(_PAGE.match(bytes(data[:_PAGE_BYTES]).removeprefix(codecs.BOM_UTF8)))

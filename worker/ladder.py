@@ -2,7 +2,8 @@
 
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
-Refused content goes nowhere else. What a provider cannot do is only asked of a rung that differs
+Refused content goes nowhere else, and what has been made but cannot be fetched is asked of nobody again;
+what was made and is lost, of this rung once more. What a provider cannot do is only asked of a rung that differs
 in just that. Where nothing was made (a provider is away, or falters), the lowest rung goes on with
 growing pauses as long as time and calls are left.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.job import Attempt, Outcome
-from contract.kinds import KINDS
+from contract.kinds import look_up
 from worker.gate import Closed
 from worker.plan import Plan
 
@@ -26,6 +27,7 @@ TRIES = {
     Outcome.TIMEOUT: 1,
     Outcome.TRANSIENT: 3,
     Outcome.UNUSABLE: 1,
+    Outcome.UNKNOWN: 1,  # of a newer version: it may have been billed
 }
 SLOT_WAIT_S = 5.0  # a longer wait gives the slot back
 LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
@@ -38,10 +40,14 @@ _DIFFERS: dict[str, tuple[str, ...]] = {
     "bad_model": ("provider", "model"),
     "bad_parameters": ("image_size", "quality", "model", "provider"),
     "image_too_large": ("image_size", "model", "provider"),
+    "model_excluded": ("provider", "model"),
+    "references_not_taken": ("provider", "model"),
 }
 # The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
-    *("content_refused", "bad_parameters", "reference_too_large", "bad_model", "provider_credits", "provider_auth"),
+    *("content_refused", "result_unreachable"),
+    *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
+    *("bad_model", "provider_credits", "provider_auth"),
     *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
     *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
     *(
@@ -126,7 +132,7 @@ def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float) 
     if not history:
         return Call(0, _slice(plan, 0, left_s))
     last = history[-1]
-    if last.outcome is Outcome.REJECTED:
+    if last.outcome is Outcome.REJECTED or _is_paid(history):
         return GiveUp(last.error or "content_refused")
     if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         if wait_s > SLOT_WAIT_S:
@@ -142,7 +148,7 @@ def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, cl
     others = (below for below in _below(plan, history, rung) if plan.rungs[below].provider not in closed)
     if closed[provider].code and (other := next(others, None)) is not None:
         return Call(other, _slice(plan, other, left_s))
-    passing = {name: gate for name, gate in closed.items() if not gate.code or KINDS[gate.code].retryable}
+    passing = {name: gate for name, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
     first = min(passing, key=lambda name: passing[name].wait_s, default=None)
     longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
     if first is not None and longest_s > 0:
@@ -171,6 +177,13 @@ def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
     if last.error in _ONCE_MORE and (plan.has_references or last.error != "reference_too_large"):
         return [attempt.error for attempt in history].count(last.error) == 1
     return len(_alike(history)) < TRIES[last.outcome]
+
+
+def _is_paid(history: Sequence[Attempt]) -> bool:
+    """Tell whether making the image again would only be paid again: it is there, or was lost for the second time."""
+    codes = _codes(history)
+    is_lost_again = history[-1].error == "result_expired" and codes.count("result_expired") > 1
+    return history[-1].error == "result_unreachable" or is_lost_again
 
 
 def _alike(history: Sequence[Attempt]) -> list[Attempt]:

@@ -68,6 +68,11 @@ class Logbook:
             cost_usd=error.cost_usd,
         )
 
+    async def give_up(self, number: int) -> None:
+        """Write that we have given up a call: its image is there. Raises LeaseLost."""
+        self._change(number, outcome=Outcome.CANCELLED)
+        await self.write(number)
+
     async def write(self, number: int, *, event: Literal["", "retry", "fallback"] = "", text: str = "") -> None:
         """Write how a call ended. Raises LeaseLost."""
         await persist(self._store.end_attempt, self._lease, number, self._attempts[number], event=event, text=text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from contract.errors import Refused
 from contract.job import Rendition
-from contract.request import JobRequest
+from contract.request import KeptRequest
 from contract.settings import Settings
 from worker.providers.provider import Provider
 
@@ -36,7 +36,7 @@ class Plan:
     has_references: bool = False
 
 
-def plan_ladder(request: JobRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
+def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
     """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones, as it allows.
 
     Raises Refused (`unknown_provider`).

@@ -23,6 +23,7 @@ from contract.child import Reply, serve
 from contract.errors import Interrupted, ProviderError, Unusable
 from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
 from worker.classify import of_garbage
+from worker.providers.payload import mapping, told_cost
 from worker.providers.table import PROVIDERS
 
 MAX_PARTS = 100_000  # of a JSON text
@@ -33,25 +34,61 @@ MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` t
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
 
-def read_answer(provider: str, body: bytearray) -> Reply:
-    """Read a provider's whole answer; the body is emptied. Raises ProviderError."""
-    answer = PROVIDERS[provider].parse_response(load_json(body))
+def read_answer(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
+    """Read a provider's whole answer, of a call or of a poll, and as many pictures of it; the body is emptied.
+
+    Raises ProviderError.
+    """
+    parse = (PROVIDERS[provider].parse_poll if is_poll else None) or PROVIDERS[provider].parse_response
+    value = load_json(body)
     body.clear()
-    found: dict[str, Any] = {"cost_usd": answer.cost_usd}
+    try:
+        answer = parse(value)
+    except ProviderError as error:
+        raise error.costing(told_cost(mapping(value))) from error
+    del value
+    found: dict[str, Any] = {"cost_usd": answer.cost_usd, **({"is_done": True} if answer.is_done else {})}
     if answer.poll_url:
         found["poll_url"] = checked_link(answer.poll_url)
     if not answer.pictures:
         return found, b""
-    found["extras"] = len(answer.pictures) - 1
-    pictures = [answer.pictures[0]]
+    pictures = list(answer.pictures)
     del answer
-    if is_link(pictures[0]):
-        return {**found, "link": checked_link(pictures[0])}, b""
     try:
-        info, data = read_picture(decode_picture(pictures.pop()))  # its text is let go of as soon as it is decoded
+        return _read_pictures(found, pictures, most)
     except ProviderError as error:
-        raise error.named(cost_usd=found["cost_usd"]) from error
-    return {**found, **info}, data
+        raise error.costing(found["cost_usd"]) from error
+
+
+def _read_pictures(found: dict[str, Any], pictures: list[str], most: int) -> Reply:
+    """Read as many good pictures as are wanted, no two alike; where none is good, the links. Raises ProviderError."""
+    total = len(pictures)
+    links: list[str] = []
+    good: dict[str, Reply] = {}
+    failure: ProviderError | None = None
+    for place, text in enumerate(pictures):
+        if len(good) == most:
+            break
+        if is_link(text):
+            links.append(text)
+            continue
+        pictures[place] = ""  # its text is let go of as soon as it is decoded
+        try:
+            info, data = read_picture(decode_picture(text))
+        except ProviderError as error:
+            failure = failure or error
+        else:
+            good.setdefault(info["sha256"], (info, data))
+    if not good and links:
+        checked = [checked_link(link) for link in links]
+        more = {"links": checked[1:]} if checked[1:] else {}
+        return {**found, "extras": total - 1, "link": checked[0], **more}, b""
+    if failure and not good:
+        raise failure
+    (first, _), *others = good.values()
+    sized = [{**info, "size": len(data)} for info, data in others]
+    described = {**found, "extras": total - len(good), **first, **({"more": sized} if sized else {})}
+    return described, b"".join(data for _, data in good.values())
 
 
 def read_picture(data: bytes) -> Reply:
@@ -127,10 +164,10 @@ def decode_picture(text: str) -> bytes:
     return data
 
 
-def reply(provider: str, body: bytearray) -> Reply:
+def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
     """Read an answer, or a picture when no provider is named; whatever goes wrong is a part of the reply."""
     try:
-        return read_answer(provider, body) if provider else read_picture(bytes(body))
+        return read_answer(provider, body, most, is_poll=is_poll) if provider else read_picture(bytes(body))
     except ProviderError as error:
         return {"error": error.record()}, b""
     except MemoryError:
@@ -143,4 +180,8 @@ def reply(provider: str, body: bytearray) -> Reply:
 
 
 if __name__ == "__main__":
-    serve(lambda question, body: reply(question["provider"], body))
+    serve(
+        lambda question, body: reply(
+            question["provider"], body, question.get("most", 1), is_poll=question.get("is_poll", False)
+        )
+    )

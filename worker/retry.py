@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from random import SystemRandom
 from typing import Any
 
 from tenacity import (
@@ -16,11 +19,13 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from contract.errors import RateLimited, Transient, Unavailable
-from worker.ladder import SLOT_WAIT_S, Again
+from contract.errors import ProviderError, RateLimited, Transient, Unavailable
+from worker.ladder import LONGEST_WAIT_S, SLOT_WAIT_S, Again
 
-GONE = 3  # looks at what is not there
-_MAY_PASS = frozenset({"provider_interrupted", "provider_timeout", "result_expired"})  # of a poll or a download
+PATIENCE = 5.0  # the longest pause between two looks at what is made, in first pauses
+_MAY_PASS = frozenset({"provider_interrupted", "provider_timeout", "provider_bad_answer"})  # of a poll or a download
+_FEW = {"result_expired": 3, "bad_image": 2}  # looks at what will hardly change
+_spread = SystemRandom()
 
 
 def pacing(base_s: float) -> AsyncRetrying:
@@ -34,30 +39,39 @@ def pacing(base_s: float) -> AsyncRetrying:
     return AsyncRetrying(retry=retry_if_result(lambda step: isinstance(step, Again)), wait=wait)
 
 
-def fetching(base_s: float, *, left_s: float, tries: int) -> AsyncRetrying:
-    """Repeat what costs nothing: looking for a picture that is being made, or downloading it."""
-    jitter = wait_random(base_s / 2, 2 * base_s)
-
-    def may_pass(error: BaseException) -> bool:
-        return isinstance(error, Transient | RateLimited) or getattr(error, "code", "") in _MAY_PASS
+def fetching(base_s: float, *, left_s: float, noticed: Callable[[RetryCallState], None] | None = None) -> AsyncRetrying:
+    """Repeat what costs nothing, for `left_s`: looking for a picture that is being made, or downloading it."""
+    is_time = stop_before_delay(max(0.0, left_s))
+    times: Counter[str] = Counter()
 
     def wait(state: RetryCallState) -> float:
         error: Any = state.outcome.exception() if state.outcome else None
-        return max(jitter(state), error.retry_after_s or 0.0)
-
-    is_time = stop_before_delay(max(0.0, left_s))
+        pause_s = base_s * min(1.5 ** min(state.attempt_number - 1, 9), PATIENCE)
+        return max(_spread.uniform(pause_s / 2, pause_s), min(error.retry_after_s or 0.0, LONGEST_WAIT_S))
 
     def stop(state: RetryCallState) -> bool:
         error: Any = state.outcome.exception() if state.outcome else None
-        most = min(tries, GONE) if error.code == "result_expired" else tries
-        return state.attempt_number >= most or is_time(state)
+        times[error.code] += 1
+        return times[error.code] == _FEW.get(error.code) or is_time(state)
 
     return AsyncRetrying(
         retry=retry_if_exception(may_pass),
         wait=wait,
         stop=stop,
+        before_sleep=noticed,
         reraise=True,
     )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether what failed so may be there at the next look."""
+    code = getattr(error, "code", "")
+    return isinstance(error, Transient | RateLimited) or code in _MAY_PASS or code in _FEW
+
+
+def is_settled(error: ProviderError) -> bool:
+    """Tell whether looking again cannot help: more time would not have brought what failed with this error."""
+    return not may_pass(error) or error.code in _FEW
 
 
 def until_reachable() -> AsyncRetrying:

@@ -11,8 +11,8 @@ import logging
 from contextlib import AsyncExitStack, suppress
 
 from contract import story
-from contract.artifacts import artifact_id
-from contract.errors import DarkroomError, Unavailable
+from contract.artifacts import Sidecar, artifact_id
+from contract.errors import DarkroomError, ProviderError, Unavailable
 from contract.job import JobState, Outcome
 from contract.jobhash import read_attempts, read_job, read_snapshots
 from contract.store import JobStore, Lease, LeaseLost
@@ -24,9 +24,10 @@ from worker.logbook import Logbook, persist
 from worker.plan import plan_ladder
 from worker.providers.http import Conversation
 from worker.providers.table import PROVIDERS
-from worker.walk import Walk
+from worker.walk import Stopped, Walk
 
 GIVE_BACK_S = 5.0
+STOPPED = "Its worker was stopped; another one goes on."
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,10 @@ async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomErr
 
 
 def lay_out(lease: Lease, bench: Bench) -> Desk:
-    """Lay out what a claimed job's images are made with."""
+    """Lay out what a claimed job's images are made with. Raises DarkroomError (`job_unreadable`), Refused."""
     job = read_job(lease.fields, None)
+    if len(job.images) < int(lease.fields["images"]):  # what cannot be read would be made and paid again
+        raise DarkroomError("job_unreadable")
     most = bench.settings.knobs.calls_per_image * job.request.count
     return Desk(
         bench=bench,
@@ -113,19 +116,33 @@ class Development:
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._desk.logbook.settle(Outcome.CANCELLED)
-                await persist(
-                    self._bench.store.release, self._lease, note="Its worker was stopped; another one goes on."
-                )
+                await persist(self._bench.store.release, self._lease, note=STOPPED)
 
     async def _take_stored(self) -> None:
         """Take artifacts that a run before this one completed but could not report."""
         for index in self._desk.missing():
             name = artifact_id(self._desk.job.id, index)
             sidecar = await asyncio.to_thread(self._bench.writer.stored, self._desk.job, name)
+            sidecar = sidecar or await self._restored(index, name)
             if sidecar is not None:
                 await self._desk.report(sidecar)
 
-    async def _make_missing(self) -> list[Later | GiveUp]:
+    async def _restored(self, index: int, artifact: str) -> Sidecar | None:
+        """Take a whole picture whose sidecar was damaged: it has been paid for."""
+        with suppress(ProviderError, OSError):
+            data = await asyncio.to_thread(self._bench.writer.left, self._desk.job, artifact)
+            picture = (await self._bench.wire.sandbox.read(bytearray(data))).picture if data else None
+            if picture is None:
+                return None
+            sidecar = await Walk(index, self._desk).restore(picture)
+            if sidecar is not None:
+                logger.warning(
+                    "the damaged sidecar of %s was written anew", artifact, extra={"job_id": self._lease.job_id}
+                )
+            return sidecar
+        return None
+
+    async def _make_missing(self) -> list[Later | GiveUp | Stopped]:
         """Make all missing images at the same time; answer what stopped those that could not be made."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -133,9 +150,15 @@ class Development:
                 tasks = [group.create_task(walk.make()) for walk in walks]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return [stop for task in tasks if (stop := task.result()) is not None]
+        stops = [await self._serve(walk, task.result()) for walk, task in zip(walks, tasks, strict=True)]
+        return [stop for stop in stops if stop is not None]
 
-    async def _conclude(self, stops: list[Later | GiveUp]) -> None:
+    async def _serve(self, walk: Walk, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
+        """Give an image that was given up a picture that another one's call has brought since."""
+        spare = None if stop is None else self._desk.spare(walk.index)
+        return stop if spare is None else await walk.store(spare.number, spare.picture)
+
+    async def _conclude(self, stops: list[Later | GiveUp | Stopped]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]
         codes = [stop.code for stop in stops if isinstance(stop, GiveUp)]
         if waits:
@@ -144,6 +167,8 @@ class Development:
             at_gate = all(wait.at_gate for wait in waits)
             await persist(self._bench.store.release, self._lease, wait_s=longest.wait_s, note=note, at_gate=at_gate)
             failpoint.reach("after_release")
+        elif any(isinstance(stop, Stopped) for stop in stops):
+            await persist(self._bench.store.release, self._lease, note=STOPPED)
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED

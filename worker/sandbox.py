@@ -54,8 +54,12 @@ class Reading:
     """What an answer holds: a picture, or a link to it, or where to ask again, or nothing yet."""
 
     picture: Picture | None = None
+    more: tuple[Picture, ...] = ()  # good pictures of the same answer
+    extras: int = 0  # pictures of the answer that were not wanted, or not good
     link: str | None = field(default=None, repr=False)
+    links: tuple[str, ...] = field(default=(), repr=False)  # further ones
     poll_url: str | None = field(default=None, repr=False)
+    is_done: bool = False  # a poll says that nothing more will come
     cost_usd: float | None = None
 
 
@@ -80,8 +84,8 @@ class Sandbox:
                 child.kill()
                 child.close()
 
-    async def read(self, body: bytearray, *, provider: str = "") -> Reading:
-        """Read a provider's answer, or a picture when none is named; `body` is emptied.
+    async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
+        """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.
 
         Raises the ProviderError that the bytes stand for.
         """
@@ -93,7 +97,7 @@ class Sandbox:
             child = child or Child(READER)
             async with asyncio.timeout(WHOLE_S):
                 asking = asyncio.get_running_loop().run_in_executor(
-                    self._threads, child.ask, {"provider": provider}, body
+                    self._threads, child.ask, {"provider": provider, "most": most, "is_poll": is_poll}, body
                 )
                 found, data = await asking
         except BaseException as error:
@@ -112,13 +116,26 @@ class Sandbox:
 
 
 def _reading(found: dict[str, Any], data: bytearray) -> Reading:
-    picture = None
+    pictures: list[Picture] = []
     if "mime" in found:
-        warnings = ["The picture has only one colour."] if found["is_blank"] else []
-        if found.get("extras"):
-            warnings.append(f"{found['extras']} more in the same answer were not used.")
-        described = {name: found[name] for name in ("mime", "width", "height", "sha256")}
-        picture = Picture(data=data, warnings=tuple(warnings), **described)
+        sizes = [info["size"] for info in found.get("more", ())]
+        ends = [len(data) - sum(sizes[place:]) for place in range(len(sizes) + 1)]
+        starts = [0, *ends[:-1]]
+        parts = [data] if not sizes else [data[start:end] for start, end in zip(starts, ends, strict=True)]
+        pictures = [_picture(info, part) for info, part in zip([found, *found.get("more", ())], parts, strict=True)]
     return Reading(
-        picture=picture, link=found.get("link"), poll_url=found.get("poll_url"), cost_usd=found.get("cost_usd")
+        picture=pictures[0] if pictures else None,
+        more=tuple(pictures[1:]),
+        extras=found.get("extras", 0),
+        link=found.get("link"),
+        links=tuple(found.get("links", ())),
+        poll_url=found.get("poll_url"),
+        is_done=found.get("is_done", False),
+        cost_usd=found.get("cost_usd"),
     )
+
+
+def _picture(info: dict[str, Any], data: bytearray) -> Picture:
+    warnings = ("The picture has only one colour.",) if info["is_blank"] else ()
+    described = {name: info[name] for name in ("mime", "width", "height", "sha256")}
+    return Picture(data=data, warnings=warnings, **described)

@@ -7,23 +7,23 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
-from contract.job import Attempt
+from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
 from contract.store import CallRefused, LeaseLost
 from worker import failpoint
-from worker.bench import Desk
+from worker.bench import Desk, Spare
 from worker.gate import Closed, Verdict, verdict_of
-from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
+from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Rung
-from worker.providers.http import Made
 from worker.providers.provider import Ask
+from worker.providers.results import Made
 from worker.retry import pacing
 from worker.sandbox import Picture
 
@@ -33,22 +33,35 @@ LEAVE_S = 5.0
 logger = logging.getLogger(__name__)
 
 
+class _Served(Exception):
+    """Another image's call has brought this image as well."""
+
+    def __init__(self, spare: Spare) -> None:
+        super().__init__()
+        self.spare = spare
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The next call is for another worker, as this one stops: it might not live to see the answer."""
+
+
 class Walk:
     """One image's walk in one run of its job."""
 
     def __init__(self, index: int, desk: Desk) -> None:
-        self._index = index
+        self.index = index
         self._desk = desk
         self._passed: list[str] = []  # why rungs were left out without a call, in words
         # Whatever an earlier run had to wait for is over.
         self._has_waited = True
         self._retry_after_s: float | None = None
 
-    async def make(self) -> Later | GiveUp | None:
+    async def make(self) -> Later | GiveUp | Stopped | None:
         """Go on until the image is there (None), or something stops it."""
         pace = pacing(self._desk.plan.retry_s)
         with self._desk.walking():
-            step: Step | None = Call(0, 0)
+            step: Step | Stopped | None = Call(0, 0)
             while isinstance(step, Call | Again):
                 step = await pace(self._try)
                 if isinstance(step, Later):
@@ -60,23 +73,28 @@ class Walk:
         began = time.monotonic()
         wait_s = min(step.wait_s, SLOT_WAIT_S) if step.at_gate else step.wait_s
         if await self._desk.others_go_on(wait_s, at_gate=step.at_gate):
-            self._has_waited = self._has_waited or not step.at_gate
+            is_over = not step.at_gate and not self._desk.surplus
+            self._has_waited = self._has_waited or is_over
             return Call(0, 0)
         return replace(step, wait_s=max(0.0, step.wait_s - (time.monotonic() - began)))
 
-    async def _try(self) -> Step | None:
+    async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
         closed: dict[str, Closed] = {}
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
+        if spare := self._desk.spare(self.index):
+            return await self.store(spare.number, spare.picture)
         while True:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
                 return step
+            if self._desk.bench.leases.is_closed():
+                return Stopped()
             rung = self._desk.plan.rungs[step.rung]
             whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
-            shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self._index, most_s=whole_s)
+            shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self.index, most_s=whole_s)
             if shut is None:
                 return await self._call(step, rung, whole_s)
             closed[rung.provider] = shut
@@ -90,14 +108,18 @@ class Walk:
         number, started = None, time.monotonic()
         try:
             failpoint.reach("before_call_count")
-            number = await desk.logbook.begin(self._index, step.rung, rung)
+            number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
             started = time.monotonic()
             made = await self._ask(rung, number, step, whole_s)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            self._refuse_twin(made, rung)
+            made = self._choose(made, rung, number)
             return await self._keep(number, made, seconds=time.monotonic() - started)
+        except _Served as served:
+            assert number is not None
+            await desk.logbook.give_up(number)
+            return await self.store(served.spare.number, served.spare.picture)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
         except ProviderError as error:
@@ -108,7 +130,7 @@ class Walk:
         finally:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
-                    await desk.gates[rung.provider].leave(desk.lease, self._index, verdict, code=code)
+                    await desk.gates[rung.provider].leave(desk.lease, self.index, verdict, code=code)
             desk.left()
 
     async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
@@ -123,16 +145,48 @@ class Walk:
             quality=rung.quality,
             is_chosen=step.rung > 0 or desk.job.request.quality is not None,
             references=desk.references,
+            most=max(1, len(desk.missing()) - len(desk.surplus)),
         )
-        request_id = f"{desk.job.id}.{self._index}.{number}"
-        return await desk.talks[rung.provider].make(ask, begin_s=step.timeout_s, whole_s=whole_s, request_id=request_id)
+        call = desk.talks[rung.provider].make(
+            ask,
+            begin_s=step.timeout_s,
+            whole_s=whole_s,
+            fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
+            request_id=f"{desk.job.id}.{self.index}.{number}",
+        )
+        return await self._unless_served(call)
 
-    def _refuse_twin(self, made: Made, rung: Rung) -> None:
-        """Refuse a picture that this job has already: it was to be another one."""
-        index = self._desk.seen.setdefault(made.picture.sha256, self._index)
-        if index != self._index:
+    async def _unless_served(self, call: Coroutine[Any, Any, Made]) -> Made:
+        """Make a call to its end, or close it once another one's answer has brought this image as well."""
+        desk, making = self._desk, asyncio.create_task(call)
+        desk.calling.add(self.index)
+        try:
+            while not making.done():
+                served = asyncio.create_task(desk.until_spare())
+                try:
+                    await asyncio.wait({making, served}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    served.cancel()
+                if not making.done() and (spare := desk.spare(self.index)):
+                    raise _Served(spare)
+            return await making
+        finally:
+            desk.calling.discard(self.index)
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+
+    def _choose(self, made: Made, rung: Rung, number: int) -> Made:
+        """Take the first picture that this job has not yet, and leave the others to its other images."""
+        seen = self._desk.seen
+        new = [each for each in (made.picture, *made.more) if seen.get(each.sha256, self.index) == self.index]
+        if not new:
             twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
-            raise twin.named(provider=rung.provider, reason=f"it is the same as image {index + 1}")
+            reason = f"it is the same as image {seen[made.picture.sha256] + 1}"
+            raise twin.named(provider=rung.provider, reason=reason)
+        seen[new[0].sha256] = self.index
+        self._desk.keeping.add(self.index)
+        self._desk.share(new[1:], number)
+        return replace(made, picture=new[0], more=())
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
@@ -153,18 +207,25 @@ class Walk:
         return step
 
     async def _keep(self, number: int, made: Made, *, seconds: float) -> GiveUp | None:
-        """Store and report an image; one that nobody wants any more is taken back."""
+        """Record what a call brought, then store and report it; what nobody wants any more is taken back."""
         desk, picture = self._desk, made.picture
         rung = desk.plan.rungs[desk.logbook.attempt(number).rung]
         cost_usd = made.cost_usd
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
-        attempt = desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
+        return await self.store(number, picture, unused=made.unused)
+
+    async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
+        """Store and report a picture that a call has brought, perhaps that of another image."""
+        desk = self._desk
+        attempt = desk.logbook.attempt(number)
+        said = story.arrived(self.index, asked_for=attempt.index, unused=unused)
         saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
-            await desk.report(sidecar)
+            await desk.report(sidecar, text=said)
             failpoint.reach("after_report")
         except OSError as error:
             logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
@@ -177,34 +238,44 @@ class Walk:
     def _save(self, attempt: Attempt, picture: Picture) -> Sidecar:
         """Write an image and its sidecar; blocking."""
         desk = self._desk
-        name = artifact_id(desk.job.id, self._index)
-        rung = desk.plan.rungs[attempt.rung]
-        history = desk.logbook.history(self._index)
+        name = artifact_id(desk.job.id, self.index)
+        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
+        history = desk.logbook.history(self.index)
         costs = [known.cost_usd for known in history if known.cost_usd is not None]
-        reasons = "; ".join(filter(None, [*dict.fromkeys(self._passed), story.reasons(history)]))
+        others = () if attempt.index == self.index else (attempt,)
+        reasons = "; ".join(
+            filter(None, [*dict.fromkeys(self._passed), story.reasons(desk.logbook.history(attempt.index))])
+        )
+        beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
         sidecar = Sidecar(
             id=name,
             path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
             mime=picture.mime,
             prompt=desk.job.request.prompt,
-            model=rung.model,
-            provider=rung.provider,
+            model=delivered.model,
+            provider=delivered.provider,
             source_images=tuple(snapshot.source for snapshot in desk.snapshots),
             created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
             job_id=desk.job.id,
-            index=self._index,
+            index=self.index,
             width=picture.width,
             height=picture.height,
             sha256=picture.sha256,
             bytes=len(picture.data),
             requested=desk.plan.rungs[0].rendition(),
-            delivered=rung.rendition(),
+            delivered=delivered,
             degraded=reasons if attempt.rung else None,
-            attempts=history,
-            cost_usd=round(sum(costs), 6) if costs else None,
-            warnings=picture.warnings,
+            attempts=(*history, *others),
+            cost_usd=round(sum(costs), 6) if costs or others else None,
+            warnings=(*picture.warnings, *beside),
         )
         return desk.bench.writer.save(desk.job, sidecar, picture.data)
+
+    async def restore(self, picture: Picture) -> Sidecar | None:
+        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
+        history = self._desk.logbook.history(self.index)
+        brought = [attempt for attempt in history if attempt.outcome is Outcome.DELIVERED]
+        return await asyncio.to_thread(self._save, brought[-1], picture) if brought else None
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
         """Remove a stored image unless its job lists it, or can still take it from disk."""
@@ -218,7 +289,7 @@ class Walk:
     def _next(self, closed: Mapping[str, Closed] | None = None) -> Step:
         return next_step(
             self._desk.plan,
-            self._desk.logbook.history(self._index),
+            self._desk.logbook.history(self.index),
             self._desk.lease.left_s(),
             retry_after_s=self._retry_after_s,
             has_waited=self._has_waited,
@@ -226,7 +297,7 @@ class Walk:
         )
 
     def _codes(self) -> list[str]:
-        return [attempt.error for attempt in self._desk.logbook.history(self._index) if attempt.error]
+        return [attempt.error for attempt in self._desk.logbook.history(self.index) if attempt.error]
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -55,7 +55,11 @@ class Writer:
                 mine = _link(folder, picture, image)
             failpoint.reach("after_image_link")
             if not _link(folder, words, record):
-                return self._standing(job, sidecar, image if mine else None, folder)
+                if standing := self._standing(job, sidecar, image if mine else None, folder):
+                    return standing
+                _clear_damaged(folder, sidecar.id)
+                if not (_link(folder, picture, image) and _link(folder, words, record)):
+                    raise FileExistsError(f"{record} was written by somebody else meanwhile")
             failpoint.reach("after_sidecar")
             # Whoever took the image for a killed worker's before the sidecar stood may have put away or replaced it.
             os.replace(picture, image, src_dir_fd=folder, dst_dir_fd=folder)
@@ -71,13 +75,22 @@ class Writer:
         for name in (path.with_suffix(".json"), path, temporary):
             name.unlink(missing_ok=True)
 
-    def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar:
+    def left(self, job: Job, artifact: str) -> bytes | None:
+        """Read the picture of an artifact that was completed, but whose sidecar cannot be read any more."""
+        folder = self.folder(job)
+        if not (folder / f"{artifact}.json").is_file():
+            return None
+        pictures = [path for path in folder.glob(f"{artifact}.*") if path.suffix != ".json"]
+        with contextlib.suppress(OSError):
+            return pictures[0].read_bytes() if len(pictures) == 1 else None
+        return None
+
+    def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar | None:
+        """Find the artifact that stands already; None if it was damaged, for nobody completes it any more."""
         until = time.monotonic() + SETTLE_S
         while (standing := self.stored(job, sidecar.id)) is None and time.monotonic() < until:
             time.sleep(0.05)  # whose sidecar stands is about to put its image back
-        if standing is None:
-            raise FileExistsError(f"{sidecar.id}.json stands, but its image is not whole")
-        if extra and extra != Path(standing.path).name:
+        if standing and extra and extra != Path(standing.path).name:
             os.unlink(extra, dir_fd=folder)
         return standing
 
@@ -149,6 +162,13 @@ def _clear(folder: int, image: str, record: str) -> None:
         if _is_there(folder, record):
             _link(folder, aside, image)
         os.unlink(aside, dir_fd=folder)
+
+
+def _clear_damaged(folder: int, artifact: str) -> None:
+    """Remove an artifact that is not whole, its sidecar first."""
+    names = [name for name in os.listdir(folder) if name.startswith(f"{artifact}.")]
+    for name in sorted(names, key=lambda name: not name.endswith(".json")):
+        _unlink(folder, name)
 
 
 def _unlink(folder: int, name: str) -> None:

@@ -44,4 +44,6 @@ for _, index in ipairs({QUEUED, WAITING, DEADLINES}) do redis.call('ZREM', index
 redis.call('ZADD', RUNNING, now + ARGV[3], id)
 redis.call('SADD', owner_key(found[11], 'running'), id)
 tell(id, cjson.encode({type = 'running', worker = ARGV[2]}))
-return {fence, now, deadline, redis.call('HGETALL', key), admit(found[11])}
+local admitted = admit(found[11])
+journal(id, '')
+return {fence, now, deadline, redis.call('HGETALL', key), admitted}

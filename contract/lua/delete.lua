@@ -3,17 +3,17 @@
 -- ARGV: id, owner digest, retention
 despite_full_memory()
 local id, owner, key = ARGV[1], ARGV[2], job_key(ARGV[1])
-local found = redis.call('HMGET', key, 'owner_digest', 'state', 'conversation_digest', 'gallery_digest', 'mailbox')
+local found = redis.call('HMGET', key, 'owner_digest', 'ended_at', 'conversation_digest', 'gallery_digest', 'mailbox')
 if found[1] ~= owner then return false end
 local fields = redis.call('HGETALL', key)
-if found[2] == 'queued' or found[2] == 'running' then finish(id, 'cancelled', '') end
+if not found[2] then finish(id, 'cancelled', '') end
 
-local latest = owner_key(found[4] or owner, 'latest:' .. found[3])
+local latest = owner_key(found[4] or owner, 'latest:' .. (found[3] or ''))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 6) == 'image:' then
-    local image = cjson.decode(fields[i + 1])
-    redis.call('DEL', 'darkroom:image:' .. image.id)
-    if redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
+    local image = decoded(fields[i + 1])
+    if image.id then redis.call('DEL', 'darkroom:image:' .. image.id) end
+    if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
   end
 end
 redis.call('ZREM', owner_key(owner, 'jobs'), id)

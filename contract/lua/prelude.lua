@@ -10,6 +10,7 @@ local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expi
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
 local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
 local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
@@ -28,6 +29,40 @@ local function tell(id, event)
   local key = job_key(id) .. ':events'
   redis.call('XADD', key, 'MAXLEN', '~', 200, '*', 'at', now, 'event', event)
   redis.call('PUBLISH', 'darkroom:events', id)
+end
+
+-- Reads what is stored of a call or an image; what is damaged must not keep its job from ending.
+local function decoded(text)
+  local ok, value = pcall(cjson.decode, text)
+  return ok and type(value) == 'table' and value or {}
+end
+
+-- What a job's calls are known to have cost, and the model that delivered, or was asked last.
+local function spending(key)
+  local cost, model, is_known = 0, '', false
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 8) == 'attempt:' then
+      local call = decoded(redis.call('HGET', key, field))
+      if type(call.cost_usd) == 'number' then cost, is_known = cost + call.cost_usd, true end
+      if call.outcome == 'delivered' or model == '' then model = call.model or '' end
+    end
+  end
+  return is_known and string.format('%.6f', cost) or '', model
+end
+
+-- Writes a line of the journal: how many jobs stand where and, if one has moved, what may be told of it.
+local function journal(id, note)
+  local job, cost, model = {}, '', ''
+  if id ~= '' then
+    job = redis.call('HMGET', job_key(id), 'state', 'worker', 'error', 'images', 'count', 'calls', 'created_at', 'started_at')
+    if job[1] ~= 'queued' and job[1] ~= 'running' then cost, model = spending(job_key(id)) end
+  end
+  local code = decoded(job[3] or '').code or ''
+  redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'job', id, 'state', job[1] or '', 'worker', job[2] or '',
+    'code', code, 'note', note, 'images', job[4] or 0, 'count', job[5] or 0, 'calls', job[6] or 0,
+    'cost', cost, 'model', model, 'created_at', job[7] or now, 'started_at', job[8] or '',
+    'ready', redis.call('ZCARD', QUEUED), 'parked', redis.call('ZCARD', PARKED),
+    'waiting', redis.call('ZCARD', WAITING), 'running', redis.call('ZCARD', RUNNING))
 end
 
 -- Only the holder of the newest claim may write: a paused worker has an old fence.
@@ -139,22 +174,33 @@ end
 local DAY = 86400000
 local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.format('%.0f', day)) end
 
--- Outcomes of calls that may have been billed although nobody has said what they cost.
-local BILLED = {delivered = 1, timeout = 1, interrupted = 1, lost = 1, cancelled = 1, running = 1}
+-- Outcomes of calls that cannot have been billed unless somebody said so; any other one may have been.
+local UNBILLED = {transient = true, rate_limited = true, unusable = true, rejected = true}
 
--- Puts what a job has cost, in micro-dollars, in the place of what was reserved for it.
-local function settle(id)
-  local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
-  if not found[1] then return end
+-- What a job has cost so far, in micro-dollars: what was told of its calls, and the price of those that nobody knows of.
+local function cost_of(id, price)
   local cost, fields = 0, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 8) == 'attempt:' then
-      local call = cjson.decode(fields[i + 1])
+      local call = decoded(fields[i + 1])
       local told = type(call.cost_usd) == 'number' and math.floor(call.cost_usd * 1e6 + 0.5)
-      cost = cost + (told or (BILLED[call.outcome] or 0) * found[2])
+      cost = cost + (told or UNBILLED[call.outcome] and 0 or price)
     end
   end
-  redis.call('HDEL', job_key(id), 'reserved')
+  return cost
+end
+
+-- Changes what is reserved for a job to what it has cost: at its end, and before only if that is more.
+local function charge(id, is_over)
+  local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
+  if not found[1] then return end
+  local cost = cost_of(id, found[2])
+  if not is_over and cost <= tonumber(found[1]) then return end
+  if is_over then
+    redis.call('HDEL', job_key(id), 'reserved')
+  else
+    redis.call('HSET', job_key(id), 'reserved', string.format('%.0f', cost))
+  end
   local spent = spent_key(found[4], found[3])
   if redis.call('EXISTS', spent) == 1 then redis.call('INCRBY', spent, string.format('%.0f', cost - found[1])) end
 end
@@ -169,13 +215,15 @@ local function finish(id, state, failure)
   redis.call('ZREM', owner_key(found[1], 'active'), id)
   redis.call('SREM', owner_key(found[1], 'running'), id)
   unpark(id, found[1])
-  settle(id)
+  charge(id, true)
   if state == 'succeeded' and (found[4] or '') ~= '' and found[5] then measure(found[4], now - found[5]) end
   if (found[6] or '') ~= '' then redis.call('ZADD', 'darkroom:webhooks', now, id) end
   tell(id, cjson.encode({type = state}))
   redis.call('PEXPIRE', key, found[2])
   redis.call('PEXPIRE', key .. ':events', found[2])
-  return state, admit(found[1])  -- the sweeper rings for them, if nobody does before
+  local admitted = admit(found[1])  -- the sweeper rings for them, if nobody does before
+  journal(id, '')
+  return state, admitted
 end
 
 -- A gate is the way to one provider with one key. Its hash has the state of the breaker and the learned limit, and

@@ -10,4 +10,5 @@ redis.call('HSET', key, 'note', ARGV[4], 'gate', ARGV[7] == '1' and 'waits' or '
 enqueue(id, wait > 0 and now + wait or 0)
 if wait == 0 then ring(id, ARGV[5]) end
 tell(id, ARGV[6])
+journal(id, ARGV[4])
 return 'ok'

@@ -63,4 +63,5 @@ else
   park(id, owner)
 end
 tell(id, cjson.encode({type = 'queued'}))
+journal(id, '')
 return {'new', id}

@@ -45,16 +45,19 @@ if may_judge then
       hurry(id)
       enqueue(id, 0)
       tell(id, cjson.encode({type = 'queued', why = 'worker_lost'}))
+      journal(id, 'Its worker was lost; another one goes on.')
     end
   end
 end
 for _, id in ipairs(due(DEADLINES)) do
   finish(id, 'expired', '{"code":"deadline_passed"}')
 end
-for _, id in ipairs(due(WAITING)) do
+local ready = due(WAITING)
+for _, id in ipairs(ready) do
   redis.call('ZREM', WAITING, id)
   redis.call('ZADD', QUEUED, redis.call('HGET', job_key(id), 'order'), id)
 end
+if #ready > 0 then journal('', '') end
 
 -- Whoever leaves admits the next one; this is for what went wrong. Each owner is looked at in turn, so that none
 -- without room hides another.

@@ -83,7 +83,7 @@ def _welcome(settings: Settings) -> None:
     if not (sys.stderr.isatty() and is_loopback(knobs.host)):
         return
     if text := first_token(Tokens(settings.tokens_path), default_owner()):
-        sys.stderr.write(f"Your token, shown this once: http://{knobs.host}:{knobs.port}/#token={text}\n")
+        sys.stderr.write(f"Gateway: http://{knobs.host}:{knobs.port}\nToken: {text} (shown this once)\n")
 
 
 def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, Protocol
 from contract.artifacts import temporary_name, write_whole
 from contract.mailbox import Mailbox
 from contract.newjob import digest
+from contract.running import find_running
 from contract.settings import Settings, load_settings
 from producer.chat.postman import Post, Postman
 from producer.chat.reception import Host, Reception
 from producer.chat.turn import Turn
 from producer.client import Darkroom
-from producer.running import find_running
 
 
 class Surroundings(Host, Post, Protocol):

@@ -47,6 +47,7 @@ class Postman:
         self._door = door
         self._post = post
         self._rounds: dict[str, asyncio.Task[None]] = {}
+        self._left: set[str] = set()
 
     async def work(self) -> None:
         """Look for letters for ever: those from before a restart, and those that nobody sees to."""
@@ -57,10 +58,19 @@ class Postman:
     async def look(self) -> None:
         """See to the letters that may be sent."""
         for job_id, text in (await insist(self._mailbox.due)).items():
+            if not text:  # its job is forgotten
+                await insist(partial(self._mailbox.close, job_id))
+                continue
             try:
                 self.see_to(job_id, Route.model_validate_json(text))
-            except ValidationError:  # its job is forgotten, or another version has written it
-                await insist(partial(self._mailbox.close, job_id))
+            except ValidationError:
+                self._leave(job_id)
+
+    def _leave(self, job_id: str) -> None:
+        """Leave a letter in its box that only another version can read, and say so once."""
+        if job_id not in self._left:
+            self._left.add(job_id)
+            logger.warning("a letter is left to another version of Darkroom, which wrote it", extra={"job_id": job_id})
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
         """Send a job's letter when the job is over, and the turn that is on."""

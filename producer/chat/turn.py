@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import Field
 
-from contract.record import Record
+from contract.record import Record, Stored
 
 MOST_TURNS = 1000  # whose calls are remembered
 
 
-class Route(Record):
+class Route(Stored):
     """Where a letter goes; it is kept with its job."""
 
     channel: str

@@ -99,7 +99,7 @@ def wrong_story(told: Told) -> Iterator[str]:
         "outcomes": (" ".join(attempt.outcome for attempt in job.attempts), " ".join(story.outcomes)),
         "rungs": (" ".join(str(attempt.rung) for attempt in job.attempts), " ".join(map(str, story.rungs))),
         "degraded": (job.degraded is not None, story.is_delivered and story.rungs[-1] > 0),
-        "calls": (len(told.calls), 0 if expect.where == "door" else story.calls),
+        "calls": (len(told.calls), 0 if expect.where == "door" else story.calls * expect.posts),
     }
     if expect.visits is not None:
         pairs["visits"] = (len(told.visits), expect.visits * max(failed, expect.manner is DELIVERED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -10,13 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
+from pictures import picture
 
 from producer.redis_server import find_redis_server
 
@@ -33,7 +35,7 @@ class Up:
 
     @property
     def gateway(self) -> str:
-        """The address of its gateway, with the token if it was shown."""
+        """The address of its gateway."""
         found = re.search(r"Gateway: (\S+)", self.said)
         assert found, self.said
         return found[1]
@@ -81,11 +83,21 @@ class Terminal:
                 return Up(process, "".join(lines))
         pytest.fail(f"it did not start: {lines}")
 
+    @property
+    def owner(self) -> str:
+        """Whose jobs those of the command line are."""
+        return f"cli:{getpass.getuser()}"
+
     def gateway(self) -> httpx.Client:
-        """Open the gateway with the token of the link that was shown."""
+        """Open the gateway with a token for the jobs of the command line."""
         assert self.stack is not None
-        url, _, token = self.stack.gateway.partition("/#token=")
-        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False)
+        made = self.run(
+            "token", "create", f"t{time.monotonic_ns()}", "--rights", "read,submit,paths", "--user", self.owner
+        )
+        token = made.stdout.strip()
+        return httpx.Client(
+            base_url=self.stack.gateway, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +230,8 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["generate", "x", "--fallback", "perhaps"], 2, "fallback must be any, quality, size or none"),
         (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
         (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
-        (["generate", "x", "-r", "/etc/passwd"], 2, "inside the workspace or nanobot media directory"),
+        (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP or GIF"),
+        (["generate", "x", "-r", "img_000000000000"], 2, "no image of yours is called so"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -240,7 +253,8 @@ def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
     done = terminal.run("doctor", "--json")
     findings = json.loads(done.stdout)
     assert [finding["name"] for finding in findings] == [
-        *("config", "key of openrouter", "redis", "worker", "clock", "media directory", "gateway", "tokens")
+        *("config", "key of openrouter", "redis", "redis safety", "worker", "clock"),
+        *("media directory", "gateway", "tokens"),
     ]
     assert "answers at 127.0.0.1:" in findings[-2]["detail"]
     assert done.returncode == 0
@@ -271,7 +285,7 @@ def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
     assert job["state"] == "succeeded", job["error"]
 
 
-def test_the_link_that_is_shown_once_opens_the_gateway_to_the_same_jobs(terminal: Terminal) -> None:
+def test_a_token_opens_the_gateway_to_the_jobs_of_the_command_line(terminal: Terminal) -> None:
     from_cli = terminal.run("generate", "a red fox", "-q").stdout.strip()
     with terminal.gateway() as gateway:
         job = gateway.post("/v1/jobs", json={"prompt": "a hare"}, headers={"Prefer": "wait=20"}).json()
@@ -311,7 +325,7 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         second = shell.up("--demo", DARKROOM_PORT=str(port))
     try:
         assert f"Port {port} is taken" in second.said
-        assert "`darkroom token create NAME` makes a token" in second.said
+        assert "`darkroom token create NAME` makes one" in second.said
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
@@ -368,3 +382,126 @@ def test_version_and_completion(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", shell.run("--version").stdout)
     completed = shell.run(_DARKROOM_COMPLETE="complete_bash", COMP_WORDS="darkroom ge", COMP_CWORD="1")
     assert completed.stdout.split() == ["generate"]
+
+
+@pytest.mark.parametrize("is_demo", [True, False], ids=["up --demo", "up"])
+def test_the_python_example_of_the_readme_runs_as_it_stands(terminal: Terminal, tmp_path: Path, is_demo: bool) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [example] = [code for code in re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S) if "load_settings" in code]
+    shell, own = terminal, None
+    if not is_demo:
+        shell = Terminal(tmp_path)
+        config = tmp_path / ".nanobot/config.json"
+        config.parent.mkdir()
+        config.write_text((terminal.home / ".nanobot/darkroom/demo/config.json").read_text())
+        own = shell.up()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", example], env=shell.environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("img_") == 2
+        assert str(shell.home) in done.stdout
+    finally:
+        if own is not None:
+            own.stop()
+
+
+def test_a_provider_that_shall_fail_fails_at_once_and_holds_nobody_up(terminal: Terminal) -> None:
+    started = time.monotonic()
+    failed = terminal.run("generate", "a pond [fail]")
+    assert failed.returncode == 1
+    assert terminal.run("generate", "a hare").returncode == 0
+    assert time.monotonic() - started < 30
+
+
+def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path)
+    log = tmp_path / ".nanobot/darkroom/logs/simulator.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("of yesterday\n")
+    shell.up("--demo").stop()
+    assert log.read_text().startswith("of yesterday\n")
+
+
+def test_an_error_comes_with_its_cure(terminal: Terminal) -> None:
+    done = terminal.run("edit", "x", "--conversation", "empty")
+    assert "Hint: Make one first, or name an image by its path or id." in " ".join(done.stderr.split())
+
+
+def test_what_goes_to_a_file_holds_no_secret(terminal: Terminal) -> None:
+    assert terminal.stack is not None
+    stack = json.loads((terminal.home / ".nanobot/darkroom/stack.json").read_text())
+    assert stack["flower_login"].partition(":")[2] not in terminal.stack.said
+    assert "dk_" not in terminal.stack.said
+    assert "#token=" not in terminal.stack.said
+
+
+def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(picture())
+    assert terminal.run("edit", "make it warmer", "--reference", str(photo)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "There is no"),
+        (None, "up --demo"),
+        (None, "darkroom config init"),
+        ({"provider": "gemini"}, "DARKROOM_CONFIG"),
+    ],
+    ids=["no file", "demo", "example", "another provider"],
+)
+def test_a_first_start_says_what_to_do(tmp_path: Path, content: dict[str, str] | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / ".nanobot").mkdir()
+        (tmp_path / ".nanobot/config.json").write_text(json.dumps({"tools": {"imageGeneration": content}}))
+    done = Terminal(tmp_path).run("up")
+    assert done.returncode == 2
+    assert words in done.stderr.partition("Hint: ")[2]
+
+
+def test_quality_states_and_retry(terminal: Terminal) -> None:
+    job = json.loads(terminal.run("generate", "a fox [refuse]", "--quality", "low", "--json").stdout)
+    assert (job["request"]["quality"], job["state"]) == ("low", "failed")
+    assert job["id"] in terminal.run("list", "-q", "--state", "failed").stdout.split()
+    assert job["id"] not in terminal.run("list", "-q", "--state", "succeeded").stdout.split()
+    again = json.loads(terminal.run("retry", job["id"], "--json").stdout)
+    assert (again["request"], again["id"] != job["id"]) == (job["request"], True)
+    assert terminal.run("generate", "x", "--provider", "nobody").returncode == 2
+    assert terminal.run("generate", "x", "--model", "no/such").returncode == 2
+
+
+def test_a_list_fits_a_terminal_of_60_columns(terminal: Terminal) -> None:
+    job_id = terminal.run("generate", "a red fox in the snow " * 5, "-q").stdout.strip()
+    lines = terminal.run("list", COLUMNS="60").stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(job_id in line for line in lines)
+
+
+def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
+    if find_redis_server() is None and not os.environ.get("CI"):
+        pytest.skip("no Redis server")
+    with TemporaryDirectory(prefix="dr-") as folder:
+        shell = Terminal(Path(folder))
+        stack = shell.up("--demo", DARKROOM_PORT="0")
+        assert shell.run("submit", "[slow 120] a fox").returncode == 0
+        _until(lambda: '"state": "running"' in shell.run("list", "--json").stdout)
+        stack.process.send_signal(signal.SIGINT)
+        assert stack.process.stderr is not None
+        said = stack.process.stderr.readline()
+        assert "calls under way may finish, in 210 s at most" in said
+        assert "Ctrl-C again stops at once" in said
+        stack.process.send_signal(signal.SIGINT)
+        stack.process.communicate(timeout=30)
+        assert stack.process.returncode == 0
+        assert _processes_of(folder) == []
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    """Look until something is so."""
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)

@@ -32,13 +32,15 @@ from pictures import picture
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from contract.config import TIMEOUT_S
 from contract.job import Job, JobState
 from contract.knobs import Knobs
-from contract.settings import load_settings
+from contract.settings import DRAIN_MARGIN_S, load_settings
 from producer.api.server import DRAIN_S
 from producer.client import Darkroom
 from producer.redis_server import find_redis_server
 from producer.stack import free_port
+from worker.drain import LAST_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE, EXAMPLE, DOCKERFILE = (
@@ -177,7 +179,9 @@ def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     for name in ("worker", "gateway", "flower"):
         assert found[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert all(service["healthcheck"]["start_period"] for service in found.values())
-    assert int(found["worker"]["stop_grace_period"].removesuffix("s")) > Knobs().drain_seconds + 10
+    assert (
+        int(found["worker"]["stop_grace_period"].removesuffix("s")) > max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S
+    )
     assert int(found["gateway"]["stop_grace_period"].removesuffix("s")) > DRAIN_S
     assert int(found["worker"]["pids_limit"]) > Knobs().concurrency + 50
 
@@ -209,13 +213,14 @@ def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_
     settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
     found = services()
     given = {name: found[name]["environment"].keys() & settings for name in ("worker", "gateway")}
-    assert given["worker"] | given["gateway"] == settings - {"DARKROOM_TOKENS"}, "it is in darkroom/"
-    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_TASK_EVENTS", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
+    elsewhere = {"DARKROOM_TOKENS", "DARKROOM_PLUGIN"}  # in darkroom/; for nanobot
+    assert given["worker"] | given["gateway"] == settings - elsewhere
+    fixed = {"DARKROOM_REDIS_URL", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
     for name, shown in re.findall(r"^(?:# )?(DARKROOM_\w+)=(.*)$", EXAMPLE, re.MULTILINE):
         monkeypatch.setenv(name, shown.strip("'"))
     example = Knobs().model_dump()
     assert {name for name in example if example[name] != Knobs.model_fields[name].default} == set(WITHOUT_DEFAULT)
-    assert settings - os.environ.keys() == fixed | {"DARKROOM_TOKENS"}
+    assert settings - os.environ.keys() == fixed | elsewhere
 
 
 def test_dockerfile_copies_what_exists_and_ends_without_root_and_tools() -> None:

@@ -243,7 +243,7 @@ async def test_a_running_job_may_finish_while_its_worker_stops(house: House) -> 
     house.simulator.script([{"kind": "slow", "seconds": 1.5}])
     async with house.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await until(job.id, house, JobState.RUNNING)
+        await calls(house, 1)
         worker.send_signal(signal.SIGTERM)
         job = await darkroom.wait(job.id, timeout_s=20)
     assert await asyncio.to_thread(worker.wait, 10) == 0

@@ -40,3 +40,30 @@ def test_nothing_heavy_is_imported_while_nanobot_starts(venvs: Venvs, version: s
     print(f"nanobot {version}: the plugin is imported in {1000 * float(seconds):.0f} ms")
     assert set(names.split()) == {"GenerateImage", "ImageJobStatus", "CancelImageJob"}
     assert heavy == ""
+
+
+STRANGER = """
+import sys
+import nanobot.agent.loop, nanobot.agent.tools.image_generation as own
+{change}
+from importlib.metadata import entry_points
+enabled = own.ImageGenerationTool.enabled
+print([entry.load() for entry in entry_points(group="nanobot.tools")], enabled == own.ImageGenerationTool.enabled)
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sys.modules['nanobot.runtime_context'] = None",
+        "del own.reload_image_generation_tool",
+        "import nanobot.agent.tools.registry as registry; del registry.ToolRegistry",
+    ],
+)
+def test_a_nanobot_that_it_does_not_fit_is_left_as_it_is_in_one_line(venvs: Venvs, change: str) -> None:
+    command = [str(venvs.get(NANOBOT, with_darkroom=True).python), "-c", STRANGER.format(change=change)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[None, None, None] True"
+    [line] = done.stderr.splitlines()
+    assert f"Darkroom: its plugin does not fit nanobot {NANOBOT}, which stays as it is" in line

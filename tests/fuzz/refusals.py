@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -68,8 +69,15 @@ def _texts(prompt: str) -> st.SearchStrategy[str]:
 def _refusals(prompt: str) -> st.SearchStrategy[Refusal]:
     texts = _texts(prompt)
     values = texts | texts | SCALARS | st.lists(texts | SCALARS, max_size=3)
+    quoted = st.dictionaries(st.sampled_from(("code", "message", "error")), values, max_size=3).map(json.dumps)
     metadata = st.fixed_dictionaries(
-        {}, optional={"reasons": st.lists(texts, max_size=3) | values, "error_type": values, "limit_source": values}
+        {},
+        optional={
+            "reasons": st.lists(texts, max_size=3) | values,
+            "error_type": values,
+            "limit_source": values,
+            "raw": quoted | values,
+        },
     )
     availability = st.dictionaries(st.sampled_from(("retryable", "retry_after")), SCALARS, max_size=2)
     errors = st.fixed_dictionaries(

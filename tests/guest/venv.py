@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NANOBOT = "0.3.5"
 OLDEST_NANOBOT = "0.3.0"
+TOO_OLD_NANOBOT = "0.2.2"
 PATIENCE_S = 300
 UV_FOR_PIP = {"index-url": "UV_DEFAULT_INDEX", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
 ENVIRONMENT = dict(os.environ)  # with the home of who runs the tests, where packages are cached
@@ -27,14 +28,20 @@ ENVIRONMENT = dict(os.environ)  # with the home of who runs the tests, where pac
 
 @dataclass(frozen=True)
 class Venv:
-    """An environment with nanobot in it."""
+    """An environment with nanobot in it, of a version."""
 
     folder: Path
+    version: str = NANOBOT
 
     @property
     def python(self) -> Path:
         """Tell where its Python is."""
         return self.folder / "bin" / "python"
+
+    @property
+    def darkroom(self) -> Path:
+        """Tell where the command of Darkroom is."""
+        return self.folder / "bin" / "darkroom"
 
     @property
     def nanobot(self) -> Path:
@@ -54,14 +61,21 @@ class Venvs:
 
         Where nanobot cannot be fetched a laptop skips and CI fails.
         """
-        venv = Venv(self.folder / f"{version}-{'with' if with_darkroom else 'without'}-darkroom")
+        name = f"{version}-{'with' if with_darkroom else 'without'}-darkroom"
+        return self._find(Venv(self.folder / name, version), f"nanobot-ai=={version}", with_darkroom=with_darkroom)
+
+    def only_darkroom(self) -> Venv:
+        """Make an environment with Darkroom's base install and nothing else, or find it."""
+        return self._find(Venv(self.folder / "only-darkroom", ""), with_darkroom=True)
+
+    def _find(self, venv: Venv, *packages: str, with_darkroom: bool) -> Venv:
         with (self.folder / f"{venv.folder.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             made = venv.folder / ".made"
             if not made.exists():
                 began = time.monotonic()
                 wheels = [str(self._wheel())] if with_darkroom else []
-                _make(venv, f"nanobot-ai=={version}", *wheels)
+                _make(venv, *packages, *wheels)
                 made.touch()
                 print(f"{venv.folder.name}: made in {time.monotonic() - began:.1f} s")
         return venv

@@ -249,6 +249,23 @@ async def test_at_its_end_a_job_is_settled_once(
     assert await spent(redis) == cost
 
 
+async def test_what_a_job_costs_beyond_its_reservation_counts_before_its_end(store: JobStore, redis: Redis) -> None:
+    money = {"budget_usd": 0.25, "price_usd": 0.04}
+    [job_id] = await submitted(store, 1, **money)  # two images
+    lease = await claimed(store, job_id)
+    seen = []
+    for number, cost in enumerate([0.05, 0.05, 0.1]):
+        await store.begin_attempt(lease, number, attempt(Outcome.RUNNING), max_calls=9)
+        ended = attempt(Outcome.REJECTED, cost)
+        for _ in range(2):  # a repeat changes nothing
+            await store.end_attempt(lease, number, ended)
+        seen.append(await spent(redis))
+    assert seen == [80_000, 100_000, 200_000]
+    assert (await refusal(store, **money)).code == "budget_spent"
+    await store.end(lease, JobState.FAILED, DarkroomError("content_refused"))
+    assert await spent(redis) == 200_000
+
+
 async def test_a_forgotten_day_is_not_settled(store: JobStore, redis: Redis) -> None:
     [job_id] = await submitted(store, 1, budget_usd=1.0, price_usd=0.04)
     [key] = [key async for key in redis.scan_iter("darkroom:owner:*:spent:*")]
@@ -270,7 +287,7 @@ async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, red
     job = await store.delete(job_id, owner="ann")
     assert (job.state, job.images, job.owner) == (JobState.SUCCEEDED, (image(job_id, 0),), "ann")
     left = {str(key) async for key in redis.scan_iter("*")} - before
-    assert left == {f"darkroom:deleted:{job_id}", "darkroom:served"}
+    assert left == {f"darkroom:deleted:{job_id}", "darkroom:served", "darkroom:journal"}
     assert 0 < await redis.pttl(f"darkroom:deleted:{job_id}") <= 3_600_000
     assert await store.is_deleted(job_id)
     assert not await store.is_deleted("another")

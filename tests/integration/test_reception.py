@@ -154,7 +154,9 @@ async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, r
 
 
 @pytest.mark.parametrize("route", ["", "{}", "nonsense"])
-async def test_a_letter_that_cannot_be_read_keeps_no_other_one(quick: House, route: str) -> None:
+async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_whose_it_is(
+    quick: House, route: str
+) -> None:
     opened, hand, chat = quick
     bad, good = await ordered(opened), await ordered(opened)
     await opened.postman.close()
@@ -162,6 +164,20 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_one(quick: House, rou
     for job_id in (bad, good):
         await opened.mailbox.let_go(job_id)
         await hand.develop(job_id)
+    await opened.postman.look()
+    await chat.hears()
+    await _memos(opened)
+    assert await hand.letters() == ([bad] if route else [])  # without a route its job is forgotten
+
+
+async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: House) -> None:
+    opened, hand, chat = quick
+    job_id = await ordered(opened)
+    await opened.postman.close()
+    route = json.loads(str(await hand.store.redis.hget(f"darkroom:job:{job_id}", "route")))
+    await hand.store.redis.hset(f"darkroom:job:{job_id}", "route", json.dumps(route | {"new": {"in": "it"}}))
+    await opened.mailbox.let_go(job_id)
+    await hand.develop(job_id)
     await opened.postman.look()
     await chat.hears()
     await _memos(opened)

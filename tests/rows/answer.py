@@ -2,7 +2,7 @@
 
 from rows.expectation import INTERRUPTED, REJECTED, THROTTLED, TOO_MUCH, TRANSIENT, UNUSABLE, Expect, same
 from rows.expectation import Variants as Variants
-from rows.status import BUSY, DOWN, FAILING, FORBIDDEN, NO_CREDIT, NO_KEY, NOT_SO, REFUSED, busy_for
+from rows.status import BUSY, DOWN, FAILING, FORBIDDEN, NO_CREDIT, NO_KEY, NOT_SO, REFUSED, REFUSED_SAFELY, busy_for
 from rows.wire import CUT_OFF, TOO_SLOW, UNREADABLE
 
 NO_IMAGE = Expect(manner=INTERRUPTED, code="no_image")
@@ -36,20 +36,26 @@ ANSWER: dict[str, Variants] = {
         "error_empty": UNREADABLE,
     },
     "P44": {
-        "error_choice": DOWN,
+        "error_choice": Expect(manner=INTERRUPTED, code="provider_down"),  # these tell a cost
         "error_choice_429": Expect(manner=THROTTLED, code="provider_rate_limited"),
         "error_choice_400": Expect(manner=REJECTED, code="content_refused"),
-        **same(FAILING, "error_without_details", "error_beside_text"),
+        **same(Expect(manner=INTERRUPTED, code="provider_error"), "error_without_details", "error_beside_text"),
     },
     "P45": {
         **same(NO_IMAGE, "no_choices", "no_images", "empty_images", "null_message"),
+        **same(NO_IMAGE, "no_image_reason", "unbelievable_cost"),
         **same(UNREADABLE, "null_choices", "missing_choices"),  # as P48
     },
     "P46": {
         "words": Expect(manner=INTERRUPTED, code="no_image", said=WORDS),
         **same(NO_IMAGE, "many_words", "blank", "link_in_words"),
     },
-    "P47": same(REFUSED, "content_filter", "block_reason", "image_safety", "prohibited_content", "moderation_in_200"),
+    "P47": {
+        **same(REFUSED, "content_filter", "block_reason", "image_safety", "prohibited_content", "moderation_in_200"),
+        **same(REFUSED, "image_prohibited_content", "recitation", "image_recitation", "blocklist", "spii"),
+        "refusal_message": Expect(manner=REJECTED, code="content_refused", said="I cannot help with that."),
+        **same(REFUSED_SAFELY, "safety_words_said", "raw_in_200"),
+    },
     "P48": {
         **same(UNREADABLE, "null_images", "string_images", "number_images", "object_images", "strings_in_images"),
         **same(UNREADABLE, "nulls_in_images", "lists_in_images", "number_url", "null_url", "list_url", "empty_url"),

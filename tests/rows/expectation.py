@@ -33,6 +33,8 @@ TOO_MUCH = Manner(Outcome.UNUSABLE, 1, 1)  # a smaller size may do
 UNUSABLE = Manner(Outcome.UNUSABLE, 1, 0)
 SHRUNK = Manner(Outcome.UNUSABLE, 2, 0)  # once more with smaller references
 REJECTED = Manner(Outcome.REJECTED, 1, 0)
+GONE = Manner(Outcome.INTERRUPTED, 2, 0)  # it was made and is lost: once more, and then it ends
+NOT_FETCHED = Manner(Outcome.INTERRUPTED, 1, 0)  # it is made: nobody is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Expect:
     code: str = ""
     where: str = "calm"  # the kind of Darkroom that it runs in: `rooms.KINDS`
     waits_s: float = 0.0  # between the first two calls, at least; then only that is tried, as it takes so long
+    posts: int = 1  # of one attempt
     visits: int | None = None  # polls or downloads of one misbehaving call
     said: str = ""  # part of the error's sentence
     mime: str = ""

@@ -1,5 +1,7 @@
 """Rows P24 to P42: statuses."""
 
+from dataclasses import replace
+
 from rows.expectation import (
     ASKED_TO_WAIT_TOO_LONG,
     REJECTED,
@@ -22,8 +24,10 @@ GAVE_UP = Expect(manner=TIMED_OUT, code="provider_down")
 NO_KEY = Expect(manner=UNUSABLE, code="provider_auth")
 NO_CREDIT = Expect(manner=UNUSABLE, code="provider_credits")
 REFUSED = Expect(manner=REJECTED, code="content_refused")
+REFUSED_SAFELY = Expect(manner=REJECTED, code="content_refused", said="rejected as a result of our safety system")
 FORBIDDEN = Expect(manner=UNUSABLE, code="provider_forbidden")
 NO_MODEL = Expect(manner=UNUSABLE, code="bad_model", said="openai/gpt-5.4-image-2")
+EXCLUDED = Expect(manner=UNUSABLE, code="model_excluded", said="data policy")
 NOT_SO = Expect(manner=TOO_MUCH, code="bad_parameters")
 HEAVY = Expect(manner=SHRUNK, code="reference_too_large", request={"reference_images": ["large.png"]})
 REDIRECTED = Expect(manner=UNUSABLE, code="bad_api_base", visits=0)
@@ -54,10 +58,22 @@ STATUS: dict[str, Variants] = {
     "P32": same(Expect(manner=TRANSIENT, code="provider_timeout"), "408", "425", "409"),
     "P33": same(NO_KEY, "invalid_key", "html", "empty"),
     "P34": {**same(NO_CREDIT, "credits", "negative_balance"), "in_flight_budget": busy_for(1)},
-    "P35": same(REFUSED, "moderation", "guardrail", "content_policy", "refusal"),
+    "P35": {
+        **same(REFUSED, "moderation", "guardrail", "content_policy", "refusal", "inspection", "sensitive_output"),
+        **same(REFUSED_SAFELY, "raw_text", "raw_object", "raw_words", "safety_words"),
+        **same(REFUSED, "raw_cut", "raw_in_502", "raw_sensitive", "raw_minimax"),
+    },
     "P36": {**same(FORBIDDEN, "permission", "region", "html"), **same(NO_CREDIT, "key_limit", "guardrail_budget")},
-    "P37": same(NO_MODEL, "model_id", "model_not_found", "no_endpoints", "model_deprecated", "html"),
-    "P38": same(NOT_SO, "size", "ratio", "references", "prompt_long", "bad_reference", "detail_list"),
+    "P37": {
+        **same(NO_MODEL, "model_id", "model_not_found", "no_endpoints", "model_deprecated", "html"),
+        "modalities": replace(NO_MODEL, posts=2),  # asked for in the other way, too
+        **same(EXCLUDED, "data_policy", "guardrails", "privacy"),
+        "no_image_input": Expect(manner=UNUSABLE, code="references_not_taken"),
+    },
+    "P38": {
+        "raw_size": Expect(manner=TOO_MUCH, code="bad_parameters", said="The size is not supported by the upstream"),
+        **same(NOT_SO, "size", "ratio", "references", "prompt_long", "bad_reference", "detail_list"),
+    },
     "P39": same(HEAVY, "json", "html", "early"),
     "P40": {
         **same(REDIRECTED, "301", "302", "303", "307", "308"),

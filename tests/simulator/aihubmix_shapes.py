@@ -1,5 +1,6 @@
 """The errors of AIHubMix by name, in its unified form, and the odd shapes that its answers take with status 200."""
 
+import json
 from collections.abc import Callable
 
 from simulator.connection import JsonObject
@@ -20,6 +21,10 @@ def moderation(order: Order) -> JsonObject:
     """Return a moderation block."""
     message = "Your request was rejected by the safety system"
     return error("image_generation_user_error", message, "moderation_blocked")
+
+
+SAFETY_WORDS = "Your request was rejected as a result of our safety system."
+INSPECTED: JsonObject = {"code": "DataInspectionFailed", "message": "Input data may contain inappropriate content."}
 
 
 def _said(*words: str | int | None) -> Callable[[Order], JsonObject]:
@@ -47,11 +52,27 @@ FAILURES: dict[str, Callable[[Order], JsonObject]] = {
     "content_policy": _said("image_generation_user_error", "Content policy violation", "content_policy_violation"),
     "refusal": _said("image_generation_user_error", "The model refused", "refusal"),
     "guardrail": _said("permission_error", "Sensitive words detected", "sensitive_words_detected"),
+    "raw_text": _said("upstream_error", 'status code 400, body: {"code": "moderation_blocked"}', "bad_response"),
+    "raw_object": lambda order: {"error": {"message": "upstream", "code": 400, "body": INSPECTED}},
+    "raw_cut": _said("upstream_error", '{"error": {"code": "moderation_blocked", "mess', "bad_response"),
+    "raw_words": _said("upstream_error", SAFETY_WORDS),
+    "raw_in_502": _said("upstream_error", json.dumps(INSPECTED), "bad_response"),
+    "raw_sensitive": _said("upstream_error", "Not to be shown.", "OutputImageSensitiveContentDetected"),
+    "raw_minimax": lambda order: {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}},
+    "raw_size": _said("upstream_error", json.dumps({"message": "The size is not supported by the upstream"})),
+    "safety_words": _said("invalid_request_error", SAFETY_WORDS),
+    "inspection": lambda order: dict(INSPECTED),
+    "sensitive_output": _said("image_error", "Not to be shown.", "OutputImageSensitiveContentDetected"),
     "permission": _said("permission_error", "This token may not use the model", "access_denied"),
     "region": _said("permission_error", "Country, region, or territory not supported", "unsupported_country"),
     "model_id": _said("invalid_request_error", "Incorrect model ID", "model_not_found"),
     "model_not_found": _said("invalid_request_error", "The model does not exist", "model_not_found", "model"),
     "no_endpoints": _said("invalid_request_error", "No channel for this model", "no_available_channel"),
+    "modalities": _said("invalid_request_error", "No endpoints support the output modalities", "not_found"),
+    "data_policy": _said("invalid_request_error", "Not available under your data policy", "not_found"),
+    "guardrails": _said("invalid_request_error", "Not available under your guardrail restrictions", "not_found"),
+    "no_image_input": _said("invalid_request_error", "No endpoints found that support image input", "not_found"),
+    "privacy": _said("invalid_request_error", "Not available under your privacy settings", "not_found"),
     "model_deprecated": _said("invalid_request_error", "The model has been deprecated", "model_deprecated"),
     "size": _said("invalid_request_error", "Invalid size '2048x2048'", "invalid_value", "size"),
     "ratio": _said("invalid_request_error", "Invalid aspect_ratio", "invalid_value", "aspect_ratio"),
@@ -94,6 +115,15 @@ SHAPES: dict[str, Callable[[Order], object]] = {
     "prohibited_content": lambda order: withheld("PROHIBITED_CONTENT"),
     "block_reason": lambda order: {"output": [], "promptFeedback": {"blockReason": "SAFETY"}},
     "moderation_in_200": moderation,
+    **{
+        reason: lambda order, reason=reason: withheld(reason.upper())  # type: ignore[misc]
+        for reason in ("image_prohibited_content", "recitation", "image_recitation", "blocklist", "spii")
+    },
+    "refusal_message": lambda order: {"output": [{"respect_moderation": False}]},
+    "safety_words_said": lambda order: {"output": [{"text": SAFETY_WORDS}]},
+    "raw_in_200": lambda order: {"output": {}, **INSPECTED},
+    "no_image_reason": lambda order: {"output": []},
+    "unbelievable_cost": lambda order: {"output": [], "usage": {"cost": 999_999_999}},
     "null_images": lambda order: {"output": {"b64_json": None}},
     "string_images": lambda order: {"output": "none"},
     "number_images": lambda order: {"output": {"b64_json": 7}},

@@ -20,11 +20,22 @@ async def succeed(exchange: Exchange) -> None:
         await exchange.reply.json(200, body, exchange.extra_headers())
 
 
+async def give_only_images(exchange: Exchange) -> None:
+    """Answer as a model that gives no words: a call that asks for them as well is answered 404."""
+    body = exchange.request.json() or {}
+    if body.get("modalities") in (None, ["image"]):
+        await succeed(exchange)
+    else:
+        await exchange.reply.json(404, exchange.dialect.FAILURES["modalities"](exchange.order))
+
+
 async def answer_later(exchange: Exchange) -> None:
-    """Answer at once with an address to poll, where `outcome` is what it ends with."""
+    """Answer at once with an address to poll, where `outcome` is what it ends with; `first_status` may be an error."""
     task_id = exchange.polls.open(exchange.make_pictures(), exchange.step, exchange.publish)
     url = f"{exchange.url}/poll/{task_id}"
-    await exchange.reply.json(200, aihubmix.answer_later(url, task_id))
+    status = int(exchange.step.number("first_status", 200))
+    error = aihubmix.failure(status, "Still at work") if status >= 400 else {}
+    await exchange.reply.json(status, {**error, **aihubmix.answer_later(url, task_id)})
 
 
 async def link(exchange: Exchange) -> None:

@@ -46,6 +46,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "hang": wire.hang,
     "https_url": answers.link,
     "huge_link": wire.give_huge_link,
+    "image_only": answers.give_only_images,
     "interim": wire.interim,
     "keep_alive": wire.keep_alive,
     "limit": mood_kinds.limit,

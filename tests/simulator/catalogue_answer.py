@@ -49,14 +49,19 @@ BODY: dict[str, dict[str, Step]] = {
         **shaped("error_text", "error_code_text", "error_without_code", "error_empty", "error_list"),
     },
     "P44": shaped("error_choice", "error_choice_429", "error_choice_400", "error_without_details", "error_beside_text"),
-    "P45": shaped("no_choices", "null_choices", "missing_choices", "no_images", "empty_images", "null_message"),
+    "P45": shaped("no_choices", "null_choices", "missing_choices", "no_images", "empty_images", "null_message")
+    | shaped("no_image_reason", "unbelievable_cost"),
     "P46": {
         "words": Step("no_image"),
         "many_words": Step("no_image", {"text": LONG}),
         "blank": Step("no_image", {"text": " \n"}),
         "link_in_words": Step("no_image", {"text": "Here: ![fox](https://example.com/fox.png)"}),
     },
-    "P47": shaped("content_filter", "block_reason", "image_safety", "prohibited_content", "moderation_in_200"),
+    "P47": {
+        **shaped("content_filter", "block_reason", "image_safety", "prohibited_content", "moderation_in_200"),
+        **shaped("image_prohibited_content", "recitation", "image_recitation", "blocklist", "spii"),
+        **shaped("refusal_message", "safety_words_said", "raw_in_200"),
+    },
     "P48": shaped(
         "null_images",
         "string_images",

@@ -81,6 +81,10 @@ STATUS: dict[str, dict[str, Step]] = {
         "guardrail": status(403, "guardrail"),
         "content_policy": status(400, "content_policy"),
         "refusal": status(400, "refusal"),
+        **{name: status(400, name) for name in ("raw_text", "raw_object", "raw_cut", "raw_words", "raw_sensitive")},
+        "raw_in_502": status(502, "raw_in_502"),
+        "raw_minimax": status(500, "raw_minimax"),
+        **{name: status(400, name) for name in ("safety_words", "inspection", "sensitive_output")},
     },
     "P36": {
         "permission": status(403, "permission"),
@@ -94,6 +98,9 @@ STATUS: dict[str, dict[str, Step]] = {
         "model_not_found": status(404, "model_not_found"),
         "no_endpoints": status(404, "no_endpoints"),
         "model_deprecated": status(404, "model_deprecated"),
+        **{
+            name: status(404, name) for name in ("modalities", "data_policy", "guardrails", "no_image_input", "privacy")
+        },
         "html": page(404),
     },
     "P38": {
@@ -102,6 +109,7 @@ STATUS: dict[str, dict[str, Step]] = {
         "references": status(422, "references"),
         "prompt_long": status(400, "prompt_long"),
         "bad_reference": status(400, "bad_reference"),
+        "raw_size": status(400, "raw_size"),
         "detail_list": status(422, body={"detail": [{"loc": ["body", "size"], "msg": "bad", "type": "value_error"}]}),
     },
     "P39": {"json": status(413, "too_large"), "html": page(413), "early": Step("answer_early", {"status": 413})},

@@ -135,7 +135,10 @@ async def claim(download: Download) -> None:
 
 
 async def page(download: Download) -> None:
-    """Serve a web page with status 200."""
+    """Serve a web page with status 200 the first `pages` times, then the file."""
+    if download.exhibit.visits > download.option("pages", 1e9):
+        await download.good()
+        return
     await download.reply.whole(200, b"<!doctype html><h1>Please sign in</h1>", {"Content-Type": "text/html"})
 
 

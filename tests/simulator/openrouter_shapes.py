@@ -1,5 +1,6 @@
 """The errors of OpenRouter by name, and the odd shapes that its answers take with status 200."""
 
+import json
 from collections.abc import Callable
 
 from simulator.connection import JsonObject
@@ -51,6 +52,13 @@ def budget(source: str, **more: object) -> JsonObject:
     return error(403, "permission_denied", "Budget limit exceeded", limit_source=source, **details)
 
 
+def quoted(raw: object, code: int = 400) -> JsonObject:
+    """Return an error that only quotes the upstream's own one, as text or as an object."""
+    return {
+        "error": {"code": code, "message": "Provider returned error", "metadata": {"raw": raw, "provider_name": "U"}}
+    }
+
+
 def moderation(order: Order) -> JsonObject:
     """Return a moderation block with its metadata."""
     metadata = {
@@ -61,6 +69,12 @@ def moderation(order: Order) -> JsonObject:
     }
     return {"error": {"code": 403, "message": "Input was flagged by moderation", "metadata": metadata}}
 
+
+SAFETY_WORDS = "Your request was rejected as a result of our safety system."
+BLOCKED: JsonObject = {"error": {"message": SAFETY_WORDS, "code": "moderation_blocked"}}
+INSPECTED: JsonObject = {"code": "DataInspectionFailed", "message": "Input data may contain inappropriate content."}
+SENSITIVE: JsonObject = {"error": {"code": "OutputImageSensitiveContentDetected", "message": "Not to be shown."}}
+NO_SIZE: JsonObject = {"error": {"code": "invalid_value", "message": "The size is not supported by the upstream"}}
 
 FAILURES: dict[str, Callable[[Order], JsonObject]] = {
     "rate_limit": lambda order: error(429, "rate_limit_exceeded", "Rate limit exceeded", provider_code="429"),
@@ -82,11 +96,33 @@ FAILURES: dict[str, Callable[[Order], JsonObject]] = {
     "content_policy": lambda order: error(400, "content_policy_violation", "The prompt violates the content policy"),
     "refusal": lambda order: error(400, "refusal", "The model refused"),
     "guardrail": lambda order: error(403, "permission_denied", "Guardrail", patterns=["ssn"]),
+    "raw_text": lambda order: quoted(json.dumps(BLOCKED)),
+    "raw_object": lambda order: quoted(BLOCKED),
+    "raw_cut": lambda order: quoted(json.dumps({**BLOCKED, "z": "long"})[:-9]),
+    "raw_words": lambda order: quoted(SAFETY_WORDS),
+    "raw_in_502": lambda order: quoted(json.dumps(INSPECTED), 502),
+    "raw_sensitive": lambda order: quoted(SENSITIVE),
+    "raw_minimax": lambda order: quoted({"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),
+    "raw_size": lambda order: quoted(json.dumps(NO_SIZE)),
+    "safety_words": lambda order: error(400, "invalid_request", SAFETY_WORDS),
+    "inspection": lambda order: dict(INSPECTED),
+    "sensitive_output": lambda order: SENSITIVE,
     "permission": lambda order: error(403, "permission_denied", "This key may not use the model"),
     "region": lambda order: unavailable(403, "region_restricted", retryable=False),
     "model_id": lambda order: error(400, "invalid_request", f"{order.model} is not a valid model ID"),
     "model_not_found": lambda order: unavailable(404, "model_not_found", retryable=False),
     "no_endpoints": lambda order: error(404, "not_found", f"No endpoints found for {order.model}."),
+    "modalities": lambda order: error(
+        404, "not_found", "No endpoints found that support the requested output modalities: image, text"
+    ),
+    "data_policy": lambda order: error(
+        404, "not_found", "No endpoints found matching your data policy (Free model training)."
+    ),
+    "guardrails": lambda order: error(
+        404, "not_found", "No endpoints available matching your guardrail restrictions and data policy."
+    ),
+    "no_image_input": lambda order: error(404, "not_found", "No endpoints found that support image input"),
+    "privacy": lambda order: unavailable(404, "privacy_restricted", retryable=False),
     "model_deprecated": lambda order: unavailable(404, "model_deprecated", retryable=False),
     "size": lambda order: error(400, "invalid_request", "image_size '2K' is not supported", param="image_size"),
     "ratio": lambda order: error(400, "invalid_request", "aspect_ratio '21:9' is not supported"),
@@ -100,6 +136,11 @@ FAILURES: dict[str, Callable[[Order], JsonObject]] = {
 def said(order: Order, message: object, **more: object) -> JsonObject:
     """Return a completion with one message."""
     return completion(order, [choice(message, **more)])
+
+
+def stopped(order: Order, reason: str) -> JsonObject:
+    """Return a completion without an image that the upstream has stopped for a reason of its own."""
+    return said(order, images([]), native_finish_reason=reason)
 
 
 def image(url: object) -> JsonObject:
@@ -145,6 +186,15 @@ SHAPES: dict[str, Callable[[Order], object]] = {
     "prohibited_content": lambda order: withheld(order, "PROHIBITED_CONTENT"),
     "block_reason": lambda order: {**completion(order, []), "promptFeedback": {"blockReason": "SAFETY"}},
     "moderation_in_200": moderation,
+    **{
+        reason: lambda order, reason=reason: stopped(order, reason.upper())  # type: ignore[misc]
+        for reason in ("image_prohibited_content", "recitation", "image_recitation", "blocklist", "spii")
+    },
+    "refusal_message": lambda order: said(order, {"content": None, "refusal": "I cannot help with that."}),
+    "safety_words_said": lambda order: said(order, {"content": SAFETY_WORDS}),
+    "raw_in_200": lambda order: quoted(json.dumps(BLOCKED)),
+    "no_image_reason": lambda order: stopped(order, "NO_IMAGE"),
+    "unbelievable_cost": lambda order: {**said(order, images([])), "usage": {"cost": 999_999_999}},
     "null_images": lambda order: said(order, images(None)),
     "string_images": lambda order: said(order, images("none")),
     "number_images": lambda order: said(order, images(7)),

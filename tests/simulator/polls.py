@@ -141,6 +141,20 @@ async def be_page(task: PolledTask, reply: Reply) -> None:
     await reply.whole(200, b"<!doctype html><h1>Sign in</h1>", {"Content-Type": "text/html"})
 
 
+async def reset(task: PolledTask, reply: Reply) -> None:
+    """Answer polls with a TCP RST."""
+    reply.reset()
+
+
+async def say(task: PolledTask, reply: Reply) -> None:
+    """Answer polls with the step's `body` and `status`, once the work is done."""
+    if task.work.done():
+        body = json.dumps(task.step.options.get("body")).encode()
+        await reply.whole(int(task.step.number("status", 200)), body, {"Content-Type": "application/json"})
+    else:
+        await reply.json(200, task.report("processing"))
+
+
 async def be_wrong(task: PolledTask, reply: Reply) -> None:
     """Answer polls with JSON of the wrong types."""
     await reply.whole(200, json.dumps([{"status": 7, "output": "none"}]).encode(), {"Content-Type": "application/json"})
@@ -157,7 +171,9 @@ OUTCOMES: dict[str, Callable[[PolledTask, Reply], Awaitable[None]]] = {
     "page": be_page,
     "processing": stay,
     "refused": refuse_polls,
+    "reset": reset,
     "sample": give_link,
+    "says": say,
     "succeeded": succeed,
     "wrong_types": be_wrong,
 }

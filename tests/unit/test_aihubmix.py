@@ -7,8 +7,9 @@ from pydantic import SecretStr
 
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
-from worker.providers.aihubmix import AIHUBMIX, model_path
+from worker.providers.aihubmix import AIHUBMIX, model_path, parse_poll, poll_url
 from worker.providers.provider import Answer, Ask, Json
+from worker.retry import may_pass
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-hub-test"))
 ASK = Ask(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")
@@ -128,17 +129,77 @@ def test_an_answer_may_say_where_to_ask_again(answer: Json) -> None:
     assert AIHUBMIX.parse_response(answer) == Answer(poll_url="https://aihubmix.com/v1/tasks/7")
 
 
-@pytest.mark.parametrize("status", ["processing", "Pending", "queued", "in_progress", "something new", "succeeded"])
+@pytest.mark.parametrize("status", ["processing", "Pending", "queued", "in_progress", "cancelling", "something new"])
 def test_p79_a_status_that_is_no_end_means_to_go_on_asking(status: str) -> None:
     assert AIHUBMIX.parse_response({"status": status, "taskId": "7"}) == Answer()
+    assert parse_poll({"status": status, "taskId": "7"}) == Answer()
+
+
+@pytest.mark.parametrize("status", ["succeeded", "COMPLETED", "Ready"])
+def test_p79_a_success_without_a_picture_is_told(status: str) -> None:
+    assert parse_poll({"status": status, "output": []}) == Answer(is_done=True)
+
+
+@pytest.mark.parametrize("error", [{"message": "Busy", "code": 500}, {"message": "Timeout", "code": 504}])
+def test_what_an_error_says_is_still_being_made_is_asked_for(error: Json) -> None:
+    later = {"polling_url": "tasks/7", "taskId": "7"}
+    for body in ({"error": error, "output": [later]}, {"error": {**error, **later}}, {"error": error, **later}):
+        assert AIHUBMIX.parse_response(body) == Answer(poll_url="tasks/7")
+        assert poll_url(body) == "tasks/7"
+    with pytest.raises(ProviderError):
+        AIHUBMIX.parse_response({"error": {"message": "No key", "code": 401}, **later})
+
+
+ENDED: list[tuple[Json, str, str]] = [
+    ({"status": "canceled"}, "interrupted", "provider_error"),
+    ({"output": {"task_status": "FAILED", "message": "boom"}}, "interrupted", "provider_error"),
+    ({"status": "success", "data": {"status": "FAILURE", "fail_reason": "x"}}, "interrupted", "provider_error"),
+    ({"status": "failed", "error": {"code": 503}}, "interrupted", "provider_error"),
+    ({"status": "failed", "error": {"code": 429}}, "interrupted", "provider_error"),
+    ({"error": {"message": "boom", "code": 500}}, "interrupted", "provider_error"),
+    ({"output": {"task_status": "FAILED", "code": "DataInspectionFailed"}}, "rejected", "content_refused"),
+    ({"status": "Request Moderated"}, "rejected", "content_refused"),
+    ({"error": "Task not found"}, "interrupted", "result_expired"),
+    ({"error": {"message": "no such task", "code": 404}}, "interrupted", "result_expired"),
+    ({"code": "task_not_exist", "message": "gone"}, "interrupted", "result_expired"),
+    ({"status": "failed", "error": "Task not found"}, "interrupted", "result_expired"),
+    ({"detail": "Prediction 7 could not be found"}, "interrupted", "result_expired"),
+    ({"status": "Expired"}, "interrupted", "result_expired"),
+    ({"status": "Task not found"}, "interrupted", "result_expired"),
+    ({"error": {"message": "model not found", "code": 404}}, "unusable", "bad_model"),
+    ({"status": "succeeded", "output": [{"text": "I can't."}]}, "interrupted", "no_image"),
+]
+# What only the server that was asked says of itself.
+PASSING: list[tuple[Json, str, str]] = [
+    *(
+        ({"error": {"code": code}}, "transient", name)
+        for code, name in [(401, "provider_auth"), (503, "provider_down")]
+    ),
+    ({"error": {"code": 504}}, "transient", "provider_down"),
+    ({"error": {"code": 429}}, "rate_limited", "provider_rate_limited"),
+    *(
+        ({"error": {"message": f"Your {what} expired", "code": 401}}, "transient", "provider_auth")
+        for what in ("key", "token")
+    ),
+    ([{"status": 7}], "interrupted", "provider_bad_answer"),
+    ({}, "interrupted", "provider_bad_answer"),
+]
+
+
+@pytest.mark.parametrize(("body", "outcome", "code"), [*ENDED, *PASSING], ids=str)
+def test_p79_a_poll_tells_an_end_from_a_server_that_cannot_say(body: Json, outcome: str, code: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        parse_poll(body)
+    assert (caught.value.outcome, caught.value.code) == (outcome, code)
+    assert may_pass(caught.value) == ((body, outcome, code) in PASSING or code == "result_expired")
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome", "code"),
     [
-        ({"status": "failed", "message": "boom"}, "transient", "provider_error"),
+        ({"status": "failed", "message": "boom"}, "interrupted", "provider_error"),
         ({"status": "failed", "error": {"code": "moderation_blocked"}}, "rejected", "content_refused"),
-        ({"status": "FAILED"}, "transient", "provider_error"),
+        ({"status": "FAILED"}, "interrupted", "provider_error"),
         ({"error": {"message": "Incorrect model ID"}}, "unusable", "bad_model"),
         ({"error": {"message": "no", "type": "x", "code": 429}}, "rate_limited", "provider_rate_limited"),
         ({"error": "Incorrect model ID"}, "unusable", "bad_model"),

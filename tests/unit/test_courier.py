@@ -219,7 +219,6 @@ async def test_an_outage_and_a_bug_end_nothing(
     ("odd", "says"),
     [
         (delivery(webhook="x"), "something is wrong inside Darkroom"),
-        (delivery(state="lost"), "something is wrong inside Darkroom"),
         (delivery(sealed="x"), "it could not be signed"),
         (delivery("http://10.0.0.1/canary"), "it was not opened"),
         (delivery("https://10.0.0.1/canary"), "it was not opened"),

@@ -75,3 +75,12 @@ async def test_tokens_that_others_can_read_are_told(home: Path) -> None:
     path.chmod(0o644)
     spoilt = await found("tokens")
     assert (spoilt.ok, "chmod 600" in spoilt.detail) == (False, True)
+
+
+async def test_what_is_not_there_yet_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_KEYS_ELSEWHERE", "true")
+    assert "there is no" in (await found("config")).detail
+    assert "`darkroom config init`" in (await found("config")).detail
+    monkeypatch.delenv("DARKROOM_KEYS_ELSEWHERE")
+    assert "`darkroom config init`" in (await found("config")).mend
+    assert "is not there yet" in (await found("media directory")).detail

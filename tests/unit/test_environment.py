@@ -92,7 +92,7 @@ def test_a_key_with_a_line_break_at_its_end_loses_it(home: Path, monkeypatch: py
 KNOBS = {
     "redis_url": None,
     "concurrency": 32,
-    "drain_seconds": 30,
+    "drain_seconds": None,
     "attempt_timeout_seconds": None,
     "connect_seconds": 5,
     "idle_seconds": 30,
@@ -107,8 +107,8 @@ KNOBS = {
     "retention_seconds": 7 * 86_400,
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
-    "task_events": False,
     "allow_unsafe_redis": False,
+    "plugin": True,
     "tool_wait_seconds": 20,
     "keys_elsewhere": False,
     "host": "127.0.0.1",
@@ -141,6 +141,26 @@ def test_the_knobs_have_these_defaults(nanobot: Path) -> None:
     knobs = load_settings().knobs
     assert {**knobs.model_dump(), "redis_url": None} == KNOBS
     assert knobs.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("variables", "drain_s"),
+    [
+        ({}, 120 + 90),
+        ({"FALLBACKS": '[{"provider": "aihubmix", "model": "gpt-image-2-free"}]'}, 300 + 90),
+        ({"FALLBACKS": '[{"image_size": "1K", "timeout_seconds": 200}]'}, 200 + 90),
+        ({"ATTEMPT_TIMEOUT_SECONDS": "40"}, 40 + 90),
+        ({"ATTEMPT_TIMEOUT_SECONDS": "3000"}, 600 + 90),  # no call outlives its job
+        ({"ATTEMPT_TIMEOUT_SECONDS": "3000", "DRAIN_SECONDS": "0"}, 0),
+    ],
+    ids=["default", "other-provider", "own-time", "shorter", "longer-than-a-job", "given"],
+)
+def test_a_worker_that_stops_waits_as_long_as_a_call_may_last(
+    variables: dict[str, str], drain_s: float, nanobot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"DARKROOM_{name}", value)
+    assert load_settings(needs_keys=False).drain_s == drain_s
 
 
 def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
@@ -176,7 +196,8 @@ def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
         ("RETENTION_SECONDS", "59"),
         ("MAX_JOBS_PER_OWNER", "0"),
         ("MAX_QUEUED", "0"),
-        ("TASK_EVENTS", "perhaps"),
+        ("KEYS_ELSEWHERE", "perhaps"),
+        ("PLUGIN", "perhaps"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", "file"])

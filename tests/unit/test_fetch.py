@@ -17,7 +17,7 @@ from network import Network
 
 from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.images import MAX_BYTES
-from worker.fetch import MAX_HOPS, Fetcher
+from worker.fetch import MAX_HOPS, Fetcher, is_page
 from worker.pin import no_cookies
 
 Answering = Callable[[httpx.Request], httpx.Response]
@@ -444,3 +444,21 @@ async def test_a_name_that_httpx_cannot_read_is_refused(monkeypatch: pytest.Monk
         with answering(monkeypatch, steps) as sent, pytest.raises(Unusable):
             await fetcher(proxy=proxy).fetch(URL if proxy is None else odd)
         assert len(sent) == (proxy is None)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        *((data, True) for data in (b"", b" \n", b"<!DOCTYPE html>x", b"\xef\xbb\xbf<html>", b'{"error": "wait"}')),
+        *(
+            (data, True)
+            for data in (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>", b"<Error>no</Error>")
+        ),
+        *(
+            (data, False)
+            for data in (b"\x89PNG\r\n", b"GIF89a", b"%PDF-1.7", b"<svg/>", b"<?xml version='1.0'?><svg/>")
+        ),
+    ],
+)
+def test_p73_a_page_in_place_of_a_picture_is_told_from_a_file(data: bytes, expected: bool) -> None:
+    assert is_page(data) is expected

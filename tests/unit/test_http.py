@@ -1,6 +1,7 @@
 """The I/O of a call without a socket: what is sent, how long it may take, and that only ProviderErrors come out."""
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -154,9 +155,10 @@ async def test_a_download_may_take_longer_than_an_answer_may_take_to_begin(line:
     assert await line.brings(linking(), 0.08, raw(PICTURE), provider=OPENROUTER, begin_s=0.05) == (PICTURE, 0.04)
 
 
-async def test_a_download_that_does_not_end_has_timed_out_with_its_cost(line: Line) -> None:
+async def test_a_download_that_does_not_end_keeps_its_cost_and_is_not_made_again(line: Line) -> None:
     error = await line.refused(linking(), 60.0, provider=OPENROUTER, begin_s=0.05, whole_s=0.1)
-    assert (error.outcome, error.code, error.cost_usd) == ("timeout", "provider_timeout", 0.04)
+    assert (error.outcome, error.code, error.cost_usd) == ("interrupted", "result_unreachable", 0.04)
+    assert error.is_elsewhere
 
 
 @pytest.mark.parametrize(
@@ -201,3 +203,29 @@ async def test_a_call_can_be_cancelled(where: tuple[Said, ...], line: Line) -> N
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await line.make(*where, 60.0, provider=OPENROUTER)
+
+
+NO_WORDS = {"error": {"code": 404, "message": "No endpoints found that support the requested output modalities: image"}}
+
+
+def modalities(line: Line) -> list[object]:
+    return [json.loads(request.content)["modalities"] for request in line.sent]
+
+
+async def test_what_a_model_gives_is_asked_for_in_the_other_way_once(line: Line) -> None:
+    assert await line.brings(answer(NO_WORDS, 404), linking(B64), provider=OPENROUTER) == (PICTURE, 0.04)
+    flux = replace(ASK, model="black-forest-labs/flux.2-pro")
+    await line.make(answer(NO_WORDS, 404), linking(B64), provider=OPENROUTER, ask=flux)
+    assert modalities(line) == [["image", "text"], ["image"], ["image"], ["image", "text"]]
+    error = await line.refused(answer(NO_WORDS, 404), answer(NO_WORDS, 404), provider=OPENROUTER)
+    assert (error.outcome, error.code) == ("unusable", "bad_model")
+    assert "output modalities" in error.detail
+
+
+async def test_other_404s_and_modalities_of_the_operator_are_asked_once(line: Line) -> None:
+    other = {"error": {"code": 404, "message": "No endpoints found for a/b."}}
+    assert (await line.refused(answer(other, 404), provider=OPENROUTER)).code == "bad_model"
+    own = {"modalities": ["image"]}
+    assert (await line.refused(answer(NO_WORDS, 404), provider=OPENROUTER, extra_body=own)).code == "bad_model"
+    assert (await line.refused(answer(NO_WORDS, 404))).code == "bad_model"  # aihubmix has no modalities
+    assert len(line.sent) == 3

@@ -39,6 +39,8 @@ STORIES: dict[Failure, tuple[str, str]] = {
     (Outcome.TIMEOUT, "provider_timeout"): ("down", "0 end"),
     (Outcome.INTERRUPTED, "provider_interrupted"): ("0 down", "0 end"),
     (Outcome.INTERRUPTED, "no_image"): ("0 down", "0 end"),
+    (Outcome.INTERRUPTED, "result_expired"): ("0 end", "0 end"),
+    (Outcome.INTERRUPTED, "result_unreachable"): ("end", "end"),
     (Outcome.INTERRUPTED, "provider_down"): ("0 down", "0 end"),
     (Outcome.LOST, None): ("0 0 down", "0 0 end"),
     (Outcome.DELIVERED, None): ("0 down", "0 end"),
@@ -100,7 +102,7 @@ MIXED = Plan(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(mod
         ("bad_parameters", [1, 2, 3, 4, None]),
         ("answer_too_large", [1, 2, 3, 4, None]),
         ("image_too_large", [2, 2, 3, 4, None]),
-        ("bad_model", [3, 3, 3, 4, None]),
+        *((code, [3, 3, 3, 4, None]) for code in ("bad_model", "model_excluded", "references_not_taken")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_auth", "provider_credits", "provider_forbidden")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_tls_failed", "bad_api_base", "unsafe_url")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_error", "reference_too_large")),
@@ -251,3 +253,18 @@ def test_the_most_useful_error_is_told_and_among_equals_the_last(codes: list[str
 def test_whatever_a_provider_did_tells_more_than_that_we_stopped(code: str) -> None:
     for stopped in ("deadline_passed", "call_budget_spent", "internal_error"):
         assert most_useful([code, stopped]) == code
+
+
+@pytest.mark.parametrize("plan", [PLAN, TWO])
+def test_what_was_lost_on_one_rung_and_then_on_another_is_not_made_a_third_time(plan: Plan) -> None:
+    history = attempts(Outcome.INTERRUPTED, error="result_expired") + attempts(Outcome.TIMEOUT)
+    assert next_step(plan, history, 600) == Call(1, 120)
+    history += attempts(Outcome.INTERRUPTED, rung=1, error="result_expired")
+    assert next_step(plan, history, 600) == GiveUp("result_expired")
+
+
+def test_that_a_picture_is_made_and_cannot_be_fetched_is_told_also_when_the_time_is_over() -> None:
+    history = attempts(Outcome.TIMEOUT, error="provider_timeout")
+    history += attempts(Outcome.INTERRUPTED, rung=1, error="result_unreachable")
+    assert next_step(PLAN, history, 600) == GiveUp("result_unreachable")
+    assert next_step(PLAN, history, 0) == GiveUp("result_unreachable")

@@ -63,6 +63,8 @@ def check_place(step: Step, plan: Plan, history: Sequence[Attempt]) -> None:
             is_smaller = last.error == "reference_too_large" and plan.has_references and len(history) == 1
             assert last.outcome is not Outcome.UNUSABLE or is_smaller
     assert last.outcome is not Outcome.REJECTED or isinstance(step, GiveUp)
+    assert last.error != "result_unreachable" or isinstance(step, GiveUp)
+    assert [attempt.error for attempt in history].count("result_expired") < 2 or isinstance(step, GiveUp)
 
 
 def check_gates(step: Step, open_step: Step, plan: Plan, closed: Gates) -> None:
@@ -117,6 +119,8 @@ def test_every_walk_ends_within_its_budget_and_repeats_nothing_that_is_billed(pl
     assert all(times[place, Outcome.TIMEOUT] <= (2 if place == lowest else 1) for place in range(lowest + 1))
     assert all(times[place, Outcome.INTERRUPTED] <= 2 for place in range(lowest + 1))
     assert sum(attempt.outcome is Outcome.REJECTED for attempt in history[:-1]) == 0
+    assert sum(attempt.error == "result_unreachable" for attempt in history[:-1]) == 0
+    assert sum(attempt.error == "result_expired" for attempt in history) <= 2
 
 
 @given(PLANS, st.data())

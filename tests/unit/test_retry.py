@@ -11,12 +11,13 @@ from contract.errors import (
     ProviderError,
     RateLimited,
     Rejected,
+    TimedOut,
     Transient,
     Unavailable,
     Unusable,
 )
-from worker.ladder import SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
-from worker.retry import fetching, pacing, until_reachable
+from worker.ladder import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
+from worker.retry import PATIENCE, fetching, is_settled, pacing, until_reachable
 
 
 class Sleeps(list[float]):
@@ -90,13 +91,17 @@ def failing(error: Exception, times: int) -> tuple[Callable[[], Awaitable[str]],
 
 PASSING = [
     Transient("provider_down"),
+    Transient("provider_auth"),  # of a poll, whose call was taken
     RateLimited("provider_rate_limited"),
     Interrupted("provider_interrupted"),
-    Interrupted("result_expired"),
-]
-FINAL = [
     Interrupted("provider_bad_answer"),
-    Interrupted("bad_image"),
+    TimedOut("provider_timeout"),
+]
+FEW = {"result_expired": 3, "bad_image": 2}
+FINAL = [
+    Interrupted("no_image"),
+    Interrupted("provider_error"),
+    Interrupted("unsupported_image"),
     Unusable("unsafe_url"),
     Unusable("answer_too_large"),
     Unusable("image_too_large"),
@@ -106,33 +111,62 @@ FINAL = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: error.code)
-async def test_what_is_already_made_is_looked_for_three_times(error: ProviderError, sleeps: Sleeps) -> None:
-    call, calls = failing(error, times=2)
-    assert await sleeps.through(fetching(1, left_s=60, tries=3))(call) == "there"
-    assert len(calls) == 3
-    assert all(0.5 <= slept <= 2 for slept in sleeps)
+async def test_what_is_already_made_is_looked_for_again_and_again(error: ProviderError, sleeps: Sleeps) -> None:
+    call, calls = failing(error, times=200)
+    assert await sleeps.through(fetching(1, left_s=1e6))(call) == "there"
+    assert len(calls) == 201
+    assert 0.5 <= sleeps[0] <= 1
+    assert all(PATIENCE / 2 <= slept <= PATIENCE for slept in sleeps[5:])
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: error.code)
-async def test_after_three_looks_it_is_given_up(error: ProviderError, sleeps: Sleeps) -> None:
+async def test_it_is_given_up_when_there_is_no_time_for_another_look(error: ProviderError, sleeps: Sleeps) -> None:
     call, calls = failing(error, times=9)
     with pytest.raises(ProviderError) as caught:
-        await sleeps.through(fetching(1, left_s=60, tries=3))(call)
+        await sleeps.through(fetching(1, left_s=0.4))(call)
     assert caught.value is error
-    assert len(calls) == 3
+    assert (len(calls), is_settled(error)) == (1, False)
+
+
+@pytest.mark.parametrize("code", FEW)
+async def test_what_will_hardly_change_is_looked_at_a_few_times(code: str, sleeps: Sleeps) -> None:
+    call, calls = failing(Interrupted(code), times=FEW[code] - 1)
+    assert await sleeps.through(fetching(1, left_s=60))(call) == "there"
+    call, calls = failing(Interrupted(code), times=9)
+    with pytest.raises(Interrupted):
+        await sleeps.through(fetching(1, left_s=60))(call)
+    assert (len(calls), is_settled(Interrupted(code))) == (FEW[code], True)
+
+
+async def test_looks_that_failed_otherwise_do_not_count_among_those_few(sleeps: Sleeps) -> None:
+    errors: list[Exception] = [Transient("provider_down")] * 7 + [Interrupted("result_expired")] * 2
+
+    async def call() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "there"
+
+    assert await sleeps.through(fetching(1, left_s=1e6))(call) == "there"
 
 
 @pytest.mark.parametrize("error", FINAL, ids=repr)
 async def test_what_will_not_change_is_looked_at_once(error: Exception, sleeps: Sleeps) -> None:
     call, calls = failing(error, times=9)
     with pytest.raises(type(error)):
-        await sleeps.through(fetching(1, left_s=60, tries=3))(call)
+        await sleeps.through(fetching(1, left_s=60))(call)
     assert (len(calls), sleeps) == (1, [])
+    assert not isinstance(error, ProviderError) or is_settled(error)
+
+
+async def test_a_look_is_not_put_off_for_longer_than_a_minute(sleeps: Sleeps) -> None:
+    call, _ = failing(RateLimited("provider_rate_limited", retry_after_s=86_400), times=2)
+    await sleeps.through(fetching(1, left_s=600))(call)
+    assert sleeps == [LONGEST_WAIT_S] * 2
 
 
 async def test_a_look_waits_as_long_as_the_provider_asks(sleeps: Sleeps) -> None:
     call, _ = failing(RateLimited("provider_rate_limited", retry_after_s=7), times=2)
-    await sleeps.through(fetching(0.01, left_s=60, tries=3))(call)
+    await sleeps.through(fetching(0.01, left_s=60))(call)
     assert sleeps == [7, 7]
 
 
@@ -140,7 +174,7 @@ async def test_a_look_waits_as_long_as_the_provider_asks(sleeps: Sleeps) -> None
 async def test_a_look_for_which_there_is_no_time_is_not_waited_for(left_s: float, sleeps: Sleeps) -> None:
     call, calls = failing(RateLimited("provider_rate_limited", retry_after_s=7), times=1)
     with pytest.raises(RateLimited):
-        await sleeps.through(fetching(1, left_s=left_s, tries=3))(call)
+        await sleeps.through(fetching(1, left_s=left_s))(call)
     assert (len(calls), sleeps) == (1, [])
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -104,19 +105,19 @@ async def test_whatever_an_answer_holds_comes_back_from_the_same_child(shared: S
 
 
 @pytest.mark.parametrize(
-    ("urls", "warnings"),
+    ("urls", "warnings", "extras"),
     [
-        ([spelled(picture(blank=True))], ["The picture has only one colour."]),
-        ([spelled(PICTURE), LINK, LINK], ["2 more in the same answer were not used."]),
+        ([spelled(picture(blank=True))], ["The picture has only one colour."], 0),
+        ([spelled(PICTURE), LINK, LINK], [], 2),
     ],
     ids=["blank", "three"],
 )
 async def test_p68_p69_what_is_odd_about_a_picture_is_told(
-    urls: list[str], warnings: list[str], shared: Sandbox
+    urls: list[str], warnings: list[str], extras: int, shared: Sandbox
 ) -> None:
     reading = await shared.read(chat(*urls), provider="openrouter")
     assert reading.picture is not None
-    assert list(reading.picture.warnings) == warnings
+    assert (list(reading.picture.warnings), reading.extras) == (warnings, extras)
 
 
 async def test_questions_wait_until_a_child_is_free_and_get_their_own_answers(sandbox: Sandbox) -> None:
@@ -143,6 +144,24 @@ async def test_a_child_outlives_the_signal_that_stops_its_worker(shared: Sandbox
         child._process.send_signal(number)
     assert (await shared.read(bytearray(PICTURE))).picture
     assert idle(shared) is child
+
+
+@pytest.fixture
+def stopping() -> Iterator[None]:
+    """Give new sockets a time-out, as Celery does in the whole process while it stops."""
+    socket.setdefaulttimeout(5)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("stopping")
+async def test_a_child_that_is_started_while_its_worker_stops_reads_as_any_other(processes: list[Process]) -> None:
+    async with Sandbox(children=1) as sandbox:
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits for the next question
+            await asyncio.to_thread(processes[0].wait, 0.5)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+    assert len(processes) == 1
 
 
 async def test_a_child_that_dies_in_the_middle_costs_only_its_own_answer(

@@ -132,6 +132,13 @@ async def test_answers_without_a_picture(sim: Simulator, client: httpx.AsyncClie
     assert not any(call.billed for call in sim.ledger)
 
 
+async def test_a_model_without_words_is_asked_for_images_alone(sim: Simulator, client: httpx.AsyncClient) -> None:
+    sim.script([{"kind": "image_only", "times": "always"}])
+    asked = (["image", "text"], ["image"])
+    answers = [await client.post(CHAT, json={**chat(), "modalities": modalities}) for modalities in asked]
+    assert [answer.status_code for answer in answers] == [404, 200]
+
+
 async def test_damaged_payloads(sim: Simulator, client: httpx.AsyncClient) -> None:
     sim.script([{"kind": "truncated_image"}, {"kind": "not_an_image"}, {"kind": "bad_json"}])
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.knobs import Knobs
+from contract.config import TIMEOUT_S
+from contract.settings import DRAIN_MARGIN_S
 from producer.api.server import DRAIN_S
+from worker.drain import LAST_S
 
 ROOT = Path(__file__).parents[2]
 UNITS = ("worker", "gateway")
@@ -34,7 +36,8 @@ def test_systemd_starts_it_again_however_and_however_often_it_ended(name: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "needed_s"), [("worker", Knobs.model_fields["drain_seconds"].default + 10), ("gateway", DRAIN_S + 1)]
+    ("name", "needed_s"),
+    [("worker", max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S), ("gateway", DRAIN_S + 1)],
 )
 def test_systemd_gives_what_is_under_way_its_time(name: str, needed_s: float) -> None:
     unit = promises(name)

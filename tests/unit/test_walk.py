@@ -13,10 +13,12 @@ from contract.store import JobStore, Lease
 from worker.bench import Desk
 from worker.gate import Closed, Gate, Verdict
 from worker.ladder import GiveUp
+from worker.leases import Leases
 from worker.logbook import Logbook
 from worker.plan import Plan
-from worker.providers.http import Conversation, Made
+from worker.providers.http import Conversation
 from worker.providers.provider import Ask
+from worker.providers.results import Made
 from worker.walk import Walk
 
 
@@ -39,7 +41,9 @@ class Failing(Conversation):
     def __init__(self, error: ProviderError) -> None:
         self._error = error
 
-    async def make(self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str) -> Made:
+    async def make(
+        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+    ) -> Made:
         raise self._error
 
 
@@ -60,7 +64,7 @@ async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tu
     """Walk down a ladder on which every call fails; tell what the gate hears of it."""
     lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K")
-    bench: Any = None  # is not needed where nothing is made
+    bench: Any = SimpleNamespace(leases=Leases(Blank(), worker="w", lease_s=15))
     job: Any = SimpleNamespace(id="7", request=request)
     desk = Desk(
         bench=bench,

@@ -151,8 +151,28 @@ def test_an_image_without_a_sidecar_is_of_a_killed_worker_and_is_replaced(writer
 def test_a_sidecar_without_its_image_is_never_passed_off_as_whole(writer: Writer) -> None:
     first = save(writer, b"first")
     Path(first.path).unlink()
-    with pytest.raises(FileExistsError):
-        save(writer, b"second")
+    second = save(writer, b"second")
+    assert writer.stored(JOB, first.id) == second
+    assert Path(second.path).read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("damaged", ["png", "json"])
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 9, b"[]"], ids=["empty", "zeros", "list"])
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+def test_a_pair_that_was_damaged_is_replaced(damaged: str, damage: bytes, extension: str, writer: Writer) -> None:
+    first = save(writer, b"first")
+    Path(first.path).with_suffix(f".{damaged}").write_bytes(damage)
+    second = save(writer, b"second", extension=extension)
+    assert writer.stored(JOB, first.id) == second
+    assert names(writer) == sorted([f"{first.id}.json", f"{first.id}.{extension}"])
+
+
+def test_the_picture_of_a_damaged_sidecar_is_left(writer: Writer) -> None:
+    first = save(writer)
+    assert writer.left(JOB, first.id) == b"image"
+    Path(first.path).with_suffix(".json").unlink()
+    assert writer.left(JOB, first.id) is None  # a killed worker's: nobody was told that it is whole
+    assert writer.left(JOB, artifact_id(JOB_ID, 1)) is None
 
 
 def test_images_of_one_job_stand_beside_each_other(writer: Writer) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.config import ProviderConfig
+from contract.config import TIMEOUT_S, ProviderConfig
+from contract.errors import ProviderError, TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, text, texts
+from worker.providers.payload import items, mapping, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.providers.stage import Stage, has_status
+from worker.providers.tasks import check
+from worker.refusal import is_refused
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {
@@ -47,26 +51,55 @@ def model_path(model: str) -> str:
 
 
 def parse_response(body: Json) -> Answer:
-    """Read any of the output shapes, of a prediction as of a poll's answer."""
-    answer = mapping(body)
+    """Read any of the output shapes of a prediction."""
+    answer, later = mapping(body), poll_url(body)
     if answer.get("error"):
-        raise of_error_object(answer["error"])
-    status = text(answer.get("status")).lower()
-    if "moderated" in status:
-        raise of_refusal(status)
-    if status in ("failed", "error", "cancelled"):
-        raise of_error_object({"message": answer.get("message") or "the generation failed", "code": 500})
+        error = of_error_object(answer["error"])
+        if later and isinstance(error, Transient | TimedOut):
+            return Answer(poll_url=later, cost_usd=told_cost(answer))  # it is made all the same
+        raise error
     pictures = tuple(_pictures(answer, _DEPTH))
+    stage = check(answer, has_pictures=bool(pictures))
     if pictures:
-        return Answer(pictures=pictures)
-    for item in [answer, *items(answer.get("output"))]:
-        poll_url = text(mapping(item).get("polling_url"))
-        if poll_url:
-            return Answer(poll_url=poll_url)
-    if status:
-        return Answer()  # still under way, whatever it is called: the poll goes on
-    said = " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
-    raise of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+        return Answer(pictures=pictures, cost_usd=told_cost(answer))
+    if later:
+        return Answer(poll_url=later, cost_usd=told_cost(answer))
+    if has_status(answer):
+        return Answer(cost_usd=told_cost(answer), is_done=stage is Stage.DONE)
+    raise _why_none(answer)
+
+
+def parse_poll(body: Json) -> Answer:
+    """Read how far a prediction is, with its pictures once they are there."""
+    answer = mapping(body)
+    pictures = tuple(_pictures(answer, _DEPTH))
+    stage = check(answer, has_pictures=bool(pictures))
+    if pictures:
+        return Answer(pictures=pictures, cost_usd=told_cost(answer))
+    if stage is Stage.DONE and _said(answer):
+        raise _why_none(answer)
+    if has_status(answer) or poll_url(answer):
+        return Answer(cost_usd=told_cost(answer), is_done=stage is Stage.DONE)
+    raise of_garbage()
+
+
+def poll_url(body: Json) -> str:
+    """Find the address at which a prediction is asked for, which an error may tell as well."""
+    answer = mapping(body)
+    places = [answer, *items(answer.get("output")), answer.get("data"), answer.get("error")]
+    return next(texts(*(mapping(place).get("polling_url") for place in places)), "")
+
+
+def _why_none(answer: dict[str, Json]) -> ProviderError:
+    """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
+    said = _said(answer)
+    if is_refused(said=said):
+        return of_refusal(said)
+    return of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+
+
+def _said(answer: dict[str, Json]) -> str:
+    return " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
 
 
 def _pictures(value: Json, depth: int) -> Iterator[str]:
@@ -89,9 +122,12 @@ def smaller(image_size: str) -> str | None:
 AIHUBMIX = Provider(
     name="aihubmix",
     api_base="https://aihubmix.com/v1",
-    timeout_s=300,
+    timeout_s=TIMEOUT_S["aihubmix"],
     fast_quality="low",
     build_request=build_request,
     parse_response=parse_response,
+    parse_poll=parse_poll,
+    poll_url=poll_url,
+    bills_failures=True,
     smaller=smaller,
 )

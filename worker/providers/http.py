@@ -1,4 +1,4 @@
-"""The I/O of a provider call: post, poll, fetch what a link points to; reading is the sandbox's work.
+"""The I/O of a provider call; what an answer only promises is fetched by `results.py`, reading is the sandbox's work.
 
 One `Conversation` per job: one httpx client for 600 calls costs 16 ms of CPU per call, one per job 2.
 Redirects are never followed here, as they would carry the key elsewhere, and no connection is used
@@ -10,33 +10,29 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 import orjson
-from tenacity import AsyncRetrying
 
 from contract.config import ProviderConfig
-from contract.errors import ProviderError, TimedOut, Unusable
+from contract.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from worker.body import read_body
-from worker.classify import of_exception, of_poll, of_silence, of_status
+from worker.classify import of_exception, of_status
 from worker.fetch import Fetcher
 from worker.pin import no_cookies
-from worker.providers.provider import Ask, Json, Provider, headers
-from worker.retry import fetching
-from worker.sandbox import Picture, Reading, Sandbox
-
-OfFailure = Callable[[int, Mapping[str, str], Json], ProviderError]
+from worker.providers.provider import Ask, Json, Provider
+from worker.providers.results import Clock, Made, OfFailure, Results
+from worker.routing import Outputs
+from worker.sandbox import Reading, Sandbox
 
 MAX_JSON_BYTES = 96 * 2**20
 MAX_ERROR_BYTES = 2**16
-DOWNLOADS = 3
-LOOKS = 1000  # at one poll that fails; the time of the call ends them before
+MAX_LINK = 8192  # characters of an address in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +44,7 @@ class Wire:
     connect_s: float
     idle_s: float
     retry_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """When a call has to end, by the event loop's time: before its answer begins to come, and in any case."""
-
-    begin_by: float
-    end_by: float
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 class Ear:
@@ -77,12 +66,12 @@ class Ear:
             stream.read = heard
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What one call brought, and its cost if the provider says it."""
+class StillMade(Exception):
+    """An answer is an error, and tells where to ask for what is made all the same."""
 
-    picture: Picture
-    cost_usd: float | None
+    def __init__(self, poll_url: str) -> None:
+        self.poll_url = poll_url
+        super().__init__()
 
 
 class Conversation:
@@ -103,7 +92,7 @@ class Conversation:
             cookies=no_cookies(),
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         )
-        self._fetcher = Fetcher(
+        fetcher = Fetcher(
             ssl_context=wire.ssl_context,
             api_base=self._api_base,
             proxy=proxy,
@@ -111,6 +100,18 @@ class Conversation:
             idle_s=wire.idle_s,
             job_id=job_id,
             secrets=(config.key, *config.secrets),
+        )
+        self._results = Results(
+            provider,
+            config,
+            api_base=self._api_base,
+            client=self._client,
+            receive=self._receive,
+            fetcher=fetcher,
+            sandbox=wire.sandbox,
+            idle_s=wire.idle_s,
+            retry_s=wire.retry_s,
+            job_id=job_id,
         )
 
     async def __aenter__(self) -> Conversation:
@@ -121,19 +122,23 @@ class Conversation:
     ) -> None:
         await self._client.aclose()
 
-    async def make(self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str) -> Made:
+    async def make(
+        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+    ) -> Made:
         """Ask for one image; it has to begin to come within `begin_s`, and to be here within `whole_s`.
 
-        Raises the ProviderError that says what to do next; nothing else but cancellation comes out.
+        What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again. Raises
+        the ProviderError that says what to do next; nothing else but cancellation comes out.
         """
         started = _now()
-        clock = Clock(started + begin_s, started + whole_s)
+        clock = Clock(started + begin_s, started + whole_s, started + (whole_s if fetch_s is None else fetch_s))
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
-            return Made(await self._bring(answer, clock), answer.cost_usd)
+            return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
-            failure = error.after_acceptance() if answer else error
+            was_billed = isinstance(error, Transient) and bool(error.cost_usd)
+            failure = error.after_acceptance() if answer or was_billed else error
             raise failure.named(
                 secrets=(self._config.key, ask.prompt, *self._config.secrets),
                 cost_usd=answer.cost_usd if answer else None,
@@ -142,18 +147,23 @@ class Conversation:
                 seconds=round(seconds, 1) if (seconds := _now() - started) >= 1 else None,
             ) from error
 
-    async def _bring(self, answer: Reading, clock: Clock) -> Picture:
-        """Get an answer's picture, wherever it is by now."""
-        if answer.poll_url:
-            answer = await self._poll(answer.poll_url, clock)
-        if answer.link:
-            data = await self._fetch(answer.link, clock)
-            answer = await self._wire.sandbox.read(data)
-        if answer.picture is None:
-            raise of_silence("")
-        return answer.picture
-
     async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+        """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
+        usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
+        known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
+        ask = replace(ask, image_only=known)
+        try:
+            return await self._send(ask, request_id, clock)
+        except WrongOutput:
+            other = replace(ask, image_only=not known)
+            build = self._provider.build_request
+            if build(ask, self._config, "").body == build(other, self._config, "").body:
+                raise
+            reading = await self._send(other, request_id, clock)
+            self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
+            return reading
+
+    async def _send(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
         sent = {**call.headers, "X-Request-Id": request_id}
         try:
@@ -163,52 +173,24 @@ class Conversation:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
             raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
-        return await self._read(await self._receive(request, clock))
-
-    async def _poll(self, poll_url: str, clock: Clock) -> Reading:
-        """Ask again until there is a picture."""
         try:
-            url = urljoin(self._api_base + "/", poll_url)
-            is_own = urlsplit(url)[:2] == urlsplit(self._api_base)[:2]  # scheme and host: the key stays there
-        except ValueError as error:
-            raise Unusable("unsafe_url") from error
-        while _now() + self._provider.poll_interval_s < clock.begin_by:
-            await asyncio.sleep(self._provider.poll_interval_s)
-            body: bytearray = await self._patiently(clock.begin_by, tries=LOOKS)(self._look, url, is_own, clock)
-            answer = await self._read(body)
-            if answer.picture or answer.link:
-                return answer
-        raise TimedOut("provider_timeout")
+            body = await self._receive(request, clock, self._of_call)
+        except StillMade as promise:
+            return Reading(poll_url=promise.poll_url)
+        return await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
 
-    async def _look(self, url: str, is_own: bool, clock: Clock) -> bytearray:
-        clock = Clock(min(clock.begin_by, _now() + self._wire.idle_s), clock.end_by)
-        try:
-            if is_own:
-                request = self._client.build_request("GET", url, headers=headers(self._config))
-                return await self._receive(request, clock, of_poll)
-            request = await self._fetcher.request(self._client, url)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise Unusable("unsafe_url") from error
-        try:
-            return await self._receive(request, clock, of_poll)
-        except ProviderError as error:
-            raise self._fetcher.failed(error, url).elsewhere() from error
+    def _of_call(self, status: int, headers: Mapping[str, str], body: Json) -> Exception:
+        """Classify an answer to a call whose status is not 2xx: what was asked for may be made all the same."""
+        error = of_status(status, headers, body)
+        if isinstance(error, Transient | TimedOut | RateLimited):
+            poll_url = self._provider.poll_url(body)
+            if 0 < len(poll_url) <= MAX_LINK:
+                return StillMade(poll_url)
+            if error.code == "provider_error" and self._provider.bills_failures:
+                return error.after_acceptance()
+        return error
 
-    async def _fetch(self, url: str, clock: Clock) -> bytearray:
-        try:
-            async with asyncio.timeout_at(clock.end_by):
-                data: bytearray = await self._patiently(clock.end_by, tries=DOWNLOADS)(self._fetcher.fetch, url)
-                return data
-        except TimeoutError as error:
-            raise of_exception(error) from error
-
-    def _patiently(self, until: float, *, tries: int) -> AsyncRetrying:
-        return fetching(self._wire.retry_s, left_s=until - _now(), tries=tries)
-
-    async def _read(self, body: bytearray) -> Reading:
-        return await self._wire.sandbox.read(body, provider=self._provider.name)
-
-    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure = of_status) -> bytearray:
+    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure) -> bytearray:
         """Send a request and read its answer's body. Raises ProviderError."""
         sent_at, response, ear = _now(), None, Ear()
         request.extensions["trace"] = ear.listen
@@ -232,7 +214,7 @@ class Conversation:
                 error, has_answered=response is not None, has_said=ear.has_heard, after_s=_now() - sent_at
             ) from error
 
-    async def _failure(self, response: httpx.Response, of_failure: OfFailure) -> ProviderError:
+    async def _failure(self, response: httpx.Response, of_failure: OfFailure) -> Exception:
         """Tell what a status other than 2xx means; its body helps, but is not needed."""
         body = bytearray()
         with suppress(ProviderError, httpx.HTTPError, TimeoutError):

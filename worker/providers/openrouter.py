@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.config import ProviderConfig
+from contract.config import TIMEOUT_S, ProviderConfig
 from contract.errors import ProviderError
 from contract.redaction import clean
 from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, number, text, texts
+from worker.providers.payload import items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.refusal import is_refused
 
 MAX_CHOICES = 16
+_DRAFT = ("thought", "draft", "partial")  # so is a picture marked that is not the result
 _TIERS = ("4K", "2K", "1K")
-_REFUSALS = frozenset({"content_filter", "safety", "image_safety", "prohibited_content"})
 
 
 def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
@@ -28,7 +29,7 @@ def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
     body: dict[str, Json] = {
         "model": ask.model,
         "messages": [{"role": "user", "content": content}],
-        "modalities": ["image", "text"],
+        "modalities": ["image"] if ask.image_only else ["image", "text"],
         "stream": False,
     }
     if image_config:
@@ -52,17 +53,18 @@ def parse_response(body: Json) -> Answer:
     pictures = tuple(url for choice in choices for url in _pictures(choice))
     if not pictures:
         raise _why_none(answer, choices)
-    return Answer(pictures=pictures, cost_usd=number(mapping(answer.get("usage")).get("cost")))
+    return Answer(pictures=pictures, cost_usd=told_cost(answer))
 
 
 def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> ProviderError:
     """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
     reasons = [text(choice.get(name)) for choice in choices for name in ("native_finish_reason", "finish_reason")]
-    refusal = next((reason for reason in reasons if reason.lower() in _REFUSALS), "")
+    refusal = next((reason for reason in reasons if is_refused(code=reason)), "")
     refusal = refusal or text(mapping(answer.get("promptFeedback")).get("blockReason"))
-    if refusal:
-        return of_refusal(refusal)
     said = " ".join(texts(*(mapping(_message(choice)).get("content") for choice in choices)))
+    refused = " ".join(texts(*(mapping(_message(choice)).get("refusal") for choice in choices)))
+    if refusal or refused or is_refused(said=said):
+        return of_refusal(refused or refusal or said)
     is_fair = isinstance(answer.get("choices"), list) and all(map(_is_fair, answer["choices"][:MAX_CHOICES]))
     return of_silence(clean(said, limit=2000)) if said or is_fair else of_garbage()
 
@@ -75,6 +77,8 @@ def _is_fair(choice: Json) -> bool:
 
 def _pictures(choice: dict[str, Json]) -> Iterator[str]:
     for image in items(mapping(_message(choice)).get("images")):
+        if any(mapping(image).get(name) is True for name in _DRAFT):
+            continue
         link = mapping(image).get("image_url") or mapping(image).get("imageUrl")
         yield from texts(mapping(link).get("url"), link)
 
@@ -95,9 +99,13 @@ def smaller(image_size: str) -> str | None:
 OPENROUTER = Provider(
     name="openrouter",
     api_base="https://openrouter.ai/api/v1",
-    timeout_s=120,
+    timeout_s=TIMEOUT_S["openrouter"],
     fast_quality=None,
     build_request=build_request,
     parse_response=parse_response,
     smaller=smaller,
+    image_only=(
+        *("black-forest-labs/", "bytedance-seed/seedream", "openai/gpt-image-", "recraft/", "sourceful/riverflow"),
+        *("microsoft/mai-image", "x-ai/grok-imagine"),
+    ),
 )

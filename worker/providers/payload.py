@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from contract.prices import MOST_USD
 from worker.providers.provider import Json
 
 
@@ -22,6 +23,18 @@ def items(value: Json) -> list[Json]:
 def text(value: Json) -> str:
     """Take a JSON string, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def told_cost(answer: dict[str, Json]) -> float | None:
+    """Read what an answer says that its call has cost in USD; a cost that no call can have is not believed.
+
+    With a key of one's own at the upstream its bill comes on top of the gateway's.
+    """
+    usage = mapping(answer.get("usage"))
+    cost = number(usage.get("cost"))
+    if cost is not None and usage.get("is_byok") is True:
+        cost += number(mapping(usage.get("cost_details")).get("upstream_inference_cost")) or 0.0
+    return cost if cost is not None and cost <= MOST_USD else None
 
 
 def number(value: Json) -> float | None:

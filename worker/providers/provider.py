@@ -22,6 +22,8 @@ class Ask:
     quality: str | None = None
     is_chosen: bool = False  # then size and quality go before the configured extraBody
     references: tuple[str, ...] = field(default=(), repr=False)
+    most: int = 1  # pictures that are of use, should the answer have several
+    image_only: bool = False  # the model gives no words beside the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,21 @@ class Answer:
     pictures: tuple[str, ...] = field(default=(), repr=False)
     cost_usd: float | None = None
     poll_url: str | None = None
+    is_done: bool = False  # a poll says so, whether or not it brings a picture
+
+
+def no_poll_url(body: Json) -> str:
+    """Find nowhere to ask again: this provider answers at once."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A provider's constants and its two pure functions.
+    """A provider's constants and its pure functions.
 
-    `parse_response` raises the ProviderError that an answer stands for, also when it came with 200.
-    `smaller` names the next smaller size it knows, or None.
+    `parse_response` raises the ProviderError that an answer stands for, also when it came with 200;
+    `parse_poll` does so for the answer to a poll. `poll_url` finds where to ask again in any answer, also
+    in one that is an error. `smaller` names the next smaller size it knows, or None.
     """
 
     name: str
@@ -57,7 +66,11 @@ class Provider:
     build_request: Callable[[Ask, ProviderConfig, str], HttpCall]
     parse_response: Callable[[Json], Answer]
     smaller: Callable[[str], str | None]
+    parse_poll: Callable[[Json], Answer] | None = None
+    poll_url: Callable[[Json], str] = no_poll_url
     poll_interval_s: float = 2.0
+    image_only: tuple[str, ...] = ()  # how the ids of models begin that give no words
+    bills_failures: bool = False  # an answer of 500 may cost as much as a picture
 
 
 def headers(config: ProviderConfig, **more: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 
@@ -23,16 +23,17 @@ class Running:
 
 
 def find_running(home: Path) -> Running | None:
-    """Find the stack that runs from a Darkroom directory."""
+    """Find the stack that runs from a Darkroom directory; what a newer one tells beside is left alone."""
     try:
+        told = json.loads((home / "stack.json").read_text())
         with (home / "stack.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None  # nobody holds it
     except BlockingIOError:
         pass
-    except OSError:
+    except (OSError, ValueError):
         return None
     try:
-        return Running(**json.loads((home / "stack.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        return Running(**{each.name: told[each.name] for each in fields(Running) if each.name in told})
+    except TypeError:
         return None

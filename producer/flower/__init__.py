@@ -1,0 +1,1 @@
+"""Flower as Darkroom runs it: its tasks are the jobs of the table, told by the journal."""

@@ -1,0 +1,87 @@
+"""`python -m producer.flower`: Flower, set up to look and not to touch, on loopback and behind a login.
+
+FLOWER_BASIC_AUTH (user:password) is required; FLOWER_ADDRESS and FLOWER_PORT may be set.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+
+from flower import command
+from flower.app import Flower
+from flower.urls import settings as flower_settings
+from tornado.ioloop import IOLoop
+from tornado.options import options
+
+from contract.doorbell import celery_app
+from contract.errors import Problem
+from contract.knobs import Knobs, read_knobs
+from contract.scripts import open_redis
+from producer.flower.jobs import JobEvents
+from producer.flower.queues import HANDLERS
+from producer.session import config_path
+
+MOST_TASKS, MOST_WORKERS = 10_000, 1_000
+COLUMNS = "uuid,state,result,received,runtime,worker"  # more are wider than a screen
+ARGUMENTS = (
+    f"--max_tasks={MOST_TASKS}",
+    f"--max_workers={MOST_WORKERS}",
+    "--persistent=False",  # the journal has the past
+    "--read_only=True",
+    "--enable_events=False",  # of tasks: Celery takes a job that failed for a task that succeeded
+    "--purge_offline_workers=30",
+    f"--tasks_columns={COLUMNS}",
+)
+
+
+def main() -> None:
+    """Run Flower until it is stopped; exit 2 without a login."""
+    if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
+        _refuse("Error: set FLOWER_BASIC_AUTH to user:password; Flower is never run open.")
+    problems: list[Problem] = []
+    knobs = read_knobs(config_path(), problems)
+    if problems:
+        _refuse(*(f"Error: {problem}" for problem in problems))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold its logins
+    os.environ.setdefault("FLOWER_ADDRESS", "127.0.0.1")
+    command.apply_env_options()
+    command.apply_options(sys.argv[0], ARGUMENTS)
+    command.extract_settings()
+    command.setup_logging()
+    flower = make_flower(knobs)
+    signal.signal(signal.SIGTERM, command.sigterm_handler)
+    flower.start_http_server()
+    try:
+        flower.start()
+    finally:
+        flower.stop()
+
+
+def make_flower(knobs: Knobs) -> Flower:
+    """Build Flower around the journal of a Redis."""
+    url = knobs.redis_url.get_secret_value()
+    app = celery_app(url)
+    events = JobEvents(
+        app,
+        IOLoop.current(),
+        enable_events=False,
+        max_tasks_in_memory=options.max_tasks,
+        max_workers_in_memory=options.max_workers,
+        redis=open_redis(url),
+        gateway=knobs.public_url or f"http://{knobs.host}:{knobs.port}",
+    )
+    flower = Flower(capp=app, options=options, events=events, **flower_settings)
+    flower.add_handlers(r".*", HANDLERS)
+    return flower
+
+
+def _refuse(*lines: str) -> None:
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
