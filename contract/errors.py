@@ -3,7 +3,7 @@
 DarkroomError
 ├── Refused             the caller has to change the request or the configuration
 │   └── ConfigInvalid   all problems of a configuration at once
-├── Unavailable         Redis does not answer: nothing is lost, try again
+├── Unavailable         the queue cannot be used now: nothing is lost, try again
 └── ProviderError       what a provider did, named by what the ladder may do next
     ├── Transient       nothing was made: the same rung again
     ├── RateLimited     the same rung after a wait
@@ -72,10 +72,10 @@ class ConfigInvalid(Refused):
 
 
 class Unavailable(DarkroomError):
-    """Redis does not answer in time; whatever was accepted is still there."""
+    """Redis does not answer in time, refuses, or is full; whatever was accepted is still there."""
 
-    def __init__(self) -> None:
-        super().__init__("queue_unavailable")
+    def __init__(self, code: str = "queue_unavailable", **values: object) -> None:
+        super().__init__(code, **values)
 
 
 class ProviderError(DarkroomError):

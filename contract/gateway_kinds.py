@@ -52,6 +52,12 @@ GATEWAY: dict[str, Kind] = {
         "Key given twice", "The JSON gives a key twice.", "Leave one of them out.", status=400
     ),
     "json_invalid": lasting("JSON not readable", "The body is not valid JSON in UTF-8[: {reason}].", status=400),
+    "media_elsewhere": lasting(
+        "Images out of reach",
+        "This gateway does not have the workers' media directory, so it can neither show nor remove images.",
+        "The operator lets gateway and workers share one media directory; `darkroom doctor` looks at it.",
+        status=503,
+    ),
     "link_expired": lasting(
         "Link expired",
         "This link is not valid any more, or never was.",

@@ -153,13 +153,13 @@ QUEUE: dict[str, Kind] = {
     ),
     "queue_full": passing(
         "Queue full",
-        "The queue is full. Try again in a minute.",
-        "The operator can start more workers, or raise DARKROOM_MAX_QUEUED.",
+        "The queue is full[: Redis {says}]. Try again in a minute.",
+        "The operator can start more workers, raise DARKROOM_MAX_QUEUED, or give Redis more memory.",
         status=503,
     ),
     "queue_unavailable": passing(
         "Queue unavailable",
-        "The job queue (Redis) does not answer. Nothing was lost; try again, or run `darkroom doctor`.",
+        "The job queue (Redis) [{says}|does not answer]. Nothing was lost; try again, or run `darkroom doctor`.",
         status=503,
     ),
     "too_many_jobs": passing(

@@ -16,9 +16,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from contract.cause import REFUSED, UNKNOWN, cause_of
 from contract.errors import Unavailable
 
 PREFIX = "darkroom:"
+FULL_S = 30  # when to try again
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +54,20 @@ async def reaching_redis() -> AsyncIterator[None]:
         yield
         if task and task.cancelling() > cancelled:
             raise asyncio.CancelledError
-    except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
-        raise Unavailable from error
-    except RedisError as error:  # it answered, and it was a no: full, read-only, or our own mistake
-        logger.error("Redis refuses: %s", error)
-        raise Unavailable from error
+    except (RedisError, OSError, TimeoutError) as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """Make the error that says why Redis cannot be used; a no without words of its own is logged as it is."""
+    cause = cause_of(error)
+    if cause.is_full:
+        return Unavailable("queue_full", says=cause.says, retry_after_s=FULL_S)
+    is_silent = isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
+    if cause is UNKNOWN and not is_silent:
+        logger.error("Redis refuses: %s", error)  # our own mistake
+        cause = REFUSED
+    return Unavailable(says="" if is_silent and not cause.lasts else cause.says)
 
 
 class Scripts:

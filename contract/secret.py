@@ -40,6 +40,10 @@ class Secret:
         """Derive the key for a purpose, 32 bytes. Raises ConfigInvalid: the file is not fit to be trusted."""
         return hmac.new(self._root, purpose.encode(), hashlib.sha256).digest()
 
+    def exists(self) -> bool:
+        """Tell whether there is a secret already; blocking."""
+        return self._given is not None or self._file.exists()
+
     @cached_property
     def _root(self) -> bytes:
         if self._given is not None:

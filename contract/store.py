@@ -31,7 +31,7 @@ UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than 
 
 _SCRIPTS = (
     *("submit", "claim", "renew", "begin_attempt", "end_attempt", "add_image"),
-    *("end", "release", "cancel", "delete", "sweep", "ring", "add_upload"),
+    *("end", "release", "cancel", "delete", "sweep", "ring", "add_upload", "check"),
 )
 
 
@@ -97,9 +97,8 @@ class JobStore(JobView):
             raise Refused("too_many_uploads", max=most)
 
     async def check(self) -> None:
-        """Find out whether Redis would take something now. Raises Unavailable."""
-        async with reaching_redis():
-            await self.redis.set(PREFIX + "check", "", px=1)
+        """Find out whether Redis would take a job now. Raises Unavailable."""
+        await self._run("check")
 
     async def note_recent(self, owner: str, what: str, job_id: str, *, for_s: float) -> None:
         """Remember for a while which job a request was answered with."""

@@ -37,6 +37,7 @@ from producer.gallery import Gallery
 from producer.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from producer.outlook import Outlook
 from producer.patience import ANSWER_S, answering
+from producer.pulse import Pulse, feel
 from producer.recall import Recall
 from producer.request import kind_of, price_of, read_request
 
@@ -233,7 +234,12 @@ class Darkroom:
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
     async def delete(self, job_id: str) -> Job:
-        """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was."""
+        """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was.
+
+        Raises Refused (`job_not_found`, and `media_elsewhere` where its files cannot be reached).
+        """
+        if (await self.get(job_id)).images:
+            await self.gallery.check_disk()
         async with answering():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
         await asyncio.to_thread(remove_files, job, self.settings.media)
@@ -262,14 +268,9 @@ class Darkroom:
                 self.owner, before=before, limit=limit, state=state, conversation=conversation
             )
 
-    async def pulse(self) -> tuple[bool, int]:
-        """Tell whether Redis would take a job, and how many workers are running."""
-        try:
-            async with answering():
-                await self._store.check()
-                return True, len(await self._store.workers(within_s=5))
-        except Unavailable:
-            return False, 0
+    async def pulse(self) -> Pulse:
+        """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
+        return await feel(self._store)
 
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contract.artifacts import UPLOAD, find_image, is_artifact_id, uploaded
 from contract.errors import Refused
+from contract.installation import read_installation
 from contract.job import Snapshot
 from contract.references import References, check_together
 from contract.settings import Settings
@@ -46,8 +47,17 @@ class Gallery:
             is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
         image = await asyncio.to_thread(self._find_image, artifact) if is_own else None
         if image is None:
+            if is_own:
+                await self.check_disk()
             raise Refused("artifact_not_found")
         return image
+
+    async def check_disk(self) -> None:
+        """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
+        async with answering():
+            installation = await read_installation(self._store.redis)
+        if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
+            raise Refused("media_elsewhere")
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
@@ -61,8 +71,11 @@ class Gallery:
 
     async def find_signed(self, artifact: str) -> Path:
         """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
-        image = await asyncio.to_thread(self._find_image, artifact) if is_artifact_id(artifact) else None
+        is_one = is_artifact_id(artifact)
+        image = await asyncio.to_thread(self._find_image, artifact) if is_one else None
         if image is None:
+            if is_one:
+                await self.check_disk()
             raise Refused("artifact_not_found")
         return image
 
@@ -92,11 +105,7 @@ class Gallery:
     async def _path(self, reference: str, conversation: str | None) -> str:
         """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
         if reference == "latest":
-            async with answering():
-                latest = await self._store.latest_image(self._owner, conversation) if conversation else None
-            if latest is None:
-                raise Refused("no_previous_image")
-            return latest
+            return await self._latest(conversation)
         if not self._names_paths:
             return await self._own_artifact(reference)
         artifact = Path(reference).stem
@@ -112,11 +121,20 @@ class Gallery:
             raise Refused("reference_outside_roots")
         return str(image)
 
+    async def _latest(self, conversation: str | None) -> str:
+        async with answering():
+            latest = await self._store.latest_image(self._owner, conversation) if conversation else None
+        if latest is None:
+            raise Refused("no_previous_image")
+        if not await asyncio.to_thread(Path(latest).exists):
+            await self.check_disk()
+        return latest
+
     async def _own_artifact(self, reference: str) -> str:
         try:
             return str(await self.find(reference))
         except Refused as error:
-            raise Refused("reference_outside_roots") from error
+            raise error if error.code == "media_elsewhere" else Refused("reference_outside_roots") from error
 
     def _find_image(self, artifact: str) -> Path | None:
         return find_image(self._settings.media, self._settings.image.save_dir, artifact)

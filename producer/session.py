@@ -1,7 +1,7 @@
 """One run of a command: find the stack, do the work, turn errors into words and exit codes.
 
 Exit codes: 0 done, 1 job failed, 2 usage or configuration, 3 cancelled, 4 no such job,
-69 Redis does not answer, 124 time-out, 130 Ctrl-C.
+69 Redis cannot be used, 124 time-out, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn
 
+from contract.cause import cause_of
 from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
 from contract.job import Job, JobState
 from contract.running import Running, find_running
@@ -34,6 +35,7 @@ OTHER_PROVIDER = (
 HINTS = {
     "reference_outside_roots": "No file and no image of yours is called so; `darkroom status JOB` shows your images.",
     "missing_api_key": "`darkroom up --demo` needs no key.",
+    "queue_full": "`darkroom doctor` tells how much memory Redis uses.",
     "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
     "job_not_found": "`darkroom list` shows your jobs; --owner names another owner.",
 }
@@ -100,6 +102,8 @@ def fail(error: DarkroomError) -> NoReturn:
         lines = [one.detail for one in (error, *error.others)]
     for line in lines:
         terminal.err.print(f"Error: {line}", markup=False)
+    if error.__cause__ and isinstance(error, Unavailable):
+        terminal.err.print(f"Cause: Redis {cause_of(error.__cause__).says}.", markup=False)
     hint = _cure(error)
     if hint:
         terminal.err.print(f"Hint: {hint}", markup=False)

@@ -18,6 +18,7 @@ from typing import Any
 from celery.signals import setup_logging
 
 from contract.doorbell import Doorbell
+from contract.installation import digest_of, make_mark
 from contract.outbox import Outbox
 from contract.references import References
 from contract.scripts import open_redis
@@ -29,7 +30,7 @@ from worker.bench import Bench
 from worker.consumer import answer_bells
 from worker.courier import Courier
 from worker.gate import Gates
-from worker.ground import check_media, find_redis
+from worker.ground import Belongings, check_media, find_redis
 from worker.janitor import Janitor
 from worker.leases import Leases
 from worker.providers.http import Wire
@@ -62,7 +63,7 @@ def main(config: Path | None = None) -> None:
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
     lease_s = settings.knobs.lease_seconds
-    asyncio.run_coroutine_threadsafe(find_redis(bench.store, name, lease_s=lease_s), loop).result()
+    asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
     loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_courier(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
@@ -70,6 +71,16 @@ def main(config: Path | None = None) -> None:
     code = answer_bells(bench, loop)
     logging.shutdown()
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
+
+
+async def _arrive(bench: Bench) -> None:
+    """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
+    settings = bench.settings
+    knobs = settings.knobs
+    mark = await asyncio.to_thread(make_mark, settings.media)
+    own = Belongings(mark, digest_of(Secret.of(settings).key("installation")))
+    allow = knobs.allow_unsafe_redis
+    await find_redis(bench.store, bench.worker, own, lease_s=knobs.lease_seconds, allow_unsafe=allow)
 
 
 def make_bench(settings: Settings, name: str) -> Bench:

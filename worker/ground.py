@@ -1,4 +1,4 @@
-"""The ground that a worker needs: a Redis that lets it in, and a media directory that it can write to.
+"""The ground that a worker needs: a Redis that lets it in and loses nothing, and a media directory to write to.
 
 A Redis that is away or out of sorts is waited for; a refusal that lasts is told.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from redis.exceptions import AuthenticationError, NoPermissionError
-
+from contract.cause import cause_of
 from contract.errors import ConfigInvalid, Problem, Unavailable
+from contract.installation import join_installation
+from contract.redis_needs import Weight, judge, look, refusals
 from contract.store import JobStore
 
 RETRY_S = 1.0
-LASTING = ("unknown command", "The user executing the script", "ACL failure")  # of Redis 6 and 7
+SIGN_OF_LIFE_S = 5
 TOLD_EVERY = 30  # tries
 
 logger = logging.getLogger(__name__)
@@ -34,17 +36,31 @@ def check_media(media: Path) -> None:
         raise ConfigInvalid([Problem(str(media), f"cannot be written to: {error.strerror}")]) from error
 
 
-async def find_redis(store: JobStore, worker: str, *, lease_s: float) -> None:
-    """Wait until Redis runs our scripts. Raises ConfigInvalid if it answers, and refuses."""
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a worker shares with others: the marker of its media directory, a digest of its secret."""
+
+    media: str
+    secret: str
+
+
+async def find_redis(
+    store: JobStore, worker: str, belongings: Belongings, *, lease_s: float, allow_unsafe: bool
+) -> None:
+    """Wait until Redis runs our scripts. Raises ConfigInvalid if it answers and refuses, or would lose jobs."""
     tries = 0
     while True:
         try:
+            await check_redis(store, allow_unsafe=allow_unsafe)
+            await join(store, belongings)
             await store.renew(worker, [], lease_s=lease_s)
         except Unavailable as error:
-            if refusal := _refusal(error):
-                raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", f"Redis refuses: {refusal}")]) from error
+            cause = cause_of(error.__cause__)
+            if cause.lasts:
+                told = f"Redis refuses: {error.__cause__} - Redis {cause.says}. {cause.mend}"
+                raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", told)]) from error
             if tries % TOLD_EVERY == 0:
-                logger.warning("waiting for Redis, which does not answer: %s", error.__cause__)
+                logger.warning("waiting for Redis, which %s: %s", cause.says, error.__cause__)
         else:
             if tries:
                 logger.info("Redis is there")
@@ -53,11 +69,30 @@ async def find_redis(store: JobStore, worker: str, *, lease_s: float) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-def _refusal(error: BaseException) -> str:
-    """Find a no that lasts; redis-py wraps what was said while connecting. Busy, full or fail-over passes."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, AuthenticationError | NoPermissionError) or any(sign in str(cause) for sign in LASTING):
-            return str(cause)
-        cause = cause.__cause__
-    return ""
+async def check_redis(store: JobStore, *, allow_unsafe: bool) -> None:
+    """Log what is wrong with Redis. Raises ConfigInvalid for one that would lose jobs, and Unavailable."""
+    doubts = judge(await look(store.redis))
+    if not allow_unsafe and (refused := refusals(doubts)):
+        hint = "DARKROOM_ALLOW_UNSAFE_REDIS=true lets the worker start all the same."
+        raise ConfigInvalid(
+            [Problem("DARKROOM_REDIS_URL", f"Redis {doubt.says}. {doubt.mend} {hint}") for doubt in refused]
+        )
+    for doubt in doubts:
+        level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
+        logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
+
+
+async def join(store: JobStore, own: Belongings) -> None:
+    """Tell Redis what this worker shares with others, before its first sign of life; log what others have instead.
+
+    A Redis that is full or goes away is not told.
+    """
+    try:
+        others = await store.workers(within_s=SIGN_OF_LIFE_S)
+        before = await join_installation(store.redis, media=own.media, secret=own.secret)
+    except Unavailable:
+        return
+    if others and before.media not in ("", own.media):
+        logger.warning("other workers have another media directory: all workers and gateways must share one")
+    if others and before.secret not in ("", own.secret):
+        logger.warning("other workers have another secret: set the same DARKROOM_SECRET everywhere")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from contract.cause import cause_of
 from contract.errors import Unavailable
 from contract.store import JobStore, Lease
 
@@ -38,6 +40,7 @@ class Leases:
         self._slots = slots
         self._holds: dict[str, Hold] = {}
         self._is_closed = False
+        self._away_since: float | None = None
 
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[Hold]:
@@ -58,9 +61,22 @@ class Leases:
         while True:
             try:
                 await self._renew()
-            except Unavailable:
-                logger.warning("Redis is away; %s jobs go on without it", len(self._holds))
+            except Unavailable as error:
+                self._tell_away(error)
+            else:
+                self._tell_back()
             await asyncio.sleep(RENEW_S)
+
+    def _tell_away(self, error: Unavailable) -> None:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            says = cause_of(error.__cause__).says
+            logger.warning("Redis is away: it %s; %s jobs go on without it", says, len(self._holds))
+
+    def _tell_back(self) -> None:
+        if self._away_since is not None:
+            logger.info("Redis is back after %.0f s", time.monotonic() - self._away_since)
+            self._away_since = None
 
     async def _renew(self) -> None:
         holds = dict(self._holds)

@@ -60,7 +60,8 @@ async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomErr
     """Write the end of a job. Raises LeaseLost."""
     reached = await persist(store.end, lease, state, error)
     failpoint.reach("after_commit_before_ack")
-    logger.info("job %s %s", lease.job_id, reached, extra={"job_id": lease.job_id})
+    why = f": {error.code}" if error and reached is not JobState.CANCELLED else ""
+    logger.info("job %s %s%s", lease.job_id, reached, why, extra={"job_id": lease.job_id})
 
 
 def lay_out(lease: Lease, bench: Bench) -> Desk:

@@ -56,6 +56,8 @@ from producer.tokens import Tokens, first_token
 NOBODY = ""  # owns nothing
 FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
 
+logger = logging.getLogger(__name__)
+
 
 def main(config: Path | None = None) -> None:
     """Run the gateway until it is stopped. Raises ConfigInvalid."""
@@ -144,11 +146,13 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             attendance=Attendance(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
+        looking = asyncio.create_task(app.state.gateway.readiness.tell(logger))
         try:
             async with app.state.sessions.open():
                 yield
         finally:
             leaving.cancel()
+            looking.cancel()
             await app.state.gateway.attendance.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ from contract.settings import Settings
 from producer.api.attendance import Attendance
 from producer.api.links import Links
 from producer.api.rates import Rates
+from producer.api.readiness import Readiness
 from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
-from producer.doctor import is_writable
 from producer.pictures import Pictures
 from producer.tokens import Tokens
 
@@ -53,15 +52,10 @@ class Gateway:
             if not self.streams[owner]:
                 del self.streams[owner]
 
-    async def checks(self) -> dict[str, dict[str, bool | str]]:
-        """Look at what a job needs; what is not `needed` to take one may come later."""
-        redis, workers = await self.darkroom.pulse()
-        media = await asyncio.to_thread(is_writable, self.settings.media)
-        return {
-            "redis": {"ok": redis, "needed": True, "detail": "takes jobs" if redis else "does not"},
-            "media": {"ok": media, "needed": True, "detail": "can be written to" if media else "cannot be written to"},
-            "workers": {"ok": workers > 0, "needed": False, "detail": f"{workers} running"},
-        }
+    @property
+    def readiness(self) -> Readiness:
+        """Look at what this gateway needs."""
+        return Readiness(self.settings, self.darkroom, self.secret)
 
 
 async def gateway_of(request: Request) -> Gateway:

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from producer.api.gateway import Here
 from producer.api.problem import UNAVAILABLE_S
+from producer.api.readiness import shown
 from producer.api.schema import READY, errors
 from producer.api.view import json_response
 
@@ -29,9 +30,11 @@ async def livez() -> Response:
 @router.get("/healthz", include_in_schema=False)
 async def readyz(gateway: Here, verbose: Verbose = None) -> Response:
     """Tell whether a job could be taken now; `?verbose` says what was looked at."""
-    checks = await gateway.checks()
-    is_ready = all(check["ok"] for check in checks.values() if check["needed"])
-    shown = {"ready": is_ready} | ({} if verbose is None else {"checks": checks})
+    checks, installation = await gateway.readiness.look()
+    is_ready = all(check.ok for check in checks.values() if check.needed)
+    told = {} if verbose is None else {"checks": shown(checks), "installation": installation}
     return json_response(
-        shown, status=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": str(UNAVAILABLE_S)}
+        {"ready": is_ready} | told,
+        status=200 if is_ready else 503,
+        headers={} if is_ready else {"Retry-After": str(UNAVAILABLE_S)},
     )

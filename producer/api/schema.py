@@ -183,7 +183,10 @@ EVENT_STREAM: Responses = {
     200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": _EVENT}}},
     204: {"description": "The job is over, and all was told."},
 }
-_READY = {"type": "object", "properties": {"ready": {"type": "boolean"}, "checks": {"type": "object"}}}
+_READY = {
+    "type": "object",
+    "properties": {"ready": {"type": "boolean"}, "checks": {"type": "object"}, "installation": {"type": "string"}},
+}
 SECRET: Responses = {
     200: {
         "description": "The secret.",

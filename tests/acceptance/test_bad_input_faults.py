@@ -58,7 +58,9 @@ def test_B75_without_Redis_it_says_so_at_once(ann: httpx.Client, own_redis: Real
         redis.script_flush()
         assert submit(ann).status_code == 202
         redis.config_set("maxmemory", 1)
-        refused(submit(ann), 503, "queue_unavailable")
+        full = submit(ann)
+        refused(full, 503, "queue_full")
+        assert "Redis has used all the memory" in full.json()["detail"]
     own_redis.kill()
     begun = time.monotonic()
     told = submit(ann)

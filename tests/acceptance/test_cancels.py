@@ -31,6 +31,7 @@ from simulator.script import Step
 
 from contract.artifacts import artifact_id
 from contract.doorbell import Doorbell
+from contract.installation import MARKER
 from contract.job import TERMINAL, Job, JobState, Outcome
 from contract.scripts import open_redis
 from contract.store import JobStore
@@ -395,7 +396,7 @@ async def see_it_taken_back(house: House, darkroom: Darkroom, job: Job) -> None:
     assert await darkroom.get(job.id) == job
     story = [event.type async for event in darkroom.events(job.id)]
     assert [kind for kind in story if kind in TERMINAL] == story[-1:] == ["cancelled"]
-    files = {path for path in (house.folder / "media").rglob("*") if path.is_file()}
+    files = {path for path in (house.folder / "media").rglob("*") if path.is_file() and path.name != MARKER}
     listed = [image for each in await darkroom.list() for image in each.images]
     assert files == {Path(path) for image in listed for path in (image.path, image.sidecar)}
 

@@ -484,7 +484,8 @@ def test_redis_lets_nobody_in_without_a_password_and_flower_see_no_job(container
     key = f"darkroom:job:{job.id}"
     with containers.redis("darkroom", SECRETS["REDIS_PASSWORD"]) as worker:
         assert PROMPT in json.dumps(worker.hgetall(key)), "this is what must not be seen"
-        for forbidden in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["EVAL", "return 1", "0"]):
+        assert worker.config_get("appendfsync") == {"appendfsync": "always"}
+        for forbidden in (["FLUSHALL"], ["CONFIG", "SET", "x", "y"], ["KEYS", "*"], ["EVAL", "return 1", "0"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 worker.execute_command(*forbidden)
     with containers.redis("flower", SECRETS["FLOWER_REDIS_PASSWORD"]) as flower:

@@ -15,6 +15,7 @@ import pytest
 from house import House
 
 from contract.errors import Refused, Unavailable
+from contract.installation import MARKER
 from contract.job import Image, Job, JobState, Outcome
 from contract.scripts import open_redis
 from contract.store import EVENTS_CHANNEL
@@ -37,7 +38,7 @@ def assert_whole(image: Image, *, prompt: str) -> dict[str, Any]:
 
 
 def files_of(house: House) -> list[str]:
-    return sorted(path.name for path in (house.folder / "media").rglob("*") if path.is_file())
+    return sorted(path.name for path in (house.folder / "media").rglob("*") if path.is_file() and path.name != MARKER)
 
 
 async def until(job_id: str, house: House, state: JobState, *, within_s: float = 10) -> Job:

@@ -107,6 +107,7 @@ KNOBS = {
     "retention_seconds": 7 * 86_400,
     "max_jobs_per_owner": 500,
     "max_queued": 10_000,
+    "allow_unsafe_redis": False,
     "plugin": True,
     "tool_wait_seconds": 20,
     "keys_elsewhere": False,

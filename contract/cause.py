@@ -1,0 +1,177 @@
+"""Why Redis cannot be used: the error of redis-py, put into words that worker, gateway, doctor and commands share.
+
+Pure. What Redis itself said is not repeated, because it may name users and keys.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError
+
+START = "Start it with `darkroom up`, or set DARKROOM_REDIS_URL to a running Redis."
+SCHEME = "An address begins with rediss:// where Redis speaks TLS, else with redis://."
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What is wrong with Redis: `says` follows the word "Redis", `mend` tells what to do.
+
+    What `lasts` stays until somebody changes something.
+    """
+
+    says: str
+    mend: str
+    lasts: bool = False
+    is_full: bool = False
+
+
+SILENT = Cause("does not answer in time", f"Look whether it is overloaded or behind a firewall. {SCHEME}")
+UNKNOWN = Cause("does not answer", START)
+FULL = Cause(
+    "has used all the memory that it may use (maxmemory)",
+    "Raise maxmemory, or have ended jobs forgotten sooner (DARKROOM_RETENTION_SECONDS).",
+    is_full=True,
+)
+ABSENT = Cause("does not answer: its socket is not there", START)
+NO_FILE = Cause("cannot be asked: the file of ssl_ca_certs is not there", "Mend ssl_ca_certs in DARKROOM_REDIS_URL.")
+REFUSED = Cause("has refused a command", "Its words are in the log.")
+NO_RIGHTS = Cause(
+    "does not give this user the rights that Darkroom needs",
+    "Give it the rights that docker-compose.yml lists for its users.",
+    lasts=True,
+)
+OLD = Cause(
+    "does not know a command that Darkroom needs",
+    "Darkroom needs Redis 6.2 or newer, or Valkey, with no command renamed.",
+    lasts=True,
+)
+CLUSTER = Cause(
+    "is a Redis Cluster, which Darkroom does not support", "Use a single Redis, with replicas if you like.", lasts=True
+)
+REPLICA = Cause("is a replica, which takes no writes", "Let DARKROOM_REDIS_URL lead to the primary.")
+
+# What Redis answers, by words that only this answer has; the first that is found counts.
+_ANSWERS: tuple[tuple[str, Cause], ...] = (
+    ("OOM command not allowed", FULL),
+    ("command not allowed when used memory", FULL),
+    ("unknown command", OLD),
+    ("Unknown Redis command", OLD),
+    ("user executing the script", NO_RIGHTS),
+    ("ACL failure", NO_RIGHTS),
+    ("NOPERM", NO_RIGHTS),
+    (
+        "without any password configured",
+        Cause("has no password, but DARKROOM_REDIS_URL names one", "Leave it out of DARKROOM_REDIS_URL.", lasts=True),
+    ),
+    (
+        "username-password",
+        Cause("rejects the user or the password", "Put the right ones into DARKROOM_REDIS_URL.", lasts=True),
+    ),
+    (
+        "already authenticated",
+        Cause("wants a password", "Write it into DARKROOM_REDIS_URL: redis://user:password@host.", lasts=True),
+    ),
+    (
+        "Authentication required",
+        Cause("wants a password", "Write it into DARKROOM_REDIS_URL: redis://user:password@host.", lasts=True),
+    ),
+    (
+        "protected mode",
+        Cause("lets nobody in from other machines (protected mode)", "Give it a password, or let it listen here."),
+    ),
+    ("Lua script attempted to access a non local key", CLUSTER),
+    ("Hash slot not served", CLUSTER),
+    ("CLUSTERDOWN", CLUSTER),
+    ("CROSSSLOT", CLUSTER),
+    ("DB index is out of range", Cause("has no database of that number", "Write /0 at the end.", lasts=True)),
+    ("SELECT is not allowed in cluster mode", CLUSTER),
+    ("read only replica", REPLICA),
+    ("READONLY", REPLICA),
+    ("MISCONF", Cause("cannot write to its disk", "Make room on Redis's disk; its log says more.")),
+    ("unable to persist", Cause("cannot write to its disk", "Make room on Redis's disk; its log says more.")),
+    ("number of clients", Cause("takes no more clients (maxclients)", "Raise maxclients.")),
+    ("loading the dataset", Cause("is still reading its data", "Wait until it has read it.")),
+    ("Redis is busy", Cause("is busy with a script", "Wait, or end the script: SCRIPT KILL.")),
+    ("good replicas", Cause("has fewer replicas than it must have to write", "Look after its replicas.")),
+    ("Connection closed by server", Cause("closes the connection", f"{SCHEME} {START}")),
+    ("Connection reset", Cause("closes the connection", f"{SCHEME} {START}")),
+)
+# What went wrong before Redis could answer; the first that fits counts.
+_TYPES: tuple[tuple[type[BaseException], Cause], ...] = (
+    (ssl.SSLError, Cause("does not speak TLS as this address wants", SCHEME)),
+    (
+        socket.gaierror,
+        Cause("cannot be found: its host name is unknown", "Mend the host name in DARKROOM_REDIS_URL."),
+    ),
+    (
+        AuthenticationError,
+        Cause("does not let us in", "Put the right user and password into DARKROOM_REDIS_URL.", lasts=True),
+    ),
+    (NoPermissionError, NO_RIGHTS),
+    (
+        InvalidResponse,
+        Cause("is not what answers there: it speaks something else", f"Mend DARKROOM_REDIS_URL. {SCHEME}"),
+    ),
+    (TimeoutError, SILENT),
+)
+_TLS_MEND = "Name the authority in the address: rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem."
+
+
+def cause_of(error: BaseException | None) -> Cause:
+    """Tell why Redis could not be used, by an error or those that led to it."""
+    errors = list(_chain(error))
+    texts = " / ".join(str(one) for one in errors)
+    found = next((cause for words, cause in _ANSWERS if words in texts), None)
+    found = found or next((cause for one in errors if (cause := _by_type(one))), UNKNOWN)
+    return NO_FILE if found is ABSENT and "connecting to /" not in texts else found
+
+
+def place_of(url: str) -> str:
+    """Name where a URL leads, without its login."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    return parts.netloc.rpartition("@")[2] if parts.port else f"{parts.netloc.rpartition('@')[2].rstrip(':')}:6379"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """List an error and what it was raised from: redis-py wraps what was said while connecting."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _by_type(error: BaseException) -> Cause | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate(error)
+    found = next((cause for kind, cause in _TYPES if isinstance(error, kind)), None)
+    return found or (_system(error) if isinstance(error, OSError) else None)
+
+
+def _certificate(error: ssl.SSLCertVerificationError) -> Cause:
+    if "mismatch" in str(error):
+        return Cause("shows a certificate for another host name", "Use the name that its certificate has.")
+    if "expired" in str(error):
+        return Cause("shows a certificate that has expired", "Renew it.")
+    return Cause("shows a certificate that is not trusted here", _TLS_MEND)
+
+
+def _system(error: OSError) -> Cause | None:
+    match error.errno:
+        case errno.ECONNREFUSED:
+            return Cause("does not answer: nothing listens there", START)
+        case errno.ENOENT:
+            return ABSENT
+        case errno.EACCES | errno.EPERM:
+            return Cause("does not answer: this user may not open its socket", "Run as a user that may.")
+        case errno.EHOSTUNREACH | errno.ENETUNREACH:
+            return Cause("does not answer: there is no way to its host", START)
+    return None

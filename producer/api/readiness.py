@@ -1,0 +1,101 @@
+"""Could this gateway take a job, and show its images? Asked at the start, and by each look at `/readyz`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import ConfigInvalid
+from contract.installation import digest_of
+from contract.redis_needs import Weight, refusals
+from contract.secret import Secret
+from contract.settings import Settings
+from producer.client import Darkroom
+from producer.disk import room_of
+from producer.pulse import Pulse
+
+LOOK_AGAIN_S = 1.0
+ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; without what is `needed` no job can be taken."""
+
+    ok: bool
+    needed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Looks at what a gateway needs."""
+
+    settings: Settings
+    darkroom: Darkroom
+    secret: Secret
+
+    async def look(self) -> tuple[dict[str, Check], str]:
+        """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
+        pulse = await self.darkroom.pulse()
+        checks = {
+            "redis": Check(pulse.cause is None, True, pulse.cause.says if pulse.cause else "takes jobs"),
+            "media": await asyncio.to_thread(self._media, pulse),
+            "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
+        }
+        if pulse.is_reached:
+            checks |= {"safety": self._safety(pulse), "secret": await asyncio.to_thread(self._secret, pulse)}
+        return checks, pulse.installation.id
+
+    async def tell(self, logger: logging.Logger) -> None:
+        """Log once what is wrong at the start; a Redis that is away is waited for."""
+        is_told = False
+        while True:
+            pulse = await self.darkroom.pulse()
+            if pulse.is_reached:
+                break
+            if pulse.cause and not is_told:
+                logger.warning("waiting for Redis, which %s. %s", pulse.cause.says, pulse.cause.mend)
+            is_told = True
+            await asyncio.sleep(LOOK_AGAIN_S)
+        for doubt in pulse.doubts:
+            level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
+            logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
+        if pulse.cause:
+            logger.error("Redis %s. %s", pulse.cause.says, pulse.cause.mend)
+        media, secret = await asyncio.to_thread(lambda: (self._media(pulse), self._secret(pulse)))
+        if not media.ok:
+            logger.error("the media directory %s %s", self.settings.media, media.detail)
+        if not secret.ok:
+            logger.warning("the secret %s", secret.detail)
+
+    def _media(self, pulse: Pulse) -> Check:
+        """Look at the media directory; blocking."""
+        room = room_of(self.settings.media)
+        if room.problem:
+            return Check(False, True, room.problem)
+        if pulse.installation.is_elsewhere(self.settings.media):
+            return Check(False, True, ELSEWHERE)
+        return Check(True, True, "can be written to")
+
+    def _safety(self, pulse: Pulse) -> Check:
+        bad = [doubt for doubt in pulse.doubts if doubt.weight is not Weight.TOLD]
+        is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
+        told = bad or pulse.doubts
+        return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
+
+    def _secret(self, pulse: Pulse) -> Check:
+        """Compare the secret with the workers'; blocking."""
+        try:
+            own = digest_of(self.secret.key("installation"))
+        except ConfigInvalid as error:
+            return Check(False, False, error.problems[0].message)
+        is_same = pulse.installation.secret in ("", own)
+        return Check(is_same, False, "is the workers'" if is_same else "is not the workers': set one DARKROOM_SECRET")
+
+
+def shown(checks: dict[str, Check]) -> dict[str, Any]:
+    """Write checks as JSON."""
+    return {name: {"ok": check.ok, "needed": check.needed, "detail": check.detail} for name, check in checks.items()}

@@ -1,0 +1,15 @@
+"""What the doctor says of one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `mend` says what to do when it is not `ok`, or what could be better."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""

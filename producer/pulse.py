@@ -1,0 +1,55 @@
+"""What can be seen of a queue at a glance: could it take a job, would it keep it, who works on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contract.cause import Cause, cause_of
+from contract.errors import Unavailable
+from contract.installation import Installation, read_installation
+from contract.redis_needs import Doubt, Sight, judge, look
+from contract.store import JobStore
+from producer.patience import answering
+
+NOTHING = Sight(None, None)
+NOBODYS = Installation()
+SIGN_OF_LIFE_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What was seen; without `cause` Redis would take a job, and `is_reached` tells whether it answered at all."""
+
+    cause: Cause | None
+    is_reached: bool
+    workers: int = 0
+    sight: Sight = NOTHING
+    doubts: tuple[Doubt, ...] = ()
+    installation: Installation = NOBODYS
+
+
+async def feel(store: JobStore) -> Pulse:
+    """Look at a queue; it takes no longer than any answer."""
+    cause = await _refusal(store)
+    try:
+        async with answering():
+            sight = await look(store.redis)
+    except Unavailable as error:
+        return Pulse(cause or cause_of(error.__cause__), is_reached=False)
+    try:
+        async with answering():
+            workers = len(await store.workers(within_s=SIGN_OF_LIFE_S))
+            installation = await read_installation(store.redis)
+    except Unavailable as error:
+        return Pulse(cause or cause_of(error.__cause__), True, sight=sight, doubts=judge(sight))
+    return Pulse(cause, True, workers, sight, judge(sight), installation)
+
+
+async def _refusal(store: JobStore) -> Cause | None:
+    """Do what handing a job in does; tell why that failed."""
+    try:
+        async with answering():
+            await store.check()
+    except Unavailable as error:
+        return cause_of(error.__cause__)
+    return None
