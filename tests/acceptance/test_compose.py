@@ -57,7 +57,16 @@ SECRETS = {
     "AIHUBMIX_API_KEY": "canary5aihubmix",
 }
 WITHOUT_DEFAULT = (
-    *("attempt_timeout_seconds", "fallbacks", "hosts", "max_concurrency", "models", "origins", "public_url"),
+    *(
+        "attempt_timeout_seconds",
+        "drain_seconds",
+        "fallbacks",
+        "hosts",
+        "max_concurrency",
+        "models",
+        "origins",
+        "public_url",
+    ),
     "webhook_networks",
 )
 SERVICES = ("redis", "worker", "gateway", "flower")
