@@ -58,7 +58,7 @@ REPLICA = Cause("is a replica, which takes no writes", "Let DARKROOM_REDIS_URL l
 
 # What Redis answers, by words that only this answer has; the first that is found counts.
 _ANSWERS: tuple[tuple[str, Cause], ...] = (
-    ("OOM command not allowed", FULL),
+    ("command not allowed when used memory", FULL),  # redis-py takes the OOM before it away
     ("command not allowed when used memory", FULL),
     ("unknown command", OLD),
     ("Unknown Redis command", OLD),

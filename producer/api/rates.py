@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 from limits import RateLimitItem, parse_many
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contract.errors import Refused
 from contract.scripts import PREFIX, reaching_redis
@@ -19,13 +23,12 @@ class Rates:
 
     def __init__(self, redis_url: str, *, rate: str, miss_rate: str, timeout_s: float) -> None:
         url = redis_url.replace("unix://", "redis+unix://")
-        storage = storage_from_string(
-            f"async+{url}",
-            implementation="redispy",
-            key_prefix=PREFIX + "rate",
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-        )
+        client: dict[str, Any] = {  # as `open_redis` has it
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        }
+        storage = storage_from_string(f"async+{url}", implementation="redispy", key_prefix=PREFIX + "rate", **client)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)

@@ -576,6 +576,22 @@ def test_logs_tell_of_trouble_and_no_secret(evidence: Evidence) -> None:
 
 
 @pytest.mark.real_redis
+async def test_the_traceback_of_a_mistake_of_our_own_tells_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
+    house.write_config(**configuration())
+    await house.start_worker(DARKROOM_FAILPOINT="after_response:1:EIO")
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt=prompt("mistaken"))
+        job = await darkroom.wait(job.id, timeout_s=30)
+    for sign in (f"job {job.id} failed inside Darkroom", "Traceback", "Input/output error"):
+        assert sign in house.logs(), sign
+    assert CANARIES.hits(house.logs()) == []
+
+
+@pytest.mark.real_redis
 def test_the_host_of_a_bad_link_tells_nothing(evidence: Evidence) -> None:
     [log] = [data.decode() for path, data in evidence.files.items() if path.name == "worker-1.log"]
     assert CANARIES.hits("\n".join(line for line in log.splitlines() if LINK in line)) == []
