@@ -121,7 +121,7 @@ def _cure(error: DarkroomError) -> str:
     paths = {problem.path for problem in error.problems}
     if "tools.imageGeneration.provider" in paths:
         return OTHER_PROVIDER
-    if any(path.endswith(".apiKey") for path in paths) or not config_path().exists():
+    if any(path.endswith(".apiKey") or path == str(config_path().absolute()) for path in paths):
         return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
     return ""
 
