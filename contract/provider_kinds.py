@@ -63,7 +63,7 @@ PROVIDER: dict[str, Kind] = {
     "provider_credits": lasting(
         "No credit",
         "The [{provider} account|provider's account] has no credit left.",
-        "Its owner can add some, or choose another provider.",
+        "Its owner can add some, or choose another model or provider.",
         status=502,
     ),
     "provider_down": passing("Provider down", "{provider} is temporarily unavailable.", "Try again in some minutes."),
@@ -90,6 +90,13 @@ PROVIDER: dict[str, Kind] = {
         "Connection not secure",
         "Secure connection to {provider} failed (certificate).",
         "The operator must check apiBase, the proxy, and this machine's certificates and clock.",
+        status=502,
+    ),
+    "provider_too_dear": lasting(
+        "Too little credit",
+        "The [{provider} account|provider's account] has too little credit for the most that this request may cost."
+        "[ {reason}.]",
+        "Set a lower max_tokens in the provider's extraBody, shorten the prompt, or add credit.",
         status=502,
     ),
     "provider_unreachable": passing(

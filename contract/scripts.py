@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
@@ -71,12 +71,15 @@ def unavailable(error: BaseException) -> Unavailable:
 
 
 class Scripts:
-    """Scripts of `contract/lua/`, each with the prelude before it."""
+    """Scripts of `contract/lua/`, each with the prelude before it, and then what else they share."""
 
-    def __init__(self, redis: Redis, names: Iterable[str]) -> None:
+    def __init__(self, redis: Redis, names: Iterable[str], *, shared: Sequence[str] = ()) -> None:
         folder = files("contract") / "lua"
-        prelude = (folder / "prelude.lua").read_text()
-        self._scripts = {name: redis.register_script(prelude + (folder / f"{name}.lua").read_text()) for name in names}
+
+        def read(*parts: str) -> str:
+            return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
+
+        self._scripts = {name: redis.register_script(read("prelude", *shared, name)) for name in names}
 
     async def run(self, name: str, *args: str | float) -> Any:
         """Run a script; its answer is as its last lines say. Raises Unavailable."""

@@ -138,7 +138,7 @@ class JobStore(JobView):
         return list(await self._run("renew", worker, int(lease_s * 1000), slots, *holds))
 
     async def begin_attempt(self, lease: Lease, number: int, attempt: Attempt, *, max_calls: int) -> None:
-        """Count and record a provider call before it is made. Raises CallRefused, LeaseLost."""
+        """Count and record a call before it is made, one of so many for its image. Raises CallRefused, LeaseLost."""
         told = {"index", "rung", "provider", "model", "image_size", "quality"}
         event = {"type": "attempt", **attempt.model_dump(include=told, exclude_none=True)}
         answer = await self._fenced(

@@ -143,11 +143,13 @@ class JobMachine(QueueMachine):
         which=WHICH, number=NUMBERS, outcome=st.sampled_from(Outcome), cost_usd=st.sampled_from([None, 0.0, 0.01, 0.3])
     )
     def end_attempt(self, which: int, number: int, outcome: Outcome, cost_usd: float | None) -> None:
-        """Write how a call ended that was begun."""
+        """Write how a call ended that was begun, by now at least."""
         lease = self.lease(which)
+        self.begin_attempts(which, [number])
         job, ended = self.model.held(lease.job_id, lease.fence), attempt(outcome, cost_usd)
-        if job and number not in job.attempts:
+        if job and not job.attempts:
             return
+        number = sorted(job.attempts)[number % len(job.attempts)] if job else number
         answer = self.ask(self.store.end_attempt(lease, number, ended, event="retry", text="again"))
         assert answer == (None if job else "lost")
         if job:

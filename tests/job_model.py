@@ -252,7 +252,8 @@ class JobModel:
             return "lost"
         if job.deadline <= self.now:
             return "deadline_passed"
-        if number not in job.attempts and len(job.attempts) >= MOST_CALLS:
+        calls = [known for known in job.attempts.values() if known.index == attempt.index]
+        if number not in job.attempts and len(calls) >= MOST_CALLS:
             return "call_budget_spent"
         if number not in job.attempts:
             job.attempts[number] = attempt

@@ -7,10 +7,10 @@ import pytest
 
 from contract.job import Attempt, Outcome
 from worker.gate import Closed
-from worker.plan import Plan, Rung
+from worker.plan import Plan, Route, Rung
 
 Failure = tuple[Outcome, str | None]
-Gates = dict[str, Closed]
+Gates = dict[Route, Closed]
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -22,6 +22,7 @@ def rung(**knobs: Any) -> Rung:
 
 HUB = rung(provider="aihubmix", model="e")
 PLAN = Plan(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
+FIRST = rung().route
 TWO = Plan(rungs=(rung(), rung(image_size="2K"), HUB))
 PLACES = {"first": (0, PLAN), "middle": (1, PLAN), "last": (2, PLAN), "only": (0, Plan(rungs=(rung(),)))}
 every_place = pytest.mark.parametrize(("place", "plan"), PLACES.values(), ids=PLACES)
@@ -45,7 +46,14 @@ CODES: dict[Outcome, list[str | None]] = {
     Outcome.UNUSABLE: [
         *("bad_parameters", "bad_model", "image_too_large", "answer_too_large", "reference_too_large"),
         *("references_not_taken", "model_excluded"),
-        *("provider_credits", "provider_auth", "provider_forbidden", "provider_tls_failed", "bad_api_base"),
+        *(
+            "provider_credits",
+            "provider_too_dear",
+            "provider_auth",
+            "provider_forbidden",
+            "provider_tls_failed",
+            "bad_api_base",
+        ),
         *("unsafe_url", "provider_error"),
     ],
     Outcome.REJECTED: ["content_refused"],
@@ -64,12 +72,12 @@ FAILURES: list[Failure] = [(outcome, code) for outcome, codes in CODES.items() f
 
 GATES: dict[str, Gates] = {
     "open": {},
-    "busy": {"openrouter": Closed(3, "")},
-    "away": {"openrouter": Closed(20, "provider_down")},
-    "no key": {"openrouter": Closed(40, "provider_auth")},
-    "other busy": {"aihubmix": Closed(3, "")},
-    "both busy": {"openrouter": Closed(9, ""), "aihubmix": Closed(3, "")},
-    "away, other busy": {"openrouter": Closed(20, "provider_down"), "aihubmix": Closed(3, "")},
-    "no key, other away": {"openrouter": Closed(40, "provider_auth"), "aihubmix": Closed(20, "provider_down")},
-    "no keys": {"openrouter": Closed(40, "provider_auth"), "aihubmix": Closed(40, "provider_credits")},
+    "busy": {FIRST: Closed(3, "")},
+    "away": {FIRST: Closed(20, "provider_down")},
+    "no key": {FIRST: Closed(40, "provider_auth")},
+    "other busy": {HUB.route: Closed(3, "")},
+    "both busy": {FIRST: Closed(9, ""), HUB.route: Closed(3, "")},
+    "away, other busy": {FIRST: Closed(20, "provider_down"), HUB.route: Closed(3, "")},
+    "no key, other away": {FIRST: Closed(40, "provider_auth"), HUB.route: Closed(20, "provider_down")},
+    "no keys": {FIRST: Closed(40, "provider_auth"), HUB.route: Closed(40, "provider_credits")},
 }

@@ -43,7 +43,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.table, self.store, self.tally = table, table.store, tally
         table.clear()
         self.model = JobModel(table.now_ms)
-        self.gate = Gates(self.store, limit=PLACES, open_s=10).to("p", "key")
+        self.gate = Gates(self.store, limit=PLACES, open_s=10).to("p", "key", "m")
         self.requests: list[NewJob] = []
         self.seen = table.look()
         self.kills = 0

@@ -10,20 +10,21 @@ from dataclasses import dataclass, field
 import pybase64
 
 from contract.artifacts import Sidecar
-from contract.errors import Refused
+from contract.errors import Refused, Unavailable
 from contract.images import NotAnImage, inspect, shrink
 from contract.job import Job, Snapshot
 from contract.references import References
 from contract.settings import Settings
 from contract.store import JobStore, Lease
-from worker.gate import Gate, Gates
+from worker.gate import Gate, Gates, Verdict
 from worker.leases import Leases
 from worker.logbook import Logbook, persist
-from worker.plan import Plan
+from worker.plan import Plan, Route
 from worker.providers.http import Conversation, Wire
 from worker.sandbox import Picture
 from worker.writer import Writer
 
+LEAVE_S = 5.0
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
 
 
@@ -59,8 +60,8 @@ class Desk:
     snapshots: tuple[Snapshot, ...]
     plan: Plan
     logbook: Logbook
-    talks: dict[str, Conversation] = field(default_factory=dict)  # by provider, as the gates
-    gates: dict[str, Gate] = field(default_factory=dict)
+    talks: dict[str, Conversation] = field(default_factory=dict)  # by provider
+    gates: dict[Route, Gate] = field(default_factory=dict)
     there: set[int] = field(default_factory=set)  # the images that are stored and reported
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
@@ -135,6 +136,17 @@ class Desk:
         finally:
             self._busy -= 1
             self._tell()
+
+    async def leave_gate(self, route: Route, index: int, verdict: Verdict, code: str) -> bool:
+        """Give an image's place at the gate back; answer whether the provider fails others, too."""
+        history = self.logbook.history(index)
+        has_passed = verdict is Verdict.GOOD and any(attempt.error == "provider_error" for attempt in history)
+        since_ms = history[0].started_at.timestamp() * 1000 if history else self.lease.now_ms()
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
+                gate = self.gates[route]
+                return await gate.leave(self.lease, index, verdict, code=code, since_ms=since_ms, has_passed=has_passed)
+        return False
 
     def left(self) -> None:
         """Tell the waiting images that a call has left its gate."""

@@ -25,6 +25,7 @@ from contract.errors import (
 )
 from contract.redaction import clean
 from contract.story import duration
+from worker.credit import of_account
 from worker.providers.payload import items, mapping, number, text, texts, told_cost
 from worker.providers.provider import Json
 from worker.providers.stage import is_lost
@@ -181,6 +182,8 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
         said = reasons or (refusal and (_words(refusal.said) or message or clean(refusal.code))) or message
         return Rejected("content_refused", http_status=status or 200, reason=said)
     message = message or clean(text(error.get("message")), limit=_MESSAGE_CHARS)
+    if money := of_account(error, status, message):
+        return money
     if routing := of_no_upstream(status, message, text(availability.get("code"))):
         return routing
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)

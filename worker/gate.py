@@ -1,14 +1,17 @@
-"""The gate before each provider: a circuit breaker and a limit of calls at a time, shared by all workers.
+"""The gate before each provider: circuit breakers and a limit of calls at a time, shared by all workers.
 
-A call enters before it is made and leaves when it has ended, with a verdict on the provider. Five bad
-ones in a row close the gate for a while, a rejected key at once; then one call at a time probes. A job
-that is refused gives its slot back and is woken, in the order of the queue, once there is room. All
+A call enters before it is made and leaves when it has ended, with a verdict. The limit is the key's. A rejected
+key closes the gate for all; what concerns one model closes the way to that model. Five failures of an owner's
+jobs in a row close that way to the owner's jobs, and five of several owners to everybody's; of one job, and of
+one owner, only the first ones count, and a success of anybody ends the row. Then one call at a time probes.
+A job that is refused gives its slot back and is woken, in the order of the queue, once there is room. All
 decisions are made in Redis: `contract/lua/enter_gate.lua` and `leave_gate.lua`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
@@ -19,7 +22,8 @@ from contract.store import JobStore, Lease, LeaseLost, digest
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
 
-_KEY = frozenset({"provider_auth", "provider_credits", "provider_forbidden", "provider_tls_failed"})
+_KEY = frozenset({"provider_auth", "provider_tls_failed"})
+_MODEL = frozenset({"provider_credits", "provider_forbidden"})  # another model may be cheaper, or allowed
 _BAD = frozenset(
     (
         *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
@@ -40,6 +44,7 @@ class Verdict(StrEnum):
     BAD = "bad"
     KEY = "key"  # no call with this key can succeed
     UNKNOWN = "unknown"  # we gave the call up
+    MODEL = "model"  # no call to this model with this key can succeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ def verdict_of(error: ProviderError) -> Verdict:
         return Verdict.NEUTRAL
     if error.code in _KEY:
         return Verdict.KEY
+    if error.code in _MODEL:
+        return Verdict.MODEL
     # Also with a Retry-After an answer of 5xx is a failure.
     if error.code in _BAD and not 400 <= (error.http_status or 0) < 500:
         return Verdict.BAD
@@ -67,21 +74,25 @@ class Gates:
 
     def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
-        self._scripts = Scripts(store.redis, ("enter_gate", "leave_gate"))
+        self._scripts = Scripts(store.redis, ("enter_gate", "leave_gate"), shared=("gate",))
         self._limit = limit
         self._open_s = open_s
 
-    def to(self, provider: str, key: str) -> Gate:
-        """Find a gate."""
+    def to(self, provider: str, key: str, model: str) -> Gate:
+        """Find the gate to a model."""
         name = digest(f"{provider}\0{key}")
-        return Gate(self._scripts, self._store, name, limit=self._limit, open_s=self._open_s)
+        return Gate(self._scripts, self._store, name, digest(model), limit=self._limit, open_s=self._open_s)
 
 
 class Gate:
-    """The way to one provider with one key."""
+    """The way to one model of one provider with one key."""
 
-    def __init__(self, scripts: Scripts, store: JobStore, name: str, *, limit: int | None, open_s: float) -> None:
+    def __init__(
+        self, scripts: Scripts, store: JobStore, name: str, model: str, *, limit: int | None, open_s: float
+    ) -> None:
         self.name = name
+        self.model = model
+        self._begun: dict[tuple[str | int, ...], int] = {}  # when calls were let in, as Redis counts events
         self._run = scripts.run
         self._store = store
         self._limit = limit or 0
@@ -94,21 +105,45 @@ class Gate:
         Every call that was let in has to leave. The waits of refused ones are spread, so that they do
         not come back in the same instant; give the slot back with `release(…, at_gate=True)`.
         """
-        answer = await self._run("enter_gate", *self._call(lease, number), int((most_s + GRACE_S) * 1000))
+        call = self._call(lease, number)
+        answer = await self._run("enter_gate", *call, int((most_s + GRACE_S) * 1000))
         if answer == "lost":
             raise LeaseLost(lease.job_id)
-        if answer == "ok":
+        if len(answer) == 1:
+            self._begun[call] = answer[0]
             return None
-        wait_ms, code = answer
+        wait_ms, code, woken = answer
+        await self._ring(woken)
         return Closed(int(wait_ms) / 1000 + self._jitter.uniform(0, self._open_s), str(code))
 
-    async def leave(self, lease: Lease, number: int, verdict: Verdict, *, code: str = "") -> None:
-        """Say that a call has ended; `code` is the error behind a BAD or KEY verdict. A repeat changes nothing."""
-        woken = await self._run("leave_gate", *self._call(lease, number), verdict, code)
+    async def leave(
+        self,
+        lease: Lease,
+        number: int,
+        verdict: Verdict,
+        *,
+        code: str = "",
+        since_ms: float = 0,
+        has_passed: bool = False,
+    ) -> bool:
+        """Say that a call has ended; `code` is the error behind a BAD, KEY or MODEL verdict. A repeat changes nothing.
+
+        After a BAD one answer whether the provider fails others, too: calls of another owner since `since_ms`,
+        or of another job unless another owner's have succeeded. `has_passed` tells with a GOOD one that the same
+        was asked for before and met an error: a provider that does so falters, for some minutes.
+        """
+        call = self._call(lease, number)
+        woken, falters = await self._run(
+            "leave_gate", *call, self._begun.pop(call, 0), verdict, code, int(since_ms), int(has_passed)
+        )
+        await self._ring(woken)
+        return bool(falters)
+
+    async def _ring(self, woken: Sequence[str]) -> None:
         if woken:
             logger.debug("gate %s woke %s jobs", self.name, len(woken))
         # Jobs that have run before are served last rung, first served.
         await self._store.ring(woken[::-1])
 
     def _call(self, lease: Lease, number: int) -> tuple[str | int, ...]:
-        return lease.job_id, lease.fence, self.name, number, self._limit, int(self._open_s * 1000)
+        return lease.job_id, lease.fence, self.name, number, self._limit, int(self._open_s * 1000), self.model

@@ -4,8 +4,8 @@ A timed-out call may have been billed, so the next rung is tried; only the last 
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
 Refused content goes nowhere else, and what has been made but cannot be fetched is asked of nobody again;
 what was made and is lost, of this rung once more. What a provider cannot do is only asked of a rung that differs
-in just that. Where nothing was made (a provider is away, or falters), the lowest rung goes on with
-growing pauses as long as time and calls are left.
+in just that. Where nothing was made and the provider is away, the lowest rung goes on with growing pauses
+as long as time and calls are left; an error that it makes of this job alone is the job's own, and ends it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from contract.job import Attempt, Outcome
 from contract.kinds import look_up
 from worker.gate import Closed
-from worker.plan import Plan
+from worker.plan import Plan, Route
 
 # How often one rung is tried before the next, by how it failed.
 TRIES = {
@@ -41,13 +41,16 @@ _DIFFERS: dict[str, tuple[str, ...]] = {
     "bad_parameters": ("image_size", "quality", "model", "provider"),
     "image_too_large": ("image_size", "model", "provider"),
     "model_excluded": ("provider", "model"),
+    "provider_credits": ("provider", "model"),
+    "provider_forbidden": ("provider", "model"),
+    "provider_too_dear": ("provider", "model"),
     "references_not_taken": ("provider", "model"),
 }
 # The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
     *("content_refused", "result_unreachable"),
     *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
-    *("bad_model", "provider_credits", "provider_auth"),
+    *("bad_model", "provider_too_dear", "provider_credits", "provider_auth"),
     *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
     *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
     *(
@@ -106,13 +109,15 @@ def next_step(
     *,
     retry_after_s: float | None = None,
     has_waited: bool = False,
-    closed: Mapping[str, Closed] | None = None,
+    closed: Mapping[Route, Closed] | None = None,
+    falters: bool = False,
 ) -> Step:
     """Decide what to do for one image.
 
     `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
     `retry_after_s` is what the provider just asked for; `has_waited` tells that the wait which the
-    last attempt asked for is over; `closed` holds the gates that let nobody in now, by provider.
+    last attempt asked for is over; `closed` holds the gates that let nobody in now; `falters` tells
+    that the provider has failed others, too.
     """
     lowest = len(plan.rungs) - 1  # the ladder may have been another one when the job was begun
     history = [
@@ -122,19 +127,21 @@ def next_step(
     ]
     if left_s < LEAST_CALL_S:
         return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
-    step = _next(plan, history, left_s, 0.0 if has_waited else _wait(plan, history, retry_after_s))
-    if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].provider in closed:
+    goes_on = has_waited or falters
+    wait_s = 0.0 if has_waited else _wait(plan, history, retry_after_s)
+    step = _next(plan, history, left_s, wait_s, goes_on=goes_on)
+    if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].route in closed:
         return _around(plan, history, left_s, step.rung, closed)
     return step
 
 
-def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float) -> Step:
+def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
     if not history:
         return Call(0, _slice(plan, 0, left_s))
     last = history[-1]
     if last.outcome is Outcome.REJECTED or _is_paid(history):
         return GiveUp(last.error or "content_refused")
-    if _may_repeat(plan, history) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
+    if _may_repeat(plan, history, goes_on=goes_on) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         if wait_s > SLOT_WAIT_S:
             return Later(wait_s, last.provider, last.error or "")
         return Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
@@ -142,17 +149,17 @@ def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float) 
     return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
 
 
-def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[str, Closed]) -> Step:
+def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[Route, Closed]) -> Step:
     """Pass a closed gate: by a lower rung at another provider, or by waiting; nobody is left out for being busy."""
-    provider = plan.rungs[rung].provider
-    others = (below for below in _below(plan, history, rung) if plan.rungs[below].provider not in closed)
-    if closed[provider].code and (other := next(others, None)) is not None:
+    route = plan.rungs[rung].route
+    others = (below for below in _below(plan, history, rung) if plan.rungs[below].route not in closed)
+    if closed[route].code and (other := next(others, None)) is not None:
         return Call(other, _slice(plan, other, left_s))
-    passing = {name: gate for name, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
-    first = min(passing, key=lambda name: passing[name].wait_s, default=None)
+    passing = {way: gate for way, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
+    first = min(passing, key=lambda way: passing[way].wait_s, default=None)
     longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
     if first is not None and longest_s > 0:
-        return Later(min(passing[first].wait_s, longest_s), first, passing[first].code, at_gate=True)
+        return Later(min(passing[first].wait_s, longest_s), first[0], passing[first].code, at_gate=True)
     codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
     return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
 
@@ -167,10 +174,11 @@ def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -
     return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
 
 
-def _may_repeat(plan: Plan, history: Sequence[Attempt]) -> bool:
+def _may_repeat(plan: Plan, history: Sequence[Attempt], *, goes_on: bool) -> bool:
     last = history[-1]
     is_lowest = last.rung == len(plan.rungs) - 1
-    if is_lowest and last.outcome in (Outcome.RATE_LIMITED, Outcome.TRANSIENT):
+    is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != "provider_error")
+    if is_lowest and (is_away or last.outcome is Outcome.RATE_LIMITED):
         return True  # it costs only time, and the call budget bounds it
     if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2

@@ -10,6 +10,8 @@ from contract.request import KeptRequest
 from contract.settings import Settings
 from worker.providers.provider import Provider
 
+Route = tuple[str, str]  # a provider and its model
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
@@ -21,6 +23,11 @@ class Rung:
     quality: str | None
     timeout_s: float
     patience_s: float = 0.0  # the operator's time-out, which the caller may have shortened
+
+    @property
+    def route(self) -> Route:
+        """Tell to whom a call on this rung goes."""
+        return self.provider, self.model
 
     def rendition(self) -> Rendition:
         """Tell the knobs without the time-out."""

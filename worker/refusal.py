@@ -79,6 +79,12 @@ def said_upstream(error: dict[str, Json]) -> str:
     return next((said for value in found for part in _parts(value) if (said := _said(part))), "")
 
 
+def texts_in(answer: Json, *names: str) -> Iterator[str]:
+    """Yield the texts under these names in all parts of an answer, also of one that is quoted in it."""
+    for part in _parts(answer):
+        yield from (str(part[name]) for name in names if isinstance(part.get(name), str))
+
+
 def _parts(value: Json) -> Iterator[dict[str, Json]]:
     """Yield the objects of an answer, outer ones first, as far as it is worth looking."""
     left = deque([(value, 0)])

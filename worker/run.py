@@ -69,14 +69,15 @@ def lay_out(lease: Lease, bench: Bench) -> Desk:
     job = read_job(lease.fields, None)
     if len(job.images) < int(lease.fields["images"]):  # what cannot be read would be made and paid again
         raise DarkroomError("job_unreadable")
-    most = bench.settings.knobs.calls_per_image * job.request.count
     return Desk(
         bench=bench,
         lease=lease,
         job=job,
         snapshots=read_snapshots(lease.fields),
         plan=plan_ladder(job.request, bench.settings, PROVIDERS),
-        logbook=Logbook(lease, bench.store, read_attempts(lease.fields), max_calls=most),
+        logbook=Logbook(
+            lease, bench.store, read_attempts(lease.fields), max_calls=bench.settings.knobs.calls_per_image
+        ),
         there={image.index for image in job.images},
         seen={image.sha256: image.index for image in job.images},
     )
@@ -103,9 +104,11 @@ class Development:
         await self._desk.logbook.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
         await self._desk.load_references()
         async with AsyncExitStack() as stack:
+            for name, model in {rung.route for rung in self._desk.plan.rungs}:
+                key = self._bench.settings.provider(name).key
+                self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._bench.settings.provider(name)
-                self._desk.gates[name] = self._bench.gates.to(name, config.key)
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
                 self._desk.talks[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()

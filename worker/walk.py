@@ -12,7 +12,7 @@ from typing import Any
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
-from contract.errors import DarkroomError, ProviderError, TimedOut, Unavailable, Unusable
+from contract.errors import DarkroomError, ProviderError, TimedOut, Unusable
 from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
 from contract.store import CallRefused, LeaseLost
@@ -21,14 +21,13 @@ from worker.bench import Desk, Spare
 from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
-from worker.plan import Rung
+from worker.plan import Route, Rung
 from worker.providers.provider import Ask
 from worker.providers.results import Made
 from worker.retry import pacing
 from worker.sandbox import Picture
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
-LEAVE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +55,7 @@ class Walk:
         # Whatever an earlier run had to wait for is over.
         self._has_waited = True
         self._retry_after_s: float | None = None
+        self._falters = False  # the provider failed others, too, when it last failed here
 
     async def make(self) -> Later | GiveUp | Stopped | None:
         """Go on until the image is there (None), or something stops it."""
@@ -80,7 +80,7 @@ class Walk:
 
     async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
-        closed: dict[str, Closed] = {}
+        closed: dict[Route, Closed] = {}
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
@@ -94,10 +94,10 @@ class Walk:
                 return Stopped()
             rung = self._desk.plan.rungs[step.rung]
             whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
-            shut = await persist(self._desk.gates[rung.provider].enter, self._desk.lease, self.index, most_s=whole_s)
+            shut = await persist(self._desk.gates[rung.route].enter, self._desk.lease, self.index, most_s=whole_s)
             if shut is None:
                 return await self._call(step, rung, whole_s)
-            closed[rung.provider] = shut
+            closed[rung.route] = shut
             if shut.code:
                 self._passed.append(story.unavailable(rung.provider))
                 self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
@@ -126,11 +126,11 @@ class Walk:
             is_hasty = isinstance(error, TimedOut) and step.timeout_s < rung.patience_s / 2
             verdict, code = Verdict.UNKNOWN if is_hasty else verdict_of(error), error.code
             assert number is not None
-            return await self._fail(number, error, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._falters = await desk.leave_gate(rung.route, self.index, verdict, code)
+            return await self._fail(number, error, seconds=seconds)
         finally:
-            with suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
-                    await desk.gates[rung.provider].leave(desk.lease, self.index, verdict, code=code)
+            await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
     async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
@@ -286,7 +286,7 @@ class Walk:
             if job.is_over and sidecar.id not in {image.id for image in job.images}:
                 await asyncio.to_thread(bench.writer.discard, sidecar)
 
-    def _next(self, closed: Mapping[str, Closed] | None = None) -> Step:
+    def _next(self, closed: Mapping[Route, Closed] | None = None) -> Step:
         return next_step(
             self._desk.plan,
             self._desk.logbook.history(self.index),
@@ -294,6 +294,7 @@ class Walk:
             retry_after_s=self._retry_after_s,
             has_waited=self._has_waited,
             closed=closed,
+            falters=self._falters,
         )
 
     def _codes(self) -> list[str]:

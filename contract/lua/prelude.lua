@@ -225,34 +225,3 @@ local function finish(id, state, failure)
   journal(id, '')
   return state, admitted
 end
-
--- A gate is the way to one provider with one key. Its hash has the state of the breaker and the learned limit, and
--- `:calls` the calls under way, scored by when they are given up, beside the places kept for jobs just woken.
-local GATE_LIFE = 86400000
-local function gate_key(name) return 'darkroom:gate:' .. name end
-
--- The limit that throttling has taught a gate; ten minutes without any and it is forgotten.
-local function learned_limit(gate)
-  local found = redis.call('HMGET', gate, 'learned', 'throttled_at')
-  if found[1] and found[2] + 600000 > now then return tonumber(found[1]) end
-  redis.call('HDEL', gate, 'learned', 'throttled_at', 'good')
-end
-
--- Whether whoever makes a call still holds its job; a kept place has no fence and lives by its time alone.
-local function is_live(call)
-  local id, fence = string.match(call, '^(.+):(%d+):%d+$')
-  return not id or holds(id, fence)
-end
-
--- How many more calls fit through a gate; calls of lost leases are dropped before it is full.
-local function room(gate, most)
-  local calls, limit = gate .. ':calls', learned_limit(gate) or math.huge
-  if most > 0 then limit = math.min(limit, most) end
-  redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)
-  if redis.call('ZCARD', calls) >= limit then
-    for _, call in ipairs(redis.call('ZRANGE', calls, 0, -1)) do
-      if not is_live(call) then redis.call('ZREM', calls, call) end
-    end
-  end
-  return limit - redis.call('ZCARD', calls)
-end

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,7 +19,7 @@ from redis.asyncio import Redis
 from contract.doorbell import Doorbell
 from contract.job import JobState
 from contract.scripts import open_redis
-from contract.store import JobStore, Lease, LeaseLost
+from contract.store import JobStore, Lease, LeaseLost, digest
 from worker.gate import GRACE_S, Closed, Gate, Gates, Verdict
 
 OPEN_S = 10.0
@@ -27,8 +28,10 @@ ANSWERS = (Verdict.GOOD, Verdict.NEUTRAL, Verdict.THROTTLED)
 NUMBERS = itertools.count()
 
 
-def gate_to(store: JobStore, *, limit: int | None = None, key: str = "canary-key", open_s: float = OPEN_S) -> Gate:
-    return Gates(store, limit=limit, open_s=open_s).to("openrouter", key)
+def gate_to(
+    store: JobStore, *, limit: int | None = None, key: str = "canary-key", open_s: float = OPEN_S, model: str = "a/b"
+) -> Gate:
+    return Gates(store, limit=limit, open_s=open_s).to("openrouter", key, model)
 
 
 @pytest.fixture
@@ -80,20 +83,34 @@ async def waiter(store: JobStore, gate: Gate, *, owner: str = "ann") -> str:
     return lease.job_id
 
 
-async def open_breaker(gate: Gate, lease: Lease) -> None:
-    await call(gate, lease, *[Verdict.BAD] * 5)
+async def fail(gate: Gate, store: JobStore, times: int, *, code: str = "provider_down") -> None:
+    """Have calls fail, each that of another owner."""
+    for _ in range(times):
+        await call(gate, await running(store, owner=f"stranger-{next(NUMBERS)}"), Verdict.BAD, code=code)
+
+
+async def open_breaker(gate: Gate, store: JobStore) -> None:
+    await fail(gate, store, 5)
+
+
+async def open_breakers(redis: Redis, gate: Gate) -> dict[str, float]:
+    """Find the breakers that are open, or were and wait for their probe, and until when."""
+    keys = [str(key) for key in await redis.keys(f"darkroom:gate:{gate.name}*")]
+    hashes = [key for key in keys if await redis.type(key) == "hash"]
+    return {key: float(until) for key in hashes if (until := await redis.hget(key, "open_until"))}
 
 
 async def let_time_pass(redis: Redis, gate: Gate) -> None:
-    """End the time for which the breaker is open."""
-    await redis.hset(f"darkroom:gate:{gate.name}", "open_until", "1")
+    """End the time for which breakers are open."""
+    for key in await open_breakers(redis, gate):
+        await redis.hset(key, "open_until", "1")
 
 
 async def open_for_s(redis: Redis, gate: Gate) -> float:
     """Tell how long the breaker stays open."""
-    until = await redis.hget(f"darkroom:gate:{gate.name}", "open_until")
+    until = max((await open_breakers(redis, gate)).values(), default=0)
     seconds, micros = await redis.time()
-    return float(until or 0) / 1000 - seconds - micros / 1e6
+    return until / 1000 - seconds - micros / 1e6
 
 
 async def learned(redis: Redis, gate: Gate) -> int | None:
@@ -102,7 +119,8 @@ async def learned(redis: Redis, gate: Gate) -> int | None:
 
 
 async def waiters(redis: Redis, gate: Gate) -> list[str]:
-    return [str(job_id) for job_id in await redis.zrange(f"darkroom:gate:{gate.name}:waiters", 0, -1)]
+    lists = (f"darkroom:gate:{gate.name}:waiters", f"darkroom:gate:{gate.name}:{gate.model}:waiters")
+    return [str(job_id) for name in lists for job_id in await redis.zrange(name, 0, -1)]
 
 
 async def crash(store: JobStore, redis: Redis, lease: Lease) -> None:
@@ -124,9 +142,9 @@ async def bells(redis: Redis) -> list[str]:
 # The breaker
 
 
-async def test_five_bad_calls_in_a_row_close_the_gate(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await call(gate, lease, *[Verdict.BAD] * 4)
-    await call(gate, lease, Verdict.BAD, code="provider_timeout")
+async def test_five_bad_calls_in_a_row_close_the_gate(store: JobStore, gate: Gate, lease: Lease, redis: Redis) -> None:
+    await fail(gate, store, 4)
+    await fail(gate, store, 1, code="provider_timeout")
     waits = [await refused(gate, lease, number) for number in range(20)]
     assert {closed.code for closed in waits} == {"provider_timeout"}
     assert all(OPEN_S - 1 < closed.wait_s <= 2 * OPEN_S for closed in waits)
@@ -135,21 +153,27 @@ async def test_five_bad_calls_in_a_row_close_the_gate(gate: Gate, lease: Lease, 
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_provider_that_answers_in_between_is_not_down(gate: Gate, lease: Lease, answer: Verdict) -> None:
+async def test_a_provider_that_answers_in_between_is_not_down(
+    store: JobStore, gate: Gate, lease: Lease, answer: Verdict
+) -> None:
     for _ in range(4):
-        await call(gate, lease, *[Verdict.BAD] * 4, answer)
-    await call(gate, lease, *[Verdict.BAD] * 4, Verdict.UNKNOWN)
+        await fail(gate, store, 4)
+        await call(gate, lease, answer)
+    await fail(gate, store, 4)
+    await call(gate, lease, Verdict.UNKNOWN)
     assert await enter(gate, lease) is None
 
 
-async def test_flapping_and_random_errors_do_not_close_the_gate(gate: Gate, lease: Lease) -> None:
-    await call(gate, lease, *[Verdict.GOOD, Verdict.BAD] * 20)
+async def test_flapping_and_random_errors_do_not_close_the_gate(store: JobStore, gate: Gate, lease: Lease) -> None:
     dice = random.Random(5)
-    await call(gate, lease, *[Verdict.BAD if dice.random() < 0.3 else Verdict.GOOD for _ in range(60)])
+    for is_bad in [*[False, True] * 20, *(dice.random() < 0.3 for _ in range(60))]:
+        await (fail(gate, store, 1) if is_bad else call(gate, lease, Verdict.GOOD))
 
 
-async def test_calls_that_were_given_up_say_nothing(gate: Gate, lease: Lease) -> None:
-    await call(gate, lease, *[Verdict.BAD] * 4, *[Verdict.UNKNOWN] * 9, Verdict.BAD)
+async def test_calls_that_were_given_up_say_nothing(store: JobStore, gate: Gate, lease: Lease) -> None:
+    await fail(gate, store, 4)
+    await call(gate, lease, *[Verdict.UNKNOWN] * 9)
+    await fail(gate, store, 1)
     assert (await refused(gate, lease)).code == "provider_down"
 
 
@@ -166,8 +190,8 @@ async def test_a_rejected_key_closes_the_gate_at_once(gate: Gate, lease: Lease, 
     await call(gate, lease, Verdict.GOOD, Verdict.GOOD)
 
 
-async def test_one_call_of_fifty_is_the_probe(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+async def test_one_call_of_fifty_is_the_probe(store: JobStore, gate: Gate, lease: Lease, redis: Redis) -> None:
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     answers = await asyncio.gather(*(enter(gate, lease, number) for number in range(50)))
     assert answers.count(None) == 1
@@ -178,20 +202,26 @@ async def test_one_call_of_fifty_is_the_probe(gate: Gate, lease: Lease, redis: R
 
 async def test_the_gate_opens_by_itself_for_a_probe(store: JobStore, lease: Lease) -> None:
     gate = gate_to(store, open_s=0.2)
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await asyncio.sleep((await refused(gate, lease)).wait_s)
     assert await enter(gate, lease) is None
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_probe_that_is_answered_opens_the_gate(gate: Gate, lease: Lease, redis: Redis, answer: Verdict) -> None:
-    await open_breaker(gate, lease)
+async def test_a_probe_that_is_answered_opens_the_gate(
+    store: JobStore, gate: Gate, lease: Lease, redis: Redis, answer: Verdict
+) -> None:
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
-    await call(gate, lease, answer, *[Verdict.BAD] * 4, Verdict.GOOD)
+    await call(gate, lease, answer)
+    await fail(gate, store, 4)
+    await call(gate, lease, Verdict.GOOD)
 
 
-async def test_a_bad_probe_closes_it_for_twice_as_long_and_never_longer(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+async def test_a_bad_probe_closes_it_for_twice_as_long_and_never_longer(
+    store: JobStore, gate: Gate, lease: Lease, redis: Redis
+) -> None:
+    await open_breaker(gate, store)
     for _ in range(3):
         await let_time_pass(redis, gate)
         await call(gate, lease, Verdict.BAD, code="provider_timeout")
@@ -199,8 +229,10 @@ async def test_a_bad_probe_closes_it_for_twice_as_long_and_never_longer(gate: Ga
     assert (await refused(gate, lease)).code == "provider_timeout"
 
 
-async def test_a_probe_that_was_given_up_makes_way_for_the_next(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+async def test_a_probe_that_was_given_up_makes_way_for_the_next(
+    store: JobStore, gate: Gate, lease: Lease, redis: Redis
+) -> None:
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     await call(gate, lease, Verdict.UNKNOWN)
     assert await open_for_s(redis, gate) > OPEN_S - 1  # one probe in that time, also when users cancel
@@ -211,7 +243,7 @@ async def test_a_probe_that_was_given_up_makes_way_for_the_next(gate: Gate, leas
 
 async def test_a_killed_probe_makes_way_for_the_next(gate: Gate, lease: Lease, store: JobStore, redis: Redis) -> None:
     other = await running(store)
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     assert await enter(gate, lease) is None
     await let_time_pass(redis, gate)
@@ -219,14 +251,16 @@ async def test_a_killed_probe_makes_way_for_the_next(gate: Gate, lease: Lease, s
     await crash(store, redis, lease)
     assert await enter(gate, other) is None
     await refused(gate, await claimed(store, lease.job_id))
-    await gate.leave(lease, 0, Verdict.KEY, code="provider_auth")  # a paused worker's: it is not the probe any more
+    await gate.leave(
+        lease, 0, Verdict.MODEL, code="provider_forbidden"
+    )  # a paused worker's: it is not the probe any more
     assert await open_for_s(redis, gate) <= OPEN_S
     await let_time_pass(redis, gate)
     assert (await refused(gate, await running(store))).code == "provider_down"
 
 
-async def test_a_probe_has_its_time(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+async def test_a_probe_has_its_time(store: JobStore, gate: Gate, lease: Lease, redis: Redis) -> None:
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     assert await enter(gate, lease, 1) is None
     await let_time_pass(redis, gate)
@@ -239,17 +273,21 @@ async def test_a_probe_has_its_time(gate: Gate, lease: Lease, redis: Redis) -> N
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_late_sign_of_life_lets_a_probe_go_at_once(gate: Gate, lease: Lease, answer: Verdict) -> None:
+async def test_a_late_sign_of_life_lets_a_probe_go_at_once(
+    store: JobStore, gate: Gate, lease: Lease, answer: Verdict
+) -> None:
     assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await gate.leave(lease, 1, answer)
     assert await enter(gate, lease, 2) is None
     await refused(gate, lease, 3)  # one, and no more: it was begun before the provider failed
 
 
-async def test_a_late_sign_of_life_does_not_stand_for_the_probe(gate: Gate, lease: Lease, redis: Redis) -> None:
+async def test_a_late_sign_of_life_does_not_stand_for_the_probe(
+    store: JobStore, gate: Gate, lease: Lease, redis: Redis
+) -> None:
     assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     assert await enter(gate, lease, 2) is None
     await gate.leave(lease, 1, Verdict.GOOD)
@@ -258,21 +296,33 @@ async def test_a_late_sign_of_life_does_not_stand_for_the_probe(gate: Gate, leas
     assert await open_for_s(redis, gate) > OPEN_S
 
 
-async def test_late_failures_change_nothing(gate: Gate, lease: Lease, redis: Redis) -> None:
-    for number in range(20):
-        assert await enter(gate, lease, number) is None
-    await open_breaker(gate, lease)
+async def test_late_failures_change_nothing(gate: Gate, lease: Lease, store: JobStore, redis: Redis) -> None:
+    late = [await running(store, owner=f"late-{number}") for number in range(20)]
+    for each in late:
+        assert await enter(gate, each) is None
+    await open_breaker(gate, store)
     before = await open_for_s(redis, gate)
-    for number in range(10):
-        await gate.leave(lease, number, Verdict.KEY if number % 2 else Verdict.BAD, code="provider_timeout")
+    for number, each in enumerate(late[:10]):
+        await gate.leave(each, 0, Verdict.MODEL if number % 2 else Verdict.BAD, code="provider_timeout")
     assert await open_for_s(redis, gate) <= before
     assert (await refused(gate, lease)).code == "provider_down"
     await let_time_pass(redis, gate)
     await call(gate, lease, Verdict.GOOD)
-    for number in range(10, 20):  # also when the provider is back: they were begun before
-        await gate.leave(lease, number, Verdict.BAD, code="provider_timeout")
-    await call(gate, lease, *[Verdict.BAD] * 4)
+    for each in late[10:]:  # also when the provider is back: they were begun before
+        await gate.leave(each, 0, Verdict.BAD, code="provider_timeout")
+    await fail(gate, store, 4)
     assert await enter(gate, lease) is None
+
+
+async def test_a_late_answer_about_a_rejected_key_changes_nothing(gate: Gate, lease: Lease, redis: Redis) -> None:
+    for number in range(3):
+        assert await enter(gate, lease, number) is None
+    await gate.leave(lease, 0, Verdict.KEY, code="provider_auth")
+    before = await open_for_s(redis, gate)
+    await gate.leave(lease, 1, Verdict.KEY, code="provider_tls_failed")
+    await gate.leave(lease, 2, Verdict.BAD, code="provider_down")
+    assert await open_for_s(redis, gate) <= before
+    assert (await refused(gate, lease)).code == "provider_auth"
 
 
 async def test_a_dead_provider_is_left_alone(store: JobStore, redis: Redis) -> None:
@@ -289,12 +339,180 @@ async def test_a_dead_provider_is_left_alone(store: JobStore, redis: Redis) -> N
     assert 5 + 3 <= calls <= 5 + (time.monotonic() - begun) / 0.15
 
 
+# Whose failures count, and for whom
+
+
+async def test_the_repeats_of_one_job_close_nothing(gate: Gate, lease: Lease, store: JobStore, redis: Redis) -> None:
+    await call(gate, lease, *[Verdict.BAD] * 30)
+    assert await open_breakers(redis, gate) == {}
+    assert await enter(gate, lease) is await enter(gate_to(store, model="c/d"), lease, 1) is None
+
+
+async def test_an_owner_s_failing_jobs_close_the_gate_to_that_owner_alone(gate: Gate, store: JobStore) -> None:
+    for _ in range(2):
+        await call(gate, await running(store), Verdict.BAD, Verdict.BAD)
+    await call(gate, await running(store), Verdict.BAD)
+    ann, bob = await running(store), await running(store, owner="bob")
+    assert (await refused(gate, ann)).code == "provider_down"
+    assert await enter(gate_to(store, model="c/d"), ann) is None
+    assert await enter(gate, bob) is None
+
+
+async def test_another_s_success_opens_it_again_and_wakes_who_waits(gate: Gate, store: JobStore, redis: Redis) -> None:
+    for _ in range(5):
+        await call(gate, await running(store), Verdict.BAD)
+    job_id = await waiter(store, gate)
+    cat, bob = await running(store, owner="cat"), await running(store, owner="bob")
+    await bells(redis)
+    await call(gate, cat, Verdict.BAD)  # that is no success
+    assert await bells(redis) == []
+    await call(gate, bob, Verdict.GOOD)
+    assert await bells(redis) == [job_id]
+    await call(gate, await claimed(store, job_id), *[Verdict.BAD] * 3)  # a new row
+    assert await enter(gate, await running(store)) is None
+
+
+@pytest.mark.parametrize(("owners", "is_open"), [(1, False), (2, False), (3, True), (5, True)])
+async def test_failures_of_several_owners_close_the_gate_to_all(
+    gate: Gate, store: JobStore, owners: int, is_open: bool
+) -> None:
+    for number in range(5):
+        await call(gate, await running(store, owner=f"owner-{number % owners}"), Verdict.BAD)
+        if number == 3:
+            assert await enter(gate, await running(store, owner="early"), 7) is None
+    assert (await enter(gate, await running(store, owner="bob")) is not None) is is_open
+
+
+async def test_what_concerns_a_model_closes_the_gate_to_that_model(
+    gate: Gate, store: JobStore, lease: Lease, redis: Redis
+) -> None:
+    other = gate_to(store, model="c/d")
+    await call(gate, lease, Verdict.MODEL, code="provider_credits")
+    closed = await refused(gate, await running(store, owner="bob"))
+    assert closed.code == "provider_credits"
+    assert 4 * OPEN_S - 1 < closed.wait_s <= 5 * OPEN_S
+    await call(other, lease, Verdict.GOOD)
+    await refused(gate, lease)  # the other one's success says nothing about it
+    await let_time_pass(redis, gate)
+    await call(gate, lease, Verdict.GOOD, Verdict.GOOD)
+    await call(gate, lease, Verdict.KEY, code="provider_auth")
+    assert (await refused(gate, lease)).code == (await refused(other, lease)).code == "provider_auth"
+
+
+async def test_a_model_that_is_down_delays_no_other(gate: Gate, store: JobStore, lease: Lease) -> None:
+    await open_breaker(gate, store)
+    await refused(gate, lease)
+    await call(gate_to(store, model="c/d"), lease, Verdict.GOOD, Verdict.BAD, Verdict.GOOD)
+    await refused(gate, lease)
+
+
+async def test_who_waits_for_a_model_is_not_woken_by_another_one_s_success(
+    gate: Gate, store: JobStore, lease: Lease, redis: Redis
+) -> None:
+    await open_breaker(gate, store)
+    await waiter(store, gate)
+    await bells(redis)
+    await call(gate_to(store, model="c/d"), lease, Verdict.GOOD)
+    assert await bells(redis) == []
+
+
+async def test_the_limit_of_calls_is_the_key_s(store: JobStore, lease: Lease) -> None:
+    ways = [gate_to(store, limit=2, model=model) for model in ("a/b", "c/d", "e/f")]
+    answers = [await enter(way, lease, number) for number, way in enumerate(ways)]
+    assert [answer is None for answer in answers] == [True, True, False]
+    await ways[0].leave(lease, 0, Verdict.BAD, code="provider_down")
+    assert await enter(ways[2], lease, 2) is None
+
+
+async def test_a_place_kept_for_a_job_whose_model_closed_meanwhile_goes_to_the_next(
+    store: JobStore, lease: Lease, redis: Redis
+) -> None:
+    gate, other = gate_to(store, limit=1), gate_to(store, limit=1, model="c/d")
+    assert await enter(other, lease) is None
+    first = await waiter(store, gate, owner="bob")
+    await asyncio.sleep(0.002)  # jobs of one millisecond have no order
+    second = await waiter(store, other, owner="cat")
+    await bells(redis)
+    await other.leave(lease, 0, Verdict.GOOD)
+    assert await bells(redis) == [first]
+    await redis.hset(f"darkroom:gate:{gate.name}:{gate.model}", mapping={"open_until": "9e15", "code": "provider_down"})
+    assert (await refused(gate, await claimed(store, first))).code == "provider_down"
+    assert await bells(redis) == [second]
+
+
+Deed = tuple[str, str, Verdict]  # an owner's job, and how its call ended
+
+
+@pytest.mark.parametrize(
+    ("deeds", "falters"),
+    [
+        ([], False),
+        ([("ann", "mine", Verdict.BAD)], False),
+        ([("ann", "other", Verdict.BAD)], True),
+        ([("ann", "other", Verdict.GOOD)], False),
+        ([("bob", "his", Verdict.BAD)], True),
+        ([("bob", "his", Verdict.BAD), ("bob", "his", Verdict.GOOD)], True),
+        ([("ann", "other", Verdict.BAD), ("bob", "his", Verdict.GOOD)], False),
+        ([("ann", "other", Verdict.BAD), ("ann", "other", Verdict.GOOD)], True),
+        ([("ann", "other", Verdict.BAD), ("ann", "mine", Verdict.BAD)], True),
+        ([("ann", "other", Verdict.UNKNOWN), ("bob", "his", Verdict.THROTTLED)], False),
+    ],
+    ids=str,
+)
+async def test_a_job_that_fails_alone_is_told_from_a_provider_that_fails(
+    deeds: list[Deed], falters: bool, gate: Gate, store: JobStore, redis: Redis
+) -> None:
+    leases: dict[str, Lease] = {"mine": await running(store)}
+    await fail(gate, store, 1)  # before the job had begun
+    await asyncio.sleep(0.005)
+    seconds, micros = await redis.time()
+    for owner, job, verdict in deeds:
+        leases[job] = leases.get(job) or await running(store, owner=owner)
+        await call(gate, leases[job], verdict)
+    assert await enter(gate, leases["mine"]) is None
+    since_ms = seconds * 1000 + micros / 1000
+    assert await gate.leave(leases["mine"], 0, Verdict.BAD, code="provider_error", since_ms=since_ms) is falters
+
+
+async def test_an_error_that_passed_by_itself_shows_for_minutes_that_the_provider_falters(
+    gate: Gate, store: JobStore, redis: Redis
+) -> None:
+    mine = await running(store)
+
+    async def falters() -> bool:
+        number = next(NUMBERS)
+        assert await enter(gate, mine, number) is None
+        return await gate.leave(mine, number, Verdict.BAD, code="provider_error", since_ms=9e15)
+
+    assert not await falters()
+    other = await running(store, owner="bob")
+    assert await enter(gate, other) is None
+    await gate.leave(other, 0, Verdict.GOOD, has_passed=True)
+    assert await falters()
+    seconds, _ = await redis.time()
+    await redis.hset(f"darkroom:gate:{gate.name}:{gate.model}", "faltered_at", str((seconds - 301) * 1000))
+    assert not await falters()
+
+
+async def test_errors_that_each_job_meets_alone_close_nothing(gate: Gate, store: JobStore, redis: Redis) -> None:
+    for _ in range(9):  # one after the other, and each makes its three calls
+        lease = await running(store)
+        await asyncio.sleep(0.003)
+        seconds, micros = await redis.time()
+        for number in range(3):
+            assert await enter(gate, lease, number) is None
+            since_ms = seconds * 1000 + micros / 1000
+            await gate.leave(lease, number, Verdict.BAD, code="provider_error", since_ms=since_ms)
+        await store.end(lease, JobState.FAILED)
+    assert await open_breakers(redis, gate) == {}
+
+
 # The limit
 
 
 async def test_no_more_calls_than_the_limit(store: JobStore, lease: Lease, redis: Redis) -> None:
     gate = gate_to(store, limit=2)
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     await call(gate, lease, Verdict.GOOD)
     answers = await asyncio.gather(*(enter(gate, lease, number) for number in range(10)))
@@ -310,7 +528,7 @@ async def test_whoever_leaves_makes_room(store: JobStore, lease: Lease, verdict:
     assert await enter(gate, lease, 0) is await enter(gate, lease, 1) is None
     await refused(gate, lease, 2)
     await gate.leave(lease, 0, verdict, code="provider_auth")
-    assert (await enter(gate, lease, 2) is None) is (verdict not in (Verdict.KEY, Verdict.THROTTLED))
+    assert (await enter(gate, lease, 2) is None) is (verdict not in (Verdict.KEY, Verdict.MODEL, Verdict.THROTTLED))
 
 
 async def test_places_of_lost_leases_are_given_to_others(store: JobStore, redis: Redis) -> None:
@@ -356,8 +574,10 @@ async def test_entering_again_takes_no_second_place(store: JobStore, lease: Leas
     await refused(gate, lease, 3)
 
 
-async def test_a_probe_that_enters_again_is_still_the_probe(gate: Gate, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+async def test_a_probe_that_enters_again_is_still_the_probe(
+    store: JobStore, gate: Gate, lease: Lease, redis: Redis
+) -> None:
+    await open_breaker(gate, store)
     await let_time_pass(redis, gate)
     assert await enter(gate, lease, 1) is await enter(gate, lease, 1) is None
     await gate.leave(lease, 1, Verdict.GOOD)
@@ -370,7 +590,12 @@ async def test_leaving_again_changes_nothing(gate: Gate, lease: Lease, redis: Re
         await gate.leave(lease, 1, Verdict.BAD, code="provider_down")
     await gate.leave(lease, 1, Verdict.KEY, code="provider_auth")
     await gate.leave(lease, 1, Verdict.THROTTLED)
-    assert await redis.hgetall(f"darkroom:gate:{gate.name}") == {"bad": "1"}
+    rows = {str(key): await redis.hget(key, "row") for key in await redis.keys("darkroom:gate:*:*")}
+    assert rows == {
+        f"darkroom:gate:{gate.name}:{gate.model}": digest("ann"),
+        f"darkroom:gate:{gate.name}:{gate.model}:{digest('ann')}": lease.job_id,
+    }
+    assert await redis.hgetall(f"darkroom:gate:{gate.name}") == {"tick": "3"}
 
 
 async def test_nobody_enters_with_an_old_fence(gate: Gate, lease: Lease, store: JobStore, redis: Redis) -> None:
@@ -492,7 +717,7 @@ async def test_an_owner_with_many_jobs_is_woken_after_one_with_few(store: JobSto
 async def test_all_are_woken_in_order_when_the_breaker_closes(
     gate: Gate, store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     ids = []
     for number in range(20):
         ids.append(await waiter(store, gate, owner=f"owner-{number}"))
@@ -512,7 +737,7 @@ async def test_nobody_is_woken_while_the_breaker_is_open_or_a_probe_under_way(
 ) -> None:
     for number in (1, 2, 3):
         assert await enter(gate, lease, number) is None
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     job_id = await waiter(store, gate)
     await bells(redis)
     await gate.leave(lease, 1, Verdict.BAD, code="provider_down")
@@ -527,7 +752,7 @@ async def test_nobody_is_woken_while_the_breaker_is_open_or_a_probe_under_way(
 
 async def test_one_is_woken_to_probe(gate: Gate, store: JobStore, lease: Lease, redis: Redis) -> None:
     assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     ids = [await waiter(store, gate) for _ in range(3)]
     await bells(redis)
     await gate.leave(lease, 1, Verdict.GOOD)
@@ -535,7 +760,7 @@ async def test_one_is_woken_to_probe(gate: Gate, store: JobStore, lease: Lease, 
 
 
 async def test_a_hundred_are_woken_in_one_go(gate: Gate, store: JobStore, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     ids = [await waiter(store, gate, owner=f"owner-{number}") for number in range(120)]
     await bells(redis)
     await let_time_pass(redis, gate)
@@ -700,10 +925,15 @@ async def test_all_keys_end_by_themselves_and_name_no_secret(gate: Gate, store: 
     lease = await running(store)
     for number in range(3):
         assert await enter(gate, lease, number) is None
-    await open_breaker(gate, lease)
+    await open_breaker(gate, store)
     await refused(gate, lease)
     keys = sorted(str(key) for key in await redis.keys("darkroom:gate:*"))
-    assert keys == [f"darkroom:gate:{gate.name}{part}" for part in ("", ":calls", ":late", ":waiters")]
+    way = f"darkroom:gate:{gate.name}:{gate.model}"
+    owners = [key for key in keys if re.fullmatch(f"{way}:[0-9a-f]{{20}}", key)]
+    assert len(owners) == 5
+    assert [key for key in owners if await redis.pttl(key) > 3_600_000] == []
+    expected = [f"darkroom:gate:{gate.name}", f"darkroom:gate:{gate.name}:calls", way, f"{way}:waiters"]
+    assert [key for key in keys if key not in owners] == sorted(expected)
     assert [key for key in keys if not 0 < await redis.pttl(key) <= 86_400_000] == []
     assert "canary" not in " ".join(keys)
 

@@ -50,7 +50,7 @@ def store(redis: Redis) -> JobStore:
 @pytest.fixture
 def gate(store: JobStore) -> Gate:
     """A gate for one call at a time."""
-    return Gates(store, limit=1, open_s=10).to("openrouter", "canary-key")
+    return Gates(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
 
 
 async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float = 60, run_time_s: float = 60) -> str:

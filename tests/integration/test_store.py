@@ -204,11 +204,11 @@ async def test_a_late_renewal_before_any_sweep_keeps_the_job(store: JobStore, re
 
 async def test_calls_are_counted_before_they_are_made(store: JobStore) -> None:
     lease = await claimed(store, await submitted(store))
-    await store.begin_attempt(lease, 0, attempt(), max_calls=2)
-    await store.begin_attempt(lease, 0, attempt(), max_calls=2)  # the same one, its answer was lost
-    await store.begin_attempt(lease, 1, attempt(1), max_calls=2)
+    await store.begin_attempt(lease, 0, attempt(), max_calls=1)
+    await store.begin_attempt(lease, 0, attempt(), max_calls=1)  # the same one, its answer was lost
+    await store.begin_attempt(lease, 1, attempt(1), max_calls=1)
     with pytest.raises(CallRefused, match="call_budget_spent"):
-        await store.begin_attempt(lease, 2, attempt(), max_calls=2)
+        await store.begin_attempt(lease, 2, attempt(), max_calls=1)
     ended = attempt(outcome=Outcome.TIMEOUT, error="provider_timeout", seconds=1.5, cost_usd=0.04)
     await store.end_attempt(lease, 0, ended, event="fallback", text="2K timed out after 2 s, trying 1K")
     job = await store.get(lease.job_id)
@@ -216,6 +216,21 @@ async def test_calls_are_counted_before_they_are_made(store: JobStore) -> None:
     assert job.cost_usd == 0.04
     assert job.progress.message == "0 of 2 images made; 2K timed out after 2 s, trying 1K"
     assert [event.type for event in (await store.news(job.id))[1]][2:] == ["attempt", "attempt", "fallback"]
+
+
+async def test_the_calls_of_each_image_are_counted_for_themselves(store: JobStore) -> None:
+    lease = await claimed(store, await submitted(store))
+    for number in range(2):
+        await store.begin_attempt(lease, number, attempt(1), max_calls=2)
+    with pytest.raises(CallRefused, match="call_budget_spent"):
+        await store.begin_attempt(lease, 2, attempt(1), max_calls=2)
+    await store.begin_attempt(lease, 2, attempt(0), max_calls=2)
+    await let_lease_end(store.redis, lease.job_id)
+    await sweep(store)
+    again = await claimed(store, lease.job_id)
+    with pytest.raises(CallRefused, match="call_budget_spent"):  # a crash gives none back
+        await store.begin_attempt(again, 3, attempt(1), max_calls=2)
+    await store.begin_attempt(again, 3, attempt(0), max_calls=2)
 
 
 async def test_no_call_after_the_deadline(store: JobStore) -> None:

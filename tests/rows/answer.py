@@ -1,6 +1,6 @@
 """Rows P43 to P56: what stands in a 200."""
 
-from rows.expectation import INTERRUPTED, REJECTED, THROTTLED, TOO_MUCH, TRANSIENT, UNUSABLE, Expect, same
+from rows.expectation import INTERRUPTED, ITS_OWN, REJECTED, THROTTLED, TOO_MUCH, TRANSIENT, UNUSABLE, Expect, same
 from rows.expectation import Variants as Variants
 from rows.status import BUSY, DOWN, FAILING, FORBIDDEN, NO_CREDIT, NO_KEY, NOT_SO, REFUSED, REFUSED_SAFELY, busy_for
 from rows.wire import CUT_OFF, TOO_SLOW, UNREADABLE
@@ -15,7 +15,7 @@ def repeated(text: str) -> Variants:
     return {
         f"{text}_in_400": Expect(manner=TOO_MUCH, code="bad_parameters"),
         f"{text}_in_401": Expect(manner=UNUSABLE, code="provider_auth"),
-        f"{text}_in_500": Expect(manner=TRANSIENT, code="provider_error"),
+        f"{text}_in_500": Expect(manner=ITS_OWN, code="provider_error"),
         f"{text}_in_200": Expect(manner=TRANSIENT, code="provider_down"),
         f"{text}_in_words": Expect(manner=INTERRUPTED, code="no_image"),
         f"{text}_in_a_page": Expect(manner=TRANSIENT, code="provider_down"),

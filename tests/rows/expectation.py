@@ -26,6 +26,7 @@ class Manner:
 DELIVERED = Manner(Outcome.DELIVERED, 0, 0)
 INTERRUPTED = Manner(Outcome.INTERRUPTED, 2, 2)  # it may be billed: once more, then lower
 TRANSIENT = Manner(Outcome.TRANSIENT, 3, MOST_CALLS - 3)  # nothing is made and nothing billed: on and on
+ITS_OWN = Manner(Outcome.TRANSIENT, 3, 3)  # no other job meets it: it is a matter of this one
 THROTTLED = Manner(Outcome.RATE_LIMITED, 4, MOST_CALLS - 4)
 TIMED_OUT = Manner(Outcome.TIMEOUT, 1, 2)
 ASKED_TO_WAIT_TOO_LONG = Manner(Outcome.RATE_LIMITED, 1, 1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rows.expectation import (
     ASKED_TO_WAIT_TOO_LONG,
+    ITS_OWN,
     REJECTED,
     SHRUNK,
     THROTTLED,
@@ -18,7 +19,7 @@ from rows.expectation import (
 
 BUSY = Expect(manner=THROTTLED, code="provider_rate_limited")
 TOO_LONG = Expect(manner=ASKED_TO_WAIT_TOO_LONG, code="provider_rate_limited")
-FAILING = Expect(manner=TRANSIENT, code="provider_error")
+FAILING = Expect(manner=ITS_OWN, code="provider_error")
 DOWN = Expect(manner=TRANSIENT, code="provider_down")
 GAVE_UP = Expect(manner=TIMED_OUT, code="provider_down")
 NO_KEY = Expect(manner=UNUSABLE, code="provider_auth")

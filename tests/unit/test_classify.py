@@ -24,6 +24,12 @@ UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"
 REFUSED = ("rejected", "content_refused")
 DOWN = (TRANSIENT, "provider_down")
 CREDITS = (UNUSABLE, "provider_credits")
+TOO_DEAR = (UNUSABLE, "provider_too_dear")
+AFFORDS = "This request requires more credits, or fewer max_tokens. You requested up to 64000, but can only afford 12."
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+MINUTE = {"details": [{"violations": [{"quotaId": "GenerateRequestsPerMinutePerProject"}]}, {"retryDelay": "38s"}]}
+DAY = {"details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}]}
+UPSTREAM = {"raw": '{"error": {"message": "quota", "type": "insufficient_quota", "code": "insufficient_quota"}}'}
 MODEL = (UNUSABLE, "bad_model")
 PARAMETERS = (UNUSABLE, "bad_parameters")
 
@@ -45,6 +51,23 @@ STATUSES: list[tuple[str, int, Json, tuple[str, str]]] = [
     ("P32", 425, None, (TRANSIENT, "provider_timeout")),
     ("P33", 401, None, (UNUSABLE, "provider_auth")),
     ("P34", 402, error(message="credits"), CREDITS),
+    ("P34", 429, error(message=QUOTA, type="insufficient_quota", code="insufficient_quota"), CREDITS),
+    ("P34", 429, error(message=QUOTA, code="insufficient_quota"), CREDITS),
+    ("P34", 403, error(message="quota", code="insufficient_user_quota"), CREDITS),
+    ("P34", 400, error(message="limit", code="billing_hard_limit_reached"), CREDITS),
+    ("P34", 429, error(message="Provider returned error", code=429, metadata=UPSTREAM), CREDITS),
+    ("P34", 429, error(message=QUOTA, code=429, status="RESOURCE_EXHAUSTED", **DAY), CREDITS),
+    ("P34", 429, error(message=f"{QUOTA} limit: 0", code=429, status="RESOURCE_EXHAUSTED"), CREDITS),
+    ("P34", 402, error(message=AFFORDS, code=402), TOO_DEAR),
+    ("P34", 402, error(message="Prompt tokens limit exceeded: 45 > 23.", code=402), TOO_DEAR),
+    (
+        "P24",
+        429,
+        error(message=QUOTA, code=429, status="RESOURCE_EXHAUSTED", **MINUTE),
+        (LIMITED, "provider_rate_limited"),
+    ),
+    ("P24", 429, error(message=QUOTA), (LIMITED, "provider_rate_limited")),
+    ("P28", 500, error(message=QUOTA, code="insufficient_quota"), (TRANSIENT, "provider_error")),
     ("P35", 400, error(code="moderation_blocked"), REFUSED),
     ("P35", 400, error(type="refusal"), REFUSED),
     ("P35", 400, error(metadata={"error_type": "content_policy_violation"}), REFUSED),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from ladders import GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
+from ladders import FIRST, GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 
 from contract.job import Attempt, Outcome
 from contract.provider_kinds import PROVIDER
@@ -30,7 +30,7 @@ def test_the_first_step_is_a_call_on_the_first_rung() -> None:
 # What happens to the same failure again and again: "down" is the next rung, a number is the least wait before a
 # repeat, and the last word stays. First on any rung but the lowest, then on the lowest.
 STORIES: dict[Failure, tuple[str, str]] = {
-    (Outcome.TRANSIENT, "provider_error"): ("0 0 down", "0 0 4 8 16 32 32"),
+    (Outcome.TRANSIENT, "provider_error"): ("0 0 down", "0 0 end"),
     (Outcome.TRANSIENT, "provider_timeout"): ("0 0 down", "0 0 4 8 16 32 32"),
     (Outcome.TRANSIENT, "provider_down"): ("0 0 down", "0 0 4 8 16 32 32"),
     (Outcome.TRANSIENT, "provider_unreachable"): ("0 0 down", "0 0 4 8 16 32 32"),
@@ -68,6 +68,27 @@ def test_the_same_failure_again_and_again(place: int, plan: Plan, failure: Failu
         assert next_step(plan, history, 600) == told(word, place, code)
 
 
+@every_place
+def test_an_error_that_the_provider_makes_of_others_too_is_waited_for(place: int, plan: Plan) -> None:
+    is_lowest = place == len(plan.rungs) - 1
+    for times, wait_s in enumerate((0, 0, 4, 8, 16, 32, 32), start=1):
+        history = attempts(*[Outcome.TRANSIENT] * times, rung=place, error="provider_error")
+        word = f"{wait_s}" if is_lowest or times < 3 else "down"
+        assert next_step(plan, history, 600, falters=True) == told(word, place, "provider_error")
+        again = Again(place, 120, 0) if is_lowest or times < 3 else Call(place + 1, 120)
+        assert next_step(plan, history, 600, has_waited=True) == again
+
+
+CHEAPER = Plan(rungs=(rung(), rung(model="c/d"), HUB))
+
+
+@pytest.mark.parametrize("code", ["provider_credits", "provider_down"])
+def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str) -> None:
+    assert next_step(CHEAPER, [], 600, closed={FIRST: Closed(40, code)}) == Call(1, 120)
+    both = {FIRST: Closed(40, code), ("openrouter", "c/d"): Closed(40, code)}
+    assert next_step(CHEAPER, [], 600, closed=both) == Call(2, 120)
+
+
 @pytest.mark.parametrize(
     ("gates", "plan", "left_s", "step"),
     [
@@ -103,7 +124,8 @@ MIXED = Plan(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(mod
         ("answer_too_large", [1, 2, 3, 4, None]),
         ("image_too_large", [2, 2, 3, 4, None]),
         *((code, [3, 3, 3, 4, None]) for code in ("bad_model", "model_excluded", "references_not_taken")),
-        *((code, [4, 4, 4, 4, None]) for code in ("provider_auth", "provider_credits", "provider_forbidden")),
+        *((code, [3, 3, 3, 4, None]) for code in ("provider_credits", "provider_too_dear", "provider_forbidden")),
+        ("provider_auth", [4, 4, 4, 4, None]),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_tls_failed", "bad_api_base", "unsafe_url")),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_error", "reference_too_large")),
     ],
@@ -121,7 +143,7 @@ def test_a_provider_that_cannot_is_not_asked_again_below_another_one() -> None:
     history = attempts(Outcome.UNUSABLE, error="unsafe_url")
     away = Later(9, "aihubmix", "provider_down", at_gate=True)
     assert next_step(BACK, history, 600) == Call(1, 120)
-    assert next_step(BACK, history, 600, closed={"aihubmix": Closed(9, "provider_down")}) == away
+    assert next_step(BACK, history, 600, closed={HUB.route: Closed(9, "provider_down")}) == away
     history += attempts(Outcome.TIMEOUT, rung=1, error="provider_timeout")
     assert next_step(BACK, history, 600) == GiveUp("provider_timeout")
 

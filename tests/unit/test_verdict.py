@@ -8,7 +8,8 @@ from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, T
 from contract.kinds import KINDS
 from worker.gate import Verdict, verdict_of
 
-KEY = {"provider_auth", "provider_credits", "provider_forbidden", "provider_tls_failed"}
+KEY = {"provider_auth", "provider_tls_failed"}
+MODEL = {"provider_credits", "provider_forbidden"}
 BAD = {
     *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
     *("provider_error", "provider_down", "bad_image", "unsupported_image", "image_too_large", "answer_too_large"),
@@ -18,6 +19,8 @@ BAD = {
 def expected(code: str) -> Verdict:
     if code in KEY:
         return Verdict.KEY
+    if code in MODEL:
+        return Verdict.MODEL
     return Verdict.BAD if code in BAD else Verdict.NEUTRAL
 
 
@@ -28,7 +31,7 @@ def test_every_code(code: str, status: int | None) -> None:
 
 
 def test_the_codes_exist() -> None:
-    assert set(KINDS) >= KEY | BAD
+    assert set(KINDS) >= KEY | MODEL | BAD
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,10 @@ def test_the_codes_exist() -> None:
         (Transient("provider_error", http_status=409), Verdict.NEUTRAL),
         (Unusable("provider_error", http_status=418), Verdict.NEUTRAL),  # P42
         (Unusable("provider_auth", http_status=401), Verdict.KEY),
-        (Unusable("provider_forbidden", http_status=403), Verdict.KEY),
+        (Unusable("provider_forbidden", http_status=403), Verdict.MODEL),
+        (Unusable("provider_credits", http_status=402), Verdict.MODEL),
+        (Unusable("provider_credits", http_status=429), Verdict.MODEL),
+        (Unusable("provider_too_dear", http_status=402), Verdict.NEUTRAL),
         (Interrupted("provider_unreachable").elsewhere(), Verdict.NEUTRAL),  # the host of a picture
         (TimedOut("provider_timeout").elsewhere(), Verdict.NEUTRAL),
         (Interrupted("provider_rate_limited", http_status=429), Verdict.NEUTRAL),  # of a download

@@ -31,8 +31,9 @@ class Turnstile(Gate):
     async def enter(self, lease: Lease, number: int, *, most_s: float) -> Closed | None:
         return None
 
-    async def leave(self, lease: Lease, number: int, verdict: Verdict, *, code: str = "") -> None:
+    async def leave(self, lease: Lease, number: int, verdict: Verdict, *, code: str = "", **told: object) -> bool:
         self.heard.add((verdict, code))
+        return False
 
 
 class Failing(Conversation):
@@ -74,7 +75,7 @@ async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tu
         plan=plan,
         logbook=Logbook(lease, Blank(), {}, max_calls=9),
         talks={"openrouter": Failing(error)},
-        gates={"openrouter": (gate := Turnstile())},
+        gates={plan.rungs[0].route: (gate := Turnstile())},
     )
     assert await Walk(0, desk).make() == GiveUp(error.code)
     return gate.heard
