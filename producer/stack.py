@@ -18,7 +18,9 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
+from random import SystemRandom
 
 from redis.exceptions import RedisError
 
@@ -37,6 +39,8 @@ LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
 # A provider that shall fail does so within seconds, and what follows does not wait for it.
 DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
+# Below those that systems give to clients: one of these is not taken between being found and being used.
+_PORTS = cycle(SystemRandom().sample(range(20_000, 32_768), k=4096))
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
 
 
@@ -267,11 +271,17 @@ def write_demo_config(folder: Path, port: int) -> Path:
 
 
 def free_port(wish: int = 0) -> int:
-    """Find a free loopback port, the wished one if it is free."""
+    """Find a free loopback port: the wished one, else one that this process was not told before."""
+    while not (wish and _is_free(wish)):
+        wish = next(_PORTS)
+    return wish
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections keep no port
         try:
-            probe.bind(("127.0.0.1", wish))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            return False
+    return True

@@ -108,8 +108,10 @@ class Connection:
 
     def shrink_buffer(self) -> None:
         """Make the kernel's receive buffer small."""
+        sock = self._writer.get_extra_info("socket")
         with suppress(OSError):
-            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            if sock is not None:  # the peer may have gone before
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
 
     async def close_on_next_byte(self) -> None:
         """Wait for the next request's first byte and close, so that a pooled connection turns out to be stale."""
@@ -137,7 +139,8 @@ class Connection:
         """Drop the connection with a TCP RST."""
         sock = self._writer.get_extra_info("socket")
         with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if sock is not None:  # the peer may have gone before
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.abort()
 
     def abort(self) -> None:

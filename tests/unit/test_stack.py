@@ -14,3 +14,7 @@ def test_a_wished_port_is_taken_when_nobody_listens_there_though_somebody_just_d
         with socket.create_connection(("127.0.0.1", port)):
             server.accept()[0].close()  # the side that closes first keeps the port busy for a while
     assert free_port(port) == port
+
+
+def test_a_process_is_told_no_port_twice() -> None:
+    assert len({free_port() for _ in range(50)}) == 50
