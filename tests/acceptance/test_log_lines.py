@@ -153,3 +153,20 @@ async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part
     house.redis.start()
     await says(house, part, "Redis is there")
     assert [len(await says(house, part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
+
+
+async def test_an_outage_of_the_provider_and_its_end_are_a_line_each_whichever_worker_sees_it(house: House) -> None:
+    for _ in range(2):
+        await house.start_worker(DARKROOM_BREAKER_SECONDS="0.3")
+    house.simulator.script([{"kind": "status", "status": 503, "times": 9}])
+    async with house.client("canary-ann") as darkroom:
+        jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
+        for job in jobs:
+            assert (await darkroom.wait(job.id, timeout_s=60)).state is JobState.SUCCEEDED
+    [opened] = await says(house, "worker", "circuit breaker opened")
+    [closed] = await says(house, "worker", "circuit breaker closed")
+    ids = "|".join(job.id for job in jobs)
+    calls = r"calls to openrouter, model \S+, for the jobs of owner [0-9a-f]{8}"
+    assert re.search(rf"WARNING .* opened: {calls} fail \(provider_down\); .* job_id=({ids})$", opened)
+    assert re.search(rf"INFO .* closed: {calls} are made again, after \d+ s \(provider_down\) job_id=({ids})$", closed)
+    assert "canary" not in house.logs()
