@@ -41,6 +41,7 @@ from producer.api.attendance import Attendance
 from producer.api.gateway import Gateway
 from producer.api.guard import LOOPBACK, Guard
 from producer.api.links import Links
+from producer.api.lookout import Lookout
 from producer.api.mcp_sessions import Sessions
 from producer.api.rates import Rates
 from producer.api.schema import finished
@@ -56,8 +57,6 @@ from producer.tokens import Tokens, first_token
 
 NOBODY = ""  # owns nothing
 FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
-
-logger = logging.getLogger(__name__)
 
 
 def main(config: Path | None = None) -> None:
@@ -147,7 +146,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             attendance=Attendance(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
-        looking = asyncio.create_task(app.state.gateway.readiness.tell(logger))
+        looking = asyncio.create_task(Lookout(app.state.gateway.readiness, darkroom.pulse).keep())
         try:
             async with app.state.sessions.open():
                 yield

@@ -1,4 +1,4 @@
-"""Could this gateway take a job, and show its images? Asked at the start, and by each look at `/readyz`."""
+"""Could this gateway take a job, and show its images? Asked by each look at `/readyz`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from producer.client import Darkroom
 from producer.disk import room_of
 from producer.pulse import Pulse
 
-LOOK_AGAIN_S = 1.0
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
 
@@ -49,30 +48,15 @@ class Readiness:
             checks |= {"safety": self._safety(pulse), "secret": await asyncio.to_thread(self._secret, pulse)}
         return checks, pulse.installation.id
 
-    async def tell(self, logger: logging.Logger) -> None:
-        """Log once what is wrong at the start; a Redis that is away is waited for."""
-        pulse = await self._wait_for_redis(logger)
-        for doubt in pulse.doubts:
-            level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-            logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
-        if pulse.cause:
-            logger.error("Redis %s. %s", pulse.cause.says, pulse.cause.mend)
-        media, secret = await asyncio.to_thread(lambda: (self._media(pulse), self._secret(pulse)))
+    def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
+        """List what is wrong with the media directory and the secret, with levels for the log; blocking."""
+        media, secret = self._media(pulse), self._secret(pulse)
+        found = {}
         if not media.ok:
-            logger.error("the media directory %s %s", self.settings.media, media.detail)
+            found["media"] = logging.ERROR, f"the media directory {self.settings.media} {media.detail}"
         if not secret.ok:
-            logger.warning("the secret %s", secret.detail)
-
-    async def _wait_for_redis(self, logger: logging.Logger) -> Pulse:
-        told = ""
-        while not (pulse := await self.darkroom.pulse()).is_reached:
-            if pulse.cause and pulse.cause.says != told:
-                told = pulse.cause.says
-                logger.warning("waiting for Redis, which %s. %s", told, pulse.cause.mend)
-            await asyncio.sleep(LOOK_AGAIN_S)
-        if told:
-            logger.info("Redis is there")
-        return pulse
+            found["secret"] = logging.WARNING, f"the secret {secret.detail}"
+        return found
 
     def _media(self, pulse: Pulse) -> Check:
         """Look at the media directory; blocking."""

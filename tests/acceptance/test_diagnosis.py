@@ -224,6 +224,19 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
         assert (await http.get(f"/v1/jobs/{job['id']}")).status_code == 404
 
 
+async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk(house: House, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.json").write_text(house.config.read_text())
+    house.config, here = elsewhere / "config.json", house.config
+    await house.start_gateway()
+    house.config = here
+    await house.start_worker()
+    async with asyncio.timeout(20):
+        while f"ERROR producer.api.lookout: the media directory {elsewhere}/media is not" not in house.logs("gateway"):
+            await asyncio.sleep(0.1)
+
+
 async def look_from(house: House, monkeypatch: pytest.MonkeyPatch, gateway: str | None = None) -> dict[str, Finding]:
     """Let the doctor look at a whole Darkroom."""
     monkeypatch.setenv("DARKROOM_REDIS_URL", house.redis.url)

@@ -16,6 +16,7 @@ from routes import routes
 from tools import tools_at
 
 from contract.job import JobState
+from contract.scripts import open_redis
 from producer.stack import free_port
 
 pytestmark = pytest.mark.real_redis
@@ -139,6 +140,19 @@ async def test_a_lost_redis_and_its_return_are_a_line_each(house: House) -> None
     assert re.fullmatch(r"INFO worker.leases: Redis is back after \d+ s", back)
     assert end == f"INFO worker.run: job {job.id} succeeded"
     assert "Deprecation" not in house.logs()
+
+
+async def test_a_gateway_tells_of_a_lost_redis_too(house: House) -> None:
+    async with open_redis(house.redis.url) as redis:
+        await redis.config_set("appendfsync", "everysec")
+    await house.start_gateway()
+    await says(house, "gateway", "appendfsync everysec")  # it has looked
+    house.redis.kill()
+    await says(house, "gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
+    await asyncio.sleep(3)  # it looks each second
+    house.redis.start()
+    await says(house, "gateway", r"INFO .* Redis is back after \d+ s")
+    assert house.logs("gateway").count("Redis is") == 2
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
