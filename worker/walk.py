@@ -110,6 +110,7 @@ class Walk:
             failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
+            await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
             made = await self._ask(rung, number, step, whole_s)
             failpoint.reach("after_response")
