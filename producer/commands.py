@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from contract.errors import Refused
 from contract.job import Job, JobState
 from producer import terminal
 from producer.client import Darkroom
@@ -192,21 +193,27 @@ def _jobs(number: int) -> str:
 
 
 async def _submit(darkroom: Darkroom, order: Order) -> Job:
-    return await darkroom.submit(
-        prompt=order.prompt,
-        count=order.count,
-        aspect_ratio=order.aspect_ratio,
-        image_size=order.image_size,
-        quality=order.quality,
-        provider=order.provider,
-        model=order.model,
-        reference_images=order.references(),
-        fallback=order.fallback,
-        attempt_timeout_seconds=order.attempt_timeout,
-        deadline_seconds=order.deadline,
-        conversation=order.conversation,
-        idempotency_key=order.idempotency_key,
-    )
+    try:
+        return await darkroom.submit(
+            prompt=order.prompt,
+            count=order.count,
+            aspect_ratio=order.aspect_ratio,
+            image_size=order.image_size,
+            quality=order.quality,
+            provider=order.provider,
+            model=order.model,
+            reference_images=order.references(),
+            fallback=order.fallback,
+            attempt_timeout_seconds=order.attempt_timeout,
+            deadline_seconds=order.deadline,
+            conversation=order.conversation,
+            idempotency_key=order.idempotency_key,
+        )
+    except Refused as error:
+        missing = order.missing(darkroom.settings.workspace) if error.code == "reference_outside_roots" else None
+        if missing is None:
+            raise
+        raise Refused("reference_unreadable", path=missing) from error
 
 
 async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Concatenate, ParamSpec
 
 import typer
+
+from contract.artifacts import is_like_an_id
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
@@ -63,12 +66,24 @@ class Order:
 
     def references(self) -> list[str]:
         """Name the references; in a terminal a relative path starts here, if there is such a file."""
-        return [str(Path(name).absolute()) if _is_there(name) else name for name in self.reference or ()]
+        return [_located(name) for name in self.reference or ()]
+
+    def missing(self, workspace: Path) -> str | None:
+        """Find a reference that is meant as a file and is none, be it here or in the workspace."""
+        paths = (name for name in self.references() if name != "latest" and not is_like_an_id(name))
+        return next((name for name in paths if not _is_there(workspace / name)), None)
 
 
-def _is_there(name: str) -> bool:
+def _located(name: str) -> str:
+    path = Path(name)
+    with suppress(RuntimeError):  # there is no such user
+        path = path.expanduser()  # a shell leaves ~ as it is behind a =
+    return str(path.absolute()) if name and _is_there(path) else name
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return bool(name) and Path(name).exists()
+        return path.exists()
     except OSError:  # longer than any name may be
         return False
 

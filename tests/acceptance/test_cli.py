@@ -141,7 +141,14 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
         (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
         (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP or GIF"),
-        (["generate", "x", "-r", "img_000000000000"], 2, "no image of yours is called so"),
+        (
+            ["generate", "x", "-r", "img_000000000000"],
+            2,
+            "you have no image with this id. Hint: `darkroom list` shows your jobs",
+        ),
+        (["generate", "x", "-r", "latest", "--conversation", "empty"], 2, "no image yet"),
+        (["generate", "x", "-r", "nowhere/fox.png"], 2, "There is no image file nowhere/fox.png."),
+        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image is a file path"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -351,6 +358,24 @@ def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> No
     photo = tmp_path / "photo.png"
     photo.write_bytes(picture())
     assert terminal.run("edit", "make it warmer", "--reference", str(photo)).returncode == 0
+
+
+def test_a_picture_of_another_owner_is_a_file_of_this_machine(terminal: Terminal) -> None:
+    path = terminal.run("generate", "a hare", "--owner", "websocket:chat-1").stdout.strip()
+    assert terminal.run("edit", "make it warmer", f"--reference={path}").returncode == 0
+    assert terminal.run("edit", "make it warmer", "--reference", Path(path).stem).returncode == 2
+
+
+def test_a_reference_that_is_not_there_is_named_with_where_it_was_looked_for(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    (terminal.home / "fox.png").write_bytes(picture())
+    done = terminal.run("generate", "x", "--reference=~/fox.png", "--reference", "hare.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "There is no image file hare.png." in done.stderr
+    assert str(Path.cwd()) in done.stderr
+    assert str(terminal.home / ".nanobot/darkroom/demo/workspace") in done.stderr
+    assert terminal.run("generate", "x", "--reference=~/fox.png").returncode == 0
 
 
 @pytest.mark.parametrize(
