@@ -14,7 +14,8 @@ from contract.errors import Refused
 from contract.job import Job, JobState
 from producer import terminal
 from producer.client import Darkroom
-from producer.options import AsJson, JobId, Order, Owner, Quiet, Timeout, with_order
+from producer.completion import unfinished_jobs
+from producer.options import AsJson, EndedJobId, JobId, Order, Owner, Quiet, Timeout, UnfinishedJobId, with_order
 from producer.session import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
 from producer.unfinished import Tally, cancel_each, find_unfinished
 
@@ -66,7 +67,11 @@ def status(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 
 @jobs.command(name="wait")
 def wait_for(
-    job_id: JobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+    job_id: UnfinishedJobId,
+    timeout_s: Timeout = None,
+    owner: Owner = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Wait for a job with live progress; print its pictures."""
 
@@ -123,7 +128,9 @@ def list_jobs(
 
 @jobs.command()
 def cancel(
-    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]", help="The id of a job.")] = None,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="The id of a job.", autocompletion=unfinished_jobs)
+    ] = None,
     is_for_all: Annotated[bool, typer.Option("--all", help="All jobs of yours that are not over.")] = False,
     is_sure: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask in a terminal.")] = False,
     owner: Owner = None,
@@ -148,7 +155,7 @@ def cancel(
 
 @jobs.command()
 def retry(
-    job_id: JobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+    job_id: EndedJobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
     """Hand in anew what a job that is over asked for, and wait for it."""
 

@@ -8,11 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Concatenate, ParamSpec
+from typing import Annotated, Concatenate, ParamSpec, get_args
 
 import typer
 
+from contract import request
 from contract.artifacts import is_like_an_id
+from contract.request import RATIOS, SIZES, AllowedFallback
+from producer.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
@@ -20,25 +23,42 @@ Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you
 Timeout = Annotated[
     float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
 ]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=all_jobs)]
+UnfinishedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=unfinished_jobs)]
+EndedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=ended_jobs)]
 Prompt = Annotated[str, typer.Argument(help="What the picture shall show.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
-Ratio = Annotated[str | None, typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.")]
-Size = Annotated[str | None, typer.Option("--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.")]
+Ratio = Annotated[
+    str | None,
+    typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.", autocompletion=offering(RATIOS)),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.", autocompletion=offering((*SIZES, "auto"))
+    ),
+]
 References = Annotated[list[str] | None, typer.Option("--reference", "-r", help="Path, artifact id or latest.")]
 Fallback = Annotated[
     str | None,
     typer.Option(
-        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none."
+        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none.",
+        autocompletion=offering(get_args(AllowedFallback)),
     ),
 ]
 AttemptTimeout = Annotated[
     float | None, typer.Option("--attempt-timeout", help="The most seconds that one call to the provider may take.")
 ]
 Deadline = Annotated[float | None, typer.Option("--deadline", help="The most seconds that the job may take.")]
-Quality = Annotated[str | None, typer.Option(help="low, medium or high, where the provider knows qualities.")]
-Provider = Annotated[str | None, typer.Option(help="One of the configured providers.")]
-Model = Annotated[str | None, typer.Option(help="One of the configured models.")]
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        help="low, medium or high, where the provider knows qualities.",
+        autocompletion=offering(get_args(request.Quality)),
+    ),
+]
+Provider = Annotated[str | None, typer.Option(help="One of the configured providers.", autocompletion=providers)]
+Model = Annotated[str | None, typer.Option(help="One of the configured models.", autocompletion=models)]
 Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
 

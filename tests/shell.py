@@ -75,8 +75,12 @@ class Typed:
         end = time.monotonic() + timeout_s
         while self._read(end):
             pass
-        os.close(self._terminal)
+        self.close()
         return self.process.wait(timeout=timeout_s)
+
+    def close(self) -> None:
+        """Take the terminal away, as a closed window does."""
+        os.close(self._terminal)
 
     def _read(self, end: float) -> bool:
         """Read what is there, without colours; False when the terminal was left, or it is too late."""
@@ -142,11 +146,15 @@ class Terminal:
 
     def type(self, *arguments: str, **more: str) -> Typed:
         """Run `darkroom …` where a person sits: on a terminal of 80 columns."""
+        return self.open(str(DARKROOM), *arguments, **more)
+
+    def open(self, *command: str, **more: str) -> Typed:
+        """Run a command on a terminal."""
         ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = subprocess.Popen(
-            [DARKROOM, *arguments],
-            env=self.environment | {"TERM": "xterm-256color"} | more,
+            command,
+            env=self.environment | {"TERM": "xterm"} | more,
             stdin=its,
             stdout=its,
             stderr=its,
@@ -157,13 +165,13 @@ class Terminal:
 
 
 @contextmanager
-def open_terminal(*up: str) -> Iterator[Terminal]:
+def open_terminal(*up: str, **more: str) -> Iterator[Terminal]:
     """Open a terminal beside a running `darkroom up`; nothing of it is left afterwards."""
     if find_redis_server() is None and not os.environ.get("CI"):
         pytest.skip("no Redis server")
     with TemporaryDirectory(prefix="dr-") as folder:
         shell = Terminal(Path(folder))
-        stack = shell.up(*up)
+        stack = shell.up(*up, **more)
         yield Terminal(Path(folder), stack)
         said = stack.stop()
         assert "Stopping" in said
