@@ -202,7 +202,7 @@ async def _stay_up(stack: Stack) -> int:
 
 def _addresses(running: Running) -> list[str]:
     """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
-    is_private = terminal.err.is_terminal
+    is_private = sys.stderr.isatty()  # FORCE_COLOR makes no terminal of a file
     lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
     if running.gateway_url:
         tokens = Tokens(load_settings(Path(running.config)).tokens_path)

@@ -20,10 +20,11 @@ from contract.record import Record
 
 MAX_WORDS = 120  # of a prompt in a list, in characters
 FAILED = frozenset({JobState.FAILED, JobState.EXPIRED})
-HINTS = {  # clients keep copies under ids that look like ours, and models name those
-    "reference_outside_roots": "An image that was made here is named by its id in the answers of generate_image and "
-    "list_image_jobs, not by the id or the path of a copy that was kept elsewhere.",
-}
+NAMING = (  # clients keep copies under ids that look like ours, and models name those
+    "An image that was made here is named by its id in the answers of generate_image and list_image_jobs, "
+    "not by the id or the path of a copy that was kept elsewhere."
+)
+HINTS = {"reference_not_found": NAMING, "reference_outside_roots": NAMING}
 
 
 class Print(NamedTuple):
