@@ -10,6 +10,7 @@ from contract.errors import ConfigInvalid
 from contract.scripts import open_redis
 from contract.settings import Settings, default_config_path, load_settings
 from contract.store import JobStore
+from producer.breaker_doctor import see_breakers
 from producer.disk import try_room
 from producer.finding import Finding
 from producer.gateway_doctor import see_gateway
@@ -48,6 +49,7 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
         findings = see_redis(pulse, url)
         if pulse.is_reached:
             findings += [see_workers(pulse), await see_clock(client), *await see_secret(settings, pulse)]
+            findings += await see_breakers(client)
     findings.append(await asyncio.to_thread(_media, settings.media, pulse))
     findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
     return [*findings, _tokens(settings)]

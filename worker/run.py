@@ -15,6 +15,7 @@ from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, Unavailable
 from contract.job import JobState, Outcome
 from contract.jobhash import read_attempts, read_job, read_snapshots
+from contract.logs import about
 from contract.store import JobStore, Lease, LeaseLost
 from worker import failpoint
 from worker.bench import Bench, Desk
@@ -36,6 +37,11 @@ async def run(job_id: str, bench: Bench) -> None:
     """Run a job as far as it can be run now; nothing happens if it is not to be had."""
     if bench.leases.is_closed():
         return
+    with about(job_id=job_id):
+        await _run(job_id, bench)
+
+
+async def _run(job_id: str, bench: Bench) -> None:
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return

@@ -21,6 +21,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors import ConfigInvalid, Problem
+from contract.logs import log_to_stderr
 from contract.secret import Secret
 from contract.settings import Settings, load_settings
 from producer.api import (
@@ -68,7 +69,7 @@ def main(config: Path | None = None) -> None:
     files = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
     closing = asyncio.Event()
     app = build_app(settings, closing)

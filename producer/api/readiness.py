@@ -51,15 +51,7 @@ class Readiness:
 
     async def tell(self, logger: logging.Logger) -> None:
         """Log once what is wrong at the start; a Redis that is away is waited for."""
-        is_told = False
-        while True:
-            pulse = await self.darkroom.pulse()
-            if pulse.is_reached:
-                break
-            if pulse.cause and not is_told:
-                logger.warning("waiting for Redis, which %s. %s", pulse.cause.says, pulse.cause.mend)
-            is_told = True
-            await asyncio.sleep(LOOK_AGAIN_S)
+        pulse = await self._wait_for_redis(logger)
         for doubt in pulse.doubts:
             level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
             logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
@@ -70,6 +62,17 @@ class Readiness:
             logger.error("the media directory %s %s", self.settings.media, media.detail)
         if not secret.ok:
             logger.warning("the secret %s", secret.detail)
+
+    async def _wait_for_redis(self, logger: logging.Logger) -> Pulse:
+        told = ""
+        while not (pulse := await self.darkroom.pulse()).is_reached:
+            if pulse.cause and pulse.cause.says != told:
+                told = pulse.cause.says
+                logger.warning("waiting for Redis, which %s. %s", told, pulse.cause.mend)
+            await asyncio.sleep(LOOK_AGAIN_S)
+        if told:
+            logger.info("Redis is there")
+        return pulse
 
     def _media(self, pulse: Pulse) -> Check:
         """Look at the media directory; blocking."""

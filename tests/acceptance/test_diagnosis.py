@@ -260,6 +260,34 @@ async def test_another_secret_than_the_workers_is_told(house: House, monkeypatch
     assert (ready["ready"], ready["checks"]["secret"]["ok"]) == (True, False)
 
 
+async def test_open_circuit_breakers_are_told_by_log_and_doctor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.start_worker()
+    await house.start_worker()
+    well = await look_from(house, monkeypatch)
+    assert (well["circuit breaker"].ok, well["circuit breaker"].detail) == (True, "none is open")
+    house.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
+    async with house.client("ann-canary") as darkroom:
+        jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
+        for job in jobs:
+            assert (await darkroom.wait(job.id, timeout_s=20)).state is JobState.FAILED
+    found = (await look_from(house, monkeypatch))["circuit breaker"]
+    assert not found.ok
+    assert re.fullmatch(
+        r"calls to openrouter with this key fail \(provider_auth, .+\): none is made for \d+ s more", found.detail
+    )
+    assert "apiKey" in found.mend
+    [line] = [line for line in house.logs().splitlines() if "circuit breaker" in line]
+    assert "WARNING worker.outages: circuit breaker opened: calls to openrouter with this key fail" in line
+    assert re.search(r"\(provider_auth\); none is made for \d+ s, .* job_id=[0-9a-f-]{36}$", line)
+    assert "canary" not in house.logs() + f"{found}"
+
+
+async def test_a_user_of_redis_who_may_not_see_circuit_breakers_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(*ACL, "resetkeys", "~darkroom:[^b]*", "~darkroom:bells*") as url:
+        found = (await look(url, monkeypatch))["circuit breaker"]
+    assert (found.ok, "cannot be told" in found.detail) == (True, True), found
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     media = tmp_path / ".nanobot/media"
     media.mkdir(parents=True)
