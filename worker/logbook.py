@@ -89,6 +89,12 @@ class Logbook:
         ended = (attempt for attempt in self._attempts.values() if attempt.outcome is not Outcome.RUNNING)
         return tuple(attempt for attempt in ended if attempt.index == index)
 
+    def delivered_for(self, index: int) -> Attempt | None:
+        """Find the call that has brought an image: its own last one that delivered, else the last one of the others."""
+        delivered = [attempt for attempt in self._attempts.values() if attempt.outcome is Outcome.DELIVERED]
+        own = [attempt for attempt in delivered if attempt.index == index]
+        return next(reversed(own or delivered), None)
+
     def know(self, error: DarkroomError) -> None:
         """Remember an error that no call of this run has met, with its sentence."""
         self._errors.setdefault(error.code, error)

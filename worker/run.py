@@ -18,6 +18,7 @@ from contract.jobhash import read_attempts, read_job, read_snapshots
 from contract.store import JobStore, Lease, LeaseLost
 from worker import failpoint
 from worker.bench import Bench, Desk
+from worker.delivery import Delivery
 from worker.ladder import GiveUp, Later, most_useful
 from worker.leases import Hold
 from worker.logbook import Logbook, persist
@@ -137,7 +138,7 @@ class Development:
             picture = (await self._bench.wire.sandbox.read(bytearray(data))).picture if data else None
             if picture is None:
                 return None
-            sidecar = await Walk(index, self._desk).restore(picture)
+            sidecar = await Delivery(index, self._desk).restore(picture)
             if sidecar is not None:
                 logger.warning(
                     "the damaged sidecar of %s was written anew", artifact, extra={"job_id": self._lease.job_id}
@@ -159,7 +160,7 @@ class Development:
     async def _serve(self, walk: Walk, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
         """Give an image that was given up a picture that another one's call has brought since."""
         spare = None if stop is None else self._desk.spare(walk.index)
-        return stop if spare is None else await walk.store(spare.number, spare.picture)
+        return stop if spare is None else await walk.delivery.store(spare.number, spare.picture)
 
     async def _conclude(self, stops: list[Later | GiveUp | Stopped]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import story
-from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unusable
-from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
-from contract.store import CallRefused, LeaseLost
+from contract.store import CallRefused
 from worker import failpoint
 from worker.bench import Desk, Spare
+from worker.delivery import Delivery
 from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
@@ -25,11 +22,8 @@ from worker.plan import Route, Rung
 from worker.providers.provider import Ask
 from worker.providers.results import Made
 from worker.retry import pacing
-from worker.sandbox import Picture
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
-
-logger = logging.getLogger(__name__)
 
 
 class _Served(Exception):
@@ -51,7 +45,7 @@ class Walk:
     def __init__(self, index: int, desk: Desk) -> None:
         self.index = index
         self._desk = desk
-        self._passed: list[str] = []  # why rungs were left out without a call, in words
+        self.delivery = Delivery(index, desk)
         # Whatever an earlier run had to wait for is over.
         self._has_waited = True
         self._retry_after_s: float | None = None
@@ -85,7 +79,7 @@ class Walk:
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
         if spare := self._desk.spare(self.index):
-            return await self.store(spare.number, spare.picture)
+            return await self.delivery.store(spare.number, spare.picture)
         while True:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
@@ -99,7 +93,7 @@ class Walk:
                 return await self._call(step, rung, whole_s)
             closed[rung.route] = shut
             if shut.code:
-                self._passed.append(story.unavailable(rung.provider))
+                self.delivery.passed.append(story.unavailable(rung.provider))
                 self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
@@ -119,7 +113,7 @@ class Walk:
         except _Served as served:
             assert number is not None
             await desk.logbook.give_up(number)
-            return await self.store(served.spare.number, served.spare.picture)
+            return await self.delivery.store(served.spare.number, served.spare.picture)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
         except ProviderError as error:
@@ -215,76 +209,7 @@ class Walk:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
         desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
-        return await self.store(number, picture, unused=made.unused)
-
-    async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
-        """Store and report a picture that a call has brought, perhaps that of another image."""
-        desk = self._desk
-        attempt = desk.logbook.attempt(number)
-        said = story.arrived(self.index, asked_for=attempt.index, unused=unused)
-        saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
-        try:
-            sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
-            await desk.report(sidecar, text=said)
-            failpoint.reach("after_report")
-        except OSError as error:
-            logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
-            return GiveUp("storage_full")
-        except (LeaseLost, asyncio.CancelledError):
-            await _to_its_end(self._take_back(saving))
-            raise
-        return None
-
-    def _save(self, attempt: Attempt, picture: Picture) -> Sidecar:
-        """Write an image and its sidecar; blocking."""
-        desk = self._desk
-        name = artifact_id(desk.job.id, self.index)
-        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
-        history = desk.logbook.history(self.index)
-        costs = [known.cost_usd for known in history if known.cost_usd is not None]
-        others = () if attempt.index == self.index else (attempt,)
-        reasons = "; ".join(
-            filter(None, [*dict.fromkeys(self._passed), story.reasons(desk.logbook.history(attempt.index))])
-        )
-        beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
-        sidecar = Sidecar(
-            id=name,
-            path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
-            mime=picture.mime,
-            prompt=desk.job.request.prompt,
-            model=delivered.model,
-            provider=delivered.provider,
-            source_images=tuple(snapshot.source for snapshot in desk.snapshots),
-            created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
-            job_id=desk.job.id,
-            index=self.index,
-            width=picture.width,
-            height=picture.height,
-            sha256=picture.sha256,
-            bytes=len(picture.data),
-            requested=desk.plan.rungs[0].rendition(),
-            delivered=delivered,
-            degraded=reasons if attempt.rung else None,
-            attempts=(*history, *others),
-            cost_usd=round(sum(costs), 6) if costs or others else None,
-            warnings=(*picture.warnings, *beside),
-        )
-        return desk.bench.writer.save(desk.job, sidecar, picture.data)
-
-    async def restore(self, picture: Picture) -> Sidecar | None:
-        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
-        history = self._desk.logbook.history(self.index)
-        brought = [attempt for attempt in history if attempt.outcome is Outcome.DELIVERED]
-        return await asyncio.to_thread(self._save, brought[-1], picture) if brought else None
-
-    async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
-        """Remove a stored image unless its job lists it, or can still take it from disk."""
-        bench = self._desk.bench
-        with suppress(OSError, DarkroomError):
-            sidecar = await saving
-            job = await bench.store.get(self._desk.job.id)
-            if job.is_over and sidecar.id not in {image.id for image in job.images}:
-                await asyncio.to_thread(bench.writer.discard, sidecar)
+        return await self.delivery.store(number, picture, unused=made.unused)
 
     def _next(self, closed: Mapping[Route, Closed] | None = None) -> Step:
         return next_step(
@@ -299,12 +224,3 @@ class Walk:
 
     def _codes(self) -> list[str]:
         return [attempt.error for attempt in self._desk.logbook.history(self.index) if attempt.error]
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do something wholly; whoever cancels it meanwhile (a sister that lost the lease, its renewal) has to wait."""
-    task = asyncio.create_task(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
