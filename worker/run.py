@@ -103,11 +103,11 @@ class Development:
     async def _develop(self) -> None:
         await self._take_stored()
         await self._desk.logbook.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
-        await self._desk.load_references()
+        for name, model in {rung.route for rung in self._desk.plan.rungs}:
+            key = self._bench.settings.provider(name).key
+            self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
+        await asyncio.gather(self._desk.load_references(), self._desk.recall())
         async with AsyncExitStack() as stack:
-            for name, model in {rung.route for rung in self._desk.plan.rungs}:
-                key = self._bench.settings.provider(name).key
-                self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._bench.settings.provider(name)
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)

@@ -74,42 +74,53 @@ class Walk:
 
     async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
-        closed: dict[Route, Closed] = {}
+        desk, closed = self._desk, dict[Route, Closed]()
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
-        if spare := self._desk.spare(self.index):
-            return await self.delivery.store(spare.number, spare.picture)
-        while True:
+        while (spare := desk.spare(self.index)) is None:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
                 return step
-            if self._desk.bench.leases.is_closed():
+            if desk.bench.leases.is_closed():
                 return Stopped()
-            rung = self._desk.plan.rungs[step.rung]
-            whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
-            shut = await persist(self._desk.gates[rung.route].enter, self._desk.lease, self.index, most_s=whole_s)
-            if shut is None:
-                return await self._call(step, rung, whole_s)
-            closed[rung.route] = shut
-            if shut.code:
-                self.delivery.passed.append(story.unavailable(rung.provider))
-                self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
+            rung = desk.plan.rungs[step.rung]
+            if desk.is_due():
+                await desk.until_called(rung.route, step.timeout_s + ARRIVING_S)
+                continue
+            with desk.calls(self.index, rung.route):
+                whole_s = min(step.timeout_s + ARRIVING_S, desk.lease.left_s())
+                shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=whole_s)
+                if shut is None:
+                    return await self._call(step, rung, whole_s)
+            self._pass(rung, shut, closed)
+        return await self.delivery.store(spare.number, spare.picture)
+
+    def _pass(self, rung: Rung, shut: Closed, closed: dict[Route, Closed]) -> None:
+        """Leave a rung out whose gate is closed."""
+        closed[rung.route] = shut
+        if shut.code:
+            self.delivery.passed.append(story.unavailable(rung.provider))
+            self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
+        most = max(1, len(desk.missing()) - len(desk.surplus))
         try:
             failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
             started = time.monotonic()
-            made = await self._ask(rung, number, step, whole_s)
+            made = await self._ask(rung, number, step, whole_s, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
+            many = desk.yields.learn(rung.route, made, most)
             made = self._choose(made, rung, number)
-            return await self._keep(number, made, seconds=time.monotonic() - started)
+            step_on = await self._keep(number, made, seconds=time.monotonic() - started)
+            await desk.remember(rung.route, many)
+            return step_on
         except _Served as served:
             assert number is not None
             await desk.logbook.give_up(number)
@@ -120,6 +131,7 @@ class Walk:
             is_hasty = isinstance(error, TimedOut) and step.timeout_s < rung.patience_s / 2
             verdict, code = Verdict.UNKNOWN if is_hasty else verdict_of(error), error.code
             assert number is not None
+            desk.yields.doubt(rung.route)
             seconds = time.monotonic() - started
             self._falters = await desk.leave_gate(rung.route, self.index, verdict, code)
             return await self._fail(number, error, seconds=seconds)
@@ -127,7 +139,7 @@ class Walk:
             await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
-    async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
+    async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float, most: int) -> Made:
         desk, request = self._desk, self._desk.job.request
         if "reference_too_large" in self._codes():
             await desk.shrink_references()
@@ -139,7 +151,7 @@ class Walk:
             quality=rung.quality,
             is_chosen=step.rung > 0 or desk.job.request.quality is not None,
             references=desk.references,
-            most=max(1, len(desk.missing()) - len(desk.surplus)),
+            most=most,
         )
         call = desk.talks[rung.provider].make(
             ask,
