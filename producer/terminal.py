@@ -74,6 +74,8 @@ def show(job: Job) -> None:
         out.print(image.path, markup=False)
     if job.degraded is not None:
         err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+    for warning in job.warnings:
+        err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:
         err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
     elif not job.is_over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Desk:
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     surplus: list[Spare] = field(default_factory=list)
+    unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
     keeping: set[int] = field(default_factory=set)  # those that have their picture
     yields: Yields = field(default_factory=Yields)
@@ -93,6 +95,7 @@ class Desk:
             if self.seen.setdefault(spare.picture.sha256, index) == index:
                 self.keeping.add(index)
                 return spare
+            self.unused[spare.number] += 1
         return None
 
     def is_due(self) -> bool:
@@ -133,6 +136,12 @@ class Desk:
         if many:
             with suppress(Unavailable):
                 await self.bench.memory.note(self.gates[route], many)
+
+    async def clear(self) -> None:
+        """Write what was not used, once nobody wants it any more. Raises LeaseLost."""
+        self.unused.update(spare.number for spare in self.surplus)
+        self.surplus.clear()
+        await self.logbook.waste(self.unused)
 
     async def until_spare(self) -> None:
         """Wait until there are more pictures to spare than images without a call, which come first."""

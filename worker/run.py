@@ -113,6 +113,7 @@ class Development:
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
                 self._desk.talks[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()
+        await self._desk.clear()
         await self._conclude(stops)
 
     async def _give_back(self) -> None:

@@ -20,18 +20,20 @@ from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later,
 from worker.logbook import persist
 from worker.plan import Route, Rung
 from worker.providers.provider import Ask
-from worker.providers.results import Made
+from worker.providers.results import Heard, Made
 from worker.retry import pacing
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
+FINISH_S = 5.0  # what one gets that is not needed any more, but tells what it has cost
 
 
 class _Served(Exception):
     """Another image's call has brought this image as well."""
 
-    def __init__(self, spare: Spare) -> None:
+    def __init__(self, spare: Spare, cost_usd: float | None) -> None:
         super().__init__()
         self.spare = spare
+        self.cost_usd = cost_usd  # of the own call
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Walk:
             return step_on
         except _Served as served:
             assert number is not None
-            await desk.logbook.give_up(number)
+            await desk.logbook.give_up(number, cost_usd=served.cost_usd)
             return await self.delivery.store(served.spare.number, served.spare.picture)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
@@ -153,17 +155,22 @@ class Walk:
             references=desk.references,
             most=most,
         )
+        heard = Heard()
         call = desk.talks[rung.provider].make(
             ask,
             begin_s=step.timeout_s,
             whole_s=whole_s,
             fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
             request_id=f"{desk.job.id}.{self.index}.{number}",
+            heard=heard,
         )
-        return await self._unless_served(call)
+        return await self._unless_served(call, heard)
 
-    async def _unless_served(self, call: Coroutine[Any, Any, Made]) -> Made:
-        """Make a call to its end, or close it once another one's answer has brought this image as well."""
+    async def _unless_served(self, call: Coroutine[Any, Any, Made], heard: Heard) -> Made:
+        """Make a call to its end, or close it once another one's answer has brought this image as well.
+
+        One whose answer has begun to come has been paid for: it is read, as far as that takes little time.
+        """
         desk, making = self._desk, asyncio.create_task(call)
         desk.calling.add(self.index)
         try:
@@ -173,8 +180,10 @@ class Walk:
                     await asyncio.wait({making, served}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     served.cancel()
+                if heard.is_coming:
+                    await asyncio.wait({making}, timeout=FINISH_S)
                 if not making.done() and (spare := desk.spare(self.index)):
-                    raise _Served(spare)
+                    raise _Served(spare, heard.cost_usd)
             return await making
         finally:
             desk.calling.discard(self.index)
@@ -184,7 +193,8 @@ class Walk:
     def _choose(self, made: Made, rung: Rung, number: int) -> Made:
         """Take the first picture that this job has not yet, and leave the others to its other images."""
         seen = self._desk.seen
-        new = [each for each in (made.picture, *made.more) if seen.get(each.sha256, self.index) == self.index]
+        pictures = made.picture, *made.more
+        new = [each for each in pictures if seen.get(each.sha256, self.index) == self.index]
         if not new:
             twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
             reason = f"it is the same as image {seen[made.picture.sha256] + 1}"
@@ -192,7 +202,8 @@ class Walk:
         seen[new[0].sha256] = self.index
         self._desk.keeping.add(self.index)
         self._desk.share(new[1:], number)
-        return replace(made, picture=new[0], more=())
+        self._desk.unused[number] = unused = made.unused + len(pictures) - len(new)
+        return replace(made, picture=new[0], more=(), unused=unused)
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
@@ -219,7 +230,7 @@ class Walk:
         cost_usd = made.cost_usd
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
-        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd, unused=made.unused)
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
         return await self.delivery.store(number, picture, unused=made.unused)
 
