@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contract.prices import MOST_USD
 from worker.providers.provider import Json
 
+_DRAFT = ("thought", "draft", "partial")
+
 
 def mapping(value: Json) -> dict[str, Json]:
     """Take a JSON object, or an empty one."""
@@ -23,6 +25,16 @@ def items(value: Json) -> list[Json]:
 def text(value: Json) -> str:
     """Take a JSON string, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def is_draft(picture: dict[str, Json]) -> bool:
+    """Tell a picture that its vendor marks as an interim one, as Gemini's thoughts and OpenAI's partial images are."""
+    return is_partial(picture) or any(picture.get(name) is True for name in _DRAFT)
+
+
+def is_partial(event: dict[str, Json]) -> bool:
+    """Tell an event of a stream with an interim picture."""
+    return "partial_image_index" in event or text(event.get("type")).endswith("partial_image")
 
 
 def told_cost(answer: dict[str, Json]) -> float | None:
