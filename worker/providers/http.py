@@ -147,8 +147,7 @@ class Conversation:
             clock.heard.is_coming, clock.heard.cost_usd = False, answer.cost_usd
             return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
-            was_billed = isinstance(error, Transient) and bool(error.cost_usd)
-            failure = error.after_acceptance() if answer or was_billed else error
+            failure = error.after_acceptance() if answer or self._is_billed(error) else error
             raise failure.named(
                 secrets=(self._config.key, ask.prompt, *self._config.secrets),
                 cost_usd=answer.cost_usd if answer else None,
@@ -196,9 +195,13 @@ class Conversation:
             poll_url = self._provider.poll_url(body)
             if 0 < len(poll_url) <= MAX_LINK:
                 return StillMade(poll_url)
-            if error.code == "provider_error" and self._provider.bills_failures:
-                return error.after_acceptance()
         return error
+
+    def _is_billed(self, error: ProviderError) -> bool:
+        """Tell whether a failure may cost as much as a picture, with whatever status it came."""
+        if error.code == "provider_error" and self._provider.bills_failures:
+            return True
+        return isinstance(error, Transient) and bool(error.cost_usd)
 
     async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure) -> bytearray:
         """Send a request and read its answer's body. Raises ProviderError."""
