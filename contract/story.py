@@ -72,6 +72,14 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
     return f"{there}; {others} of its answer could not be used." if unused else ""
 
 
+def unused(many: int) -> str:
+    """Tell of pictures that came in answers and became no image; nothing when there are none."""
+    if many < 1:
+        return ""
+    pictures = "1 more picture of an answer was" if many == 1 else f"{many} more pictures of the answers were"
+    return f"{pictures} not used."
+
+
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"

@@ -62,6 +62,7 @@ class JobAnswer(Record):
     eta: str | None = Field(None, description="When it may be expected, in words, if that can be known.")
     images: tuple[ToolImage, ...] = ()
     error: str | None = Field(None, description="The code of what went wrong.")
+    warnings: tuple[str, ...] = Field((), description="What else the user may want to know, in words.")
     is_repeat: bool = Field(False, description="This is the job of an equal call a moment ago; no other one was made.")
     next_step: str = Field(description="What to do with this answer.")
 
@@ -106,6 +107,7 @@ def answer_of(
         eta=eta_words(expected) if expected else None,
         images=tuple(images),
         error=job.error.code if job.error else None,
+        warnings=job.warnings,
         is_repeat=is_repeat,
         next_step=next_step(job),
     )

@@ -91,6 +91,8 @@ def show(job: Job) -> None:
         out.print(image.path, markup=False)
     if job.degraded is not None:
         err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+    for warning in job.warnings:
+        err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:
         err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
         mend = look_up(job.error.code).mend

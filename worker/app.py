@@ -41,6 +41,7 @@ from worker.strays import Strays
 from worker.sweeper import Sweeper
 from worker.watchdog import Watchdog, give_up
 from worker.writer import Writer
+from worker.yields import Memory
 
 NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
 
@@ -107,6 +108,7 @@ def make_bench(settings: Settings, name: str) -> Bench:
             idle_s=knobs.idle_seconds,
             retry_s=knobs.retry_seconds,
         ),
+        memory=Memory(redis),
     )
 
 

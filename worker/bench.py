@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from worker.plan import Plan, Route
 from worker.providers.http import Conversation, Wire
 from worker.sandbox import Picture
 from worker.writer import Writer
+from worker.yields import Memory, Yields, asked_for
 
 LEAVE_S = 5.0
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -40,6 +42,7 @@ class Bench:
     references: References
     writer: Writer
     wire: Wire
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,11 @@ class Desk:
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     surplus: list[Spare] = field(default_factory=list)
+    unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
     keeping: set[int] = field(default_factory=set)  # those that have their picture
+    yields: Yields = field(default_factory=Yields)
+    _turns: dict[int, Route] = field(default_factory=dict)  # the images that call, from before the gate on
     _are_small: bool = False
     _busy: int = 0  # images that are being made and do not wait
     _leavings: int = 0
@@ -89,7 +95,53 @@ class Desk:
             if self.seen.setdefault(spare.picture.sha256, index) == index:
                 self.keeping.add(index)
                 return spare
+            self.unused[spare.number] += 1
         return None
+
+    def is_due(self) -> bool:
+        """Tell whether the calls under way may bring all the pictures that are still wanted."""
+        wanted = {*self.missing()} - self.keeping
+        return self.yields.due(route for index, route in self._turns.items() if index in wanted) >= len(wanted)
+
+    async def until_called(self, route: Route, most_s: float) -> None:
+        """Wait until an image has its picture or its call has failed; after `most_s` do not rely on others any more."""
+        try:
+            async with asyncio.timeout(most_s):
+                await self._news.wait()
+        except TimeoutError:
+            for other in {route, *self._turns.values()}:
+                self.yields.doubt(other)
+
+    @contextmanager
+    def calls(self, index: int, route: Route) -> Iterator[None]:
+        """Count an image as one that calls."""
+        self._turns[index] = route
+        try:
+            yield
+        finally:
+            del self._turns[index]
+            self._tell()
+
+    async def recall(self) -> None:
+        """Find out how many pictures a call may bring, where that matters; without Redis it is as configured."""
+        if len(self.missing()) < 2:
+            return
+        providers = self.bench.settings.providers
+        self.yields.known = {route: asked_for(providers[route[0]].extra_body) for route in self.gates}
+        with suppress(Unavailable):
+            self.yields.known |= await self.bench.memory.look_up(self.gates)
+
+    async def remember(self, route: Route, many: int) -> None:
+        """Keep for other jobs how many pictures a call has brought, if that is news."""
+        if many:
+            with suppress(Unavailable):
+                await self.bench.memory.note(self.gates[route], many)
+
+    async def clear(self) -> None:
+        """Write what was not used, once nobody wants it any more. Raises LeaseLost."""
+        self.unused.update(spare.number for spare in self.surplus)
+        self.surplus.clear()
+        await self.logbook.waste(self.unused)
 
     async def until_spare(self) -> None:
         """Wait until there are more pictures to spare than images without a call, which come first."""

@@ -30,6 +30,7 @@ MAX_PARTS = 100_000  # of a JSON text
 MAX_HEAD = 1024  # characters before the data of a data URL
 MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
 
+_PARTIAL = re.compile(rb'"partial_image_index"|"[^"]{0,80}\.partial_image"')
 # A parameter in quotes may have commas.
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
@@ -113,7 +114,7 @@ def load_json(body: bytes | bytearray) -> Any:
     Raises Interrupted: cut off, or nothing we can read.
     """
     if body.startswith((b"data:", b"event:")):
-        body = max(bytes(body).split(b"\n"), key=len).removeprefix(b"data:")
+        body = _longest(bytes(body).split(b"\n")).removeprefix(b"data:")
     if body.startswith(codecs.BOM_UTF8):
         body = body[len(codecs.BOM_UTF8) :]
     if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
@@ -125,6 +126,12 @@ def load_json(body: bytes | bytearray) -> Any:
             raise Unusable("answer_too_large", http_status=200) from error
         was_cut = error.msg.startswith("unexpected end")
         raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
+
+
+def _longest(lines: list[bytes]) -> bytes:
+    """Choose an event of a stream; one with an interim picture only where there is no other object."""
+    last = [line for line in lines if line[5:].lstrip().startswith(b"{") and not _PARTIAL.search(line)]
+    return max(last or lines, key=len)
 
 
 def is_link(picture: str) -> bool:

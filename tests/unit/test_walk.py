@@ -18,7 +18,7 @@ from worker.logbook import Logbook
 from worker.plan import Plan
 from worker.providers.http import Conversation
 from worker.providers.provider import Ask
-from worker.providers.results import Made
+from worker.providers.results import Heard, Made
 from worker.walk import Walk
 
 
@@ -43,7 +43,14 @@ class Failing(Conversation):
         self._error = error
 
     async def make(
-        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+        self,
+        ask: Ask,
+        *,
+        begin_s: float,
+        whole_s: float,
+        request_id: str,
+        fetch_s: float | None = None,
+        heard: Heard | None = None,
     ) -> Made:
         raise self._error
 

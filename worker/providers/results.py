@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -34,6 +34,14 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Heard:
+    """What is known of a call that goes on: whether its answer is coming, and what it has cost by then."""
+
+    is_coming: bool = False
+    cost_usd: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """When a call has to end, by the event loop's time.
@@ -44,6 +52,7 @@ class Clock:
     begin_by: float
     end_by: float
     fetch_by: float
+    heard: Heard = field(default_factory=Heard)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
