@@ -7,7 +7,7 @@ import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from pages.block import Block
@@ -82,7 +82,7 @@ async def open_terminal(folder: Path, environment: Mapping[str, str]) -> AsyncIt
 
 @asynccontextmanager
 async def staying(
-    block: Block, folder: Path, environment: Mapping[str, str], *, ready: str, typed: str = ""
+    block: Block, folder: Path, environment: Mapping[str, str], *, ready: str = "", typed: str = ""
 ) -> AsyncIterator[list[str]]:
     """Run a block whose last program stays, wait for the words that say it is ready, and press Ctrl-C at the end."""
     process = await asyncio.create_subprocess_exec(
@@ -101,10 +101,7 @@ async def staying(
     told = list[str]()
     listening = asyncio.create_task(_listen(process, told))
     try:
-        async with asyncio.timeout(60):
-            while not any(ready in line for line in told):
-                assert not listening.done(), f"{block.name} ended:\n{''.join(told)}"
-                await asyncio.sleep(0.05)
+        await _wait_for(ready, told, listening)
         yield told
         _signal(process, signal.SIGINT)
         async with asyncio.timeout(60):
@@ -114,6 +111,14 @@ async def staying(
         await process.wait()
 
 
+async def _wait_for(words: str, told: list[str], listening: asyncio.Task[None]) -> None:
+    deadline = asyncio.get_running_loop().time() + 60
+    while words and not any(words in line for line in told):
+        is_over = listening.done() or asyncio.get_running_loop().time() > deadline
+        assert not is_over, f"it does not say {words!r}:\n{''.join(told)}"
+        await asyncio.sleep(0.05)
+
+
 async def _listen(process: Process, told: list[str]) -> None:
     assert process.stdout is not None
     while line := await process.stdout.readline():
@@ -121,5 +126,5 @@ async def _listen(process: Process, told: list[str]) -> None:
 
 
 def _signal(process: Process, number: int) -> None:
-    if process.returncode is None:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, number)

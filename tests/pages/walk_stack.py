@@ -39,10 +39,9 @@ Told = dict[Block, str]
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_demo", [True, False], ids=["up --demo", "up"])
 async def test_all_pages(tmp_path: Path, is_demo: bool) -> None:
-    async with open_desk(tmp_path) as desk, desk.up(is_demo=is_demo) as said:
-        async with asyncio.TaskGroup() as readers:
-            for page in pages():
-                readers.create_task(_read(page, desk, said))
+    async with open_desk(tmp_path) as desk, desk.up(is_demo=is_demo) as said, asyncio.TaskGroup() as readers:
+        for page in pages():
+            readers.create_task(_read(page, desk, said))
 
 
 async def _read(page: str, desk: Desk, said: list[str]) -> None:
