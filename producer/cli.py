@@ -164,7 +164,8 @@ def doctor(
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None
-    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url)) + guest
+    seen = examine(Path(named) if named else None, gateway_url=gateway_url, keys_elsewhere=running is not None)
+    findings = asyncio.run(seen) + guest
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:

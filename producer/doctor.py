@@ -21,14 +21,16 @@ from producer.tokens import Tokens
 __all__ = ["Finding", "examine"]
 
 
-async def examine(config: Path | None, *, gateway_url: str | None = None) -> list[Finding]:
+async def examine(
+    config: Path | None, *, gateway_url: str | None = None, keys_elsewhere: bool = False
+) -> list[Finding]:
     """Look at configuration, keys, Redis, worker, clock, media directory, gateway and tokens, in this order.
 
-    A gateway that is not known to run, by its `gateway_url`, may be absent.
+    A gateway that is not known to run, by its `gateway_url`, may be absent, and so may the keys that a stack has.
     """
     findings: list[Finding] = []
     try:
-        path = load_settings(config).config_path
+        path = load_settings(config, needs_keys=not keys_elsewhere).config_path
         absent = f"there is no {path}: defaults are used; `darkroom config init` writes an example"
         findings.append(Finding("config", True, "valid" if path.exists() else absent))
     except ConfigInvalid as error:
@@ -37,6 +39,7 @@ async def examine(config: Path | None, *, gateway_url: str | None = None) -> lis
         settings = load_settings(config, needs_keys=False)
     except ConfigInvalid:
         return findings
+    settings = settings.without_keys() if keys_elsewhere else settings
     findings += [_key(settings, name) for name in settings.provider_names]
     return findings + await _queue(settings, gateway_url)
 
@@ -65,6 +68,8 @@ def _mend_of_config(config: Path | None) -> str:
 def _key(settings: Settings, name: str) -> Finding:
     config = settings.providers.get(name)
     present = config is not None and config.api_key is not None and bool(config.api_key.get_secret_value())
+    if not present and settings.knobs.keys_elsewhere:
+        return Finding(f"key of {name}", True, "not needed here: the workers have it")
     mend = f"Set providers.{name}.apiKey in {settings.config_path}, best as ${{{name.upper()}_API_KEY}}."
     return Finding(f"key of {name}", present, "present" if present else "missing", "" if present else mend)
 

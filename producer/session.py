@@ -72,12 +72,16 @@ def with_darkroom(
     needs_keys: bool = False,
     roots: tuple[Path, ...] = (),
 ) -> NoReturn:
-    """Do some work with the queue, then exit; reference images may also lie below `roots`."""
-    adopt_running_stack()
+    """Do some work with the queue, then exit; reference images may also lie below `roots`.
+
+    Keys are looked for only where jobs are handed in and no running stack has them.
+    """
+    needs_keys = adopt_running_stack() is None and needs_keys
     try:
         settings = load_settings(needs_keys=needs_keys)
     except DarkroomError as error:
         fail(error)
+    settings = settings if needs_keys else settings.without_keys()
 
     async def session() -> int:
         async with Darkroom(settings, owner=owner or default_owner(), roots=roots) as darkroom:
