@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from contract import story
@@ -155,7 +156,7 @@ class Walk:
             references=desk.references,
             most=most,
         )
-        heard = Heard()
+        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
         call = desk.talks[rung.provider].make(
             ask,
             begin_s=step.timeout_s,

@@ -40,6 +40,7 @@ class Heard:
 
     is_coming: bool = False
     cost_usd: float | None = None
+    tell: Callable[[ProviderError], Awaitable[None]] | None = None  # is told why what was made cannot be fetched yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +206,12 @@ class Results:
         """Repeat what costs nothing until it succeeds, is settled, or the job's time is over."""
         last: ProviderError = TimedOut("provider_timeout")
 
-        def notice(state: RetryCallState) -> None:
+        async def notice(state: RetryCallState) -> None:
             nonlocal last
             failure = state.outcome.exception() if state.outcome else None
             last = failure if isinstance(failure, ProviderError) else last
             if state.attempt_number == TOLD_AT:
-                self._tell(last)
+                await self._tell(last, clock.heard)
 
         try:
             async with asyncio.timeout_at(clock.fetch_by):
@@ -223,13 +224,15 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    def _tell(self, error: ProviderError) -> None:
+    async def _tell(self, error: ProviderError, heard: Heard) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,
             error.code,
             extra={"job_id": self._job_id},
         )
+        if heard.tell:
+            await heard.tell(error)
 
 
 def unreachable(error: ProviderError) -> ProviderError:
