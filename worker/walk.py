@@ -119,10 +119,10 @@ class Walk:
             made = await self._ask(rung, number, step, whole_s, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            many = desk.yields.learn(rung.route, made, most)
+            lesson = desk.yields.learn(rung.route, made, most)
             made = self._choose(made, rung, number)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
-            await desk.remember(rung.route, many)
+            await desk.remember(rung.route, lesson)
             return step_on
         except _Served as served:
             assert number is not None

@@ -68,6 +68,7 @@ class Made:
     cost_usd: float | None
     more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
     unused: int = 0
+    left: int = 0  # of these, which nobody has looked at
 
 
 class Downloads:
@@ -78,6 +79,11 @@ class Downloads:
         self._left = list(links)
         self._most = most
         self._rounds = 0
+
+    @property
+    def left(self) -> int:
+        """Tell how many links nobody has followed."""
+        return len(set(self._left))
 
     async def go_round(self, download: Callable[[str], Awaitable[Picture | None]]) -> None:
         """Try each link once. Raises ProviderError where it is worth while to try again, or nothing was good."""
@@ -136,15 +142,15 @@ class Results:
             answer = await self._poll(answer.poll_url, clock, most)
             cost_usd = answer.cost_usd if cost_usd is None else cost_usd
         pictures = [answer.picture, *answer.more] if answer.picture else []
-        unused = answer.extras
+        unused, left = answer.extras, answer.left
         if answer.link:
-            pictures = await self._follow([answer.link, *answer.links], clock, most)
+            pictures, left = await self._follow([answer.link, *answer.links], clock, most)
             unused = answer.extras + 1 - len(pictures)
         if not pictures:
             raise of_silence("")
         told = (f"{unused} more in the same answer were not used.",) if unused else ()
         first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
-        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused)
+        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused, left=left)
 
     async def _poll(self, poll_url: str, clock: Clock, most: int) -> Reading:
         """Ask again until there is a picture; only a look that was answered can end it when its time is over."""
@@ -188,15 +194,18 @@ class Results:
             raise self._fetcher.failed(error, url).elsewhere() from error.__cause__
         return await self._sandbox.read(body, provider=self._provider.name, most=most, is_poll=True)
 
-    async def _follow(self, links: list[str], clock: Clock, most: int) -> list[Picture]:
-        """Download until there are enough good pictures; where none is good, as long as one may still come."""
+    async def _follow(self, links: list[str], clock: Clock, most: int) -> tuple[list[Picture], int]:
+        """Download until there are enough good pictures; where none is good, as long as one may still come.
+
+        Answers also how many links are left that were not needed.
+        """
         downloads = Downloads(links, most)
         try:
             await self._patiently(clock, downloads.go_round, self._download)
         except ProviderError as error:
             if not downloads.good:
                 raise (error.elsewhere() if error.code == "result_unreachable" else error) from error.__cause__
-        return list(downloads.good.values())
+        return list(downloads.good.values()), downloads.left
 
     async def _download(self, url: str) -> Picture | None:
         data = await self._fetcher.fetch(url)
