@@ -80,6 +80,13 @@ def unused(many: int) -> str:
     return f"{pictures} not used."
 
 
+def unfetched(attempt: Attempt, code: str, *, among: int = 1) -> str:
+    """Say that what a call has made cannot be fetched yet, and why."""
+    image = f"Image {attempt.index + 1}: w" if among > 1 else "W"
+    why = look_up(code).title.lower()
+    return f"{image}hat {attempt.provider} has made cannot be fetched yet ({why}); trying as long as there is time"
+
+
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"

@@ -24,7 +24,7 @@ from worker.plan import Plan, Route
 from worker.providers.http import Conversation, Wire
 from worker.sandbox import Picture
 from worker.writer import Writer
-from worker.yields import Memory, Yields, asked_for
+from worker.yields import Lesson, Memory, Yields, asked_for
 
 LEAVE_S = 5.0
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -131,11 +131,11 @@ class Desk:
         with suppress(Unavailable):
             self.yields.known |= await self.bench.memory.look_up(self.gates)
 
-    async def remember(self, route: Route, many: int) -> None:
+    async def remember(self, route: Route, lesson: Lesson | None) -> None:
         """Keep for other jobs how many pictures a call has brought, if that is news."""
-        if many:
+        if lesson:
             with suppress(Unavailable):
-                await self.bench.memory.note(self.gates[route], many)
+                await self.bench.memory.note(self.gates[route], lesson)
 
     async def clear(self) -> None:
         """Write what was not used, once nobody wants it any more. Raises LeaseLost."""

@@ -56,6 +56,11 @@ class Logbook:
         brought = {"outcome": Outcome.DELIVERED, "seconds": round(seconds, 3), "http_status": 200}
         return self._change(number, **brought, cost_usd=cost_usd, unused=unused)
 
+    async def tell_unfetched(self, number: int, error: ProviderError, *, among: int) -> None:
+        """Tell that what a call has made cannot be fetched yet. Raises LeaseLost."""
+        text = story.unfetched(self._attempts[number], error.code, among=among)
+        await self.write(number, event="retry", text=text)
+
     async def waste(self, unused: Mapping[int, int]) -> None:
         """Write how many pictures of each call were not used, where that is not known yet. Raises LeaseLost."""
         late = {number: many for number, many in unused.items() if many != self._attempts[number].unused}

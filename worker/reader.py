@@ -67,9 +67,11 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int) -> Rep
     links: list[str] = []
     good: dict[str, Reply] = {}
     failure: ProviderError | None = None
+    looked_at: set[int] = set()
     for place, text in enumerate(pictures):
         if len(good) == most:
             break
+        looked_at.add(hash(text))
         if is_link(text):
             links.append(text)
             continue
@@ -88,8 +90,15 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int) -> Rep
         raise failure
     (first, _), *others = good.values()
     sized = [{**info, "size": len(data)} for info, data in others]
-    described = {**found, "extras": total - len(good), **first, **({"more": sized} if sized else {})}
+    found |= {"extras": total - len(good), **_left(pictures, looked_at)}
+    described = {**found, **first, **({"more": sized} if sized else {})}
     return described, b"".join(data for _, data in good.values())
+
+
+def _left(pictures: list[str], looked_at: set[int]) -> dict[str, int]:
+    """Count the pictures that nobody has looked at and that are not links, no two alike."""
+    left = {hash(text) for text in pictures if text and not is_link(text)} - looked_at
+    return {"left": len(left)} if left else {}
 
 
 def read_picture(data: bytes) -> Reply:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from contract import story
@@ -119,10 +120,10 @@ class Walk:
             made = await self._ask(rung, number, step, whole_s, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            many = desk.yields.learn(rung.route, made, most)
+            lesson = desk.yields.learn(rung.route, made, most)
             made = self._choose(made, rung, number)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
-            await desk.remember(rung.route, many)
+            await desk.remember(rung.route, lesson)
             return step_on
         except _Served as served:
             assert number is not None
@@ -156,7 +157,7 @@ class Walk:
             references=desk.references,
             most=most,
         )
-        heard = Heard()
+        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
         call = desk.talks[rung.provider].make(
             ask,
             begin_s=step.timeout_s,

@@ -167,3 +167,23 @@ async def test_an_image_that_waits_for_its_next_call_takes_what_another_one_brou
     house.simulator.script([{**busy}, {"kind": "ok", "images": 3, "seconds": 1, "times": "always"}])
     job = await made(house, count=3)
     assert (job.state, len(house.simulator.ledger), job.cost_usd) == (JobState.SUCCEEDED, 3, 0.04)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, house: House) -> None:
+    await house.start_worker(DARKROOM_RETRY_SECONDS="0.5")
+    linked = {"kind": "url", "download": "refused", "status": 503, "refusals": 6, "seconds": 0.1}
+    house.simulator.script([linked, {"kind": "slow", "seconds": 0.1, "times": "always"}])
+    said = set()
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox", count=count)
+        async for event in darkroom.events(job.id):
+            if event.type == "retry":
+                said.add(event.text)
+                job = await darkroom.get(job.id)
+                assert event.text in job.progress.message
+        job = await darkroom.get(job.id)
+    [text] = said
+    assert "hat openrouter has made cannot be fetched yet" in text
+    assert text.startswith("Image ") is (count == 2)
+    assert (job.state, len(job.images), len(house.simulator.ledger)) == (JobState.SUCCEEDED, count, count)

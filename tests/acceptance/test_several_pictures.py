@@ -44,23 +44,34 @@ async def test_a_model_that_brings_three_pictures_is_called_once_for_three_image
     assert [(await made(house, count=count))[1] for count in (2, 3, 4)] == [1, 1, 2]
 
 
+async def test_a_job_of_one_image_teaches_what_the_next_one_may_rely_on(house: House) -> None:
+    await house.start_worker()
+    house.simulator.script([{**THREE, "times": "always"}])
+    assert [(await made(house, count=count))[1] for count in (1, 3)] == [1, 1]
+
+
 async def test_a_model_that_is_configured_to_bring_three_is_called_once_from_the_first_job_on(house: House) -> None:
     house.write_config(provider="aihubmix", model="gpt-image-2-free", providers={"aihubmix": {"extraBody": {"n": 3}}})
     await house.start_worker()
     assert [(await made(house))[1] for _ in range(2)] == [1, 1]
 
 
-@pytest.mark.parametrize("model", ["a/painter", "a/known"])
-async def test_calls_for_a_model_that_brings_one_picture_overlap(model: str, house: House) -> None:
-    house.write_config(model=model)
+TWICE = {"kind": "ok", "specimen": "good_png", "images": 2}
+
+
+@pytest.mark.parametrize("before", ["nothing", "one", "three", "the same twice"])
+async def test_calls_for_a_model_that_brings_one_picture_overlap(before: str, house: House) -> None:
     await house.start_worker()
     one = {"kind": "slow", "seconds": 1.5, "times": "always"}
-    if model == "a/known":
+    if before == "three":
         house.simulator.script([{**THREE, "times": 3}, one])
         await made(house)
         _, calls = await made(house, count=4)  # relies on three a call, and finds out
         assert calls >= 4
-        await house.simulator.reset()
+    elif before != "nothing":
+        house.simulator.script([TWICE if before == "the same twice" else one])
+        await made(house, count=1)
+    await house.simulator.reset()
     house.simulator.script([one])
     _, calls = await made(house, count=4)
     assert (calls, house.simulator.max_parallel) == (4, 4)
