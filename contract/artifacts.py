@@ -147,10 +147,18 @@ def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:
     return None
 
 
-def remove_files(job: Job, media: Path) -> None:
+def path_here(path: str, media: Path, save_dir: str) -> Path:
+    """Find one of our images also where the media directory has another path than its worker's had; blocking."""
+    given = Path(path)
+    if not given.is_relative_to(media) and is_artifact_id(given.stem):
+        return find_image(media, save_dir, given.stem) or given
+    return given
+
+
+def remove_files(job: Job, media: Path, save_dir: str) -> None:
     """Remove a job's images and sidecars, the sidecars first; blocking. What is outside of `media` stays."""
     for image in job.images:
-        path = Path(image.path)
+        path = path_here(image.path, media, save_dir)
         if path.is_relative_to(media) and ".." not in path.parts:
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)

@@ -246,7 +246,7 @@ class Darkroom:
             await self.gallery.check_disk()
         async with answering():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media)
+        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

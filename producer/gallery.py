@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
-from contract.artifacts import UPLOAD, find_image, is_artifact_id, is_like_an_id, uploaded
+from contract.artifacts import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors import Refused
 from contract.installation import read_installation
 from contract.job import Snapshot
@@ -138,9 +138,10 @@ class Gallery:
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
             raise Refused("no_previous_image")
-        if not await asyncio.to_thread(Path(latest).exists):
+        path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
+        if not await asyncio.to_thread(path.exists):
             await self.check_disk()
-        return latest
+        return str(path)
 
     async def _own_artifact(self, reference: str) -> str:
         try:

@@ -321,19 +321,46 @@ async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "name", "says"),
     [
-        ("{", "is not valid JSON"),
-        ('{"providers": {"openrouter": {"apiKey": "${NOT_THERE}"}}}', "environment variable NOT_THERE is not set"),
-        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "openrouter or aihubmix"),
+        ("{", "config", "is not valid JSON"),
+        (
+            '{"providers": {"openrouter": {"apiKey": "${NOT_THERE}"}}}',
+            "key of openrouter",
+            "environment variable NOT_THERE is not set",
+        ),
+        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "config", "openrouter or aihubmix"),
     ],
     ids=["JSON", "variable", "provider"],
 )
 async def test_a_wrong_configuration_is_told(
-    tmp_path: Path, config: str, says: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: str, name: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DARKROOM_REDIS_URL", "redis://127.0.0.1:1/0")
     (tmp_path / "config.json").write_text(config)
-    found = [finding for finding in await examine(tmp_path / "config.json") if finding.name == "config"]
-    assert {finding.ok for finding in found} == {False}
-    assert says in found[0].detail
+    found = [finding for finding in await examine(tmp_path / "config.json") if says in finding.detail]
+    assert [(finding.ok, finding.name) for finding in found] == [(False, name)]
+
+
+async def test_what_was_restored_under_another_path_is_shown_edited_and_deleted(house: House, tmp_path: Path) -> None:
+    worker = await house.start_worker()
+    auth = {"Authorization": f"Bearer {house.token()}", "Prefer": "wait=20"}
+    body = {"prompt": "a fox", "conversation": "c"}
+    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+        fox = (await http.post("/v1/jobs", json=body)).json()
+        hare = (await http.post("/v1/jobs", json=body | {"conversation": "d"})).json()
+    house.end(worker, *house.gateways)
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    for name in ("config.json", "media", "darkroom"):
+        (house.folder / name).rename(restored / name)
+    house.config = restored / "config.json"
+    await house.start_worker()
+    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+        edit = await http.post("/v1/jobs", json=body | {"reference_images": ["latest"]})
+        assert (edit.status_code, edit.json().get("state")) == (200, "succeeded"), edit.text
+        assert (await http.get(f"/v1/artifacts/{fox['images'][0]['id']}")).status_code == 200
+        assert len([*(restored / "media").rglob("img_*")]) == 6
+        for job in (fox, hare, edit.json()):
+            assert (await http.delete(f"/v1/jobs/{job['id']}")).status_code == 204
+    assert [*(restored / "media").rglob("img_*")] == []
