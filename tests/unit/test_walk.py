@@ -11,6 +11,7 @@ from contract.job import Attempt
 from contract.request import JobRequest
 from contract.store import JobStore, Lease
 from worker.bench import Desk
+from worker.budget import Budget, Share
 from worker.gate import Closed, Gate, Verdict
 from worker.ladder import GiveUp
 from worker.leases import Leases
@@ -43,7 +44,7 @@ class Failing(Conversation):
         self._error = error
 
     async def make(
-        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+        self, ask: Ask, *, share: Share, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
     ) -> Made:
         raise self._error
 
@@ -65,7 +66,9 @@ async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tu
     """Walk down a ladder on which every call fails; tell what the gate hears of it."""
     lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K")
-    bench: Any = SimpleNamespace(leases=Leases(Blank(), worker="w", lease_s=15))
+    bench: Any = SimpleNamespace(
+        leases=Leases(Blank(), worker="w", lease_s=15), wire=SimpleNamespace(budget=Budget(2**20))
+    )
     job: Any = SimpleNamespace(id="7", request=request)
     desk = Desk(
         bench=bench,
