@@ -1,7 +1,8 @@
 """How a worker's memory is divided: its own, that of the answers in flight, and that of its readers.
 
 An answer lies in the worker as long as its body, then as its picture; a reader holds two to three times its body,
-then its pixels. One large picture is read alone, so the readers take no more than the largest one.
+then its pixels. What needs more than half of the readers' part is read alone. The largest picture that is allowed
+may need more than all of it: where memory runs out then, the kernel ends that reader, and never the worker.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 
 MIB = 2**20
 OWN = 224 * MIB  # the worker with some hundred calls and small answers, and its readers at rest
-READERS = 640 * MIB  # the largest picture there may be: a WebP of 40 Mpx
+READERS = 1280 * MIB  # two of the largest pictures there may be: WebPs of 40 Mpx
 LEAST = 32 * MIB
-MOST = 1024 * MIB  # of bodies; more answers than that need no readers' time soon
+MOST = 1024 * MIB  # of bodies; what is more would only wait for a reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Portions:
 def divide(limit: int, *, bodies: int | None = None) -> Portions:
     """Divide so much memory; `bodies` are what somebody wants for answers instead."""
     left = max(0, limit - OWN)
-    readers = min(left * 4 // 5, 2 * READERS) if bodies is None else min(max(0, left - bodies), 2 * READERS)
-    usual = min(max(LEAST, left - readers), MOST)
-    return Portions(bodies=usual if bodies is None else bodies, beside=max(LEAST, readers // 2))
+    readers = min(left * 16 // 25 if bodies is None else max(0, left - bodies), READERS)
+    if bodies is None:
+        bodies = min(max(LEAST, left - readers), MOST)
+    return Portions(bodies=bodies, beside=max(LEAST, readers // 2))
