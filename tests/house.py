@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -68,11 +68,16 @@ class House:
         """Make a client for an owner."""
         return Darkroom(self.settings(), owner=owner)
 
-    async def start_worker(self, *, network: Network | None = None, **environment: str) -> Process:
-        """Start a worker process, in a network of the test if there is one, and wait for its sign of life."""
-        command = [sys.executable, "-m", "worker", str(self.config)]
+    async def start_worker(
+        self, *, network: Network | None = None, within: Sequence[str] = (), **environment: str
+    ) -> Process:
+        """Start a worker process and wait for its sign of life; `within` is a command that runs it elsewhere.
+
+        It runs in a network of the test if there is one.
+        """
+        command = [*within, sys.executable, "-m", "worker", str(self.config)]
         if network is not None:
-            command[2:2] = ["network", network.table(), "--"]
+            command[-2:-2] = ["network", network.table(), "--"]
             environment["PYTHONPATH"] = TESTS
         log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
         worker = subprocess.Popen(

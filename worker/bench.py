@@ -17,6 +17,7 @@ from contract.job import Job, Snapshot
 from contract.references import References
 from contract.settings import Settings
 from contract.store import JobStore, Lease
+from worker.budget import Share
 from worker.gate import Gate, Gates, Verdict
 from worker.leases import Leases
 from worker.logbook import Logbook, persist
@@ -51,6 +52,7 @@ class Spare:
 
     picture: Picture
     number: int  # of the call
+    share: Share  # of the worker's memory
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Desk:
     keeping: set[int] = field(default_factory=set)  # those that have their picture
     yields: Yields = field(default_factory=Yields)
     _turns: dict[int, Route] = field(default_factory=dict)  # the images that call, from before the gate on
+    _parts: list[Share] = field(default_factory=list)
     _are_small: bool = False
     _busy: int = 0  # images that are being made and do not wait
     _leavings: int = 0
@@ -83,10 +86,17 @@ class Desk:
         """List the images that are still to be made."""
         return [index for index in range(self.job.request.count) if index not in self.there]
 
-    def share(self, pictures: Iterable[Picture], number: int) -> None:
-        """Leave further pictures of an answer to the images that are still missing."""
-        self.surplus += [Spare(picture, number) for picture in pictures]
+    def share(self, pictures: Iterable[Picture], number: int, share: Share) -> None:
+        """Leave further pictures of an answer to the images that are still missing, with their part of its memory."""
+        spares = [Spare(picture, number, share.split(len(picture.data))) for picture in pictures]
+        self.surplus += spares
+        self._parts += [spare.share for spare in spares]
         self._tell()
+
+    def let_go(self) -> None:
+        """Hold no memory any more, as the job is left."""
+        for part in self._parts:
+            part.release()
 
     def spare(self, index: int) -> Spare | None:
         """Take a picture that another image's call brought, if there is one that the job has not yet."""
@@ -96,6 +106,7 @@ class Desk:
                 self.keeping.add(index)
                 return spare
             self.unused[spare.number] += 1
+            spare.share.release()
         return None
 
     def is_due(self) -> bool:

@@ -14,7 +14,7 @@ from contract.errors import DarkroomError
 from contract.job import Attempt, Rendition
 from contract.store import LeaseLost
 from worker import failpoint
-from worker.bench import Desk
+from worker.bench import Desk, Spare
 from worker.ladder import GiveUp
 from worker.sandbox import Picture
 
@@ -28,6 +28,11 @@ class Delivery:
         self.index = index
         self.passed: list[str] = []  # why rungs were left out without a call, in words
         self._desk = desk
+
+    async def take(self, spare: Spare) -> GiveUp | None:
+        """Store and report a picture that another image's call has brought."""
+        with spare.share:
+            return await self.store(spare.number, spare.picture)
 
     async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
         """Store and report a picture that a call has brought, perhaps that of another image."""

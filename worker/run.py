@@ -114,6 +114,7 @@ class Development:
             self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
         await asyncio.gather(self._desk.load_references(), self._desk.recall())
         async with AsyncExitStack() as stack:
+            stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._bench.settings.provider(name)
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
@@ -167,7 +168,7 @@ class Development:
     async def _serve(self, walk: Walk, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
         """Give an image that was given up a picture that another one's call has brought since."""
         spare = None if stop is None else self._desk.spare(walk.index)
-        return stop if spare is None else await walk.delivery.store(spare.number, spare.picture)
+        return stop if spare is None else await walk.delivery.take(spare)
 
     async def _conclude(self, stops: list[Later | GiveUp | Stopped]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]

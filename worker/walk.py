@@ -15,6 +15,7 @@ from contract.prices import estimate
 from contract.store import CallRefused
 from worker import failpoint
 from worker.bench import Desk, Spare
+from worker.budget import Share
 from worker.delivery import Delivery
 from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
@@ -92,12 +93,13 @@ class Walk:
                 await desk.until_called(rung.route, step.timeout_s + ARRIVING_S)
                 continue
             with desk.calls(self.index, rung.route):
-                whole_s = min(step.timeout_s + ARRIVING_S, desk.lease.left_s())
-                shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=whole_s)
+                left_s = desk.lease.left_s()  # an answer may have to wait for memory
+                shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=left_s)
                 if shut is None:
-                    return await self._call(step, rung, whole_s)
+                    with desk.bench.wire.budget.share() as share:
+                        return await self._call(step, rung, share)
             self._pass(rung, shut, closed)
-        return await self.delivery.store(spare.number, spare.picture)
+        return await self.delivery.take(spare)
 
     def _pass(self, rung: Rung, shut: Closed, closed: dict[Route, Closed]) -> None:
         """Leave a rung out whose gate is closed."""
@@ -106,7 +108,7 @@ class Walk:
             self.delivery.passed.append(story.unavailable(rung.provider))
             self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
-    async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
+    async def _call(self, step: Call | Again, rung: Rung, share: Share) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
@@ -117,18 +119,18 @@ class Walk:
             failpoint.reach("after_call_count")
             await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
-            made = await self._ask(rung, number, step, whole_s, most)
+            made = await self._ask(rung, number, step, share, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
             lesson = desk.yields.learn(rung.route, made, most)
-            made = self._choose(made, rung, number)
+            made = self._choose(made, rung, number, share)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
             await desk.remember(rung.route, lesson)
             return step_on
         except _Served as served:
             assert number is not None
             await desk.logbook.give_up(number, cost_usd=served.cost_usd)
-            return await self.delivery.store(served.spare.number, served.spare.picture)
+            return await self.delivery.take(served.spare)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
         except ProviderError as error:
@@ -143,7 +145,7 @@ class Walk:
             await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
-    async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float, most: int) -> Made:
+    async def _ask(self, rung: Rung, number: int, step: Call | Again, share: Share, most: int) -> Made:
         desk, request = self._desk, self._desk.job.request
         if "reference_too_large" in self._codes():
             await desk.shrink_references()
@@ -160,8 +162,9 @@ class Walk:
         heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
         call = desk.talks[rung.provider].make(
             ask,
+            share=share,
             begin_s=step.timeout_s,
-            whole_s=whole_s,
+            whole_s=min(step.timeout_s + ARRIVING_S, desk.lease.left_s()),
             fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
             request_id=f"{desk.job.id}.{self.index}.{number}",
             heard=heard,
@@ -192,7 +195,7 @@ class Walk:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
 
-    def _choose(self, made: Made, rung: Rung, number: int) -> Made:
+    def _choose(self, made: Made, rung: Rung, number: int, share: Share) -> Made:
         """Take the first picture that this job has not yet, and leave the others to its other images."""
         seen = self._desk.seen
         pictures = made.picture, *made.more
@@ -203,7 +206,7 @@ class Walk:
             raise twin.named(provider=rung.provider, reason=reason)
         seen[new[0].sha256] = self.index
         self._desk.keeping.add(self.index)
-        self._desk.share(new[1:], number)
+        self._desk.share(new[1:], number, share)
         self._desk.unused[number] = unused = made.unused + len(pictures) - len(new)
         return replace(made, picture=new[0], more=(), unused=unused)
 

@@ -12,6 +12,7 @@ from contract.job import Attempt
 from contract.request import JobRequest
 from contract.store import JobStore, Lease
 from worker.bench import Desk
+from worker.budget import Budget, Share
 from worker.gate import Closed, Gate, Verdict
 from worker.ladder import GiveUp
 from worker.leases import Leases
@@ -47,6 +48,7 @@ class Failing(Conversation):
         self,
         ask: Ask,
         *,
+        share: Share,
         begin_s: float,
         whole_s: float,
         request_id: str,
@@ -85,7 +87,9 @@ def desk_of(talk: Conversation, plan: Plan, *, left_s: float = 600, count: int =
     """Lay out a job."""
     lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K", count=count)
-    bench: Any = SimpleNamespace(leases=Leases(Blank(), worker="w", lease_s=15))
+    bench: Any = SimpleNamespace(
+        leases=Leases(Blank(), worker="w", lease_s=15), wire=SimpleNamespace(budget=Budget(2**20))
+    )
     job: Any = SimpleNamespace(id="7", request=request)
     return Desk(
         bench=bench,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -18,10 +19,12 @@ from tenacity import RetryCallState
 
 from contract.config import ProviderConfig
 from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
+from worker.budget import Share
 from worker.classify import of_poll, of_silence
 from worker.fetch import Fetcher
 from worker.providers.provider import Json, Provider, headers
 from worker.retry import fetching, is_settled, may_pass
+from worker.room import Room
 from worker.sandbox import Picture, Reading, Sandbox
 
 EMPTY_LOOKS = 5  # at a task that says it is done, and has no picture
@@ -45,7 +48,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When a call has to end, by the event loop's time.
+    """When a call has to end, by the event loop's time, and the memory that it holds.
 
     Its answer has to begin by `begin_by` and to be here by `end_by`; what has been made is fetched until `fetch_by`.
     """
@@ -53,11 +56,12 @@ class Clock:
     begin_by: float
     end_by: float
     fetch_by: float
+    share: Share
     heard: Heard = field(default_factory=Heard)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
-Receive = Callable[[httpx.Request, Clock, OfFailure], Awaitable[bytearray]]
+Receive = Callable[[httpx.Request, Clock, OfFailure, Room], Awaitable[bytearray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ class Results:
 
     async def _look(self, url: str, is_own: bool, clock: Clock, most: int) -> Reading:
         by = min(clock.fetch_by, _now() + self._idle_s)
-        clock = Clock(by, clock.fetch_by, clock.fetch_by)
+        clock = replace(clock, begin_by=by, end_by=clock.fetch_by)
         try:
             if is_own:
                 request = self._client.build_request("GET", url, headers=headers(self._config))
@@ -186,13 +190,16 @@ class Results:
                 request = await self._fetcher.request(self._client, url)
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Unusable("unsafe_url") from error
-        try:
-            body = await self._receive(request, clock, of_poll)
-        except ProviderError as error:
-            if is_own:
-                raise
-            raise self._fetcher.failed(error, url).elsewhere() from error.__cause__
-        return await self._sandbox.read(body, provider=self._provider.name, most=most, is_poll=True)
+        with Room(clock.share) as room:
+            try:
+                body = await self._receive(request, clock, of_poll, room)
+            except ProviderError as error:
+                if is_own:
+                    raise
+                raise self._fetcher.failed(error, url).elsewhere() from error.__cause__
+            reading = await self._sandbox.read(body, provider=self._provider.name, most=most, is_poll=True)
+            room.keep(reading.size)
+            return reading
 
     async def _follow(self, links: list[str], clock: Clock, most: int) -> tuple[list[Picture], int]:
         """Download until there are enough good pictures; where none is good, as long as one may still come.
@@ -201,15 +208,18 @@ class Results:
         """
         downloads = Downloads(links, most)
         try:
-            await self._patiently(clock, downloads.go_round, self._download)
+            await self._patiently(clock, downloads.go_round, partial(self._download, clock.share))
         except ProviderError as error:
             if not downloads.good:
                 raise (error.elsewhere() if error.code == "result_unreachable" else error) from error.__cause__
         return list(downloads.good.values()), downloads.left
 
-    async def _download(self, url: str) -> Picture | None:
-        data = await self._fetcher.fetch(url)
-        return (await self._sandbox.read(data)).picture
+    async def _download(self, share: Share, url: str) -> Picture | None:
+        with Room(share) as room:
+            data = await self._fetcher.fetch(url, room=room)
+            reading = await self._sandbox.read(data)
+            room.keep(reading.size)
+            return reading.picture
 
     async def _patiently(self, clock: Clock, step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Repeat what costs nothing until it succeeds, is settled, or the job's time is over."""
