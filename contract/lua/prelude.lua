@@ -1,5 +1,6 @@
 -- Prepended to every script: the clock, the keys, and the few moves that several scripts share.
--- All times are milliseconds of Redis's own clock. Nothing here reads a worker's clock.
+-- All times are milliseconds of Redis's own clock. Nothing here reads a worker's clock. CONTRACT, the number of this
+-- version's contract, stands before this line: `contract/version.py`.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -11,6 +12,7 @@ local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room f
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
 local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
 local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
+local VERSIONS = 'darkroom:versions'      -- each worker's contract number and version
 local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
@@ -19,10 +21,17 @@ local function owner_key(digest, what) return 'darkroom:owner:' .. digest .. ':'
 
 local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
 
-local function list_key(priority)
-  if tonumber(priority) == 0 then return 'darkroom:bells' end
-  return 'darkroom:bells:' .. priority
+-- What was written without a number is of the first contract.
+local function contract_of(text) return tonumber(string.match(text or '', '^%d+') or 1) end
+
+-- Each contract has lists of its own, so that a worker hears no bell of a job that it cannot do.
+local function list_key(priority, contract)
+  local name = contract > 1 and 'darkroom:bells-' .. contract or 'darkroom:bells'
+  return tonumber(priority) == 0 and name or name .. ':' .. priority
 end
+
+-- Under which name it is known how far a list was served.
+local function served_field(priority, contract) return contract > 1 and contract .. ':' .. priority or priority end
 
 -- Appends one line to the job's story and wakes whoever waits for it.
 local function tell(id, event)
@@ -75,11 +84,14 @@ end
 -- none after it. All scripts but submit begin so: what was accepted can always be brought to its end.
 local function despite_full_memory() redis.call('ZREM', RUNNING, '') end
 
--- Bells are taken from the right: a job that has run before does not wait behind the others again.
+-- Bells are taken from the right: a job that has run before does not wait behind the others again. A bell bears the
+-- contract number of its job, whoever rings.
 local function ring(id, message)
   local key = job_key(id)
-  local found = redis.call('HMGET', key, 'priority', 'started_at')
-  redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1]), message)
+  local found = redis.call('HMGET', key, 'priority', 'started_at', 'contract')
+  local contract = contract_of(found[3])
+  local stamped = string.gsub(message, '"contract": %d+', '"contract": ' .. contract, 1)
+  redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1], contract), stamped)
   redis.call('HSET', key, 'bell_at', now)
   redis.call('HINCRBY', key, 'bells', 1)
   redis.call('SREM', UNRUNG, id)

@@ -1,4 +1,5 @@
--- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung.
+-- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung, and one of a job that
+-- needs a newer worker with its contract number, if any was seen.
 -- ARGV: sweeper, its lock's time, patience with leases, a bell's time, most jobs in one go
 despite_full_memory()
 local me, patience, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
@@ -12,7 +13,9 @@ redis.call('HSET', 'darkroom:contact', 'at', now, 'since', since)
 local may_judge = now - since >= patience
 
 local holder = redis.call('GET', 'darkroom:lock:sweeper')
-if holder and holder ~= me then return {} end
+-- A newer version takes the lock over, as it may know more of the jobs.
+local is_free = not holder or holder == me or contract_of(redis.call('HGET', VERSIONS, holder)) < CONTRACT
+if not is_free then return {{}} end
 redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
 
 -- Celery's table of mailboxes would keep the names of killed workers for ever.
@@ -20,6 +23,12 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'darkroom:workers', '-inf', no
   redis.call('SREM', 'darkroom:_kombu.binding.celery.pidbox', '::darkroom@' .. name .. '.celery.pidbox')
   redis.call('ZREM', 'darkroom:workers', name)
   redis.call('HDEL', 'darkroom:slots', name)
+end
+-- A sweeper of an older version does not know of this one.
+if redis.call('HLEN', VERSIONS) > redis.call('ZCARD', 'darkroom:workers') then
+  for _, name in ipairs(redis.call('HKEYS', VERSIONS)) do
+    if not redis.call('ZSCORE', 'darkroom:workers', name) then redis.call('HDEL', VERSIONS, name) end
+  end
 end
 
 -- The ids that an index names; one without its job would stop every sweep, so it is dropped.
@@ -74,15 +83,17 @@ for _, id in ipairs(redis.call('SPOP', UNRUNG, most)) do
 end
 
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.
-local silent = {}
+local silent, newer = {}, {}
 for _, id in ipairs(jobs(QUEUED, ids)) do
-  local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority')
+  local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority', 'contract')
+  local contract = contract_of(found[4])
+  if contract > CONTRACT and contract > (newer[2] or 0) then newer = {id, contract} end
   local rung = tonumber(found[1])
   local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2]) - 1, 0), 5)
-  local served = redis.call('HGET', 'darkroom:served', found[3])
+  local served = redis.call('HGET', 'darkroom:served', served_field(found[3], contract))
   if rung == 0 or (rung + patience <= now
-      and (redis.call('LLEN', list_key(found[3])) == 0 or (served and tonumber(served) > rung))) then
+      and (redis.call('LLEN', list_key(found[3], contract)) == 0 or (served and tonumber(served) > rung))) then
     table.insert(silent, id)
   end
 end
-return silent
+return {silent, unpack(newer)}

@@ -50,7 +50,7 @@ BROKEN = {
     "nobody rings for a job given back": ("if wait == 0 then ring(id, ARGV[5]) end", ""),
     "lost bells stay lost": ("if rung == 0 or (", "if rung == 0 or false and ("),
     "living leases are judged": ("'-inf', now, 'LIMIT', 0, most", "'-inf', now + 9000, 'LIMIT', 0, most"),
-    "two sweep at a time": ("if holder and holder ~= me then return {} end", ""),
+    "two sweep at a time": ("if not is_free then return {{}} end", ""),
     "a parked job is claimed": ("if redis.call('ZSCORE', PARKED, id) then return {} end", ""),
     "the end of a job admits nobody": ("local admitted = admit(found[1])", "local admitted = {}"),
     "the journal leaves out who goes back": ("tell(id, ARGV[6])\njournal(id, ARGV[4])", "tell(id, ARGV[6])"),
