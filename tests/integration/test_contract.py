@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from contract import scripts
 from contract.doorbell import Doorbell
+from contract.fleet import Build, read_fleet
 from contract.job import JobState
 from contract.store import JobStore
 from contract.version import CONTRACT, own_version
@@ -130,3 +131,25 @@ async def test_what_is_known_of_a_worker_goes_with_it(store: JobStore, redis: Re
     await store.renew("w1", [], lease_s=15)
     await swept(store, "w1")
     assert set(await redis.hgetall("darkroom:versions")) == {"w1"}
+
+
+async def test_the_fleet_and_what_jobs_need_are_read(store: JobStore, newer: JobStore, redis: Redis) -> None:
+    await store.renew("w1", [], lease_s=15)
+    await newer.renew("w2", [], lease_s=15)
+    for name, told in (("silent", "9 9.0"), ("damaged", "x y"), ("oldest", "")):
+        await redis.hset("darkroom:versions", name, told)
+    seconds, _ = await redis.time()
+    await redis.zadd("darkroom:workers", {"silent": 1000 * (seconds - 60), "damaged": 1000 * seconds})
+    await redis.hdel(f"darkroom:job:{await submitted(store)}", "contract")
+    ids = [await submitted(newer) for _ in range(12)]  # ten are ready, the others parked
+    lease = await newer.claim(ids[0], worker="w2", lease_s=15)
+    other = await newer.claim(ids[1], worker="w2", lease_s=15)
+    assert lease
+    assert other
+    await newer.release(lease, wait_s=60)
+    fleet = await read_fleet(redis)
+    own = own_version()
+    assert fleet.workers == {"w1": Build(CONTRACT, own), "w2": Build(NEXT, own), "damaged": Build(1, "y")}
+    assert fleet.jobs == {1: 1, NEXT: 12}
+    assert (fleet.contract, fleet.needing(CONTRACT), fleet.needing(NEXT)) == (NEXT, 12, 0)
+    assert sum((await read_fleet(redis, most=3)).jobs.values()) == 3 + 1 + 1 + 1
