@@ -7,6 +7,7 @@ raises `LeaseLost` and changes nothing. Whatever Redis does, callers see `Unavai
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ from contract.version import Newer, own_version
 __all__ = ["EVENTS_CHANNEL", "CallRefused", "JobStore", "Lease", "LeaseLost", "NewJob", "digest"]
 
 EVENTS_CHANNEL = PREFIX + "events"
+logger = logging.getLogger(__name__)
+
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
 _SCRIPTS = (
@@ -202,9 +205,10 @@ class JobStore(JobView):
 
         Leases are judged once sweepers have reached Redis for `patience_s` without a gap of that length.
         """
-        silent, *newer = await self._run(
+        silent, damaged, *newer = await self._run(
             "sweep", sweeper, int(lock_s * 1000), int(patience_s * 1000), int(bell_s * 1000), 100
         )
+        await self._let_go(damaged)
         if newer:
             self._newer.leave(newer[1], newer[0])
         return await self.ring(silent)
@@ -215,6 +219,17 @@ class JobStore(JobView):
             return 0
         bells = (part for job_id in job_ids for part in (job_id, self._doorbell.bell(job_id)))
         return int(await self._run("ring", *bells))
+
+    async def _let_go(self, damaged: Sequence[str]) -> None:
+        """Tell of damaged jobs that have ended, and take them out of their owners' lists, whose names may be lost."""
+        for job_id in damaged:
+            logger.error("job %s is damaged in Redis, so it has ended", job_id, extra={"job_id": job_id})
+            async with reaching_redis():
+                owner = await self.redis.hget(f"{PREFIX}job:{job_id}", "owner")
+                if owner is not None:
+                    await self.redis.zrem(owner_key(str(owner), "active"), job_id)
+                    await self.redis.zrem(owner_key(str(owner), "parked"), job_id)
+                    await self.redis.srem(owner_key(str(owner), "running"), job_id)
 
     async def _fenced(self, script: str, lease: Lease, *args: str | int) -> str:
         answer = str(await self._run(script, lease.job_id, lease.fence, *args))

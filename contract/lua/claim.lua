@@ -6,10 +6,14 @@ local id = ARGV[1]
 local key = job_key(id)
 local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence', 'crashes',
   'owner_digest', 'contract')
+if found[1] and not intact(id) then
+  condemn(id)
+  return {}
+end
 if found[1] == 'running' and found[8] == ARGV[4] then
   return {tonumber(found[9]), now, tonumber(found[3]), redis.call('HGETALL', key), {}}
 end
-if found[1] ~= 'queued' or tonumber(found[2]) > now then return {} end
+if found[1] ~= 'queued' or tonumber(found[2] or 0) > now then return {} end
 if redis.call('ZSCORE', PARKED, id) then return {} end
 if tonumber(found[3]) <= now then
   finish(id, 'expired', '{"code":"deadline_passed"}')
@@ -38,8 +42,9 @@ if not found[4] then
   -- How far each list has been served: the sweeper sees by it which bells were lost.
   local list = served_field(found[6], contract)
   local served = redis.call('HGET', 'darkroom:served', list)
-  if not served or tonumber(served) < tonumber(found[7]) then
-    redis.call('HSET', 'darkroom:served', list, found[7])
+  local bell_at = found[7] or 0
+  if not is_number(served) or tonumber(served) < tonumber(bell_at) then
+    redis.call('HSET', 'darkroom:served', list, bell_at)
   end
 end
 local fence = redis.call('HINCRBY', key, 'fence', 1)

@@ -7,7 +7,7 @@ if ARGV[3] ~= '0' then redis.call('HSET', 'darkroom:slots', ARGV[1], ARGV[3]) en
 redis.call('HSET', VERSIONS, ARGV[1], CONTRACT .. ' ' .. ARGV[4])
 local lost = {}
 for i = 5, #ARGV, 2 do
-  if holds(ARGV[i], ARGV[i + 1]) and redis.call('HGET', job_key(ARGV[i]), 'deadline') + 120000 > now then
+  if holds(ARGV[i], ARGV[i + 1]) and tonumber(redis.call('HGET', job_key(ARGV[i]), 'deadline')) + 120000 > now then
     redis.call('ZADD', RUNNING, now + ARGV[2], ARGV[i])
   else
     table.insert(lost, ARGV[i])

@@ -32,7 +32,7 @@ if budget > 0 and (redis.call('GET', spent) or 0) + reserved > budget then
 end
 
 redis.call('HSET', key, unpack(ARGV, 15))
-redis.call('HSET', key, 'id', id, 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
+redis.call('HSET', key, 'id', id, 'state', 'queued', 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
   'retention', retention, 'contract', CONTRACT, 'priority', priority, 'max_running', ARGV[10],
   'fence', 0, 'calls', 0, 'crashes', 0, 'images', 0)
 if budget > 0 then
