@@ -15,6 +15,7 @@ from contract.settings import Settings
 from producer.client import Darkroom
 from producer.disk import room_of
 from producer.pulse import Pulse
+from producer.versions_doctor import see_versions
 
 LOOK_AGAIN_S = 1.0
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
@@ -46,7 +47,11 @@ class Readiness:
             "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
         }
         if pulse.is_reached:
-            checks |= {"safety": self._safety(pulse), "secret": await asyncio.to_thread(self._secret, pulse)}
+            checks |= {
+                "safety": self._safety(pulse),
+                "versions": self._versions(pulse),
+                "secret": await asyncio.to_thread(self._secret, pulse),
+            }
         return checks, pulse.installation.id
 
     async def tell(self, logger: logging.Logger) -> None:
@@ -58,10 +63,14 @@ class Readiness:
         if pulse.cause:
             logger.error("Redis %s. %s", pulse.cause.says, pulse.cause.mend)
         media, secret = await asyncio.to_thread(lambda: (self._media(pulse), self._secret(pulse)))
-        if not media.ok:
-            logger.error("the media directory %s %s", self.settings.media, media.detail)
-        if not secret.ok:
-            logger.warning("the secret %s", secret.detail)
+        told = (
+            (logging.ERROR, f"the media directory {self.settings.media}", media),
+            (logging.WARNING, "the secret", secret),
+            (logging.WARNING, "versions:", self._versions(pulse)),
+        )
+        for level, what, check in told:
+            if not check.ok:
+                logger.log(level, "%s %s", what, check.detail)
 
     async def _wait_for_redis(self, logger: logging.Logger) -> Pulse:
         told = ""
@@ -88,6 +97,10 @@ class Readiness:
         is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
         told = bad or pulse.doubts
         return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
+
+    def _versions(self, pulse: Pulse) -> Check:
+        found = see_versions(pulse.fleet)
+        return Check(found.ok, False, found.detail)
 
     def _secret(self, pulse: Pulse) -> Check:
         """Compare the secret with the workers'; blocking."""

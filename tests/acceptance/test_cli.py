@@ -170,7 +170,7 @@ def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
     done = terminal.run("doctor", "--json")
     findings = json.loads(done.stdout)
     assert [finding["name"] for finding in findings] == [
-        *("config", "key of openrouter", "redis", "redis safety", "worker", "clock"),
+        *("config", "key of openrouter", "redis", "redis safety", "worker", "versions", "clock"),
         *("circuit breaker", "media directory", "gateway", "tokens"),
     ]
     assert "answers at 127.0.0.1:" in findings[-2]["detail"]
