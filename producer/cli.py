@@ -164,7 +164,8 @@ def doctor(
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None
-    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url)) + guest
+    seen = examine(Path(named) if named else None, gateway_url=gateway_url, keys_elsewhere=running is not None)
+    findings = asyncio.run(seen) + guest
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -202,7 +203,7 @@ async def _stay_up(stack: Stack) -> int:
 
 def _addresses(running: Running) -> list[str]:
     """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
-    is_private = terminal.err.is_terminal
+    is_private = sys.stderr.isatty()  # FORCE_COLOR makes no terminal of a file
     lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
     if running.gateway_url:
         tokens = Tokens(load_settings(Path(running.config)).tokens_path)

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from contract.artifacts import remove_files
+from contract.defaults import defaults_of
 from contract.doorbell import Doorbell
 from contract.errors import Refused, Unavailable
 from contract.job import TERMINAL, Job, JobEvent, JobState, Snapshot
@@ -176,6 +177,7 @@ class Darkroom:
             budget_usd=knobs.budget_usd_per_day,
             price_usd=price_of(request, self.settings),
             gallery=self._chat,
+            defaults=defaults_of(request, self.settings),
             **more,
         )
         with self.crowd.join():

@@ -15,15 +15,19 @@ AGAIN = "Mend it, then run doctor again."
 _VARIABLE = re.compile(r"environment variable (\S+) is not set")
 
 
-def see_config(config: Path | None) -> tuple[list[Finding], Settings | None]:
-    """Say what is wrong with the configuration and its keys; the settings are None when they cannot be read."""
+def see_config(config: Path | None, *, keys_elsewhere: bool = False) -> tuple[list[Finding], Settings | None]:
+    """Say what is wrong with the configuration and its keys; the settings are None when they cannot be read.
+
+    Keys may be absent where a stack has them.
+    """
     try:
         settings = load_settings(config, needs_keys=False)
     except ConfigInvalid as error:
         path = (config or default_config_path()).expanduser().absolute()
         mend = AGAIN if path.exists() else f"There is no {path}: {INIT}."
         return [Finding("config", False, str(problem), mend) for problem in error.problems], None
-    problems = _problems_of_providers(config)
+    settings = settings.without_keys() if keys_elsewhere else settings
+    problems = () if keys_elsewhere else _problems_of_providers(config)
     names = {f"providers.{name}.apiKey": name for name in settings.provider_names}
     of_keys = {names[problem.path]: problem for problem in problems if problem.path in names}
     others = [Finding("config", False, str(problem), AGAIN) for problem in problems if problem.path not in names]

@@ -18,16 +18,21 @@ from producer.gateway_doctor import see_gateway
 from producer.pulse import Pulse, feel
 from producer.redis_doctor import see_clock, see_redis, see_secret, see_workers
 from producer.tokens import Tokens
+from producer.versions_doctor import see_versions
+
+MOST_JOBS = 2000  # of each index, that are looked at
 
 __all__ = ["Finding", "examine"]
 
 
-async def examine(config: Path | None, *, gateway_url: str | None = None) -> list[Finding]:
-    """Look at configuration, keys, Redis, worker, clock, media directory, gateway and tokens, in this order.
+async def examine(
+    config: Path | None, *, gateway_url: str | None = None, keys_elsewhere: bool = False
+) -> list[Finding]:
+    """Look at configuration, keys, Redis, worker, versions, clock, media directory, gateway and tokens, in this order.
 
-    A gateway that is not known to run, by its `gateway_url`, may be absent.
+    A gateway that is not known to run, by its `gateway_url`, may be absent, and so may the keys that a stack has.
     """
-    findings, settings = see_config(config)
+    findings, settings = see_config(config, keys_elsewhere=keys_elsewhere)
     return findings + (await _queue(settings, gateway_url) if settings else [])
 
 
@@ -35,11 +40,16 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     """Look at what is outside of the configuration."""
     url = settings.knobs.redis_url.get_secret_value()
     async with open_redis(url) as client:
-        pulse = await feel(JobStore(client, Doorbell()))
+        pulse = await feel(JobStore(client, Doorbell()), most=MOST_JOBS)
         findings = see_redis(pulse, url)
         if pulse.is_reached:
-            findings += [see_workers(pulse), await see_clock(client), *await see_secret(settings, pulse)]
-            findings += await see_breakers(client)
+            findings += [
+                see_workers(pulse),
+                see_versions(pulse.fleet),
+                await see_clock(client),
+                *await see_secret(settings, pulse),
+                *await see_breakers(client),
+            ]
     findings.append(await asyncio.to_thread(_media, settings.media, pulse))
     findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
     return [*findings, _tokens(settings)]

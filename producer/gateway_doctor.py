@@ -7,6 +7,7 @@ from http.client import HTTPConnection, HTTPException
 
 from contract.knobs import Knobs
 from producer.finding import Finding
+from producer.versions_doctor import differing
 
 GATEWAY_S = 5.0
 MAX_ANSWER = 10_000
@@ -22,6 +23,7 @@ def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
         told = json.loads(connection.getresponse().read(MAX_ANSWER))
         wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
         theirs = told.get("installation") or ""
+        build = differing(told.get("version"))
     except TimeoutError:
         return Finding("gateway", False, f"something at {address} does not answer in time", OTHER)
     except (ValueError, KeyError, TypeError, AttributeError, HTTPException):
@@ -37,7 +39,7 @@ def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
         return Finding("gateway", False, f"the one at {address} is another installation's, with another Redis", OTHER)
     is_ready = told["ready"] is True
     mend = "" if is_ready else "Mend what is said of it; its log says more."
-    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *wrong]), mend)
+    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
 
 
 def _own_address(knobs: Knobs) -> str:

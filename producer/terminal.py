@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -16,6 +17,7 @@ from rich.text import Text
 from contract import story
 from contract.errors import DarkroomError
 from contract.job import Job, JobEvent, JobState
+from contract.kinds import look_up
 from producer.client import Darkroom
 from producer.doctor import Finding
 
@@ -68,14 +70,34 @@ def _tell(event: JobEvent, *, plain: bool) -> None:
         err.print(f"[dim]{event.at.astimezone():%H:%M:%S}[/dim] {escape(story.told(event))}")
 
 
+async def agrees_to(question: str) -> bool:
+    """Ask a person, by default no; a program that stands where people type is not asked. Ctrl-C ends the waiting."""
+    if not sys.stdin.isatty():
+        return True
+    err.print(f"{question} [y/N] ", end="", markup=False)
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
+    loop.add_reader(sys.stdin, answered.set)
+    try:
+        await answered.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def show(job: Job) -> None:
     """Print a job that somebody waited for: the pictures on stdout, what there is to say on stderr."""
     for image in job.images:
         out.print(image.path, markup=False)
     if job.degraded is not None:
         err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+    for warning in job.warnings:
+        err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:
         err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
+        mend = look_up(job.error.code).mend
+        if mend:
+            err.print(f"Hint: {escape(mend)}")
     elif not job.is_over:
         err.print(escape(job.progress.message))
 

@@ -50,7 +50,7 @@ end
 -- The limit that throttling has taught a gate; ten minutes without any and it is forgotten.
 local function learned_limit(gate)
   local found = redis.call('HMGET', gate, 'learned', 'throttled_at')
-  if found[1] and found[2] + 600000 > now then return tonumber(found[1]) end
+  if is_number(found[1]) and is_number(found[2]) and found[2] + 600000 > now then return tonumber(found[1]) end
   redis.call('HDEL', gate, 'learned', 'throttled_at', 'good')
 end
 

@@ -15,6 +15,7 @@ from contract.settings import Settings
 from producer.client import Darkroom
 from producer.disk import room_of
 from producer.pulse import Pulse
+from producer.versions_doctor import see_versions
 
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
@@ -45,18 +46,23 @@ class Readiness:
             "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
         }
         if pulse.is_reached:
-            checks |= {"safety": self._safety(pulse), "secret": await asyncio.to_thread(self._secret, pulse)}
+            checks |= {
+                "safety": self._safety(pulse),
+                "versions": self._versions(pulse),
+                "secret": await asyncio.to_thread(self._secret, pulse),
+            }
         return checks, pulse.installation.id
 
     def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
-        """List what is wrong with the media directory and the secret, with levels for the log; blocking."""
-        media, secret = self._media(pulse), self._secret(pulse)
-        found = {}
-        if not media.ok:
-            found["media"] = logging.ERROR, f"the media directory {self.settings.media} {media.detail}"
-        if not secret.ok:
-            found["secret"] = logging.WARNING, f"the secret {secret.detail}"
-        return found
+        """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
+        told = {
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
+            "secret": (logging.WARNING, "the secret", self._secret(pulse)),
+            "versions": (logging.WARNING, "versions:", self._versions(pulse)),
+        }
+        return {
+            about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
+        }
 
     def _media(self, pulse: Pulse) -> Check:
         """Look at the media directory; blocking."""
@@ -72,6 +78,10 @@ class Readiness:
         is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
         told = bad or pulse.doubts
         return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
+
+    def _versions(self, pulse: Pulse) -> Check:
+        found = see_versions(pulse.fleet)
+        return Check(found.ok, False, found.detail)
 
     def _secret(self, pulse: Pulse) -> Check:
         """Compare the secret with the workers'; blocking."""

@@ -23,6 +23,7 @@ from contract.job import JobState
 from producer.doctor import examine
 from producer.finding import Finding
 from producer.stack import free_port
+from producer.tokens import Right
 
 pytestmark = pytest.mark.real_redis
 ACL = ("--user", "default", "on", "nopass", "~*", "&*", "+@all")
@@ -198,6 +199,7 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
     elsewhere.mkdir()
     (elsewhere / "config.json").write_text(house.config.read_text())
     auth = {"Authorization": f"Bearer {house.token()}"}
+    everything = {"Authorization": f"Bearer {house.token('all', user='ann', rights=list(Right))}"}
     tokens = str(house.settings().tokens_path)
     house.config, here = elsewhere / "config.json", house.config
     gateway = await house.start_gateway(DARKROOM_TOKENS=tokens)
@@ -210,9 +212,11 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
             await http.get(job["images"][0]["signed_url"]),
             await http.delete(job["status_url"]),
         ]
+        edit = {"prompt": "an edit", "reference_images": [job["images"][0]["id"]]}
+        answers += [await http.post("/v1/jobs", json=edit, headers=headers) for headers in (auth, everything)]
         left = await http.get(job["status_url"])
     assert (ready.status_code, ready.json()["checks"]["media"]["ok"]) == (503, False)
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "media_elsewhere")] * 4
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "media_elsewhere")] * 6
     assert left.status_code == 200
     assert f"the media directory {elsewhere}/media is not the workers'" in house.logs("gateway")
     assert "not the one that the workers write to" in (await look_from(house, monkeypatch))["media directory"].detail

@@ -31,7 +31,7 @@ LONGER_S = {
     **{":spent:": 2 * 86_400, ":durations:": 30 * 86_400},
 }
 # Ten numbers; the signs of life of one hour, and slots with them; the last contact; some 20,000 lines.
-BOUNDED = {"served", "workers", "slots", "contact", "journal"}
+BOUNDED = {"served", "workers", "slots", "versions", "contact", "journal"}
 KOMBU = {"_kombu.binding.bells", "_kombu.binding_permanent.bells", "_kombu.binding_deadlines"}  # one member each
 PIDBOX = "_kombu.binding.celery.pidbox"  # one member for each worker that may live
 
