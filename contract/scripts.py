@@ -77,7 +77,7 @@ class Scripts:
         folder = files("contract") / "lua"
 
         def read(*parts: str) -> str:
-            return "".join((folder / f"{part}.lua").read_text() for part in parts)
+            return "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
 
         self._scripts = {name: redis.register_script(read("prelude", *shared, name)) for name in names}
 
