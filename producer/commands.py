@@ -15,7 +15,18 @@ from contract.job import Job, JobState
 from producer import terminal
 from producer.client import Darkroom
 from producer.completion import unfinished_jobs
-from producer.options import AsJson, EndedJobId, JobId, Order, Owner, Quiet, Timeout, UnfinishedJobId, with_order
+from producer.options import (
+    AsJson,
+    EndedJobId,
+    JobId,
+    Order,
+    Owner,
+    Quiet,
+    States,
+    Timeout,
+    UnfinishedJobId,
+    with_order,
+)
 from producer.session import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
 from producer.unfinished import Tally, cancel_each, find_unfinished
 
@@ -102,7 +113,7 @@ def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 @jobs.command(name="list")
 def list_jobs(
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 20,
-    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    state: States = None,
     owner: Owner = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -119,8 +130,10 @@ def list_jobs(
         elif quiet:
             for job in found:
                 terminal.out.print(job.id)
-        else:
+        elif found:
             terminal.tabulate(found)
+        else:
+            terminal.err.print(f"{darkroom.owner} has no jobs{' in this state' if state else ''}.", markup=False)
         return 0
 
     with_darkroom(owner, work)

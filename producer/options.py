@@ -14,6 +14,7 @@ import typer
 
 from contract import request
 from contract.artifacts import is_like_an_id
+from contract.job import JobState
 from contract.request import RATIOS, SIZES, AllowedFallback
 from producer.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
 
@@ -26,7 +27,13 @@ Timeout = Annotated[
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=all_jobs)]
 UnfinishedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=unfinished_jobs)]
 EndedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=ended_jobs)]
-Prompt = Annotated[str, typer.Argument(help="What the picture shall show.")]
+States = Annotated[
+    list[JobState] | None,
+    typer.Option(
+        "--state", metavar="STATE", help=f"Only jobs that are {', '.join(JobState)}; may be given several times."
+    ),
+]
+Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shall show.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
 Ratio = Annotated[
     str | None,

@@ -127,15 +127,23 @@ def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
 
 def _cure(error: DarkroomError, settings: Settings | None) -> str:
     """Tell what to do about an error, unless its sentence has said it already."""
-    if settings is not None and (error.code == "reference_outside_roots" or "path" in error.values):
-        return NO_REFERENCE.format(here=Path.cwd(), workspace=settings.workspace)
     if not isinstance(error, ConfigInvalid):
-        return HINTS.get(error.code) or error.kind.mend
+        return _cure_here(error, settings) or HINTS.get(error.code) or error.kind.mend
     paths = {problem.path for problem in error.problems}
     if "tools.imageGeneration.provider" in paths:
         return OTHER_PROVIDER
     if any(path.endswith(".apiKey") or path == str(config_path().absolute()) for path in paths):
         return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
+    return ""
+
+
+def _cure_here(error: DarkroomError, settings: Settings | None) -> str:
+    """Tell what this machine and its configuration have instead of what was asked for."""
+    if settings is not None and (error.code == "reference_outside_roots" or "path" in error.values):
+        return NO_REFERENCE.format(here=Path.cwd(), workspace=settings.workspace)
+    if settings is not None and error.code == "unknown_model":
+        known = [f"{name} has {' and '.join(settings.models(name)) or 'none'}" for name in settings.provider_names]
+        return f"{'; '.join(known)}. DARKROOM_MODELS adds more."
     return ""
 
 

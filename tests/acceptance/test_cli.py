@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 from pictures import picture
+from rich.cells import cell_len
 from shell import DARKROOM, Terminal, open_terminal, processes_of
 
 from producer.redis_server import find_redis_server
@@ -408,11 +409,44 @@ def test_quality_states_and_retry(terminal: Terminal) -> None:
     assert terminal.run("generate", "x", "--model", "no/such").returncode == 2
 
 
-def test_a_list_fits_a_terminal_of_60_columns(terminal: Terminal) -> None:
-    job_id = terminal.run("generate", "a red fox in the snow " * 5, "-q").stdout.strip()
-    lines = terminal.run("list", COLUMNS="60").stdout.splitlines()
-    assert max(map(len, lines)) <= 60
-    assert any(job_id in line for line in lines)
+@pytest.mark.parametrize("columns", [60, 79, 80, 120])
+@pytest.mark.parametrize("prompt", ["a red fox in the snow " * 5, "雪の中の赤い狐 " * 20], ids=["Latin", "wide"])
+def test_a_list_fits_the_terminal_and_tells_states(terminal: Terminal, columns: int, prompt: str) -> None:
+    job_id = terminal.run("generate", prompt, "-q").stdout.strip()
+    lines = terminal.run("list", "--limit", "5", COLUMNS=str(columns)).stdout.splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    [line] = [line for line in lines if line.startswith(job_id)]
+    assert line.split()[1:3] == ["succeeded", "1/1"]
+    assert any(prompt[:3] in line for line in lines)
+
+
+def test_an_empty_list_says_so_and_prints_nothing(terminal: Terminal) -> None:
+    for more, words in (
+        ((), "cli:nobody has no jobs."),
+        (("--state", "queued"), "cli:nobody has no jobs in this state."),
+    ):
+        done = terminal.run("list", "--owner", "cli:nobody", *more)
+        assert (done.returncode, done.stdout, done.stderr.strip()) == (0, "", words)
+
+
+def test_a_model_that_is_not_configured_is_told_with_those_that_are(terminal: Terminal) -> None:
+    done = terminal.run("generate", "x", "--model", "no/such", DARKROOM_MODELS="zebra/fast")
+    assert "Hint: openrouter has openai/gpt-5.4-image-2 and zebra/fast." in done.stderr
+
+
+def test_an_output_that_has_no_such_character_gets_another_one(terminal: Terminal) -> None:
+    terminal.run("submit", "ein Füchslein 🦊", "--owner", "cli:narrow", "-q")
+    done = terminal.run("list", "--owner", "cli:narrow", PYTHONIOENCODING="ascii", COLUMNS="120")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ein F?chslein ?" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "worker", "gateway"])
+def test_what_cannot_start_without_a_configuration_says_what_to_do(tmp_path: Path, command: str) -> None:
+    done = Terminal(tmp_path).run(command)
+    assert done.returncode == 2
+    assert "Hint: There is no" in done.stderr
+    assert "darkroom config init" in done.stderr
 
 
 def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:

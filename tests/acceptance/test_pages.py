@@ -171,7 +171,7 @@ def test_ci_runs_what_a_newcomer_is_told_to_run_first(block: Block) -> None:
 
 
 @named(How.DOCKER)
-def test_docker_is_asked_for_what_docker_compose_yml_has(block: Block, home: Path) -> None:
+def test_docker_is_asked_for_what_docker_compose_yml_has(block: Block) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     commands = [shlex.split(line, comments=True) for line in block.text.splitlines()]
     assert [command[:3] for command in commands] == [["docker", "compose", verb] for verb in ("build", "run", "up")]
