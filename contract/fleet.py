@@ -19,15 +19,19 @@ _INDEXES = ("queued", "waiting", "parked", "running")
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A version and its contract; a worker of a version that told neither has the first one."""
+    """A version and its contract; older versions tell neither, and have 0."""
 
-    contract: int = 1
+    contract: int = 0
     version: str = ""
 
     @property
     def words(self) -> str:
         """Name it."""
-        return f"{self.version or 'an older version'} (contract {self.contract})"
+        return (
+            f"{self.version} (contract {self.contract})"
+            if self.contract
+            else "an older version, which tells no contract"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +88,5 @@ def _build(text: str) -> Build:
 
 
 def _number(text: object) -> int:
-    """Read a contract number; what is without one, or cannot be read, is of the first contract."""
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10 else 1
+    """Read a contract number; what is without one, or cannot be read, is older than the first one."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10 else 0

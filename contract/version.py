@@ -1,8 +1,8 @@
 """Which version this is, and the number of the contract that it keeps with other versions on one Redis.
 
 The number stands in each job, each bell and each worker's sign of life. It is raised by a version that accepts jobs
-which older workers would do wrongly; what has none is of the first contract. A worker does jobs of its own number and
-of all lower ones. Jobs with a higher one it leaves: their bells lie in lists that it does not listen to.
+which older workers would do wrongly; what has none is older than the first one. A worker does jobs of its own number
+and of all lower ones. Jobs with a higher one it leaves: their bells lie in lists that it does not listen to.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ redis.call('HSET', 'darkroom:contact', 'at', now, 'since', since)
 local may_judge = now - since >= patience
 
 local holder = redis.call('GET', 'darkroom:lock:sweeper')
--- A newer version takes the lock over, as it may know more of the jobs.
-local is_free = not holder or holder == me or contract_of(redis.call('HGET', VERSIONS, holder)) < CONTRACT
+-- A newer version takes the lock over, as it may know more of the jobs; one that tells no number is older than all.
+local is_free = not holder or holder == me or contract_of(redis.call('HGET', VERSIONS, holder) or '0') < CONTRACT
 if not is_free then return {{}, {}} end
 redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
 
@@ -30,6 +30,8 @@ if redis.call('HLEN', VERSIONS) > redis.call('ZCARD', 'darkroom:workers') then
     if not redis.call('ZSCORE', 'darkroom:workers', name) then redis.call('HDEL', VERSIONS, name) end
   end
 end
+
+redis.call('HSETNX', VERSIONS, me, CONTRACT .. ' ')
 
 local damaged = {}
 

@@ -119,6 +119,14 @@ async def test_a_newer_sweeper_takes_over_from_an_older_one_and_not_the_other_wa
     assert holders == ["old", "new", "new", "new"]
 
 
+async def test_a_sweeper_without_a_number_is_older_than_all(store: JobStore, redis: Redis) -> None:
+    await redis.set("darkroom:lock:sweeper", "old", px=60_000)
+    await swept(store, "w1")
+    assert await redis.get("darkroom:lock:sweeper") == "w1"
+    await swept(store, "w2")
+    assert await redis.get("darkroom:lock:sweeper") == "w1"
+
+
 async def test_a_newer_job_that_no_worker_can_do_ends_in_its_time(store: JobStore, newer: JobStore) -> None:
     job_id = (await newer.submit(new_job(queue_time_s=0)))[0]
     await swept(store, "w1")
@@ -139,7 +147,9 @@ async def test_the_fleet_and_what_jobs_need_are_read(store: JobStore, newer: Job
     for name, told in (("silent", "9 9.0"), ("damaged", "x y"), ("oldest", "")):
         await redis.hset("darkroom:versions", name, told)
     seconds, _ = await redis.time()
-    await redis.zadd("darkroom:workers", {"silent": 1000 * (seconds - 60), "damaged": 1000 * seconds})
+    await redis.zadd(
+        "darkroom:workers", {"silent": 1000 * (seconds - 60), "damaged": 1000 * seconds, "older": 1000 * seconds}
+    )
     await redis.hdel(f"darkroom:job:{await submitted(store)}", "contract")
     ids = [await submitted(newer) for _ in range(12)]  # ten are ready, the others parked
     lease = await newer.claim(ids[0], worker="w2", lease_s=15)
@@ -149,7 +159,12 @@ async def test_the_fleet_and_what_jobs_need_are_read(store: JobStore, newer: Job
     await newer.release(lease, wait_s=60)
     fleet = await read_fleet(redis)
     own = own_version()
-    assert fleet.workers == {"w1": Build(CONTRACT, own), "w2": Build(NEXT, own), "damaged": Build(1, "y")}
-    assert fleet.jobs == {1: 1, NEXT: 12}
+    assert fleet.workers == {
+        "w1": Build(CONTRACT, own),
+        "w2": Build(NEXT, own),
+        "damaged": Build(0, "y"),
+        "older": Build(),
+    }
+    assert fleet.jobs == {0: 1, NEXT: 12}
     assert (fleet.contract, fleet.needing(CONTRACT), fleet.needing(NEXT)) == (NEXT, 12, 0)
     assert sum((await read_fleet(redis, most=3)).jobs.values()) == 3 + 1 + 1 + 1

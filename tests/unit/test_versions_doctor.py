@@ -18,12 +18,12 @@ OLD = Build()
     [
         ([], {CONTRACT: 2}, True, "no worker runs", ""),
         ([OURS, OURS], {CONTRACT: 2}, True, f"workers: 2 of 1.0 (contract {CONTRACT})", ""),
-        ([OLD], {1: 2}, True, "workers: 1 of an older version (contract 1)", ""),
+        ([OLD], {0: 2}, False, "no running worker is known to do what is accepted here", "Update the workers"),
+        ([OURS, OLD], {0: 2}, True, "no job needs a newer worker than the oldest that runs", ""),
         ([OURS], {CONTRACT + 1: 1}, False, "1 job needs a newer worker than any that runs", "Start a worker"),
         ([OURS, NEXT], {CONTRACT + 2: 3}, False, "3 jobs need a newer worker than any that runs", "Start a worker"),
         ([OURS, NEXT], {CONTRACT + 1: 3}, True, "3 jobs need a newer worker than the oldest that runs", "Keep one"),
         ([OURS, NEXT], {CONTRACT: 3}, True, "no job needs a newer worker than the oldest that runs", ""),
-        ([Build(CONTRACT - 1, "0.9")], {}, False, "no running worker can do the jobs that are accepted here", "Update"),
     ],
 )
 def test_versions_are_told_with_what_cannot_be_done(
