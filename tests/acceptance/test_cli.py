@@ -333,6 +333,15 @@ def test_a_provider_that_shall_fail_fails_at_once_and_holds_nobody_up(terminal: 
     assert time.monotonic() - started < 30
 
 
+def test_several_that_fail_at_once_hold_nobody_up(terminal: Terminal) -> None:
+    for number in range(4):
+        terminal.run("submit", f"a pond [fail] {number}", "-q")
+    started = time.monotonic()
+    assert terminal.run("generate", "a hare").returncode == 0
+    assert terminal.run("generate", "a pond [fail]").returncode == 1
+    assert time.monotonic() - started < 60
+
+
 def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
     shell = Terminal(tmp_path)
     log = tmp_path / ".nanobot/darkroom/logs/simulator.log"

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from house import House
 
-from contract.job import TERMINAL, JobState
+from contract.errors import Unavailable
+from contract.job import TERMINAL, Job, JobState
 from producer.client import Darkroom
 from producer.unfinished import PAGE, Tally, cancel_each, find_unfinished
 
@@ -67,3 +68,22 @@ async def test_jobs_that_end_meanwhile_are_told_as_that(house: House) -> None:
         assert set(states.values()) <= TERMINAL
         assert set(tally.cancelled) == {one for one, state in states.items() if state is JobState.CANCELLED}
         assert set(tally.already_over) <= {one for one, state in states.items() if state is JobState.SUCCEEDED}
+
+
+async def test_where_it_breaks_off_what_was_done_is_known(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house.client() as darkroom:
+        await submit(darkroom, "x", 5)
+        found = await find_unfinished(darkroom)
+        cancel = darkroom.cancel
+
+        async def cancel_until_the_third(job_id: str) -> tuple[Job, bool]:
+            if job_id == found[2].id:
+                raise Unavailable
+            return await cancel(job_id)
+
+        monkeypatch.setattr(darkroom, "cancel", cancel_until_the_third)
+        tally = Tally()
+        with pytest.raises(Unavailable):
+            await cancel_each(darkroom, found, tally)
+        assert tally == Tally(cancelled=[job.id for job in found[:2]])
+        assert {job.id for job in await find_unfinished(darkroom)} == {job.id for job in found[2:]}
