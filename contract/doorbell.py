@@ -1,6 +1,6 @@
 """The doorbell: the Celery message that tells a worker which job to look at.
 
-It carries a job id and nothing else, and may be lost or repeated without harm: the job table is
+It carries a job id and its contract number, and may be lost or repeated without harm: the job table is
 the truth. Celery builds the message but does not send it; the store's scripts push it in the same
 round trip that changes the job, so a bell costs no connection of its own.
 """
@@ -15,6 +15,8 @@ from celery import Celery
 from kombu import Connection
 from kombu.serialization import dumps
 
+from contract.version import CONTRACT
+
 TASK = "darkroom.develop"
 QUEUE = "bells"
 KEY_PREFIX = "darkroom:"
@@ -22,6 +24,8 @@ PRIORITIES = 10  # 0 is served first
 PACE = {"interval_start": 2, "interval_step": 0, "interval_max": 2}  # s between attempts to connect
 
 BELLS_KEY = KEY_PREFIX + QUEUE  # priority p > 0 waits in BELLS_KEY:p
+# A queue for each contract that a worker keeps, the newest first: others take what is in the older ones, too.
+QUEUES = (*(f"{QUEUE}-{number}" for number in range(CONTRACT, 1, -1)), QUEUE)
 
 
 def broker_url(redis_url: str) -> str:
@@ -67,6 +71,8 @@ def celery_app(redis_url: str) -> Celery:
         task_default_queue=QUEUE,
         task_ignore_result=True,
         task_serializer="json",
+        # Of tasks that are acknowledged late, as no bell is; else Celery warns of it at each loss of Redis.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
@@ -97,5 +103,6 @@ class Doorbell:
             delivery_tag=str(uuid.uuid4()),
             priority=0,
         )
-        message = self._channel.prepare_message(body, 0, content_type, encoding, task.headers, properties)
+        headers = {**task.headers, "contract": CONTRACT}  # whoever rings it puts the job's own number there
+        message = self._channel.prepare_message(body, 0, content_type, encoding, headers, properties)
         return json.dumps(message)

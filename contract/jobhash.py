@@ -22,7 +22,7 @@ Fields = Mapping[str, str]
 Part = TypeVar("Part", Attempt, Image)
 
 _STATES = frozenset(JobState)
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # whatever is damaged
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError)  # whatever is damaged
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ def read_job(fields: Fields, position: int | None) -> Job:
 
 def read_state(fields: Fields) -> JobState:
     """Read where a job stands; a state of a newer version is the nearest one that this version knows."""
-    text = fields["state"]
+    text = fields.get("state", "")
     if text in _STATES:
         return JobState(text)
     if fields.get("ended_at"):
-        return JobState.SUCCEEDED if int(fields.get("images") or 0) else JobState.FAILED
+        return JobState.FAILED if fields.get("images", "0") == "0" else JobState.SUCCEEDED
     return JobState.RUNNING if fields.get("started_at") else JobState.QUEUED
 
 
@@ -79,6 +79,7 @@ def _job(fields: Fields, position: int | None) -> Job:
         degraded=next((image.degraded for image in images if image.degraded), None),
         cost_usd=round(sum(costs), 6) if costs else None,
         error=_failure(fields.get("error", "")),
+        warnings=tuple(filter(None, [story.unused(sum(attempt.unused for attempt in attempts))])),
         retry_of=fields.get("retry_of") or None,
     )
 

@@ -128,9 +128,9 @@ class JobView:
                 pipe.lrange(f"{PREFIX}durations:{kind}", 0, -1)
             (seconds, _), running, workers, slots, *found = await pipe.execute()
         alive = [name for name, seen_ms in workers if seen_ms >= 1000 * (seconds - SEEN_S)]
-        there = sum(int(slots.get(name, 0)) for name in alive)
+        there = sum(_count(slots.get(name, "0")) for name in alive)
         return {
-            kind: Pace(durations_s=tuple(int(one) / 1000 for one in took), slots=there, running=running)
+            kind: Pace(durations_s=tuple(_count(one) / 1000 for one in took), slots=there, running=running)
             for kind, took in zip(kinds, found, strict=True)
         }
 
@@ -145,6 +145,11 @@ class JobView:
     async def image_owner_is(self, artifact_id: str, owner: str) -> bool:
         """Tell whether an artifact is known to belong to this owner."""
         return await self._text(f"{PREFIX}image:{artifact_id}") == digest(owner)
+
+    async def lists_image(self, job_id: str, index: int) -> bool:
+        """Tell whether a job has an image, readable or not."""
+        async with reaching_redis():
+            return bool(await self.redis.hexists(PREFIX + "job:" + job_id, f"image:{index}"))
 
     async def is_deleted(self, job_id: str) -> bool:
         """Tell whether a job was deleted lately."""
@@ -187,6 +192,11 @@ def owner_key(owner: str, what: str) -> str:
     return f"{PREFIX}owner:{digest(owner)}:{what}"
 
 
+def _count(text: str) -> int:
+    """Read a whole number; what is damaged counts nothing."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
 def _ask_for_position(pipe: Any, job_id: str) -> None:
     pipe.zrank(_QUEUED, job_id)
     pipe.zrank(_PARKED, job_id)
@@ -202,7 +212,7 @@ def _story(entries: Any) -> list[JobEvent]:
     """Read events; one that cannot be read is left out."""
     events = []
     for entry_id, entry in entries:
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, OverflowError, OSError):
             told = json.loads(entry["event"])
             events.append(JobEvent(**{**told, "id": entry_id, "at": moment(float(entry["at"]))}))
     return events

@@ -70,7 +70,10 @@ async def read_journal(redis: Redis, after: str = "0") -> AsyncGenerator[list[Li
 
 def _line(entry_id: str, fields: Mapping[str, str]) -> Line:
     counts = {name: int(fields.get(name, 0)) for name in ("ready", "parked", "waiting", "running")}
-    return Line(id=entry_id, counts=Counts(**counts), move=_move(entry_id, fields))
+    try:
+        return Line(id=entry_id, counts=Counts(**counts), move=_move(entry_id, fields))
+    except (ValueError, KeyError):  # damaged
+        return Line(id=entry_id, counts=Counts(**counts), move=None)
 
 
 def _move(entry_id: str, fields: Mapping[str, str]) -> Move | None:

@@ -50,6 +50,7 @@ class NewJob:
     webhook: str = ""  # sealed: whoever sends it can open it
     webhook_url: str = ""  # only to tell requests apart, as the sealed text differs each time
     retry_of: str | None = None
+    defaults: str = ""  # of the configuration: `contract/defaults.py`
     gallery: str = ""  # whose pictures its images are, if not the owner's: those of a chat
     letter: Letter | None = None
 
@@ -80,6 +81,7 @@ class NewJob:
             "price": micro(self.price_usd),
             "webhook": self.webhook,
             "retry_of": self.retry_of or "",
+            **({"defaults": self.defaults} if self.defaults else {}),
             **({"gallery_digest": digest(self.gallery)} if self.gallery else {}),
             **({"mailbox": self.letter.mailbox, "route": self.letter.route} if self.letter else {}),
         }

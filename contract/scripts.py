@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contract.cause import REFUSED, UNKNOWN, cause_of
 from contract.errors import Unavailable
+from contract.version import CONTRACT
 
 PREFIX = "darkroom:"
 FULL_S = 30  # when to try again
@@ -77,7 +78,8 @@ class Scripts:
         folder = files("contract") / "lua"
 
         def read(*parts: str) -> str:
-            return "".join((folder / f"{part}.lua").read_text() for part in parts)
+            text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+            return f"local CONTRACT = {CONTRACT}\n{text}"
 
         self._scripts = {name: redis.register_script(read("prelude", *shared, name)) for name in names}
 

@@ -7,6 +7,7 @@ raises `LeaseLost` and changes nothing. Whatever Redis does, callers see `Unavai
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,11 +23,14 @@ from contract.jobview import JobView, owner_key
 from contract.lease import CallRefused, Lease, LeaseLost
 from contract.newjob import NewJob, digest, micro
 from contract.scripts import PREFIX, Scripts, reaching_redis
+from contract.version import Newer, own_version
 
 # The names that go with the table, so that nobody else has to know where each of them lives.
 __all__ = ["EVENTS_CHANNEL", "CallRefused", "JobStore", "Lease", "LeaseLost", "NewJob", "digest"]
 
 EVENTS_CHANNEL = PREFIX + "events"
+logger = logging.getLogger(__name__)
+
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
 _SCRIPTS = (
@@ -43,6 +47,7 @@ class JobStore(JobView):
         self._doorbell = doorbell
         self._retention_ms = int(retention_s * 1000)
         self._run = Scripts(redis, _SCRIPTS).run
+        self._newer = Newer()
 
     async def submit(self, new: NewJob) -> tuple[str, bool]:
         """Accept a job; answer its id and whether an earlier job has this idempotency key.
@@ -123,11 +128,19 @@ class JobStore(JobView):
         answer = await self._run("claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))
         if not answer:
             return None
+        if answer[0] == "newer":
+            await self.leave(job_id, answer[1])
+            return None
         fence, now, deadline, flat, admitted = answer
         lease = Lease(job_id=job_id, fence=fence, deadline_ms=deadline, claimed_ms=now, fields=_pairs(flat))
         with suppress(Unavailable):  # the sweeper will ring
             await self.ring(admitted)
         return lease
+
+    async def leave(self, job_id: str, contract: int) -> None:
+        """Leave a job of a newer version to its workers, whose bells we do not hear. Raises Unavailable."""
+        self._newer.leave(contract, job_id)
+        await self.ring([job_id])
 
     async def renew(self, worker: str, leases: Iterable[Lease], *, lease_s: float, slots: int = 0) -> list[str]:
         """Prolong leases and the worker's sign of life; answer the ids that are not its own any more.
@@ -135,7 +148,7 @@ class JobStore(JobView):
         `slots` is how many jobs it runs at a time, 0 if that is not told.
         """
         holds = [part for lease in leases for part in (lease.job_id, lease.fence)]
-        return list(await self._run("renew", worker, int(lease_s * 1000), slots, *holds))
+        return list(await self._run("renew", worker, int(lease_s * 1000), slots, own_version(), *holds))
 
     async def begin_attempt(self, lease: Lease, number: int, attempt: Attempt, *, max_calls: int) -> None:
         """Count and record a call before it is made, one of so many for its image. Raises CallRefused, LeaseLost."""
@@ -153,7 +166,7 @@ class JobStore(JobView):
         number: int,
         attempt: Attempt,
         *,
-        event: Literal["", "retry", "fallback"] = "",
+        event: Literal["", "retry", "fallback", "unused"] = "",
         text: str = "",
     ) -> None:
         """Write how a call ended and, if the ladder goes on, how. Raises LeaseLost."""
@@ -192,9 +205,12 @@ class JobStore(JobView):
 
         Leases are judged once sweepers have reached Redis for `patience_s` without a gap of that length.
         """
-        silent: Sequence[str] = await self._run(
+        silent, damaged, *newer = await self._run(
             "sweep", sweeper, int(lock_s * 1000), int(patience_s * 1000), int(bell_s * 1000), 100
         )
+        await self._let_go(damaged)
+        if newer:
+            self._newer.leave(newer[1], newer[0])
         return await self.ring(silent)
 
     async def ring(self, job_ids: Sequence[str]) -> int:
@@ -203,6 +219,17 @@ class JobStore(JobView):
             return 0
         bells = (part for job_id in job_ids for part in (job_id, self._doorbell.bell(job_id)))
         return int(await self._run("ring", *bells))
+
+    async def _let_go(self, damaged: Sequence[str]) -> None:
+        """Tell of damaged jobs that have ended, and take them out of their owners' lists, whose names may be lost."""
+        for job_id in damaged:
+            logger.error("job %s is damaged in Redis, so it has ended", job_id, extra={"job_id": job_id})
+            async with reaching_redis():
+                owner = await self.redis.hget(f"{PREFIX}job:{job_id}", "owner")
+                if owner is not None:
+                    await self.redis.zrem(owner_key(str(owner), "active"), job_id)
+                    await self.redis.zrem(owner_key(str(owner), "parked"), job_id)
+                    await self.redis.srem(owner_key(str(owner), "running"), job_id)
 
     async def _fenced(self, script: str, lease: Lease, *args: str | int) -> str:
         answer = str(await self._run(script, lease.job_id, lease.fence, *args))

@@ -7,6 +7,7 @@ from http.client import HTTPConnection, HTTPException
 
 from contract.knobs import Knobs
 from producer.finding import Finding
+from producer.versions_doctor import differing
 
 GATEWAY_S = 5.0
 MAX_ANSWER = 10_000
@@ -22,20 +23,23 @@ def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
         told = json.loads(connection.getresponse().read(MAX_ANSWER))
         wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
         theirs = told.get("installation") or ""
-    except (OSError, HTTPException):
+        build = differing(told.get("version"))
+    except TimeoutError:
+        return Finding("gateway", False, f"something at {address} does not answer in time", OTHER)
+    except (ValueError, KeyError, TypeError, AttributeError, HTTPException):
+        return Finding("gateway", False, f"something else answers at {address}", OTHER)
+    except OSError:
         if url is None:
             return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
         mend = "The stack starts it again; logs/gateway.log in its directory says why it ended."
         return Finding("gateway", False, "does not run", mend)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Finding("gateway", False, f"something else answers at {address}", OTHER)
     finally:
         connection.close()
     if theirs != installation and theirs and installation:
         return Finding("gateway", False, f"the one at {address} is another installation's, with another Redis", OTHER)
     is_ready = told["ready"] is True
     mend = "" if is_ready else "Mend what is said of it; its log says more."
-    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *wrong]), mend)
+    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
 
 
 def _own_address(knobs: Knobs) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contract.cause import Cause, cause_of
 from contract.errors import Unavailable
+from contract.fleet import LOOK, Fleet, read_fleet
 from contract.installation import Installation, read_installation
 from contract.redis_needs import Doubt, Sight, judge, look
 from contract.store import JobStore
@@ -13,7 +14,7 @@ from producer.patience import answering
 
 NOTHING = Sight(None, None)
 NOBODYS = Installation()
-SIGN_OF_LIFE_S = 5
+NO_FLEET = Fleet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,19 @@ class Pulse:
 
     cause: Cause | None
     is_reached: bool
-    workers: int = 0
+    fleet: Fleet = NO_FLEET
     sight: Sight = NOTHING
     doubts: tuple[Doubt, ...] = ()
     installation: Installation = NOBODYS
 
+    @property
+    def workers(self) -> int:
+        """How many workers run."""
+        return len(self.fleet.workers)
 
-async def feel(store: JobStore) -> Pulse:
-    """Look at a queue; it takes no longer than any answer."""
+
+async def feel(store: JobStore, *, most: int = LOOK) -> Pulse:
+    """Look at a queue, and at so many jobs of each index at most; it takes no longer than any answer."""
     cause = await _refusal(store)
     try:
         async with answering():
@@ -38,11 +44,11 @@ async def feel(store: JobStore) -> Pulse:
         return Pulse(cause or cause_of(error.__cause__), is_reached=False)
     try:
         async with answering():
-            workers = len(await store.workers(within_s=SIGN_OF_LIFE_S))
+            fleet = await read_fleet(store.redis, most=most)
             installation = await read_installation(store.redis)
     except Unavailable as error:
         return Pulse(cause or cause_of(error.__cause__), True, sight=sight, doubts=judge(sight))
-    return Pulse(cause, True, workers, sight, judge(sight), installation)
+    return Pulse(cause, True, fleet, sight, judge(sight), installation)
 
 
 async def _refusal(store: JobStore) -> Cause | None:

@@ -69,13 +69,14 @@ class House:
         return Darkroom(self.settings(), owner=owner)
 
     async def start_worker(
-        self, *, network: Network | None = None, within: Sequence[str] = (), **environment: str
+        self, *, network: Network | None = None, within: Sequence[str] = (), ahead: str = "", **environment: str
     ) -> Process:
         """Start a worker process and wait for its sign of life; `within` is a command that runs it elsewhere.
 
-        It runs in a network of the test if there is one.
+        It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        command = [*within, sys.executable, "-m", "worker", str(self.config)]
+        command = [*within, sys.executable, "-m", *_version(ahead), "worker", str(self.config)]
+        environment = {"PYTHONPATH": TESTS, **environment} if ahead else environment
         if network is not None:
             command[-2:-2] = ["network", network.table(), "--"]
             environment["PYTHONPATH"] = TESTS
@@ -95,12 +96,12 @@ class House:
         """Make a token, by default of a user with the token's name."""
         return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
 
-    async def start_gateway(self, *, module: str = "producer.api", **environment: str) -> str:
+    async def start_gateway(self, *, module: str = "producer.api", ahead: str = "", **environment: str) -> str:
         """Start a gateway process, on a free port if none is named, wait until it answers, and tell its address."""
         port = int(environment.get("DARKROOM_PORT") or free_port())
         log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
         gateway = subprocess.Popen(
-            [sys.executable, "-m", module, str(self.config)],
+            [sys.executable, "-m", *_version(ahead), module, str(self.config)],
             env=os.environ | self.environment | {"DARKROOM_PORT": str(port), "PYTHONPATH": TESTS} | environment,
             stdout=log,
             stderr=log,
@@ -128,6 +129,10 @@ class House:
     def logs(self, of: str = "worker") -> str:
         """Read what the workers or gateways logged."""
         return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+
+
+def _version(ahead: str) -> list[str]:
+    return ["another_version", ahead, "--"] if ahead else []
 
 
 async def _is_alive(client: httpx.AsyncClient, port: int) -> bool:

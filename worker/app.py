@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from celery.signals import setup_logging
+from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
 from contract.doorbell import Doorbell
 from contract.installation import digest_of, make_mark
 from contract.knobs import Knobs
+from contract.logs import log_to_stderr
 from contract.outbox import Outbox
 from contract.references import References
 from contract.scripts import open_redis
@@ -160,7 +162,13 @@ async def _watch(*loops: Coroutine[Any, Any, None]) -> None:
 
 
 def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     for chatty in ("httpx", "httpcore", "celery", "kombu"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_not_of_redis)
     setup_logging.connect(lambda **_: None, weak=False)  # or Celery would set levels of its own
+
+
+def _is_not_of_redis(record: logging.LogRecord) -> bool:
+    """Leave out each try of Celery to reach Redis: `Leases` tells once that it is away, and once that it is back."""
+    return record.msg != CONNECTION_ERROR and CONNECTION_RETRY not in record.getMessage()

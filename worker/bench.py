@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from worker.plan import Plan, Route
 from worker.providers.http import Conversation, Wire
 from worker.sandbox import Picture
 from worker.writer import Writer
-from worker.yields import Memory, Yields, asked_for
+from worker.yields import Lesson, Memory, Yields, asked_for
 
 LEAVE_S = 5.0
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -70,6 +71,7 @@ class Desk:
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     surplus: list[Spare] = field(default_factory=list)
+    unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
     keeping: set[int] = field(default_factory=set)  # those that have their picture
     yields: Yields = field(default_factory=Yields)
@@ -103,6 +105,7 @@ class Desk:
             if self.seen.setdefault(spare.picture.sha256, index) == index:
                 self.keeping.add(index)
                 return spare
+            self.unused[spare.number] += 1
             spare.share.release()
         return None
 
@@ -139,11 +142,17 @@ class Desk:
         with suppress(Unavailable):
             self.yields.known |= await self.bench.memory.look_up(self.gates)
 
-    async def remember(self, route: Route, many: int) -> None:
+    async def remember(self, route: Route, lesson: Lesson | None) -> None:
         """Keep for other jobs how many pictures a call has brought, if that is news."""
-        if many:
+        if lesson:
             with suppress(Unavailable):
-                await self.bench.memory.note(self.gates[route], many)
+                await self.bench.memory.note(self.gates[route], lesson)
+
+    async def clear(self) -> None:
+        """Write what was not used, once nobody wants it any more. Raises LeaseLost."""
+        self.unused.update(spare.number for spare in self.surplus)
+        self.surplus.clear()
+        await self.logbook.waste(self.unused)
 
     async def until_spare(self) -> None:
         """Wait until there are more pictures to spare than images without a call, which come first."""

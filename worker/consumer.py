@@ -13,7 +13,7 @@ from typing import Any
 from celery.apps.worker import Worker
 from celery.signals import worker_shutting_down
 
-from contract.doorbell import celery_app
+from contract.doorbell import QUEUES, celery_app
 from worker.bench import Bench
 from worker.drain import drain, hurry
 from worker.tasks import register
@@ -71,6 +71,7 @@ def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
         app=app,
         hostname=f"darkroom@{bench.worker}",
         pool="threads",
+        queues=list(QUEUES),
         concurrency=knobs.concurrency,
         without_gossip=True,
         without_mingle=True,

@@ -34,6 +34,7 @@ MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` t
 
 Weigh = Callable[[int], None]
 
+_PARTIAL = re.compile(rb'"partial_image_index"|"[^"]{0,80}\.partial_image"')
 # A parameter in quotes may have commas.
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
@@ -72,8 +73,10 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int, weigh:
     links: list[str] = []
     good: dict[str, Reply] = {}
     failure: ProviderError | None = None
+    looked_at: set[int] = set()
     pictures.reverse()
     while pictures and len(good) < most:
+        looked_at.add(hash(pictures[-1]))
         if is_link(pictures[-1]):
             links.append(pictures.pop())
             continue
@@ -92,8 +95,15 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int, weigh:
         raise failure
     (first, _), *others = good.values()
     sized = [{**info, "size": len(data)} for info, data in others]
-    described = {**found, "extras": total - len(good), **first, **({"more": sized} if sized else {})}
+    found |= {"extras": total - len(good), **_left(pictures, looked_at)}
+    described = {**found, **first, **({"more": sized} if sized else {})}
     return described, b"".join(data for _, data in good.values())
+
+
+def _left(pictures: list[str], looked_at: set[int]) -> dict[str, int]:
+    """Count the pictures that nobody has looked at and that are not links, no two alike."""
+    left = {hash(text) for text in pictures if not is_link(text)} - looked_at
+    return {"left": len(left)} if left else {}
 
 
 def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
@@ -118,7 +128,7 @@ def load_json(body: bytes | bytearray) -> Any:
     Raises Interrupted: cut off, or nothing we can read.
     """
     if body.startswith((b"data:", b"event:")):
-        body = max(bytes(body).split(b"\n"), key=len).removeprefix(b"data:")
+        body = _longest(bytes(body).split(b"\n")).removeprefix(b"data:")
     if body.startswith(codecs.BOM_UTF8):
         body = body[len(codecs.BOM_UTF8) :]
     if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
@@ -130,6 +140,12 @@ def load_json(body: bytes | bytearray) -> Any:
             raise Unusable("answer_too_large", http_status=200) from error
         was_cut = error.msg.startswith("unexpected end")
         raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
+
+
+def _longest(lines: list[bytes]) -> bytes:
+    """Choose an event of a stream; one with an interim picture only where there is no other object."""
+    last = [line for line in lines if line[5:].lstrip().startswith(b"{") and not _PARTIAL.search(line)]
+    return max(last or lines, key=len)
 
 
 def is_link(picture: str) -> bool:

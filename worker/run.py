@@ -12,9 +12,12 @@ from contextlib import AsyncExitStack, suppress
 
 from contract import story
 from contract.artifacts import Sidecar, artifact_id
+from contract.defaults import accepted_with
 from contract.errors import DarkroomError, ProviderError, Unavailable
-from contract.job import JobState, Outcome
+from contract.job import Job, JobState, Outcome
 from contract.jobhash import read_attempts, read_job, read_snapshots
+from contract.logs import about
+from contract.settings import Settings
 from contract.store import JobStore, Lease, LeaseLost
 from worker import failpoint
 from worker.bench import Bench, Desk
@@ -37,6 +40,11 @@ async def run(job_id: str, bench: Bench) -> None:
     """Run a job as far as it can be run now; nothing happens if it is not to be had."""
     if bench.leases.is_closed():
         return
+    with about(job_id=job_id):
+        await _run(job_id, bench)
+
+
+async def _run(job_id: str, bench: Bench) -> None:
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return
@@ -65,9 +73,8 @@ async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomErr
     logger.info("job %s %s%s", lease.job_id, reached, why, extra={"job_id": lease.job_id})
 
 
-def lay_out(lease: Lease, bench: Bench) -> Desk:
+def lay_out(lease: Lease, bench: Bench, job: Job, settings: Settings) -> Desk:
     """Lay out what a claimed job's images are made with. Raises DarkroomError (`job_unreadable`), Refused."""
-    job = read_job(lease.fields, None)
     if len(job.images) < int(lease.fields["images"]):  # what cannot be read would be made and paid again
         raise DarkroomError("job_unreadable")
     return Desk(
@@ -75,7 +82,7 @@ def lay_out(lease: Lease, bench: Bench) -> Desk:
         lease=lease,
         job=job,
         snapshots=read_snapshots(lease.fields),
-        plan=plan_ladder(job.request, bench.settings, PROVIDERS),
+        plan=plan_ladder(job.request, settings, PROVIDERS),
         logbook=Logbook(
             lease, bench.store, read_attempts(lease.fields), max_calls=bench.settings.knobs.calls_per_image
         ),
@@ -88,7 +95,9 @@ class Development:
     """One run of one job."""
 
     def __init__(self, lease: Lease, bench: Bench) -> None:
-        self._desk = lay_out(lease, bench)
+        job = read_job(lease.fields, None)
+        self._settings = accepted_with(lease.fields, job.request, bench.settings)
+        self._desk = lay_out(lease, bench, job, self._settings)
         self._lease = lease
         self._bench = bench
 
@@ -104,16 +113,17 @@ class Development:
         await self._take_stored()
         await self._desk.logbook.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
         for name, model in {rung.route for rung in self._desk.plan.rungs}:
-            key = self._bench.settings.provider(name).key
+            key = self._settings.provider(name).key
             self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
         await asyncio.gather(self._desk.load_references(), self._desk.recall())
         async with AsyncExitStack() as stack:
             stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
-                config = self._bench.settings.provider(name)
+                config = self._settings.provider(name)
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
                 self._desk.talks[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()
+        await self._desk.clear()
         await self._conclude(stops)
 
     async def _give_back(self) -> None:

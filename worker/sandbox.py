@@ -58,6 +58,7 @@ class Reading:
     picture: Picture | None = None
     more: tuple[Picture, ...] = ()  # good pictures of the same answer
     extras: int = 0  # pictures of the answer that were not wanted, or not good
+    left: int = 0  # of these, which nobody has looked at
     link: str | None = field(default=None, repr=False)
     links: tuple[str, ...] = field(default=(), repr=False)  # further ones
     poll_url: str | None = field(default=None, repr=False)
@@ -141,6 +142,7 @@ def _reading(found: dict[str, Any], data: bytearray) -> Reading:
         picture=pictures[0] if pictures else None,
         more=tuple(pictures[1:]),
         extras=found.get("extras", 0),
+        left=found.get("left", 0),
         link=found.get("link"),
         links=tuple(found.get("links", ())),
         poll_url=found.get("poll_url"),

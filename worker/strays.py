@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.artifacts import Sidecar
-from contract.errors import Refused
+from contract.errors import DarkroomError, Refused, Unavailable
 from contract.store import JobStore
 from worker.writer import Writer
 
@@ -50,4 +50,8 @@ class Strays:
             job = await self._store.get(sidecar.job_id)
         except Refused:  # deleted, or forgotten, or another Darkroom's
             return await self._store.is_deleted(sidecar.job_id)
-        return job.is_over and sidecar.id not in {image.id for image in job.images}
+        except Unavailable:
+            raise
+        except DarkroomError:  # nobody can tell
+            return False
+        return job.is_over and not await self._store.lists_image(sidecar.job_id, sidecar.index)

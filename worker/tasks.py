@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from celery import Celery
 
 from contract.doorbell import TASK
+from contract.version import CONTRACT
 from worker import failpoint
 from worker.bench import Bench
 from worker.run import run
@@ -15,8 +17,10 @@ from worker.run import run
 def register(app: Celery, loop: asyncio.AbstractEventLoop, bench: Bench) -> None:
     """Teach a Celery application to answer the doorbell."""
 
-    def develop(job_id: str) -> None:
+    def develop(task: Any, job_id: str) -> None:
         failpoint.reach("after_pop")
-        asyncio.run_coroutine_threadsafe(run(job_id, bench), loop).result()
+        contract = int(task.request.get("contract") or 1)
+        answer = run(job_id, bench) if contract <= CONTRACT else bench.store.leave(job_id, contract)
+        asyncio.run_coroutine_threadsafe(answer, loop).result()
 
-    app.task(name=TASK)(develop)
+    app.task(name=TASK, bind=True)(develop)

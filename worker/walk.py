@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from contract import story
@@ -21,18 +22,20 @@ from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later,
 from worker.logbook import persist
 from worker.plan import Route, Rung
 from worker.providers.provider import Ask
-from worker.providers.results import Made
+from worker.providers.results import Heard, Made
 from worker.retry import pacing
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
+FINISH_S = 5.0  # what one gets that is not needed any more, but tells what it has cost
 
 
 class _Served(Exception):
     """Another image's call has brought this image as well."""
 
-    def __init__(self, spare: Spare) -> None:
+    def __init__(self, spare: Spare, cost_usd: float | None) -> None:
         super().__init__()
         self.spare = spare
+        self.cost_usd = cost_usd  # of the own call
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +117,19 @@ class Walk:
             failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
+            await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
             made = await self._ask(rung, number, step, share, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            many = desk.yields.learn(rung.route, made, most)
+            lesson = desk.yields.learn(rung.route, made, most)
             made = self._choose(made, rung, number, share)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
-            await desk.remember(rung.route, many)
+            await desk.remember(rung.route, lesson)
             return step_on
         except _Served as served:
             assert number is not None
-            await desk.logbook.give_up(number)
+            await desk.logbook.give_up(number, cost_usd=served.cost_usd)
             return await self.delivery.take(served.spare)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
@@ -155,6 +159,7 @@ class Walk:
             references=desk.references,
             most=most,
         )
+        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
         call = desk.talks[rung.provider].make(
             ask,
             share=share,
@@ -162,11 +167,15 @@ class Walk:
             whole_s=min(step.timeout_s + ARRIVING_S, desk.lease.left_s()),
             fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
             request_id=f"{desk.job.id}.{self.index}.{number}",
+            heard=heard,
         )
-        return await self._unless_served(call)
+        return await self._unless_served(call, heard)
 
-    async def _unless_served(self, call: Coroutine[Any, Any, Made]) -> Made:
-        """Make a call to its end, or close it once another one's answer has brought this image as well."""
+    async def _unless_served(self, call: Coroutine[Any, Any, Made], heard: Heard) -> Made:
+        """Make a call to its end, or close it once another one's answer has brought this image as well.
+
+        One whose answer has begun to come has been paid for: it is read, as far as that takes little time.
+        """
         desk, making = self._desk, asyncio.create_task(call)
         desk.calling.add(self.index)
         try:
@@ -176,8 +185,10 @@ class Walk:
                     await asyncio.wait({making, served}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     served.cancel()
+                if heard.is_coming:
+                    await asyncio.wait({making}, timeout=FINISH_S)
                 if not making.done() and (spare := desk.spare(self.index)):
-                    raise _Served(spare)
+                    raise _Served(spare, heard.cost_usd)
             return await making
         finally:
             desk.calling.discard(self.index)
@@ -187,7 +198,8 @@ class Walk:
     def _choose(self, made: Made, rung: Rung, number: int, share: Share) -> Made:
         """Take the first picture that this job has not yet, and leave the others to its other images."""
         seen = self._desk.seen
-        new = [each for each in (made.picture, *made.more) if seen.get(each.sha256, self.index) == self.index]
+        pictures = made.picture, *made.more
+        new = [each for each in pictures if seen.get(each.sha256, self.index) == self.index]
         if not new:
             twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
             reason = f"it is the same as image {seen[made.picture.sha256] + 1}"
@@ -195,7 +207,8 @@ class Walk:
         seen[new[0].sha256] = self.index
         self._desk.keeping.add(self.index)
         self._desk.share(new[1:], number, share)
-        return replace(made, picture=new[0], more=())
+        self._desk.unused[number] = unused = made.unused + len(pictures) - len(new)
+        return replace(made, picture=new[0], more=(), unused=unused)
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
@@ -222,7 +235,7 @@ class Walk:
         cost_usd = made.cost_usd
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
-        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd, unused=made.unused)
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
         return await self.delivery.store(number, picture, unused=made.unused)
 

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from celery.signals import task_postrun, task_prerun
 
-from contract.doorbell import BELLS_KEY, PRIORITIES
+from contract.doorbell import KEY_PREFIX, PRIORITIES, QUEUES
 from contract.errors import Unavailable
 from contract.scripts import reaching_redis
 from contract.store import JobStore
@@ -29,7 +29,11 @@ from worker.leases import Leases
 
 LOOK_S = 5.0
 PATIENCE = 6
-LISTS = (BELLS_KEY, *(f"{BELLS_KEY}:{priority}" for priority in range(1, PRIORITIES)))
+LISTS = tuple(
+    f"{KEY_PREFIX}{queue}:{priority}" if priority else KEY_PREFIX + queue
+    for queue in QUEUES
+    for priority in range(PRIORITIES)
+)
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
@@ -19,6 +20,13 @@ from worker.providers.results import Made
 MOST = 16  # pictures of one answer that are counted
 LIFE_S = 86_400
 _ASKS = ("n", "num_images")  # how an extraBody asks for several
+
+
+class Lesson(NamedTuple):
+    """How many pictures an answer has brought."""
+
+    many: int
+    is_guess: bool = False
 
 
 @dataclass(slots=True)
@@ -36,18 +44,20 @@ class Yields:
         """Expect but one picture of each call to somebody who has failed this job."""
         self._doubted.add(route)
 
-    def learn(self, route: Route, made: Made, most: int) -> int:
-        """Take in how many good pictures an answer brought, of `most` that were looked for; answer it if it is news.
+    def learn(self, route: Route, made: Made, most: int) -> Lesson | None:
+        """Take in how many good pictures an answer brought, of `most` that were looked for; answer what is news.
 
-        0 is none. That of several pictures one was enough says nothing of the others.
+        Where one was enough, those that nobody has looked at are a guess, which counts as long as nothing is known.
         """
+        known = self.known.get(route)
         if most == 1 and made.unused:
-            return 0
-        many, known = 1 + len(made.more), self.known.get(route, 1)
+            is_news = made.left > 0 and known is None
+            return Lesson(min(1 + made.left, MOST), is_guess=True) if is_news else None
+        many = 1 + len(made.more)
         if many == most and made.unused:
-            many = max(many, known)
+            many = max(many, known or 1)
         self.known[route] = many = min(many, MOST)
-        return many if many > 1 or many != known else 0
+        return Lesson(many) if many > 1 or many != (known or 1) else None
 
 
 def asked_for(extra_body: Mapping[str, Json]) -> int:
@@ -69,10 +79,10 @@ class Memory:
         told = zip(gates, map(str, found), strict=True)
         return {route: max(1, min(int(many), MOST)) for route, many in told if many.isdecimal()}
 
-    async def note(self, gate: Gate, many: int) -> None:
-        """Remember what an answer has brought. Raises Unavailable."""
+    async def note(self, gate: Gate, lesson: Lesson) -> None:
+        """Remember what an answer has brought; a guess only where nothing is known. Raises Unavailable."""
         async with reaching_redis():
-            await self._redis.set(_key(gate), many, ex=LIFE_S)
+            await self._redis.set(_key(gate), lesson.many, ex=LIFE_S, nx=lesson.is_guess)
 
 
 def _key(gate: Gate) -> str:

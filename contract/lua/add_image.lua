@@ -8,7 +8,7 @@ redis.call('HINCRBY', key, 'images', 1)
 local found = redis.call('HMGET', key, 'owner_digest', 'conversation_digest', 'retention', 'gallery_digest')
 local keeper = found[4] or found[1]
 redis.call('SET', 'darkroom:image:' .. ARGV[6], keeper, 'PX', found[3])
-if found[2] ~= '' then
+if (found[2] or '') ~= '' then
   redis.call('SET', owner_key(keeper, 'latest:' .. found[2]), ARGV[7], 'PX', found[3])
 end
 tell(id, ARGV[5])

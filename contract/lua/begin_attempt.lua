@@ -8,7 +8,7 @@ local field = 'attempt:' .. ARGV[3]
 if redis.call('HEXISTS', key, field) == 1 then return 'ok' end
 local index, fields, calls = cjson.decode(ARGV[5]).index, redis.call('HGETALL', key), 0
 for i = 1, #fields, 2 do
-  if string.sub(fields[i], 1, 8) == 'attempt:' and cjson.decode(fields[i + 1]).index == index then calls = calls + 1 end
+  if string.sub(fields[i], 1, 8) == 'attempt:' and decoded(fields[i + 1]).index == index then calls = calls + 1 end
 end
 if calls >= tonumber(ARGV[4]) then return 'call_budget_spent' end
 redis.call('HINCRBY', key, 'calls', 1)

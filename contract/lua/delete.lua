@@ -12,7 +12,7 @@ local latest = owner_key(found[4] or owner, 'latest:' .. (found[3] or ''))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 6) == 'image:' then
     local image = decoded(fields[i + 1])
-    if image.id then redis.call('DEL', 'darkroom:image:' .. image.id) end
+    if type(image.id) == 'string' then redis.call('DEL', 'darkroom:image:' .. image.id) end
     if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
   end
 end

@@ -1,5 +1,6 @@
 -- Prepended to every script: the clock, the keys, and the few moves that several scripts share.
--- All times are milliseconds of Redis's own clock. Nothing here reads a worker's clock.
+-- All times are milliseconds of Redis's own clock. Nothing here reads a worker's clock. CONTRACT, the number of this
+-- version's contract, stands before this line: `contract/version.py`.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -11,6 +12,7 @@ local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room f
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
 local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
 local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
+local VERSIONS = 'darkroom:versions'      -- each worker's contract number and version
 local READY = 10                        -- ready jobs of one owner at most: as many as there are priorities
 
 local function job_key(id) return 'darkroom:job:' .. id end
@@ -19,10 +21,17 @@ local function owner_key(digest, what) return 'darkroom:owner:' .. digest .. ':'
 
 local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
 
-local function list_key(priority)
-  if tonumber(priority) == 0 then return 'darkroom:bells' end
-  return 'darkroom:bells:' .. priority
+-- What was written without a number is of the first contract.
+local function contract_of(text) return tonumber(string.match(text or '', '^%d+') or 1) end
+
+-- Each contract has lists of its own, so that a worker hears no bell of a job that it cannot do.
+local function list_key(priority, contract)
+  local name = contract > 1 and 'darkroom:bells-' .. contract or 'darkroom:bells'
+  return tonumber(priority) == 0 and name or name .. ':' .. priority
 end
+
+-- Under which name it is known how far a list was served.
+local function served_field(priority, contract) return contract > 1 and contract .. ':' .. priority or priority end
 
 -- Appends one line to the job's story and wakes whoever waits for it.
 local function tell(id, event)
@@ -37,6 +46,53 @@ local function decoded(text)
   return ok and type(value) == 'table' and value or {}
 end
 
+local function is_number(text) return type(text) == 'string' and #text <= 18 and string.match(text, '^%-?%d+$') ~= nil end
+
+-- What the scripts compute with: the numbers that every job has, and those that some have.
+local NEEDED = {'created_at', 'deadline', 'retention', 'priority', 'order', 'run_time', 'fence', 'crashes', 'images'}
+local OPTIONAL = {'not_before', 'bell_at', 'bells', 'started_at', 'ended_at', 'max_running', 'contract', 'calls', 'count',
+  'reserved', 'price', 'budget_day', 'letter_tries', 'webhook_tries'}
+
+local function is_owner(digest) return type(digest) == 'string' and string.match(digest, '^%x+$') ~= nil end
+
+-- Whether a job can be handled. One that is damaged must stop no script that others need.
+local function intact(id)
+  local key = job_key(id)
+  if redis.call('TYPE', key).ok ~= 'hash' then return false end
+  local names = redis.call('HMGET', key, 'state', 'owner_digest')
+  if not names[1] or not is_owner(names[2]) then return false end
+  for _, text in ipairs(redis.call('HMGET', key, unpack(NEEDED))) do
+    if not is_number(text) then return false end
+  end
+  for _, text in ipairs(redis.call('HMGET', key, unpack(OPTIONAL))) do
+    if text and not is_number(text) then return false end
+  end
+  return true
+end
+
+-- Leaves a damaged job to the next sweep, which ends it.
+local function condemn(id)
+  if redis.call('HEXISTS', job_key(id), 'ended_at') == 1 then return end
+  for _, index in ipairs({QUEUED, WAITING, PARKED}) do redis.call('ZREM', index, id) end
+  redis.call('ZADD', DEADLINES, 0, id)
+end
+
+-- Puts harmless values in the place of damaged ones, so that a job can be ended.
+local function mend(id)
+  local key, images = job_key(id), 0
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 6) == 'image:' then images = images + 1 end
+  end
+  local values = {created_at = now, deadline = now, retention = 86400000, priority = 9, order = now, images = images}
+  for _, name in ipairs(NEEDED) do
+    if not is_number(redis.call('HGET', key, name)) then redis.call('HSET', key, name, values[name] or 0) end
+  end
+  for _, name in ipairs(OPTIONAL) do
+    if not is_number(redis.call('HGET', key, name)) then redis.call('HDEL', key, name) end
+  end
+  if not is_owner(redis.call('HGET', key, 'owner_digest')) then redis.call('HSET', key, 'owner_digest', '') end
+end
+
 -- What a job's calls are known to have cost, and the model that delivered, or was asked last.
 local function spending(key)
   local cost, model, is_known = 0, '', false
@@ -44,7 +100,7 @@ local function spending(key)
     if string.sub(field, 1, 8) == 'attempt:' then
       local call = decoded(redis.call('HGET', key, field))
       if type(call.cost_usd) == 'number' then cost, is_known = cost + call.cost_usd, true end
-      if call.outcome == 'delivered' or model == '' then model = call.model or '' end
+      if call.outcome == 'delivered' or model == '' then model = type(call.model) == 'string' and call.model or '' end
     end
   end
   return is_known and string.format('%.6f', cost) or '', model
@@ -57,7 +113,7 @@ local function journal(id, note)
     job = redis.call('HMGET', job_key(id), 'state', 'worker', 'error', 'images', 'count', 'calls', 'created_at', 'started_at')
     if job[1] ~= 'queued' and job[1] ~= 'running' then cost, model = spending(job_key(id)) end
   end
-  local code = decoded(job[3] or '').code or ''
+  local code = tostring(decoded(job[3] or '').code or '')
   redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'job', id, 'state', job[1] or '', 'worker', job[2] or '',
     'code', code, 'note', note, 'images', job[4] or 0, 'count', job[5] or 0, 'calls', job[6] or 0,
     'cost', cost, 'model', model, 'created_at', job[7] or now, 'started_at', job[8] or '',
@@ -68,18 +124,22 @@ end
 -- Only the holder of the newest claim may write: a paused worker has an old fence.
 local function holds(id, fence)
   local found = redis.call('HMGET', job_key(id), 'state', 'fence')
-  return found[1] == 'running' and found[2] == fence
+  return found[1] == 'running' and found[2] == fence and intact(id)
 end
 
 -- Redis refuses a script's first write when its memory is full, but not one that only takes away, and
 -- none after it. All scripts but submit begin so: what was accepted can always be brought to its end.
 local function despite_full_memory() redis.call('ZREM', RUNNING, '') end
 
--- Bells are taken from the right: a job that has run before does not wait behind the others again.
+-- Bells are taken from the right: a job that has run before does not wait behind the others again. A bell bears the
+-- contract number of its job, whoever rings.
 local function ring(id, message)
+  if not intact(id) then return condemn(id) end
   local key = job_key(id)
-  local found = redis.call('HMGET', key, 'priority', 'started_at')
-  redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1]), message)
+  local found = redis.call('HMGET', key, 'priority', 'started_at', 'contract')
+  local contract = contract_of(found[3])
+  local stamped = string.gsub(message, '"contract": %d+', '"contract": ' .. contract, 1)
+  redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1], contract), stamped)
   redis.call('HSET', key, 'bell_at', now)
   redis.call('HINCRBY', key, 'bells', 1)
   redis.call('SREM', UNRUNG, id)
@@ -87,6 +147,7 @@ end
 
 -- Puts a job (back) into the queue, in the place of its first submission.
 local function enqueue(id, not_before)
+  if not intact(id) then return condemn(id) end
   local key = job_key(id)
   local found = redis.call('HMGET', key, 'order', 'deadline', 'owner_digest')
   redis.call('HSET', key, 'state', 'queued', 'not_before', not_before, 'bell_at', 0, 'bells', 0)
@@ -103,7 +164,7 @@ end
 -- Lets a job that its worker could not finish go before all that have not begun.
 local function hurry(id)
   local key = job_key(id)
-  redis.call('HSET', key, 'priority', 0, 'order', redis.call('HGET', key, 'created_at'))
+  redis.call('HSET', key, 'priority', 0, 'order', redis.call('HGET', key, 'created_at') or now)
 end
 
 -- An owner's jobs that are ready or running; the others of the active ones are parked.
@@ -146,16 +207,19 @@ local function admit(owner)
   local admitted = {}
   for _ = 1, READY do
     local id = redis.call('ZRANGE', owner_key(owner, 'parked'), 0, 0)[1]
-    local most = id and redis.call('HGET', job_key(id), 'max_running')
-    if not id or (most and not has_room(owner, tonumber(most))) then break end
+    if not id then break end
+    local is_intact = intact(id)
+    if is_intact and not has_room(owner, tonumber(redis.call('HGET', job_key(id), 'max_running') or 0)) then break end
     local priority = math.min(in_play(owner), 9)
     unpark(id, owner)
-    if most then
+    if is_intact then
       redis.call('HSET', job_key(id), 'priority', priority)
       set_order(id, priority)
       enqueue(id, 0)
       redis.call('SADD', UNRUNG, id)
       table.insert(admitted, id)
+    elseif redis.call('TYPE', job_key(id)).ok == 'hash' then
+      condemn(id)
     else  -- its hash is gone
       redis.call('ZREM', owner_key(owner, 'active'), id)
     end
@@ -193,8 +257,8 @@ end
 -- Changes what is reserved for a job to what it has cost: at its end, and before only if that is more.
 local function charge(id, is_over)
   local found = redis.call('HMGET', job_key(id), 'reserved', 'price', 'budget_day', 'owner_digest')
-  if not found[1] then return end
-  local cost = cost_of(id, found[2])
+  if not (is_number(found[1]) and is_number(found[3])) then return end
+  local cost = cost_of(id, tonumber(found[2]) or 0)
   if not is_over and cost <= tonumber(found[1]) then return end
   if is_over then
     redis.call('HDEL', job_key(id), 'reserved')
@@ -208,6 +272,7 @@ end
 -- The one way into a terminal state; answers it, and the ids that have become ready by it. A job that has images and ran out of luck has succeeded in part.
 local function finish(id, state, failure)
   local key = job_key(id)
+  if not intact(id) then mend(id) end
   local found = redis.call('HMGET', key, 'owner_digest', 'retention', 'images', 'kind', 'started_at', 'webhook')
   if (state == 'failed' or state == 'expired') and tonumber(found[3]) > 0 then state = 'succeeded' end
   redis.call('HSET', key, 'state', state, 'ended_at', now, 'error', failure)

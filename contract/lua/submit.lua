@@ -22,7 +22,7 @@ if active >= tonumber(ARGV[7]) then return {'too_many_jobs', ARGV[7]} end
 local priority = math.min(in_play(owner), 9)
 -- Bells of cancelled jobs lie there until a worker takes them.
 if redis.call('ZCARD', QUEUED) + redis.call('ZCARD', WAITING) + redis.call('ZCARD', PARKED) >= tonumber(ARGV[8])
-    or redis.call('LLEN', list_key(priority)) >= 2 * ARGV[8] then
+    or redis.call('LLEN', list_key(priority, CONTRACT)) >= 2 * ARGV[8] then
   return {'queue_full', ''}
 end
 local budget, reserved, day = tonumber(ARGV[11]), tonumber(ARGV[12]), math.floor(now / DAY)
@@ -32,8 +32,8 @@ if budget > 0 and (redis.call('GET', spent) or 0) + reserved > budget then
 end
 
 redis.call('HSET', key, unpack(ARGV, 15))
-redis.call('HSET', key, 'id', id, 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
-  'retention', retention, 'priority', priority, 'max_running', ARGV[10],
+redis.call('HSET', key, 'id', id, 'state', 'queued', 'owner_digest', owner, 'created_at', now, 'deadline', now + ARGV[5],
+  'retention', retention, 'contract', CONTRACT, 'priority', priority, 'max_running', ARGV[10],
   'fence', 0, 'calls', 0, 'crashes', 0, 'images', 0)
 if budget > 0 then
   redis.call('HSET', key, 'reserved', ARGV[12], 'budget_day', string.format('%.0f', day))

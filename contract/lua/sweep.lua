@@ -1,4 +1,5 @@
--- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung.
+-- Ends dead leases, expires jobs, wakes waiting ones; answers the ids whose bell has to be rung, those of damaged jobs
+-- that it has ended, and one of a job that needs a newer worker with its contract number, if any was seen.
 -- ARGV: sweeper, its lock's time, patience with leases, a bell's time, most jobs in one go
 despite_full_memory()
 local me, patience, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
@@ -6,13 +7,15 @@ local me, patience, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
 -- A lease looks dead when its worker is, but also when Redis was away from everybody. So leases are judged only
 -- when sweepers, whichever, have reached Redis without a gap for so long that every living worker has renewed.
 local contact = redis.call('HMGET', 'darkroom:contact', 'at', 'since')
-local gap = contact[1] and now - contact[1] or math.huge
+local gap = is_number(contact[1]) and now - contact[1] or math.huge
 local since = gap >= 0 and gap <= patience and tonumber(contact[2]) or now  -- below 0: the clock was set back
 redis.call('HSET', 'darkroom:contact', 'at', now, 'since', since)
 local may_judge = now - since >= patience
 
 local holder = redis.call('GET', 'darkroom:lock:sweeper')
-if holder and holder ~= me then return {} end
+-- A newer version takes the lock over, as it may know more of the jobs; one that tells no number is older than all.
+local is_free = not holder or holder == me or contract_of(redis.call('HGET', VERSIONS, holder) or '0') < CONTRACT
+if not is_free then return {{}, {}} end
 redis.call('SET', 'darkroom:lock:sweeper', me, 'PX', ARGV[2])
 
 -- Celery's table of mailboxes would keep the names of killed workers for ever.
@@ -21,18 +24,47 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'darkroom:workers', '-inf', no
   redis.call('ZREM', 'darkroom:workers', name)
   redis.call('HDEL', 'darkroom:slots', name)
 end
+-- A sweeper of an older version does not know of this one.
+if redis.call('HLEN', VERSIONS) > redis.call('ZCARD', 'darkroom:workers') then
+  for _, name in ipairs(redis.call('HKEYS', VERSIONS)) do
+    if not redis.call('ZSCORE', 'darkroom:workers', name) then redis.call('HDEL', VERSIONS, name) end
+  end
+end
 
--- The ids that an index names; one without its job would stop every sweep, so it is dropped.
-local function jobs(index, ids)
+redis.call('HSETNX', VERSIONS, me, CONTRACT .. ' ')
+
+local damaged = {}
+
+local function drop(id)
+  for _, index in ipairs({QUEUED, WAITING, RUNNING, DEADLINES, PARKED}) do redis.call('ZREM', index, id) end
+end
+
+-- Ends a job that cannot be handled any more, unless it has ended.
+local function bury(id)
+  if redis.call('HEXISTS', job_key(id), 'ended_at') == 0 then
+    finish(id, 'failed', '{"code":"job_unreadable"}')
+    table.insert(damaged, id)
+  end
+  drop(id)
+end
+
+-- Those ids whose jobs can be handled. One without its job, or whose job is damaged, would stop every sweep.
+local function jobs(ids)
   local found = {}
   for _, id in ipairs(ids) do
-    if redis.call('EXISTS', job_key(id)) == 1 then table.insert(found, id) else redis.call('ZREM', index, id) end
+    if intact(id) then
+      table.insert(found, id)
+    elseif redis.call('TYPE', job_key(id)).ok == 'hash' then
+      bury(id)
+    else
+      drop(id)
+    end
   end
   return found
 end
 
 local function due(index)
-  return jobs(index, redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most))
+  return jobs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most))
 end
 
 if may_judge then
@@ -74,15 +106,17 @@ for _, id in ipairs(redis.call('SPOP', UNRUNG, most)) do
 end
 
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.
-local silent = {}
-for _, id in ipairs(jobs(QUEUED, ids)) do
-  local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority')
-  local rung = tonumber(found[1])
-  local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2]) - 1, 0), 5)
-  local served = redis.call('HGET', 'darkroom:served', found[3])
+local silent, newer = {}, {}
+for _, id in ipairs(jobs(ids)) do
+  local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority', 'contract')
+  local contract = contract_of(found[4])
+  if contract > CONTRACT and contract > (newer[2] or 0) then newer = {id, contract} end
+  local rung = tonumber(found[1] or 0)
+  local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2] or 0) - 1, 0), 5)
+  local served = redis.call('HGET', 'darkroom:served', served_field(found[3], contract))
   if rung == 0 or (rung + patience <= now
-      and (redis.call('LLEN', list_key(found[3])) == 0 or (served and tonumber(served) > rung))) then
+      and (redis.call('LLEN', list_key(found[3], contract)) == 0 or (is_number(served) and tonumber(served) > rung))) then
     table.insert(silent, id)
   end
 end
-return silent
+return {silent, damaged, unpack(newer)}

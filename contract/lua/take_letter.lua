@@ -7,7 +7,8 @@ local due = redis.call('ZSCORE', mail, id)
 if not due or tonumber(due) > now then return 0 end
 local found = redis.call('HMGET', key, 'state', 'letter_tries')
 if found[1] == 'queued' or found[1] == 'running' then return 0 end
-if not found[1] or tonumber(found[2] or 0) >= tonumber(ARGV[4]) then
+local tries = is_number(found[2]) and tonumber(found[2]) or found[2] and math.huge or 0
+if not found[1] or tries >= tonumber(ARGV[4]) then
   redis.call('ZREM', mail, id)  -- its job is forgotten, or nobody lives to tell that it was sent
   return 0
 end

@@ -8,7 +8,7 @@ for i = 5, #ARGV, 2 do busy[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local function host_of(text)
   local ok, hook = pcall(cjson.decode, text)
-  return ok and type(hook) == 'table' and hook.host or ''
+  return ok and type(hook) == 'table' and type(hook.host) == 'string' and hook.host or ''
 end
 
 local due = redis.call('ZRANGEBYSCORE', 'darkroom:webhooks', '-inf', now, 'LIMIT', 0, look)
@@ -16,7 +16,7 @@ local taken, passed = {}, {}
 for _, id in ipairs(due) do
   if #taken == most then break end
   local key = job_key(id)
-  local text = redis.call('HGET', key, 'webhook')
+  local text = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'webhook')
   local host = text and host_of(text)
   if not text then
     redis.call('ZREM', 'darkroom:webhooks', id)  -- its job is forgotten
@@ -26,6 +26,7 @@ for _, id in ipairs(due) do
     busy[host] = (busy[host] or 0) + 1
     redis.call('ZADD', 'darkroom:webhooks', now + lease, id)
     redis.call('HSET', key, 'webhook_state', 'pending')
+    if not is_number(redis.call('HGET', key, 'webhook_tries')) then redis.call('HDEL', key, 'webhook_tries') end
     local try = redis.call('HINCRBY', key, 'webhook_tries', 1)
     table.insert(taken, {id, try, host, redis.call('HGETALL', key)})
   end

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import PlainTextResponse, Response
 
+from contract.fleet import own_build
 from producer.api.gateway import Here
 from producer.api.problem import UNAVAILABLE_S
 from producer.api.readiness import shown
@@ -32,9 +33,9 @@ async def readyz(gateway: Here, verbose: Verbose = None) -> Response:
     """Tell whether a job could be taken now; `?verbose` says what was looked at."""
     checks, installation = await gateway.readiness.look()
     is_ready = all(check.ok for check in checks.values() if check.needed)
-    told = {} if verbose is None else {"checks": shown(checks), "installation": installation}
+    told = {"checks": shown(checks), "installation": installation, "version": own_build().words}
     return json_response(
-        {"ready": is_ready} | told,
+        {"ready": is_ready} | ({} if verbose is None else told),
         status=200 if is_ready else 503,
         headers={} if is_ready else {"Retry-After": str(UNAVAILABLE_S)},
     )

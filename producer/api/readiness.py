@@ -1,4 +1,4 @@
-"""Could this gateway take a job, and show its images? Asked at the start, and by each look at `/readyz`."""
+"""Could this gateway take a job, and show its images? Asked by each look at `/readyz`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from contract.settings import Settings
 from producer.client import Darkroom
 from producer.disk import room_of
 from producer.pulse import Pulse
+from producer.versions_doctor import see_versions
 
-LOOK_AGAIN_S = 1.0
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
 
@@ -46,30 +46,23 @@ class Readiness:
             "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
         }
         if pulse.is_reached:
-            checks |= {"safety": self._safety(pulse), "secret": await asyncio.to_thread(self._secret, pulse)}
+            checks |= {
+                "safety": self._safety(pulse),
+                "versions": self._versions(pulse),
+                "secret": await asyncio.to_thread(self._secret, pulse),
+            }
         return checks, pulse.installation.id
 
-    async def tell(self, logger: logging.Logger) -> None:
-        """Log once what is wrong at the start; a Redis that is away is waited for."""
-        is_told = False
-        while True:
-            pulse = await self.darkroom.pulse()
-            if pulse.is_reached:
-                break
-            if pulse.cause and not is_told:
-                logger.warning("waiting for Redis, which %s. %s", pulse.cause.says, pulse.cause.mend)
-            is_told = True
-            await asyncio.sleep(LOOK_AGAIN_S)
-        for doubt in pulse.doubts:
-            level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-            logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
-        if pulse.cause:
-            logger.error("Redis %s. %s", pulse.cause.says, pulse.cause.mend)
-        media, secret = await asyncio.to_thread(lambda: (self._media(pulse), self._secret(pulse)))
-        if not media.ok:
-            logger.error("the media directory %s %s", self.settings.media, media.detail)
-        if not secret.ok:
-            logger.warning("the secret %s", secret.detail)
+    def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
+        """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
+        told = {
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
+            "secret": (logging.WARNING, "the secret", self._secret(pulse)),
+            "versions": (logging.WARNING, "versions:", self._versions(pulse)),
+        }
+        return {
+            about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
+        }
 
     def _media(self, pulse: Pulse) -> Check:
         """Look at the media directory; blocking."""
@@ -85,6 +78,10 @@ class Readiness:
         is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
         told = bad or pulse.doubts
         return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
+
+    def _versions(self, pulse: Pulse) -> Check:
+        found = see_versions(pulse.fleet)
+        return Check(found.ok, False, found.detail)
 
     def _secret(self, pulse: Pulse) -> Check:
         """Compare the secret with the workers'; blocking."""

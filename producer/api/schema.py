@@ -185,7 +185,12 @@ EVENT_STREAM: Responses = {
 }
 _READY = {
     "type": "object",
-    "properties": {"ready": {"type": "boolean"}, "checks": {"type": "object"}, "installation": {"type": "string"}},
+    "properties": {
+        "ready": {"type": "boolean"},
+        "checks": {"type": "object"},
+        "installation": {"type": "string"},
+        "version": {"type": "string"},
+    },
 }
 SECRET: Responses = {
     200: {

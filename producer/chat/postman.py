@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from contract.errors import Refused, Unavailable
+from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import Job, JobState
 from contract.mailbox import Mailbox
 from producer.chat import words
@@ -61,6 +61,8 @@ class Postman:
             if not text:  # its job is forgotten
                 await insist(partial(self._mailbox.close, job_id))
                 continue
+            if job_id in self._left:
+                continue
             try:
                 self.see_to(job_id, Route.model_validate_json(text))
             except ValidationError:
@@ -70,7 +72,9 @@ class Postman:
         """Leave a letter in its box that only another version can read, and say so once."""
         if job_id not in self._left:
             self._left.add(job_id)
-            logger.warning("a letter is left to another version of Darkroom, which wrote it", extra={"job_id": job_id})
+            logger.warning(
+                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
+            )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
         """Send a job's letter when the job is over, and the turn that is on."""
@@ -95,6 +99,9 @@ class Postman:
             job = await insist(lambda: self._door(route).wait(job_id))
         except Refused:
             return  # it was deleted, and its letter with it
+        except DarkroomError:  # its job cannot be read
+            self._leave(job_id)
+            return
         if await insist(lambda: self._mailbox.take(job_id)):
             await self._send(job, route)
 
@@ -102,10 +109,11 @@ class Postman:
         """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
         if missing := await asyncio.to_thread(_first_missing, paths):
-            logger.warning("%s is not on this machine", missing, extra={"job_id": job.id})
+            logger.warning("%s of job %s is not on this machine", missing, job.id)
             paths = []
         text = words.misplaced(job) if missing else words.letter(job)
         if not await self._post.send(route, text, paths):
+            logger.warning("%s did not take the letter of job %s; it is sent again", route.channel, job.id)
             await insist(lambda: self._mailbox.put_back(job.id, wait_s=PUT_BACK_S))
         else:
             memo = words.memo(job, paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,23 @@ async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: Ho
     await chat.hears()
     await _memos(opened)
     assert await hand.letters() == []
+
+
+async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
+    quick: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened, hand, _ = quick
+    job_id = await ordered(opened)
+    await opened.postman.close()
+    await hand.store.redis.hset(f"darkroom:job:{job_id}", "request", "damaged")
+    await opened.mailbox.let_go(job_id)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await opened.postman.look()
+            await asyncio.gather(*opened.postman._rounds.values())
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told == ["a letter is left to another version of Darkroom, which can read it"]
+    assert await hand.letters() == [job_id]
 
 
 async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> None:

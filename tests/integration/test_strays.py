@@ -131,3 +131,15 @@ async def test_what_belongs_to_no_known_job_stays(place: Place, tmp_path: Path) 
     await place.strays.take_back()
     assert is_there(forgotten)
     assert len(list(day.glob("*.json"))) == 3
+
+
+async def test_what_an_unreadable_job_may_list_stays_and_others_are_seen_to(place: Place) -> None:
+    unreadable, unlisted, cancelled = [await place.start() for _ in range(3)]
+    pairs = [await place.save(lease) for lease in (unreadable, unlisted, cancelled)]
+    await place.store.add_image(unlisted, pairs[1].image())
+    for lease in (unlisted, cancelled):
+        await place.store.cancel(lease.job_id)
+    await place.store.redis.hset(f"darkroom:job:{unreadable.job_id}", "request", "damaged")
+    await place.store.redis.hset(f"darkroom:job:{unlisted.job_id}", "image:0", "damaged")
+    await place.strays.take_back()
+    assert list(map(is_there, pairs)) == [True, True, False]

@@ -15,6 +15,7 @@ from producer.doctor import Finding, examine
 from producer.tokens import Tokens
 
 READY = b'{"ready": true, "checks": {"redis": {"ok": true}, "workers": {"ok": false, "detail": "0 running"}}}'
+OTHER = b'{"ready": true, "checks": {}, "version": "0.0.9 (contract 1)"}'
 WAITING = b'{"ready": false, "checks": {"redis": {"ok": false, "detail": "does not answer"}}}'
 
 
@@ -46,6 +47,7 @@ async def found(name: str, url: str | None = None) -> Finding:
     ("body", "ok", "words"),
     [
         (READY, True, "answers at {}, workers 0 running"),
+        (OTHER, True, "answers at {}, its version is 0.0.9 (contract 1)"),
         (WAITING, False, "answers at {}, redis does not answer"),
         (b"<html>another program</html>", False, "something else answers at {}"),
         (b"[]", False, "something else answers at {}"),
@@ -84,3 +86,11 @@ async def test_what_is_not_there_yet_is_told(home: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("DARKROOM_KEYS_ELSEWHERE")
     assert "`darkroom config init`" in (await found("config")).mend
     assert "is not there yet" in (await found("media directory")).detail
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_key_that_only_a_running_stack_has_is_not_missed(home: Path, elsewhere: bool) -> None:
+    config = home / "config.json"
+    config.write_text('{"providers": {"openrouter": {"apiKey": "${OPENROUTER_API_KEY}"}}}')
+    findings = {finding.name: finding for finding in await examine(config, keys_elsewhere=elsewhere)}
+    assert (findings["config"].ok, findings["key of openrouter"].ok) == (True, elsewhere)

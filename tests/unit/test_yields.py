@@ -16,37 +16,41 @@ from contract.store import JobStore
 from worker.gate import Gate, Gates
 from worker.providers.results import Made
 from worker.sandbox import Picture
-from worker.yields import MOST, Memory, Yields, asked_for
+from worker.yields import MOST, Lesson, Memory, Yields, asked_for
 
 PICTURE = Picture(data=b"", mime="image/png", width=64, height=64, sha256="0" * 64)
 
 
-def brought(good: int, unused: int = 0) -> Made:
-    return Made(PICTURE, None, more=(PICTURE,) * (good - 1), unused=unused)
+def brought(good: int, unused: int = 0, left: int = 0) -> Made:
+    return Made(PICTURE, None, more=(PICTURE,) * (good - 1), unused=unused, left=left)
 
 
 @pytest.mark.parametrize(
-    ("known", "most", "good", "unused", "news", "then"),
+    ("known", "most", "made", "news", "then"),
     [
-        (None, 4, 1, 0, 0, 1),  # as most models do
-        (None, 1, 1, 0, 0, 1),
-        (None, 1, 1, 2, 0, 1),  # nobody has looked at the two others
-        (None, 3, 1, 2, 0, 1),  # they were bad, or the same
-        (None, 3, 3, 0, 3, 3),
-        (None, 2, 2, 1, 2, 2),
-        (3, 3, 3, 0, 3, 3),  # so that it is not forgotten
-        (3, 2, 2, 1, 3, 3),
-        (3, 3, 1, 0, 1, 1),
-        (3, 4, 2, 2, 2, 2),
-        (3, 1, 1, 0, 1, 1),
-        (3, 1, 1, 2, 0, 3),
-        (1, 4, 4, 9, 4, 4),
-        (None, 99, 99, 0, MOST, MOST),
+        (None, 4, brought(1), None, 1),  # as most models do
+        (None, 1, brought(1), None, 1),
+        (None, 1, brought(1, 2), None, 1),
+        (None, 1, brought(1, 2, left=2), Lesson(3, is_guess=True), 1),
+        (1, 1, brought(1, 2, left=2), None, 1),
+        (3, 1, brought(1, 4, left=4), None, 3),
+        (None, 3, brought(1, 2), None, 1),  # they were bad, or the same
+        (None, 3, brought(3), Lesson(3), 3),
+        (None, 2, brought(2, 1, left=1), Lesson(2), 2),
+        (3, 3, brought(3), Lesson(3), 3),  # so that it is not forgotten
+        (3, 2, brought(2, 1, left=1), Lesson(3), 3),
+        (3, 3, brought(1), Lesson(1), 1),
+        (3, 4, brought(2, 2), Lesson(2), 2),
+        (3, 1, brought(1), Lesson(1), 1),
+        (3, 1, brought(1, 2), None, 3),
+        (1, 4, brought(4, 9, left=9), Lesson(4), 4),
+        (None, 99, brought(99), Lesson(MOST), MOST),
+        (None, 1, brought(1, 99, left=99), Lesson(MOST, is_guess=True), 1),
     ],
 )
-def test_what_an_answer_teaches(known: int | None, most: int, good: int, unused: int, news: int, then: int) -> None:
+def test_what_an_answer_teaches(known: int | None, most: int, made: Made, news: Lesson | None, then: int) -> None:
     yields = Yields({} if known is None else {FIRST: known})
-    assert yields.learn(FIRST, brought(good, unused), most) == news
+    assert yields.learn(FIRST, made, most) == news
     assert yields.due([FIRST]) == then
 
 
@@ -55,7 +59,7 @@ def test_who_has_failed_a_job_is_not_relied_on_in_it_but_what_is_known_of_him_st
     assert yields.due([FIRST, FIRST, HUB.route, ("a", "b")]) == 9
     yields.doubt(FIRST)
     assert yields.due([FIRST, FIRST, HUB.route]) == 4
-    assert yields.learn(FIRST, brought(1), 3) == 1
+    assert yields.learn(FIRST, brought(1), 3) == Lesson(1)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,8 @@ async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought()
     redis: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
     memory, ways = Memory(redis), gates(redis)
     assert await memory.look_up(ways) == {}
-    await memory.note(ways[FIRST], 3)
+    await memory.note(ways[FIRST], Lesson(3))
+    await memory.note(ways[FIRST], Lesson(4, is_guess=True))
     assert await memory.look_up(ways) == {FIRST: 3}
     [key] = await redis.keys()
     assert 86_000 < await redis.ttl(key) <= 86_400
@@ -95,5 +100,5 @@ async def test_without_redis_it_is_told_that_it_is_away() -> None:
     with pytest.raises(Unavailable):
         await memory.look_up(ways)
     with pytest.raises(Unavailable):
-        await memory.note(ways[FIRST], 3)
+        await memory.note(ways[FIRST], Lesson(3))
     await redis.aclose()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -37,6 +37,15 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Heard:
+    """What is known of a call that goes on: whether its answer is coming, and what it has cost by then."""
+
+    is_coming: bool = False
+    cost_usd: float | None = None
+    tell: Callable[[ProviderError], Awaitable[None]] | None = None  # is told why what was made cannot be fetched yet
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """When a call has to end, by the event loop's time, and the memory that it holds.
@@ -48,6 +57,7 @@ class Clock:
     end_by: float
     fetch_by: float
     share: Share
+    heard: Heard = field(default_factory=Heard)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
@@ -62,6 +72,7 @@ class Made:
     cost_usd: float | None
     more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
     unused: int = 0
+    left: int = 0  # of these, which nobody has looked at
 
 
 class Downloads:
@@ -72,6 +83,11 @@ class Downloads:
         self._left = list(links)
         self._most = most
         self._rounds = 0
+
+    @property
+    def left(self) -> int:
+        """Tell how many links nobody has followed."""
+        return len(set(self._left))
 
     async def go_round(self, download: Callable[[str], Awaitable[Picture | None]]) -> None:
         """Try each link once. Raises ProviderError where it is worth while to try again, or nothing was good."""
@@ -130,15 +146,15 @@ class Results:
             answer = await self._poll(answer.poll_url, clock, most)
             cost_usd = answer.cost_usd if cost_usd is None else cost_usd
         pictures = [answer.picture, *answer.more] if answer.picture else []
-        unused = answer.extras
+        unused, left = answer.extras, answer.left
         if answer.link:
-            pictures = await self._follow([answer.link, *answer.links], clock, most)
+            pictures, left = await self._follow([answer.link, *answer.links], clock, most)
             unused = answer.extras + 1 - len(pictures)
         if not pictures:
             raise of_silence("")
         told = (f"{unused} more in the same answer were not used.",) if unused else ()
         first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
-        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused)
+        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused, left=left)
 
     async def _poll(self, poll_url: str, clock: Clock, most: int) -> Reading:
         """Ask again until there is a picture; only a look that was answered can end it when its time is over."""
@@ -185,15 +201,18 @@ class Results:
             room.keep(reading.size)
             return reading
 
-    async def _follow(self, links: list[str], clock: Clock, most: int) -> list[Picture]:
-        """Download until there are enough good pictures; where none is good, as long as one may still come."""
+    async def _follow(self, links: list[str], clock: Clock, most: int) -> tuple[list[Picture], int]:
+        """Download until there are enough good pictures; where none is good, as long as one may still come.
+
+        Answers also how many links are left that were not needed.
+        """
         downloads = Downloads(links, most)
         try:
             await self._patiently(clock, downloads.go_round, partial(self._download, clock.share))
         except ProviderError as error:
             if not downloads.good:
                 raise (error.elsewhere() if error.code == "result_unreachable" else error) from error.__cause__
-        return list(downloads.good.values())
+        return list(downloads.good.values()), downloads.left
 
     async def _download(self, share: Share, url: str) -> Picture | None:
         with Room(share) as room:
@@ -206,12 +225,12 @@ class Results:
         """Repeat what costs nothing until it succeeds, is settled, or the job's time is over."""
         last: ProviderError = TimedOut("provider_timeout")
 
-        def notice(state: RetryCallState) -> None:
+        async def notice(state: RetryCallState) -> None:
             nonlocal last
             failure = state.outcome.exception() if state.outcome else None
             last = failure if isinstance(failure, ProviderError) else last
             if state.attempt_number == TOLD_AT:
-                self._tell(last)
+                await self._tell(last, clock.heard)
 
         try:
             async with asyncio.timeout_at(clock.fetch_by):
@@ -224,13 +243,15 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    def _tell(self, error: ProviderError) -> None:
+    async def _tell(self, error: ProviderError, heard: Heard) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,
             error.code,
             extra={"job_id": self._job_id},
         )
+        if heard.tell:
+            await heard.tell(error)
 
 
 def unreachable(error: ProviderError) -> ProviderError:
