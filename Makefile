@@ -31,11 +31,12 @@ chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery
 	PYTHONPATH=.:tests $(BIN)/python -m chaos full recovery outages control --write docs/reliability.md $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
-bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, and what the gateway bears
+bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, what the gateway bears, and memory
 	$(BIN)/python tests/benchmarks/bench_queue.py
 	$(BIN)/python tests/benchmarks/bench_fairness.py
 	$(BIN)/python tests/benchmarks/bench_decode.py
 	$(BIN)/python tests/benchmarks/bench_gateway.py
+	$(BIN)/python tests/benchmarks/bench_memory.py
 
 .PHONY: lint
 lint: setup ## Run the checks only

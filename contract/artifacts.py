@@ -24,6 +24,7 @@ UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
 _UPLOAD_ID = re.compile(UPLOAD + "([0-9a-f]{64})")
+_LIKE_AN_ID = re.compile(r"(img_|up_)\w{0,80}", re.ASCII)
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
 
@@ -72,6 +73,11 @@ def artifact_id(job_id: str, index: int) -> str:
 def is_artifact_id(text: str) -> bool:
     """Tell whether a text has the form of an artifact id."""
     return _ARTIFACT_ID.fullmatch(text) is not None
+
+
+def is_like_an_id(text: str) -> bool:
+    """Tell whether a text is meant as the id of an artifact or an upload, be it right or mistyped."""
+    return _LIKE_AN_ID.fullmatch(text) is not None
 
 
 def uploaded(text: str) -> str | None:
@@ -141,10 +147,18 @@ def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:
     return None
 
 
-def remove_files(job: Job, media: Path) -> None:
+def path_here(path: str, media: Path, save_dir: str) -> Path:
+    """Find one of our images also where the media directory has another path than its worker's had; blocking."""
+    given = Path(path)
+    if not given.is_relative_to(media) and is_artifact_id(given.stem):
+        return find_image(media, save_dir, given.stem) or given
+    return given
+
+
+def remove_files(job: Job, media: Path, save_dir: str) -> None:
     """Remove a job's images and sidecars, the sidecars first; blocking. What is outside of `media` stays."""
     for image in job.images:
-        path = Path(image.path)
+        path = path_here(image.path, media, save_dir)
         if path.is_relative_to(media) and ".." not in path.parts:
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from contract.frames import Frame, receive, send
 
@@ -30,13 +31,15 @@ Reply = tuple[dict[str, Any], bytes]
 class Child:
     """Our end: one process and the socket to it; blocking, so use a thread."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *arguments: str, lock: IO[bytes] | None = None) -> None:
+        """Start a process; it gets the descriptor of the socket, that of a `lock` file, and further arguments."""
+        locks = [lock.fileno()] if lock else []
         self._socket, theirs = socket.socketpair()
         with theirs:
             # Of our environment it has only where Python finds its modules.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", module, *map(str, [theirs.fileno(), *locks]), *arguments],
+                pass_fds=[theirs.fileno(), *locks],
                 env={
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
                     "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES),
@@ -99,6 +102,8 @@ def serve(answer: Callable[[dict[str, Any], bytearray], Reply]) -> None:
 def limit() -> None:
     """Bound this process's memory, stand back behind those who answer, and let nothing be written when it dies."""
     os.nice(CHILD_NICE)
+    with suppress(OSError):  # where memory runs out it is this process that ends, as it costs one picture only
+        Path("/proc/self/oom_score_adj").write_text("1000")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are for our end, which may still drain; this one ends with it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

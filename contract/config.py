@@ -112,7 +112,7 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
     except FileNotFoundError:
         if not may_be_missing:
             problems.append(
-                Problem(str(path), "does not exist; create it as README shows, or name another with --config")
+                Problem(str(path), "does not exist; create it as README shows, or name another in DARKROOM_CONFIG")
             )
         return {}
     except json.JSONDecodeError as error:

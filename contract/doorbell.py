@@ -71,6 +71,8 @@ def celery_app(redis_url: str) -> Celery:
         task_default_queue=QUEUE,
         task_ignore_result=True,
         task_serializer="json",
+        # Of tasks that are acknowledged late, as no bell is; else Celery warns of it at each loss of Redis.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,

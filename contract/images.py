@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,8 @@ MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
 MAX_FRAMES = 200
 MAX_ALL_PIXELS = 100_000_000
+BYTES_PER_PIXEL = {"image/webp": 17, "image/jpeg": 7, "image/png": 4, "image/gif": 4}  # while it is decoded
+BYTES_PER_MOVING_PIXEL = 17  # of a picture with several frames
 MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
 
 _SHORTEST_BYTES = 12  # nothing can be told of less
@@ -81,13 +83,14 @@ def inspect(data: bytes) -> ImageInfo:
         return _decoded(data)[0]
 
 
-def clean(data: bytes) -> tuple[ImageInfo, bytes]:
+def clean(data: bytes, *, weigh: Callable[[int], None] | None = None) -> tuple[ImageInfo, bytes]:
     """Decode an image completely, describe it, and take away what is no part of it; of EXIF the orientation stays.
 
-    The same object comes back when nothing has to go. Raises NotAnImage, NotAllowed, TooLarge.
+    The same object comes back when nothing has to go. `weigh` is told before it is decoded how much memory that
+    takes. Raises NotAnImage, NotAllowed, TooLarge.
     """
     with _own_errors():
-        info, container = _decoded(data)
+        info, container = _decoded(data, weigh)
         return info, container.write(info.orientation)
 
 
@@ -137,8 +140,11 @@ def _own_errors() -> Iterator[None]:
         raise NotAnImage(type(error).__name__) from error
 
 
-def _decoded(data: bytes) -> tuple[ImageInfo, Container]:
+def _decoded(data: bytes, weigh: Callable[[int], None] | None = None) -> tuple[ImageInfo, Container]:
     mime, container = _take_apart(data)
+    if weigh:
+        each = BYTES_PER_MOVING_PIXEL if container.frames > 1 else BYTES_PER_PIXEL[mime]
+        weigh(len(data) + each * container.width * container.height)
     container.check_rows()
     shown = _shown(data, mime, container)
     with _opened(shown, mime) as image:

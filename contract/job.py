@@ -87,6 +87,7 @@ class Attempt(Stored):
     error: str | None = None  # a code of contract/errors.py
     http_status: int | None = None
     cost_usd: float | None = None
+    unused: int = 0  # pictures of its answer that became no image
 
 
 class Rendition(Stored):
@@ -155,6 +156,7 @@ class Job(Record):
     degraded: Degraded | None
     cost_usd: float | None
     error: Failure | None
+    warnings: tuple[str, ...] = ()  # what else its owner may want to know, in words
     retry_of: str | None = None  # the job that this one repeats
 
     @model_serializer(mode="wrap")
@@ -168,7 +170,7 @@ class Job(Record):
 
 
 class JobEvent(BaseModel):
-    """One line of a job's story; `type` is a state or attempt, retry, fallback, waiting, image."""
+    """One line of a job's story; `type` is a state or attempt, retry, fallback, waiting, image, unused."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

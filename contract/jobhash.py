@@ -79,6 +79,7 @@ def _job(fields: Fields, position: int | None) -> Job:
         degraded=next((image.degraded for image in images if image.degraded), None),
         cost_usd=round(sum(costs), 6) if costs else None,
         error=_failure(fields.get("error", "")),
+        warnings=tuple(filter(None, [story.unused(sum(attempt.unused for attempt in attempts))])),
         retry_of=fields.get("retry_of") or None,
     )
 

@@ -79,6 +79,11 @@ REQUEST: dict[str, Kind] = {
         "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
         "Convert it to one of these, and check that it is whole.",
     ),
+    "reference_not_found": lasting(
+        "No such reference image",
+        "Reference image rejected: you have no image with this id.",
+        "Look it up in the job that made the image; ids are forgotten with their jobs, those of uploads after a while.",
+    ),
     "reference_outside_roots": lasting(
         "Reference not allowed",
         "Reference image rejected: paths must be inside the workspace or nanobot media directory "
@@ -93,7 +98,7 @@ REQUEST: dict[str, Kind] = {
     ),
     "reference_unreadable": lasting(
         "Reference not readable",
-        "A reference image could not be read.",
+        "[There is no image file {path}|A reference image could not be read].",
         "Check that the file is there, and that Darkroom's user may read it.",
     ),
     "timeout_out_of_range": lasting(

@@ -106,6 +106,7 @@ class Knobs(BaseSettings):
 
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     concurrency: int = Field(32, ge=1, le=1000)  # jobs that one worker runs at the same time
+    body_memory_mb: int | None = Field(None, ge=16)  # MiB of answers in flight; None: by the limit of its cgroup
     drain_seconds: float | None = Field(None, ge=0)  # None: as long as a call may last (`Settings.drain_s`)
     attempt_timeout_seconds: float | None = Field(None, gt=0)  # None: 120, AIHubMix 300
     connect_seconds: float = Field(5, gt=0)  # to reach a provider

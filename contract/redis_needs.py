@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +18,11 @@ from contract.cause import CLUSTER, REPLICA
 from contract.scripts import reaching_redis
 
 OLDEST = (6, 2)
+VENDORS = ("valkey", "dragonfly", "garnet")  # that tell a version of their own beside the Redis that they are like
 FULLEST = 0.8  # of maxmemory
 _AOF = "Set appendonly yes, and appendfsync always or everysec."
+_EVICTION = "Set maxmemory-policy noeviction."
+_VERSION = "Darkroom needs Redis 6.2 or newer, or Valkey."
 _FSYNC = "appendfsync always keeps every accepted job."
 
 
@@ -51,9 +55,9 @@ class Sight:
     def version(self) -> str:
         """Tell the server's name and version, "" where that is not known."""
         info = self.info or {}
-        name = str(info.get("server_name", "redis")).capitalize()
-        version = info.get("valkey_version") or info.get("redis_version")
-        return f"{name} {version}" if version else ""
+        own = next((name for name in VENDORS if info.get(f"{name}_version")), "redis")
+        version = info.get(f"{own}_version")
+        return f"{own.capitalize()} {version}" if version else ""
 
     @property
     def memory(self) -> str:
@@ -107,11 +111,14 @@ def _cluster(info: Mapping[str, Any]) -> Doubt | None:
 
 
 def _eviction(info: Mapping[str, Any]) -> Doubt | None:
-    policy = str(info.get("maxmemory_policy", "noeviction"))
+    policy = str(info.get("maxmemory_policy") or "")
     if policy == "noeviction":
         return None
+    if not policy:
+        says = "does not tell whether it throws jobs away when its memory is full (maxmemory-policy)"
+        return Doubt("eviction", Weight.TOLD, says, _EVICTION)
     says = f"throws accepted jobs away when its memory is full (maxmemory-policy {policy})"
-    return Doubt("eviction", Weight.REFUSES, says, "Set maxmemory-policy noeviction.")
+    return Doubt("eviction", Weight.REFUSES, says, _EVICTION)
 
 
 def _replica(info: Mapping[str, Any]) -> Doubt | None:
@@ -119,11 +126,13 @@ def _replica(info: Mapping[str, Any]) -> Doubt | None:
 
 
 def _version(info: Mapping[str, Any]) -> Doubt | None:
-    version = str(info.get("redis_version", ""))  # Valkey tells the Redis that it is like
-    parts = version.split(".")[:2]
-    if not all(part.isdigit() for part in parts) or tuple(map(int, parts)) >= OLDEST:
+    version = str(info.get("redis_version", ""))  # others tell the Redis that they are like
+    parts = re.match(r"([0-9]{1,5})\.([0-9]{1,5})(?![0-9])", version)
+    if not parts:
+        return Doubt("version", Weight.TOLD, "does not tell its version", _VERSION)
+    if (int(parts[1]), int(parts[2])) >= OLDEST:
         return None
-    return Doubt("version", Weight.WARNS, f"is version {version}", "Darkroom needs Redis 6.2 or newer, or Valkey.")
+    return Doubt("version", Weight.WARNS, f"is version {version}", _VERSION)
 
 
 def _persistence(info: Mapping[str, Any], fsync: str | None) -> Doubt | None:
@@ -132,6 +141,8 @@ def _persistence(info: Mapping[str, Any], fsync: str | None) -> Doubt | None:
     if not _number(info, "aof_enabled"):
         return Doubt("persistence", Weight.WARNS, "loses accepted jobs when it ends (appendonly no)", _AOF)
     match fsync:
+        case "always":
+            return None
         case None:
             return Doubt("persistence", Weight.TOLD, "does not let this user ask appendfsync", _FSYNC)
         case "no":
@@ -140,7 +151,9 @@ def _persistence(info: Mapping[str, Any], fsync: str | None) -> Doubt | None:
         case "everysec":
             says = "may lose the jobs of the last second or two in a power cut (appendfsync everysec)"
             return Doubt("persistence", Weight.TOLD, says, _FSYNC)
-    return None
+        case _:
+            says = "does not tell how often it writes its append-only file (appendfsync)"
+            return Doubt("persistence", Weight.TOLD, says, _FSYNC)
 
 
 def _disk(info: Mapping[str, Any]) -> Doubt | None:

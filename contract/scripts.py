@@ -78,7 +78,8 @@ class Scripts:
         folder = files("contract") / "lua"
 
         def read(*parts: str) -> str:
-            return f"local CONTRACT = {CONTRACT}\n" + "".join((folder / f"{part}.lua").read_text() for part in parts)
+            text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+            return f"local CONTRACT = {CONTRACT}\n{text}"
 
         self._scripts = {name: redis.register_script(read("prelude", *shared, name)) for name in names}
 

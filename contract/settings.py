@@ -83,7 +83,11 @@ class Settings(BaseModel):
 
     def with_redis(self, url: str) -> Settings:
         """Make the same settings with another Redis."""
-        return self.model_copy(update={"knobs": self.knobs.model_copy(update={"redis_url": SecretStr(url)})})
+        return self._with(redis_url=SecretStr(url))
+
+    def without_keys(self) -> Settings:
+        """Make the same settings for a process that leaves the providers' keys to the workers."""
+        return self._with(keys_elsewhere=True)
 
     def provider(self, name: str) -> ProviderConfig:
         """Find a provider's settings. Raises Refused (`unknown_provider`, `missing_api_key`)."""
@@ -93,6 +97,9 @@ class Settings(BaseModel):
         if config is None or config.api_key is None or not config.api_key.get_secret_value().strip():
             raise Refused("missing_api_key", provider=name)
         return config
+
+    def _with(self, **knobs: object) -> Settings:
+        return self.model_copy(update={"knobs": self.knobs.model_copy(update=knobs)})
 
 
 def default_config_path() -> Path:
@@ -107,11 +114,12 @@ def load_settings(config: Path | None = None, *, needs_keys: bool = True, follow
     missing. With `needs_keys=False` problems of providers are left to whoever calls one.
 
     Where neither `config` nor DARKROOM_REDIS_URL is given, a stack that `darkroom up` runs from this
-    configuration is used: its Redis and its configuration, which differs for a demonstration.
+    configuration is used: its Redis and its configuration, which differs for a demonstration. Its worker has the keys,
+    so this process needs none.
     """
     running = _running_stack() if config is None and follows_stack else None
     if running is not None:
-        return _load(Path(running.config), needs_keys=needs_keys).with_redis(running.redis_url)
+        return _load(Path(running.config), needs_keys=False).with_redis(running.redis_url).without_keys()
     return _load(config, needs_keys=needs_keys)
 
 

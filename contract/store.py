@@ -166,7 +166,7 @@ class JobStore(JobView):
         number: int,
         attempt: Attempt,
         *,
-        event: Literal["", "retry", "fallback"] = "",
+        event: Literal["", "retry", "fallback", "unused"] = "",
         text: str = "",
     ) -> None:
         """Write how a call ended and, if the ladder goes on, how. Raises LeaseLost."""

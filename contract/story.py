@@ -72,6 +72,21 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
     return f"{there}; {others} of its answer could not be used." if unused else ""
 
 
+def unused(many: int) -> str:
+    """Tell of pictures that came in answers and became no image; nothing when there are none."""
+    if many < 1:
+        return ""
+    pictures = "1 more picture of an answer was" if many == 1 else f"{many} more pictures of the answers were"
+    return f"{pictures} not used."
+
+
+def unfetched(attempt: Attempt, code: str, *, among: int = 1) -> str:
+    """Say that what a call has made cannot be fetched yet, and why."""
+    image = f"Image {attempt.index + 1}: w" if among > 1 else "W"
+    why = look_up(code).title.lower()
+    return f"{image}hat {attempt.provider} has made cannot be fetched yet ({why}); trying as long as there is time"
+
+
 def failed(attempt: Attempt, *, among: int = 1) -> str:
     """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
     title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"

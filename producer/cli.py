@@ -8,6 +8,7 @@ import os
 import sys
 from dataclasses import asdict
 from importlib.metadata import version as installed_version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,10 @@ app.add_typer(tokens_app, name="token")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a terminal that cannot show a character gets another one in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
     app()
 
 
@@ -88,6 +92,7 @@ def demo(
 def worker() -> None:
     """Run one worker in this terminal."""
     _check("worker", "worker")
+    _read_config()
     _become("worker")
 
 
@@ -95,6 +100,7 @@ def worker() -> None:
 def gateway() -> None:
     """Run the HTTP gateway alone: jobs and images for chat gateways, browsers and OpenAI's clients."""
     _check("gateway", "gateway")
+    _read_config()
     _become("producer.api")
 
 
@@ -164,7 +170,8 @@ def doctor(
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None
-    findings = asyncio.run(examine(Path(named) if named else None, gateway_url=gateway_url)) + guest
+    seen = examine(Path(named) if named else None, gateway_url=gateway_url, keys_elsewhere=running is not None)
+    findings = asyncio.run(seen) + guest
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -176,6 +183,14 @@ def _check(extra: str, command: str) -> None:
     """Say in a sentence what a command lacks here, before anything of it is started."""
     try:
         check_extra(extra, part=f"darkroom {command}")
+    except ConfigInvalid as error:
+        fail(error)
+
+
+def _read_config() -> None:
+    """Say what is wrong with the configuration, and how to mend it, before a program finds that out for itself."""
+    try:
+        load_settings()
     except ConfigInvalid as error:
         fail(error)
 
@@ -202,7 +217,7 @@ async def _stay_up(stack: Stack) -> int:
 
 def _addresses(running: Running) -> list[str]:
     """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
-    is_private = terminal.err.is_terminal
+    is_private = sys.stderr.isatty()  # FORCE_COLOR makes no terminal of a file
     lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
     if running.gateway_url:
         tokens = Tokens(load_settings(Path(running.config)).tokens_path)

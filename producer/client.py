@@ -11,6 +11,7 @@ Everything answers or fails within about three seconds, also when Redis is dead 
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -44,6 +45,8 @@ from producer.request import kind_of, price_of, read_request
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away
+
+logger = logging.getLogger(__name__)
 
 
 class Accepted(NamedTuple):
@@ -180,6 +183,7 @@ class Darkroom:
         with self.crowd.join():
             async with answering():
                 job_id, is_replayed = await self._store.submit(new)
+                logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
                 return Accepted(await self._store.get(job_id), is_replayed)
 
     async def get(self, job_id: str) -> Job:
@@ -244,7 +248,7 @@ class Darkroom:
             await self.gallery.check_disk()
         async with answering():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media)
+        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

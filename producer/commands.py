@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from contract.errors import Refused
 from contract.job import Job, JobState
 from producer import terminal
 from producer.client import Darkroom
-from producer.options import AsJson, JobId, Order, Owner, Quiet, Timeout, with_order
-from producer.session import EXIT_BY_STATE, wait, with_darkroom
+from producer.completion import unfinished_jobs
+from producer.options import (
+    AsJson,
+    EndedJobId,
+    JobId,
+    Order,
+    Owner,
+    Quiet,
+    States,
+    Timeout,
+    UnfinishedJobId,
+    with_order,
+)
+from producer.session import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
+from producer.unfinished import Tally, cancel_each, find_unfinished
 
 ANYWHERE = (Path("/"),)  # a person who types a command may read these files anyway; a model may not
 
@@ -64,7 +78,11 @@ def status(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 
 @jobs.command(name="wait")
 def wait_for(
-    job_id: JobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+    job_id: UnfinishedJobId,
+    timeout_s: Timeout = None,
+    owner: Owner = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Wait for a job with live progress; print its pictures."""
 
@@ -95,7 +113,7 @@ def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 @jobs.command(name="list")
 def list_jobs(
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 20,
-    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    state: States = None,
     owner: Owner = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -112,18 +130,32 @@ def list_jobs(
         elif quiet:
             for job in found:
                 terminal.out.print(job.id)
-        else:
+        elif found:
             terminal.tabulate(found)
+        else:
+            terminal.err.print(f"{darkroom.owner} has no jobs{' in this state' if state else ''}.", markup=False)
         return 0
 
     with_darkroom(owner, work)
 
 
 @jobs.command()
-def cancel(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
-    """Cancel a job that is not over."""
+def cancel(
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="The id of a job.", autocompletion=unfinished_jobs)
+    ] = None,
+    is_for_all: Annotated[bool, typer.Option("--all", help="All jobs of yours that are not over.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask in a terminal.")] = False,
+    owner: Owner = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a job that is not over, or with --all every one."""
+    if (job_id is None) is not is_for_all:
+        raise typer.BadParameter("name one job, or all with --all.", param_hint="JOB")
 
     async def work(darkroom: Darkroom) -> int:
+        if job_id is None:
+            return await _cancel_all(darkroom, is_sure=is_sure, as_json=as_json)
         job, was_possible = await darkroom.cancel(job_id)
         if as_json:
             _print_json(job)
@@ -136,7 +168,7 @@ def cancel(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 
 @jobs.command()
 def retry(
-    job_id: JobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+    job_id: EndedJobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
     """Hand in anew what a job that is over asked for, and wait for it."""
 
@@ -155,22 +187,53 @@ def _make(order: Order, timeout_s: float | None, *, as_json: bool, quiet: bool) 
     with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
 
 
+async def _cancel_all(darkroom: Darkroom, *, is_sure: bool, as_json: bool) -> int:
+    found = await find_unfinished(darkroom)
+    running = sum(job.state is JobState.RUNNING for job in found)
+    verb = "runs" if running == 1 else "run"
+    question = f"Cancel {_jobs(len(found))} of {darkroom.owner}, of which {running} {verb} now?"
+    if found and not is_sure and not await terminal.agrees_to(question):
+        terminal.err.print("Nothing was cancelled.")
+        return INTERRUPTED
+    tally = Tally()
+    try:
+        await cancel_each(darkroom, found, tally)
+    finally:  # also where it breaks off
+        if as_json:
+            terminal.out.print_json(json.dumps(asdict(tally)))
+        else:
+            over = f"; {len(tally.already_over)} had already ended" if tally.already_over else ""
+            done = f"Cancelled {_jobs(len(tally.cancelled))}{over}."
+            terminal.out.print(done if found else "There is no unfinished job.")
+    return 0
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"
+
+
 async def _submit(darkroom: Darkroom, order: Order) -> Job:
-    return await darkroom.submit(
-        prompt=order.prompt,
-        count=order.count,
-        aspect_ratio=order.aspect_ratio,
-        image_size=order.image_size,
-        quality=order.quality,
-        provider=order.provider,
-        model=order.model,
-        reference_images=order.references(),
-        fallback=order.fallback,
-        attempt_timeout_seconds=order.attempt_timeout,
-        deadline_seconds=order.deadline,
-        conversation=order.conversation,
-        idempotency_key=order.idempotency_key,
-    )
+    try:
+        return await darkroom.submit(
+            prompt=order.prompt,
+            count=order.count,
+            aspect_ratio=order.aspect_ratio,
+            image_size=order.image_size,
+            quality=order.quality,
+            provider=order.provider,
+            model=order.model,
+            reference_images=order.references(),
+            fallback=order.fallback,
+            attempt_timeout_seconds=order.attempt_timeout,
+            deadline_seconds=order.deadline,
+            conversation=order.conversation,
+            idempotency_key=order.idempotency_key,
+        )
+    except Refused as error:
+        missing = order.missing(darkroom.settings.workspace) if error.code == "reference_outside_roots" else None
+        if missing is None:
+            raise
+        raise Refused("reference_unreadable", path=missing) from error
 
 
 async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

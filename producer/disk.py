@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -10,15 +11,17 @@ from tempfile import TemporaryFile
 
 LEAST = 2**20  # bytes: an image of 1K has as many
 LOW = 2**30
+ROOM = "Make room there."
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is free in a directory; `problem` says why nothing can be stored there, "" if something can."""
+    """What is free in a directory; where nothing can be stored `problem` says why, and `mend` what to do."""
 
     free: int
     problem: str = ""
     is_there: bool = True
+    mend: str = ""
 
     @property
     def words(self) -> str:
@@ -32,9 +35,11 @@ def room_of(folder: Path) -> Room:
     while not at.exists():
         at = at.parent
     if not os.access(at, os.W_OK | os.X_OK):
-        return Room(0, "cannot be written to", is_there)
+        return Room(0, "cannot be written to", is_there, _mend_of(at))
     free = shutil.disk_usage(at).free
-    return Room(free, "" if free >= LEAST else "has no room left: its disk is full", is_there)
+    if free < LEAST:
+        return Room(free, "has no room left: its disk is full", is_there, ROOM)
+    return Room(free, is_there=is_there)
 
 
 def try_room(folder: Path) -> Room:
@@ -48,5 +53,15 @@ def try_room(folder: Path) -> Room:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return Room(room.free, f"cannot be written to: {error.strerror}")
+        mend = ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else _mend_of(folder)
+        return Room(room.free, f"cannot be written to: {error.strerror}", mend=mend)
     return room
+
+
+def _mend_of(folder: Path) -> str:
+    """Say how a directory can be written to again."""
+    if not folder.is_dir():
+        return f"Put a directory in place of the file {folder}."
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"Mount the file system of {folder} so that it can be written to."
+    return f"Let the user who runs Darkroom write to {folder}."

@@ -8,8 +8,10 @@ from pathlib import Path
 from contract.doorbell import Doorbell
 from contract.errors import ConfigInvalid
 from contract.scripts import open_redis
-from contract.settings import Settings, default_config_path, load_settings
+from contract.settings import Settings
 from contract.store import JobStore
+from producer.breaker_doctor import see_breakers
+from producer.config_doctor import see_config
 from producer.disk import try_room
 from producer.finding import Finding
 from producer.gateway_doctor import see_gateway
@@ -23,24 +25,15 @@ MOST_JOBS = 2000  # of each index, that are looked at
 __all__ = ["Finding", "examine"]
 
 
-async def examine(config: Path | None, *, gateway_url: str | None = None) -> list[Finding]:
+async def examine(
+    config: Path | None, *, gateway_url: str | None = None, keys_elsewhere: bool = False
+) -> list[Finding]:
     """Look at configuration, keys, Redis, worker, versions, clock, media directory, gateway and tokens, in this order.
 
-    A gateway that is not known to run, by its `gateway_url`, may be absent.
+    A gateway that is not known to run, by its `gateway_url`, may be absent, and so may the keys that a stack has.
     """
-    findings: list[Finding] = []
-    try:
-        path = load_settings(config).config_path
-        absent = f"there is no {path}: defaults are used; `darkroom config init` writes an example"
-        findings.append(Finding("config", True, "valid" if path.exists() else absent))
-    except ConfigInvalid as error:
-        findings += [Finding("config", False, str(problem), _mend_of_config(config)) for problem in error.problems]
-    try:
-        settings = load_settings(config, needs_keys=False)
-    except ConfigInvalid:
-        return findings
-    findings += [_key(settings, name) for name in settings.provider_names]
-    return findings + await _queue(settings, gateway_url)
+    findings, settings = see_config(config, keys_elsewhere=keys_elsewhere)
+    return findings + (await _queue(settings, gateway_url) if settings else [])
 
 
 async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
@@ -55,24 +48,11 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
                 see_versions(pulse.fleet),
                 await see_clock(client),
                 *await see_secret(settings, pulse),
+                *await see_breakers(client),
             ]
     findings.append(await asyncio.to_thread(_media, settings.media, pulse))
     findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
     return [*findings, _tokens(settings)]
-
-
-def _mend_of_config(config: Path | None) -> str:
-    path = (config or default_config_path()).expanduser().absolute()
-    if path.exists():
-        return "Mend it, then run doctor again."
-    return f"There is no {path}: `darkroom config init` writes an example."
-
-
-def _key(settings: Settings, name: str) -> Finding:
-    config = settings.providers.get(name)
-    present = config is not None and config.api_key is not None and bool(config.api_key.get_secret_value())
-    mend = f"Set providers.{name}.apiKey in {settings.config_path}, best as ${{{name.upper()}_API_KEY}}."
-    return Finding(f"key of {name}", present, "present" if present else "missing", "" if present else mend)
 
 
 def _media(media: Path, pulse: Pulse) -> Finding:
@@ -80,7 +60,7 @@ def _media(media: Path, pulse: Pulse) -> Finding:
     name = "media directory"
     room = try_room(media)
     if room.problem:
-        return Finding(name, False, f"{media} {room.problem}", f"Make room there, and let this user write to {media}.")
+        return Finding(name, False, f"{media} {room.problem}", room.mend)
     if pulse.installation.is_elsewhere(media):
         detail = f"{media} is not the one that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Let gateway and workers share one media directory.")

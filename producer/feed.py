@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -29,7 +30,7 @@ class Feed:
     def news(self, job_id: str) -> Iterator[asyncio.Event]:
         """Get an event that is set whenever the job changes; clear it before looking."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._listen())
+            self._task = asyncio.create_task(self._listen(), context=Context())  # it is about no request
         event = asyncio.Event()
         self._waiting[job_id].add(event)
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
-from contract.artifacts import UPLOAD, find_image, is_artifact_id, uploaded
+from contract.artifacts import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors import Refused
 from contract.installation import read_installation
 from contract.job import Snapshot
@@ -25,6 +26,7 @@ class Gallery:
         self._store = store
         self._owner = owner
         self._names_paths = True
+        self._reads_all = Path("/") in roots  # a person who types a command may open the pictures of others anyway
         self._references = References(
             roots=(settings.workspace, settings.media, *roots),
             workspace=settings.workspace,
@@ -34,7 +36,7 @@ class Gallery:
     def of(self, owner: str, *, names_paths: bool) -> Gallery:
         """Look at another owner's pictures."""
         other = copy(self)
-        other._owner, other._names_paths = owner, names_paths
+        other._owner, other._names_paths, other._reads_all = owner, names_paths, False
         return other
 
     async def renew(self, snapshots: Sequence[Snapshot]) -> None:
@@ -99,7 +101,7 @@ class Gallery:
         async with answering():
             snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
-            raise Refused("reference_outside_roots")
+            raise Refused("reference_not_found")
         return snapshot
 
     async def _path(self, reference: str, conversation: str | None) -> str:
@@ -108,17 +110,27 @@ class Gallery:
             return await self._latest(conversation)
         if not self._names_paths:
             return await self._own_artifact(reference)
+        if is_artifact_id(reference):
+            return await self._artifact(reference)
+        if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
+            raise Refused("reference_not_found")
         artifact = Path(reference).stem
-        if not is_artifact_id(artifact):
-            return reference
+        if is_artifact_id(artifact) and not self._reads_all:
+            async with answering():
+                if await self._store.is_foreign(artifact, self._owner):
+                    raise Refused("reference_outside_roots")  # as if there were no such file
+        return reference
+
+    async def _artifact(self, artifact: str) -> str:
+        """Find the file of an artifact that is not known to be another's; who names paths may name forgotten ones."""
         async with answering():
-            if await self._store.is_foreign(artifact, self._owner):
-                raise Refused("reference_outside_roots")
-        if reference != artifact:
-            return reference
-        image = await asyncio.to_thread(self._find_image, artifact)
+            is_foreign = await self._store.is_foreign(artifact, self._owner)
+            is_own = not is_foreign and await self._store.image_owner_is(artifact, self._owner)
+        image = None if is_foreign else await asyncio.to_thread(self._find_image, artifact)
         if image is None:
-            raise Refused("reference_outside_roots")
+            if is_own:
+                await self.check_disk()
+            raise Refused("reference_not_found")
         return str(image)
 
     async def _latest(self, conversation: str | None) -> str:
@@ -126,15 +138,21 @@ class Gallery:
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
             raise Refused("no_previous_image")
-        if not await asyncio.to_thread(Path(latest).exists):
+        path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
+        if not await asyncio.to_thread(path.exists):
             await self.check_disk()
-        return latest
+        return str(path)
 
     async def _own_artifact(self, reference: str) -> str:
         try:
             return str(await self.find(reference))
         except Refused as error:
-            raise error if error.code == "media_elsewhere" else Refused("reference_outside_roots") from error
+            if error.code == "media_elsewhere":
+                raise
+            raise Refused("reference_not_found" if is_like_an_id(reference) else "reference_outside_roots") from error
+
+    def _is_in_workspace(self, name: str) -> bool:
+        return os.path.lexists(self._settings.workspace / name)
 
     def _find_image(self, artifact: str) -> Path | None:
         return find_image(self._settings.media, self._settings.image.save_dir, artifact)

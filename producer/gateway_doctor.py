@@ -24,13 +24,15 @@ def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
         wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
         theirs = told.get("installation") or ""
         build = differing(told.get("version"))
-    except (OSError, HTTPException):
+    except TimeoutError:
+        return Finding("gateway", False, f"something at {address} does not answer in time", OTHER)
+    except (ValueError, KeyError, TypeError, AttributeError, HTTPException):
+        return Finding("gateway", False, f"something else answers at {address}", OTHER)
+    except OSError:
         if url is None:
             return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
         mend = "The stack starts it again; logs/gateway.log in its directory says why it ended."
         return Finding("gateway", False, "does not run", mend)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Finding("gateway", False, f"something else answers at {address}", OTHER)
     finally:
         connection.close()
     if theirs != installation and theirs and installation:

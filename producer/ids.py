@@ -14,9 +14,14 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
 
 def check_job_id(text: str) -> str:
     """Let a job's id pass. Raises Refused (`job_not_found`)."""
-    if not _JOB_ID.fullmatch(text):
+    if not is_job_id(text):
         raise Refused("job_not_found")
     return text
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether a text may be a job's id."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def check_event_id(text: str) -> None:

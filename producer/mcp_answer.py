@@ -20,10 +20,11 @@ from contract.record import Record
 
 MAX_WORDS = 120  # of a prompt in a list, in characters
 FAILED = frozenset({JobState.FAILED, JobState.EXPIRED})
-HINTS = {  # clients keep copies under ids that look like ours, and models name those
-    "reference_outside_roots": "An image that was made here is named by its id in the answers of generate_image and "
-    "list_image_jobs, not by the id or the path of a copy that was kept elsewhere.",
-}
+NAMING = (  # clients keep copies under ids that look like ours, and models name those
+    "An image that was made here is named by its id in the answers of generate_image and list_image_jobs, "
+    "not by the id or the path of a copy that was kept elsewhere."
+)
+HINTS = {"reference_not_found": NAMING, "reference_outside_roots": NAMING}
 
 
 class Print(NamedTuple):
@@ -61,6 +62,7 @@ class JobAnswer(Record):
     eta: str | None = Field(None, description="When it may be expected, in words, if that can be known.")
     images: tuple[ToolImage, ...] = ()
     error: str | None = Field(None, description="The code of what went wrong.")
+    warnings: tuple[str, ...] = Field((), description="What else the user may want to know, in words.")
     is_repeat: bool = Field(False, description="This is the job of an equal call a moment ago; no other one was made.")
     next_step: str = Field(description="What to do with this answer.")
 
@@ -105,6 +107,7 @@ def answer_of(
         eta=eta_words(expected) if expected else None,
         images=tuple(images),
         error=job.error.code if job.error else None,
+        warnings=job.warnings,
         is_repeat=is_repeat,
         next_step=next_step(job),
     )

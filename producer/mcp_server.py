@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +22,12 @@ from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, Lis
 from contract import story
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.job import Image, Job, JobEvent, JobState
+from contract.logs import about
 from producer.client import Darkroom
 from producer.mcp_answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
 from producer.mcp_prints import Prints
 from producer.mcp_tools import MAX_WAIT_S, TOOLS, CancelArguments, ListArguments, LookArguments, job_fields, read
+from producer.report import report
 from producer.tokens import Right
 
 CONVERSATION = "mcp"  # what `latest` refers to: clients do not tell of which chat a call is
@@ -39,8 +40,6 @@ INSTRUCTIONS = (
 )
 
 Request = ServerRequestContext[Any, Any]
-
-logger = logging.getLogger(__name__)
 
 
 class Guest(Protocol):
@@ -156,7 +155,8 @@ def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[di
     async def call_tool(request: Request, call: CallToolRequestParams) -> CallToolResult:
         if call.name not in tools:
             raise MCPError(code=INVALID_PARAMS, message="There is no such tool.")
-        return await _answered(tools[call.name], request, welcome(request.request), call.arguments or {})
+        with about(request_id=request.request.state.request_id if request.request else ""):
+            return await _answered(call.name, tools[call.name], request, welcome(request.request), call.arguments or {})
 
     return Server(
         "darkroom",
@@ -167,15 +167,18 @@ def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[di
     )
 
 
-async def _answered(tool: Tool, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+async def _answered(name: str, tool: Tool, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
     """Call a tool; whatever goes wrong becomes a sentence."""
     try:
         return await tool(request, guest, given)
     except DarkroomError as error:
-        return refusal_of(await _counted(error, guest))
-    except Exception:
-        logger.exception("a tool failed")
-        return refusal_of(DarkroomError("internal_error"))
+        told = await _counted(error, guest)
+        report(told, f"tool {name}")
+        return refusal_of(told)
+    except Exception as mistake:  # noqa: BLE001 - it is logged
+        told = DarkroomError("internal_error")
+        report(told, f"tool {name}", mistake=mistake)
+        return refusal_of(told)
 
 
 async def _counted(error: DarkroomError, guest: Guest) -> DarkroomError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mcp.server.stdio import stdio_server
 
 from contract.job import Image
+from contract.logs import log_to_stderr
 from producer.api.thumbnails import Thumbnails
 from producer.client import Darkroom
 from producer.mcp_answer import Links
@@ -39,7 +40,7 @@ class LocalGuest:
 
 async def serve(darkroom: Darkroom) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
     settings, guest = darkroom.settings, LocalGuest(darkroom)
     async with Pictures() as pictures, stdio_server() as (given, told):
         prints = Prints(pictures, Thumbnails(settings.home / "thumbnails", pictures))

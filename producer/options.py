@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Concatenate, ParamSpec
+from typing import Annotated, Concatenate, ParamSpec, get_args
 
 import typer
+
+from contract import request
+from contract.artifacts import is_like_an_id
+from contract.job import JobState
+from contract.request import RATIOS, SIZES, AllowedFallback
+from producer.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
@@ -17,25 +24,48 @@ Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you
 Timeout = Annotated[
     float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
 ]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
-Prompt = Annotated[str, typer.Argument(help="What the picture shall show.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=all_jobs)]
+UnfinishedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=unfinished_jobs)]
+EndedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=ended_jobs)]
+States = Annotated[
+    list[JobState] | None,
+    typer.Option(
+        "--state", metavar="STATE", help=f"Only jobs that are {', '.join(JobState)}; may be given several times."
+    ),
+]
+Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shall show.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
-Ratio = Annotated[str | None, typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.")]
-Size = Annotated[str | None, typer.Option("--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.")]
+Ratio = Annotated[
+    str | None,
+    typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.", autocompletion=offering(RATIOS)),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.", autocompletion=offering((*SIZES, "auto"))
+    ),
+]
 References = Annotated[list[str] | None, typer.Option("--reference", "-r", help="Path, artifact id or latest.")]
 Fallback = Annotated[
     str | None,
     typer.Option(
-        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none."
+        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none.",
+        autocompletion=offering(get_args(AllowedFallback)),
     ),
 ]
 AttemptTimeout = Annotated[
     float | None, typer.Option("--attempt-timeout", help="The most seconds that one call to the provider may take.")
 ]
 Deadline = Annotated[float | None, typer.Option("--deadline", help="The most seconds that the job may take.")]
-Quality = Annotated[str | None, typer.Option(help="low, medium or high, where the provider knows qualities.")]
-Provider = Annotated[str | None, typer.Option(help="One of the configured providers.")]
-Model = Annotated[str | None, typer.Option(help="One of the configured models.")]
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        help="low, medium or high, where the provider knows qualities.",
+        autocompletion=offering(get_args(request.Quality)),
+    ),
+]
+Provider = Annotated[str | None, typer.Option(help="One of the configured providers.", autocompletion=providers)]
+Model = Annotated[str | None, typer.Option(help="One of the configured models.", autocompletion=models)]
 Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
 
@@ -63,12 +93,24 @@ class Order:
 
     def references(self) -> list[str]:
         """Name the references; in a terminal a relative path starts here, if there is such a file."""
-        return [str(Path(name).absolute()) if _is_there(name) else name for name in self.reference or ()]
+        return [_located(name) for name in self.reference or ()]
+
+    def missing(self, workspace: Path) -> str | None:
+        """Find a reference that is meant as a file and is none, be it here or in the workspace."""
+        paths = (name for name in self.references() if name != "latest" and not is_like_an_id(name))
+        return next((name for name in paths if not _is_there(workspace / name)), None)
 
 
-def _is_there(name: str) -> bool:
+def _located(name: str) -> str:
+    path = Path(name)
+    with suppress(RuntimeError):  # there is no such user
+        path = path.expanduser()  # a shell leaves ~ as it is behind a =
+    return str(path.absolute()) if name and _is_there(path) else name
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return bool(name) and Path(name).exists()
+        return path.exists()
     except OSError:  # longer than any name may be
         return False
 

@@ -19,7 +19,7 @@ from contract.cause import cause_of
 from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
 from contract.job import Job, JobState
 from contract.running import Running, find_running
-from contract.settings import default_config_path, load_settings
+from contract.settings import Settings, default_config_path, load_settings
 from producer import terminal
 from producer.client import Darkroom
 
@@ -32,8 +32,12 @@ NO_FILE = "`darkroom config init` writes an example; `darkroom up --demo` needs 
 OTHER_PROVIDER = (
     "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
 )
+NO_REFERENCE = (
+    "Any image file that you can read will do; a relative path starts here, in {here}, "
+    "or in the workspace, {workspace}."
+)
 HINTS = {
-    "reference_outside_roots": "No file and no image of yours is called so; `darkroom status JOB` shows your images.",
+    "reference_not_found": "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path will do, too.",
     "missing_api_key": "`darkroom up --demo` needs no key.",
     "queue_full": "`darkroom doctor` tells how much memory Redis uses.",
     "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
@@ -68,19 +72,26 @@ def with_darkroom(
     needs_keys: bool = False,
     roots: tuple[Path, ...] = (),
 ) -> NoReturn:
-    """Do some work with the queue, then exit; reference images may also lie below `roots`."""
-    adopt_running_stack()
+    """Do some work with the queue, then exit; reference images may also lie below `roots`.
+
+    Keys are looked for only where jobs are handed in and no running stack has them.
+    """
+    needs_keys = adopt_running_stack() is None and needs_keys
+    try:
+        settings = load_settings(needs_keys=needs_keys)
+    except DarkroomError as error:
+        fail(error)
+    settings = settings if needs_keys else settings.without_keys()
 
     async def session() -> int:
-        settings = load_settings(needs_keys=needs_keys)
         async with Darkroom(settings, owner=owner or default_owner(), roots=roots) as darkroom:
             return await work(darkroom)
 
-    run(session)
+    run(session, settings)
 
 
-def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
-    """Run async work to its exit code."""
+def run(work: Callable[[], Awaitable[int]], settings: Settings | None = None) -> NoReturn:
+    """Run async work to its exit code; `settings` tell where somebody has to look who made a mistake."""
 
     async def awaited() -> int:
         return await work()
@@ -88,12 +99,12 @@ def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
     try:
         sys.exit(asyncio.run(awaited()))
     except DarkroomError as error:
-        fail(error)
+        fail(error, settings)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(INTERRUPTED)
 
 
-def fail(error: DarkroomError) -> NoReturn:
+def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
     """Say what is wrong and how to mend it, and exit."""
     lines = [error.detail]
     if isinstance(error, ConfigInvalid):
@@ -104,7 +115,7 @@ def fail(error: DarkroomError) -> NoReturn:
         terminal.err.print(f"Error: {line}", markup=False)
     if error.__cause__ and isinstance(error, Unavailable):
         terminal.err.print(f"Cause: Redis {cause_of(error.__cause__).says}.", markup=False)
-    hint = _cure(error)
+    hint = _cure(error, settings)
     if hint:
         terminal.err.print(f"Hint: {hint}", markup=False)
     if isinstance(error, Unavailable):
@@ -114,15 +125,25 @@ def fail(error: DarkroomError) -> NoReturn:
     sys.exit(2 if isinstance(error, Refused) else 1)
 
 
-def _cure(error: DarkroomError) -> str:
+def _cure(error: DarkroomError, settings: Settings | None) -> str:
     """Tell what to do about an error, unless its sentence has said it already."""
     if not isinstance(error, ConfigInvalid):
-        return HINTS.get(error.code) or error.kind.mend
+        return _cure_here(error, settings) or HINTS.get(error.code) or error.kind.mend
     paths = {problem.path for problem in error.problems}
     if "tools.imageGeneration.provider" in paths:
         return OTHER_PROVIDER
     if any(path.endswith(".apiKey") or path == str(config_path().absolute()) for path in paths):
         return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
+    return ""
+
+
+def _cure_here(error: DarkroomError, settings: Settings | None) -> str:
+    """Tell what this machine and its configuration have instead of what was asked for."""
+    if settings is not None and (error.code == "reference_outside_roots" or "path" in error.values):
+        return NO_REFERENCE.format(here=Path.cwd(), workspace=settings.workspace)
+    if settings is not None and error.code == "unknown_model":
+        known = [f"{name} has {' and '.join(settings.models(name)) or 'none'}" for name in settings.provider_names]
+        return f"{'; '.join(known)}. DARKROOM_MODELS adds more."
     return ""
 
 

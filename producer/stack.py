@@ -37,7 +37,7 @@ from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
-# A provider that shall fail does so within seconds, and what follows does not wait for it.
+# Several jobs that shall fail at once do so within seconds, and what follows does not wait for them.
 DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
 # Below those that systems give to clients: one of these is not taken between being found and being used.
 _PORTS = cycle(SystemRandom().sample(range(20_000, 32_768), k=4096))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from contract import story
 from contract.errors import DarkroomError
 from contract.job import Job, JobEvent, JobState
+from contract.kinds import look_up
 from producer.client import Darkroom
 from producer.doctor import Finding
 
@@ -29,7 +31,9 @@ COLOURS = {
 }
 QUIET_EVENTS = frozenset({"queued", "running"})
 REFRESH_S = 0.5
-FULL_WIDTH = 80  # columns that the table of jobs needs
+COLUMNS = {"id": 36, "state": 9, "images": 6, "created": 10}  # of the table of jobs, and how wide they are
+GAP = 2
+FULL_WIDTH = 80  # of a terminal, for the table to leave some room for prompts
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -68,14 +72,34 @@ def _tell(event: JobEvent, *, plain: bool) -> None:
         err.print(f"[dim]{event.at.astimezone():%H:%M:%S}[/dim] {escape(story.told(event))}")
 
 
+async def agrees_to(question: str) -> bool:
+    """Ask a person, by default no; a program that stands where people type is not asked. Ctrl-C ends the waiting."""
+    if not sys.stdin.isatty():
+        return True
+    err.print(f"{question} [y/N] ", end="", markup=False)
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
+    loop.add_reader(sys.stdin, answered.set)
+    try:
+        await answered.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def show(job: Job) -> None:
     """Print a job that somebody waited for: the pictures on stdout, what there is to say on stderr."""
     for image in job.images:
         out.print(image.path, markup=False)
     if job.degraded is not None:
         err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+    for warning in job.warnings:
+        err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:
         err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
+        mend = look_up(job.error.code).mend
+        if mend:
+            err.print(f"Hint: {escape(mend)}")
     elif not job.is_over:
         err.print(escape(job.progress.message))
 
@@ -90,30 +114,34 @@ def describe(job: Job) -> None:
     show(job)
 
 
-def tabulate(jobs: Iterable[Job]) -> None:
+def tabulate(jobs: Sequence[Job]) -> None:
     """Print jobs as a table."""
     if out.width < FULL_WIDTH:
         _list_narrowly(jobs)
         return
     table = Table(box=None, pad_edge=False)
-    for name, width in (("id", 36), ("state", 9), ("images", 6), ("created", 10)):
+    for name, width in COLUMNS.items():
         table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("prompt", overflow="ellipsis", no_wrap=True)
+    table.add_column("prompt", no_wrap=True)
+    room = out.width - sum(COLUMNS.values()) - GAP * len(COLUMNS)
     for job in jobs:
         done = f"{job.progress.done}/{job.progress.count}"
-        prompt = " ".join(job.request.prompt.split())
-        table.add_row(job.id, _coloured(job.state), done, _when(job), escape(prompt))
+        table.add_row(job.id, _coloured(job.state), done, _when(job), _prompt(job, "", room))
     out.print(table)
 
 
-def _list_narrowly(jobs: Iterable[Job]) -> None:
+def _list_narrowly(jobs: Sequence[Job]) -> None:
     """Print two lines for each job, none longer than the terminal is wide."""
     for job in jobs:
         out.print(f"{job.id}  {_coloured(job.state)}  {job.progress.done}/{job.progress.count}")
-        prompt = " ".join(job.request.prompt.split())
-        line = Text(f"  {_when(job)}  {prompt}", no_wrap=True)
-        line.truncate(out.width, overflow="ellipsis")
-        out.print(line)
+        out.print(_prompt(job, f"  {_when(job)}  ", out.width))
+
+
+def _prompt(job: Job, before: str, width: int) -> Text:
+    """Write how a prompt begins, so that the line has at most so many columns."""
+    line = Text(before + " ".join(job.request.prompt.split()), no_wrap=True)
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _when(job: Job) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 from contract.errors import DarkroomError
 from contract.settings import load_settings
 from producer import terminal
+from producer.completion import token_names
 from producer.options import AsJson
 from producer.session import adopt_running_stack, fail
 from producer.tokens import DEFAULT_RIGHTS, Right, Token, Tokens
@@ -24,6 +25,7 @@ DAY_S = 86_400
 USUAL_RIGHTS = ",".join(sorted(DEFAULT_RIGHTS))
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the token is called.")]
+ToRevoke = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=token_names)]
 User = Annotated[str | None, typer.Option(help="Whose jobs it is for; by default its own name.")]
 Rights = Annotated[str, typer.Option(help=f"Some of {', '.join(Right)}, with commas.")]
 Days = Annotated[int | None, typer.Option(help="How long it is valid; by default for ever.", min=1, max=36_500)]
@@ -71,7 +73,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 
 @tokens_app.command()
-def revoke(name: Name) -> None:
+def revoke(name: ToRevoke) -> None:
     """Take a token away; a running gateway hears of it within a second."""
     with _tokens() as tokens:
         tokens.revoke(name)

@@ -150,14 +150,14 @@ class Tokens:
         if len(text) > MAX_TEXT or not text.isascii():
             return None
         digest = _digest(text)
-        found = None
-        for token in self._current():
-            if hmac.compare_digest(token.sha256, digest):
-                found = token
+        found = _match(self._current(), digest)
+        if found is None and self._signature() != self._seen:  # it may have been made just now
+            self._look_at = 0.0
+            found = _match(self._current(), digest)
         return None if found is None or found.is_expired else found
 
     def _current(self) -> tuple[Token, ...]:
-        """Know the tokens as they were a second ago at most."""
+        """Know the tokens as they were a second ago at most; `find` looks again for one that it does not know."""
         if time.monotonic() >= self._look_at:
             if self._signature() != self._seen:
                 self._known, self._seen = self._read()
@@ -229,6 +229,14 @@ def first_token(tokens: Tokens, user: str) -> str | None:
         if error.code != "token_exists":
             raise
         return None  # another gateway, started at the same time, was faster
+
+
+def _match(tokens: Iterable[Token], digest: str) -> Token | None:
+    found = None
+    for token in tokens:
+        if hmac.compare_digest(token.sha256, digest):
+            found = token
+    return found
 
 
 def _digest(text: str) -> str:

@@ -36,11 +36,17 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture(autouse=True)
-def home(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home for every test."""
+def empty_home(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for every test; whoever names a fixture so takes it from all tests below."""
     folder = homes()
     monkeypatch.setenv("HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def home(empty_home: Path) -> Path:
+    """The empty home of a test."""
+    return empty_home
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -68,15 +68,17 @@ class House:
         """Make a client for an owner."""
         return Darkroom(self.settings(), owner=owner)
 
-    async def start_worker(self, *, network: Network | None = None, ahead: str = "", **environment: str) -> Process:
-        """Start a worker process, in a network of the test if there is one, and wait for its sign of life.
+    async def start_worker(
+        self, *, network: Network | None = None, within: Sequence[str] = (), ahead: str = "", **environment: str
+    ) -> Process:
+        """Start a worker process and wait for its sign of life; `within` is a command that runs it elsewhere.
 
-        `ahead` is how many contracts its version is ahead of this one.
+        It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        command = [sys.executable, "-m", *_version(ahead), "worker", str(self.config)]
+        command = [*within, sys.executable, "-m", *_version(ahead), "worker", str(self.config)]
         environment = {"PYTHONPATH": TESTS, **environment} if ahead else environment
         if network is not None:
-            command[2:2] = ["network", network.table(), "--"]
+            command[-2:-2] = ["network", network.table(), "--"]
             environment["PYTHONPATH"] = TESTS
         log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
         worker = subprocess.Popen(

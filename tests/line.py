@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
 from contract.frames import Frame
+from worker.budget import Budget
 from worker.providers.aihubmix import AIHUBMIX
 from worker.providers.http import Conversation, Wire
 from worker.providers.provider import Ask, Json, Provider
@@ -37,7 +38,7 @@ CDN = "https://93.184.216.34/fox.png"
 class Inside:
     """Reads as a child of the sandbox does, but in this process."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *_: str, lock: object) -> None:
         assert module == "worker.reader"
 
     def ask(self, question: dict[str, Json], body: bytearray) -> Frame:
@@ -67,6 +68,7 @@ class Line:
         self.answers: list[Said] = []
         self.sent: list[httpx.Request] = []
         self.times: list[float] = []
+        self.budget: Budget | None = None
 
         async def handle(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
             self.sent.append(request)
@@ -100,9 +102,13 @@ class Line:
         """Make an image with these answers."""
         self.answers = list(answers)
         config = ProviderConfig(api_key=SecretStr(KEY), api_base=base or None, extra_body=extra_body or {})
-        wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), connect_s=5, idle_s=idle_s, retry_s=0.001)
+        budget = self.budget or Budget(2**30)
+        wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), budget=budget, connect_s=5, idle_s=idle_s, retry_s=0.001)
         async with Conversation(provider, config, wire) as talk:
-            return await talk.make(ask, begin_s=begin_s, whole_s=whole_s, fetch_s=fetch_s, request_id="job.0.1")
+            with budget.share() as share:
+                return await talk.make(
+                    ask, share=share, begin_s=begin_s, whole_s=whole_s, fetch_s=fetch_s, request_id="job.0.1"
+                )
 
     async def brings(self, *answers: Said, **how: object) -> tuple[bytes, float | None]:
         """Make an image; answer its bytes and its cost."""

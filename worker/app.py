@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from celery.signals import setup_logging
+from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
 from contract.doorbell import Doorbell
 from contract.installation import digest_of, make_mark
+from contract.knobs import Knobs
+from contract.logs import log_to_stderr
 from contract.outbox import Outbox
 from contract.references import References
 from contract.scripts import open_redis
@@ -27,18 +30,22 @@ from contract.settings import Settings, load_settings
 from contract.store import JobStore
 from worker import failpoint
 from worker.bench import Bench
+from worker.budget import Budget
+from worker.cgroup import machine_memory, memory_limit
 from worker.consumer import answer_bells
 from worker.courier import Courier
 from worker.gate import Gates
 from worker.ground import Belongings, check_media, find_redis
 from worker.janitor import Janitor
 from worker.leases import Leases
+from worker.portions import MIB, Portions, divide
 from worker.providers.http import Wire
 from worker.sandbox import Sandbox, return_large_blocks
 from worker.strays import Strays
 from worker.sweeper import Sweeper
 from worker.watchdog import Watchdog, give_up
 from worker.writer import Writer
+from worker.yields import Memory
 
 NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
 
@@ -86,6 +93,7 @@ async def _arrive(bench: Bench) -> None:
 def make_bench(settings: Settings, name: str) -> Bench:
     """Build what every job of this worker works with."""
     knobs = settings.knobs
+    portions = portions_of(knobs)
     redis = open_redis(knobs.redis_url.get_secret_value(), timeout_s=5)
     store = JobStore(redis, Doorbell(), retention_s=knobs.retention_seconds)
     return Bench(
@@ -100,12 +108,23 @@ def make_bench(settings: Settings, name: str) -> Bench:
         gates=Gates(store, limit=knobs.max_concurrency, open_s=knobs.breaker_seconds),
         wire=Wire(
             ssl_context=ssl.create_default_context(),
-            sandbox=Sandbox(),
+            sandbox=Sandbox(beside=portions.beside),
+            budget=Budget(portions.bodies),
             connect_s=knobs.connect_seconds,
             idle_s=knobs.idle_seconds,
             retry_s=knobs.retry_seconds,
         ),
+        memory=Memory(redis),
     )
+
+
+def portions_of(knobs: Knobs) -> Portions:
+    """Divide this worker's memory: that of its cgroup, or half of the machine's."""
+    limit = memory_limit()
+    bodies = knobs.body_memory_mb * MIB if knobs.body_memory_mb else None
+    portions = divide(limit or machine_memory() // 2, bodies=bodies)
+    logger.info("answers in flight may take %s MiB", portions.bodies // MIB)
+    return portions
 
 
 def make_janitor(bench: Bench) -> Janitor:
@@ -143,7 +162,13 @@ async def _watch(*loops: Coroutine[Any, Any, None]) -> None:
 
 
 def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     for chatty in ("httpx", "httpcore", "celery", "kombu"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_not_of_redis)
     setup_logging.connect(lambda **_: None, weak=False)  # or Celery would set levels of its own
+
+
+def _is_not_of_redis(record: logging.LogRecord) -> bool:
+    """Leave out each try of Celery to reach Redis: `Leases` tells once that it is away, and once that it is back."""
+    return record.msg != CONNECTION_ERROR and CONNECTION_RETRY not in record.getMessage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from contract.job import Job, Snapshot
 from contract.references import References
 from contract.settings import Settings
 from contract.store import JobStore, Lease
+from worker.budget import Share
 from worker.gate import Gate, Gates, Verdict
 from worker.leases import Leases
 from worker.logbook import Logbook, persist
@@ -23,6 +25,7 @@ from worker.plan import Plan, Route
 from worker.providers.http import Conversation, Wire
 from worker.sandbox import Picture
 from worker.writer import Writer
+from worker.yields import Lesson, Memory, Yields, asked_for
 
 LEAVE_S = 5.0
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -40,6 +43,7 @@ class Bench:
     references: References
     writer: Writer
     wire: Wire
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Spare:
 
     picture: Picture
     number: int  # of the call
+    share: Share  # of the worker's memory
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,8 +71,12 @@ class Desk:
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     surplus: list[Spare] = field(default_factory=list)
+    unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
     keeping: set[int] = field(default_factory=set)  # those that have their picture
+    yields: Yields = field(default_factory=Yields)
+    _turns: dict[int, Route] = field(default_factory=dict)  # the images that call, from before the gate on
+    _parts: list[Share] = field(default_factory=list)
     _are_small: bool = False
     _busy: int = 0  # images that are being made and do not wait
     _leavings: int = 0
@@ -77,10 +86,17 @@ class Desk:
         """List the images that are still to be made."""
         return [index for index in range(self.job.request.count) if index not in self.there]
 
-    def share(self, pictures: Iterable[Picture], number: int) -> None:
-        """Leave further pictures of an answer to the images that are still missing."""
-        self.surplus += [Spare(picture, number) for picture in pictures]
+    def share(self, pictures: Iterable[Picture], number: int, share: Share) -> None:
+        """Leave further pictures of an answer to the images that are still missing, with their part of its memory."""
+        spares = [Spare(picture, number, share.split(len(picture.data))) for picture in pictures]
+        self.surplus += spares
+        self._parts += [spare.share for spare in spares]
         self._tell()
+
+    def let_go(self) -> None:
+        """Hold no memory any more, as the job is left."""
+        for part in self._parts:
+            part.release()
 
     def spare(self, index: int) -> Spare | None:
         """Take a picture that another image's call brought, if there is one that the job has not yet."""
@@ -89,7 +105,54 @@ class Desk:
             if self.seen.setdefault(spare.picture.sha256, index) == index:
                 self.keeping.add(index)
                 return spare
+            self.unused[spare.number] += 1
+            spare.share.release()
         return None
+
+    def is_due(self) -> bool:
+        """Tell whether the calls under way may bring all the pictures that are still wanted."""
+        wanted = {*self.missing()} - self.keeping
+        return self.yields.due(route for index, route in self._turns.items() if index in wanted) >= len(wanted)
+
+    async def until_called(self, route: Route, most_s: float) -> None:
+        """Wait until an image has its picture or its call has failed; after `most_s` do not rely on others any more."""
+        try:
+            async with asyncio.timeout(most_s):
+                await self._news.wait()
+        except TimeoutError:
+            for other in {route, *self._turns.values()}:
+                self.yields.doubt(other)
+
+    @contextmanager
+    def calls(self, index: int, route: Route) -> Iterator[None]:
+        """Count an image as one that calls."""
+        self._turns[index] = route
+        try:
+            yield
+        finally:
+            del self._turns[index]
+            self._tell()
+
+    async def recall(self) -> None:
+        """Find out how many pictures a call may bring, where that matters; without Redis it is as configured."""
+        if len(self.missing()) < 2:
+            return
+        providers = self.bench.settings.providers
+        self.yields.known = {route: asked_for(providers[route[0]].extra_body) for route in self.gates}
+        with suppress(Unavailable):
+            self.yields.known |= await self.bench.memory.look_up(self.gates)
+
+    async def remember(self, route: Route, lesson: Lesson | None) -> None:
+        """Keep for other jobs how many pictures a call has brought, if that is news."""
+        if lesson:
+            with suppress(Unavailable):
+                await self.bench.memory.note(self.gates[route], lesson)
+
+    async def clear(self) -> None:
+        """Write what was not used, once nobody wants it any more. Raises LeaseLost."""
+        self.unused.update(spare.number for spare in self.surplus)
+        self.surplus.clear()
+        await self.logbook.waste(self.unused)
 
     async def until_spare(self) -> None:
         """Wait until there are more pictures to spare than images without a call, which come first."""

@@ -24,6 +24,7 @@ import standardwebhooks
 from contract.errors import ConfigInvalid, Transient, Unavailable
 from contract.jobhash import read_job
 from contract.link import Network, Unsafe, address_of, split
+from contract.logs import about
 from contract.outbox import Delivery, Outbox, WebhookState
 from contract.secret import Secret
 from contract.webhook import Webhook, event, signing_secret, unseal
@@ -99,9 +100,10 @@ class Courier:
             busy = Counter(self._under_way.values())
             deliveries, more = await self._outbox.take(most, busy=busy, most_to_host=MOST_TO_HOST)
             for delivery in deliveries:
-                task = asyncio.create_task(self._deliver(delivery))
+                with about(job_id=delivery.job_id):
+                    task = asyncio.create_task(self._deliver(delivery))
+                    task.add_done_callback(self._ended)
                 self._under_way[task] = delivery.host
-                task.add_done_callback(self._ended)
             if not more:
                 return
 

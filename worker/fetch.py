@@ -23,6 +23,7 @@ from contract.redaction import clean
 from worker.body import read_body
 from worker.classify import of_download, of_exception
 from worker.pin import NOT_A_URL, open_client, pinned
+from worker.room import Room
 
 MAX_HOPS = 5
 _PAGE = re.compile(
@@ -56,10 +57,13 @@ class Fetcher:
         base = urlsplit(api_base)
         self._own = base.netloc if base.scheme == "http" and is_loopback(base.hostname or "") else None
 
-    async def fetch(self, url: str) -> bytearray:
-        """Download a picture. Raises ProviderError: unsafe, expired, too large, too slow, not reached."""
+    async def fetch(self, url: str, *, room: Room | None = None) -> bytearray:
+        """Download a picture, once there is `room` for it.
+
+        Raises ProviderError: unsafe, expired, too large, too slow, not reached.
+        """
         try:
-            return await self._fetch(url)
+            return await self._fetch(url, room)
         except NOT_A_URL as error:  # httpx reads Location, too, although it is not to follow it
             raise self._refusal(url, "it is redirected to what is not a URL") from error
         except (httpx.HTTPError, OSError) as error:  # OSError: TimeoutError too
@@ -91,7 +95,7 @@ class Fetcher:
             return client.build_request("GET", url)
         return pinned(client, "GET", parts, address)
 
-    async def _fetch(self, url: str) -> bytearray:
+    async def _fetch(self, url: str, room: Room | None) -> bytearray:
         seen: set[str] = set()
         async with open_client(
             self._ssl_context, connect_s=self._connect_s, idle_s=self._idle_s, proxy=self._proxy
@@ -101,17 +105,17 @@ class Fetcher:
                 response = await client.send(await self.request(client, url), stream=True)
                 try:
                     if not response.is_redirect:
-                        return await self._read(response)
+                        return await self._read(response, room)
                     url = self._target(url, response)
                 finally:
                     await response.aclose()
         raise self._refusal(url, "it is redirected in a circle, or too often")
 
-    async def _read(self, response: httpx.Response) -> bytearray:
+    async def _read(self, response: httpx.Response, room: Room | None) -> bytearray:
         if response.status_code != 200:
             raise of_download(response.status_code, response.headers)
         try:
-            data = await read_body(response, MAX_BYTES, idle_s=self._idle_s)
+            data = await read_body(response, MAX_BYTES, idle_s=self._idle_s, room=room)
         except (httpx.HTTPError, OSError) as error:
             raise of_exception(error, has_answered=True) from error
         if is_page(data):

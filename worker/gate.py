@@ -19,6 +19,7 @@ from random import SystemRandom
 from contract.errors import ProviderError, RateLimited
 from contract.scripts import Scripts
 from contract.store import JobStore, Lease, LeaseLost, digest
+from worker.outages import Way, tell
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
 
@@ -81,17 +82,19 @@ class Gates:
     def to(self, provider: str, key: str, model: str) -> Gate:
         """Find the gate to a model."""
         name = digest(f"{provider}\0{key}")
-        return Gate(self._scripts, self._store, name, digest(model), limit=self._limit, open_s=self._open_s)
+        way = Way(provider, model)
+        return Gate(self._scripts, self._store, name, way, limit=self._limit, open_s=self._open_s)
 
 
 class Gate:
     """The way to one model of one provider with one key."""
 
     def __init__(
-        self, scripts: Scripts, store: JobStore, name: str, model: str, *, limit: int | None, open_s: float
+        self, scripts: Scripts, store: JobStore, name: str, way: Way, *, limit: int | None, open_s: float
     ) -> None:
         self.name = name
-        self.model = model
+        self.model = digest(way.model)
+        self._way = way
         self._begun: dict[tuple[str | int, ...], int] = {}  # when calls were let in, as Redis counts events
         self._run = scripts.run
         self._store = store
@@ -109,6 +112,7 @@ class Gate:
         answer = await self._run("enter_gate", *call, int((most_s + GRACE_S) * 1000))
         if answer == "lost":
             raise LeaseLost(lease.job_id)
+        tell(answer.pop(), self._way)
         if len(answer) == 1:
             self._begun[call] = answer[0]
             return None
@@ -133,9 +137,10 @@ class Gate:
         was asked for before and met an error: a provider that does so falters, for some minutes.
         """
         call = self._call(lease, number)
-        woken, falters = await self._run(
-            "leave_gate", *call, self._begun.pop(call, 0), verdict, code, int(since_ms), int(has_passed)
-        )
+        begun = self._begun.pop(call, 0)
+        said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
+        woken, falters, changes = await self._run("leave_gate", *call, *said)
+        tell(changes, self._way)
         await self._ring(woken)
         return bool(falters)
 

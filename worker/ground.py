@@ -14,12 +14,11 @@ from tempfile import TemporaryDirectory
 from contract.cause import cause_of
 from contract.errors import ConfigInvalid, Problem, Unavailable
 from contract.installation import join_installation
-from contract.redis_needs import Weight, judge, look, refusals
+from contract.redis_needs import Doubt, Weight, judge, look, refusals
 from contract.store import JobStore
 
 RETRY_S = 1.0
 SIGN_OF_LIFE_S = 5
-TOLD_EVERY = 30  # tries
 
 logger = logging.getLogger(__name__)
 
@@ -48,38 +47,39 @@ async def find_redis(
     store: JobStore, worker: str, belongings: Belongings, *, lease_s: float, allow_unsafe: bool
 ) -> None:
     """Wait until Redis runs our scripts. Raises ConfigInvalid if it answers and refuses, or would lose jobs."""
-    tries = 0
+    told = ""
     while True:
         try:
-            await check_redis(store, allow_unsafe=allow_unsafe)
+            doubts = await check_redis(store, allow_unsafe=allow_unsafe)
             await join(store, belongings)
             await store.renew(worker, [], lease_s=lease_s)
         except Unavailable as error:
             cause = cause_of(error.__cause__)
             if cause.lasts:
-                told = f"Redis refuses: {error.__cause__} - Redis {cause.says}. {cause.mend}"
-                raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", told)]) from error
-            if tries % TOLD_EVERY == 0:
+                refusal = f"Redis refuses: {error.__cause__} - Redis {cause.says}. {cause.mend}"
+                raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", refusal)]) from error
+            if cause.says != told:
                 logger.warning("waiting for Redis, which %s: %s", cause.says, error.__cause__)
+            told = cause.says
         else:
-            if tries:
+            if told:
                 logger.info("Redis is there")
+            for doubt in doubts:
+                level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
+                logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
             return
-        tries += 1
         await asyncio.sleep(RETRY_S)
 
 
-async def check_redis(store: JobStore, *, allow_unsafe: bool) -> None:
-    """Log what is wrong with Redis. Raises ConfigInvalid for one that would lose jobs, and Unavailable."""
+async def check_redis(store: JobStore, *, allow_unsafe: bool) -> tuple[Doubt, ...]:
+    """List what is wrong with Redis. Raises ConfigInvalid for one that would lose jobs, and Unavailable."""
     doubts = judge(await look(store.redis))
     if not allow_unsafe and (refused := refusals(doubts)):
         hint = "DARKROOM_ALLOW_UNSAFE_REDIS=true lets the worker start all the same."
         raise ConfigInvalid(
             [Problem("DARKROOM_REDIS_URL", f"Redis {doubt.says}. {doubt.mend} {hint}") for doubt in refused]
         )
-    for doubt in doubts:
-        level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-        logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
+    return doubts
 
 
 async def join(store: JobStore, own: Belongings) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from contract.cause import cause_of
 from contract.errors import Unavailable
-from contract.store import JobStore, Lease
+from contract.store import JobStore, Lease, LeaseLost
+from worker.logbook import persist
 
 RENEW_S = 1.0
 
@@ -41,6 +42,7 @@ class Leases:
         self._holds: dict[str, Hold] = {}
         self._is_closed = False
         self._away_since: float | None = None
+        self._renewed_at = time.monotonic()
 
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[Hold]:
@@ -67,6 +69,13 @@ class Leases:
                 self._tell_back()
             await asyncio.sleep(RENEW_S)
 
+    async def confirm(self, lease: Lease) -> None:
+        """Ask for a lease before a call, if this process has stood still since it renewed them. Raises LeaseLost."""
+        if time.monotonic() - self._renewed_at < self._lease_s / 2:
+            return
+        if await persist(self._store.renew, self._worker, [lease], lease_s=self._lease_s, slots=self._slots):
+            raise LeaseLost
+
     def _tell_away(self, error: Unavailable) -> None:
         if self._away_since is None:
             self._away_since = time.monotonic()
@@ -81,7 +90,10 @@ class Leases:
     async def _renew(self) -> None:
         holds = dict(self._holds)
         leases = [hold.lease for hold in holds.values()]
-        for job_id in await self._store.renew(self._worker, leases, lease_s=self._lease_s, slots=self._slots):
+        began = time.monotonic()
+        lost = await self._store.renew(self._worker, leases, lease_s=self._lease_s, slots=self._slots)
+        self._renewed_at = began
+        for job_id in lost:
             if self._holds.get(job_id) is holds[job_id]:
                 holds[job_id].task.cancel()
 

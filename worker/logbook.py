@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
+from contract import story
 from contract.errors import DarkroomError, ProviderError
 from contract.job import Attempt, Outcome, moment
 from contract.store import CallRefused, JobStore, Lease
@@ -50,11 +51,26 @@ class Logbook:
         """Find a call by its number."""
         return self._attempts[number]
 
-    def delivered(self, number: int, *, seconds: float, cost_usd: float | None) -> Attempt:
+    def delivered(self, number: int, *, seconds: float, cost_usd: float | None, unused: int) -> Attempt:
         """Note that a call brought an image; it is written once the image is stored."""
-        return self._change(
-            number, outcome=Outcome.DELIVERED, seconds=round(seconds, 3), http_status=200, cost_usd=cost_usd
-        )
+        brought = {"outcome": Outcome.DELIVERED, "seconds": round(seconds, 3), "http_status": 200}
+        return self._change(number, **brought, cost_usd=cost_usd, unused=unused)
+
+    async def tell_unfetched(self, number: int, error: ProviderError, *, among: int) -> None:
+        """Tell that what a call has made cannot be fetched yet. Raises LeaseLost."""
+        text = story.unfetched(self._attempts[number], error.code, among=among)
+        await self.write(number, event="retry", text=text)
+
+    async def waste(self, unused: Mapping[int, int]) -> None:
+        """Write how many pictures of each call were not used, where that is not known yet. Raises LeaseLost."""
+        late = {number: many for number, many in unused.items() if many != self._attempts[number].unused}
+        more = sum(many - self._attempts[number].unused for number, many in late.items())
+        for place, (number, many) in enumerate(late.items(), 1):
+            self._change(number, unused=many)
+            if place < len(late):
+                await self.write(number)
+            else:
+                await self.write(number, event="unused", text=story.unused(more))
 
     def failed(self, number: int, error: ProviderError, *, seconds: float) -> Attempt:
         """Note how a call failed; it is written together with what comes next."""
@@ -68,12 +84,14 @@ class Logbook:
             cost_usd=error.cost_usd,
         )
 
-    async def give_up(self, number: int) -> None:
+    async def give_up(self, number: int, *, cost_usd: float | None) -> None:
         """Write that we have given up a call: its image is there. Raises LeaseLost."""
-        self._change(number, outcome=Outcome.CANCELLED)
+        self._change(number, outcome=Outcome.CANCELLED, cost_usd=cost_usd)
         await self.write(number)
 
-    async def write(self, number: int, *, event: Literal["", "retry", "fallback"] = "", text: str = "") -> None:
+    async def write(
+        self, number: int, *, event: Literal["", "retry", "fallback", "unused"] = "", text: str = ""
+    ) -> None:
         """Write how a call ended. Raises LeaseLost."""
         await persist(self._store.end_attempt, self._lease, number, self._attempts[number], event=event, text=text)
 
@@ -88,6 +106,12 @@ class Logbook:
         """List the ended attempts of one image, oldest first."""
         ended = (attempt for attempt in self._attempts.values() if attempt.outcome is not Outcome.RUNNING)
         return tuple(attempt for attempt in ended if attempt.index == index)
+
+    def delivered_for(self, index: int) -> Attempt | None:
+        """Find the call that has brought an image: its own last one that delivered, else the last one of the others."""
+        delivered = [attempt for attempt in self._attempts.values() if attempt.outcome is Outcome.DELIVERED]
+        own = [attempt for attempt in delivered if attempt.index == index]
+        return next(reversed(own or delivered), None)
 
     def know(self, error: DarkroomError) -> None:
         """Remember an error that no call of this run has met, with its sentence."""

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +23,7 @@ import pybase64
 from contract.child import Reply, serve
 from contract.errors import Interrupted, ProviderError, Unusable
 from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
+from worker.alone import Scales
 from worker.classify import of_garbage
 from worker.providers.payload import mapping, told_cost
 from worker.providers.table import PROVIDERS
@@ -30,11 +32,16 @@ MAX_PARTS = 100_000  # of a JSON text
 MAX_HEAD = 1024  # characters before the data of a data URL
 MAX_LINK = 8192  # characters; which links are opened is for `worker/fetch.py` to say
 
+Weigh = Callable[[int], None]
+
+_PARTIAL = re.compile(rb'"partial_image_index"|"[^"]{0,80}\.partial_image"')
 # A parameter in quotes may have commas.
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
 
-def read_answer(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
+def read_answer(
+    provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False, weigh: Weigh | None = None
+) -> Reply:
     """Read a provider's whole answer, of a call or of a poll, and as many pictures of it; the body is emptied.
 
     Raises ProviderError.
@@ -55,26 +62,27 @@ def read_answer(provider: str, body: bytearray, most: int = 1, *, is_poll: bool 
     pictures = list(answer.pictures)
     del answer
     try:
-        return _read_pictures(found, pictures, most)
+        return _read_pictures(found, pictures, most, weigh)
     except ProviderError as error:
         raise error.costing(found["cost_usd"]) from error
 
 
-def _read_pictures(found: dict[str, Any], pictures: list[str], most: int) -> Reply:
+def _read_pictures(found: dict[str, Any], pictures: list[str], most: int, weigh: Weigh | None) -> Reply:
     """Read as many good pictures as are wanted, no two alike; where none is good, the links. Raises ProviderError."""
     total = len(pictures)
     links: list[str] = []
     good: dict[str, Reply] = {}
     failure: ProviderError | None = None
-    for place, text in enumerate(pictures):
-        if len(good) == most:
-            break
-        if is_link(text):
-            links.append(text)
+    looked_at: set[int] = set()
+    pictures.reverse()
+    while pictures and len(good) < most:
+        looked_at.add(hash(pictures[-1]))
+        if is_link(pictures[-1]):
+            links.append(pictures.pop())
             continue
-        pictures[place] = ""  # its text is let go of as soon as it is decoded
         try:
-            info, data = read_picture(decode_picture(text))
+            # Its text is let go of as soon as it is decoded, so no name may stand for it here.
+            info, data = read_picture(decode_picture(pictures.pop()), weigh)
         except ProviderError as error:
             failure = failure or error
         else:
@@ -87,14 +95,21 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int) -> Rep
         raise failure
     (first, _), *others = good.values()
     sized = [{**info, "size": len(data)} for info, data in others]
-    described = {**found, "extras": total - len(good), **first, **({"more": sized} if sized else {})}
+    found |= {"extras": total - len(good), **_left(pictures, looked_at)}
+    described = {**found, **first, **({"more": sized} if sized else {})}
     return described, b"".join(data for _, data in good.values())
 
 
-def read_picture(data: bytes) -> Reply:
+def _left(pictures: list[str], looked_at: set[int]) -> dict[str, int]:
+    """Count the pictures that nobody has looked at and that are not links, no two alike."""
+    left = {hash(text) for text in pictures if not is_link(text)} - looked_at
+    return {"left": len(left)} if left else {}
+
+
+def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
     """Look at a picture and take away what is no part of it. Raises ProviderError."""
     try:
-        info, data = clean(data)
+        info, data = clean(data, weigh=weigh)
     except TooLarge as error:
         raise Unusable("image_too_large", http_status=200) from error
     except NotAllowed as error:
@@ -113,7 +128,7 @@ def load_json(body: bytes | bytearray) -> Any:
     Raises Interrupted: cut off, or nothing we can read.
     """
     if body.startswith((b"data:", b"event:")):
-        body = max(bytes(body).split(b"\n"), key=len).removeprefix(b"data:")
+        body = _longest(bytes(body).split(b"\n")).removeprefix(b"data:")
     if body.startswith(codecs.BOM_UTF8):
         body = body[len(codecs.BOM_UTF8) :]
     if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
@@ -125,6 +140,12 @@ def load_json(body: bytes | bytearray) -> Any:
             raise Unusable("answer_too_large", http_status=200) from error
         was_cut = error.msg.startswith("unexpected end")
         raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
+
+
+def _longest(lines: list[bytes]) -> bytes:
+    """Choose an event of a stream; one with an interim picture only where there is no other object."""
+    last = [line for line in lines if line[5:].lstrip().startswith(b"{") and not _PARTIAL.search(line)]
+    return max(last or lines, key=len)
 
 
 def is_link(picture: str) -> bool:
@@ -164,10 +185,14 @@ def decode_picture(text: str) -> bytes:
     return data
 
 
-def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False) -> Reply:
+def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = False, weigh: Weigh | None = None) -> Reply:
     """Read an answer, or a picture when no provider is named; whatever goes wrong is a part of the reply."""
     try:
-        return read_answer(provider, body, most, is_poll=is_poll) if provider else read_picture(bytes(body))
+        if provider:
+            return read_answer(provider, body, most, is_poll=is_poll, weigh=weigh)
+        data = bytes(body)
+        body.clear()
+        return read_picture(data, weigh)
     except ProviderError as error:
         return {"error": error.record()}, b""
     except MemoryError:
@@ -179,9 +204,22 @@ def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = Fals
         return {"error": Interrupted("provider_bad_answer", http_status=200).record()}, b""
 
 
+def main() -> None:
+    """Answer questions for ever, in turn with the other readers where the work is heavy."""
+    scales = Scales(int(sys.argv[2]), beside=int(sys.argv[3]))
+
+    def answer(question: dict[str, Any], body: bytearray) -> Reply:
+        with scales.work(2 * len(body)):
+            return reply(
+                question["provider"],
+                body,
+                question.get("most", 1),
+                is_poll=question.get("is_poll", False),
+                weigh=scales.weigh,
+            )
+
+    serve(answer)
+
+
 if __name__ == "__main__":
-    serve(
-        lambda question, body: reply(
-            question["provider"], body, question.get("most", 1), is_poll=question.get("is_poll", False)
-        )
-    )
+    main()

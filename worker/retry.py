@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import SystemRandom
 from typing import Any
 
@@ -39,7 +39,9 @@ def pacing(base_s: float) -> AsyncRetrying:
     return AsyncRetrying(retry=retry_if_result(lambda step: isinstance(step, Again)), wait=wait)
 
 
-def fetching(base_s: float, *, left_s: float, noticed: Callable[[RetryCallState], None] | None = None) -> AsyncRetrying:
+def fetching(
+    base_s: float, *, left_s: float, noticed: Callable[[RetryCallState], Awaitable[None]] | None = None
+) -> AsyncRetrying:
     """Repeat what costs nothing, for `left_s`: looking for a picture that is being made, or downloading it."""
     is_time = stop_before_delay(max(0.0, left_s))
     times: Counter[str] = Counter()

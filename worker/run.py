@@ -16,10 +16,12 @@ from contract.defaults import accepted_with
 from contract.errors import DarkroomError, ProviderError, Unavailable
 from contract.job import Job, JobState, Outcome
 from contract.jobhash import read_attempts, read_job, read_snapshots
+from contract.logs import about
 from contract.settings import Settings
 from contract.store import JobStore, Lease, LeaseLost
 from worker import failpoint
 from worker.bench import Bench, Desk
+from worker.delivery import Delivery
 from worker.ladder import GiveUp, Later, most_useful
 from worker.leases import Hold
 from worker.logbook import Logbook, persist
@@ -38,6 +40,11 @@ async def run(job_id: str, bench: Bench) -> None:
     """Run a job as far as it can be run now; nothing happens if it is not to be had."""
     if bench.leases.is_closed():
         return
+    with about(job_id=job_id):
+        await _run(job_id, bench)
+
+
+async def _run(job_id: str, bench: Bench) -> None:
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return
@@ -105,16 +112,18 @@ class Development:
     async def _develop(self) -> None:
         await self._take_stored()
         await self._desk.logbook.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
-        await self._desk.load_references()
+        for name, model in {rung.route for rung in self._desk.plan.rungs}:
+            key = self._settings.provider(name).key
+            self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
+        await asyncio.gather(self._desk.load_references(), self._desk.recall())
         async with AsyncExitStack() as stack:
-            for name, model in {rung.route for rung in self._desk.plan.rungs}:
-                key = self._settings.provider(name).key
-                self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
+            stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._settings.provider(name)
                 talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
                 self._desk.talks[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()
+        await self._desk.clear()
         await self._conclude(stops)
 
     async def _give_back(self) -> None:
@@ -140,7 +149,7 @@ class Development:
             picture = (await self._bench.wire.sandbox.read(bytearray(data))).picture if data else None
             if picture is None:
                 return None
-            sidecar = await Walk(index, self._desk).restore(picture)
+            sidecar = await Delivery(index, self._desk).restore(picture)
             if sidecar is not None:
                 logger.warning(
                     "the damaged sidecar of %s was written anew", artifact, extra={"job_id": self._lease.job_id}
@@ -162,7 +171,7 @@ class Development:
     async def _serve(self, walk: Walk, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
         """Give an image that was given up a picture that another one's call has brought since."""
         spare = None if stop is None else self._desk.spare(walk.index)
-        return stop if spare is None else await walk.store(spare.number, spare.picture)
+        return stop if spare is None else await walk.delivery.take(spare)
 
     async def _conclude(self, stops: list[Later | GiveUp | Stopped]) -> None:
         waits = [stop for stop in stops if isinstance(stop, Later)]

@@ -11,10 +11,12 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Any
+from weakref import finalize
 
-from contract.child import LARGE_BYTES, Child
+from contract.child import LARGE_BYTES, MEMORY_BYTES, Child
 from contract.errors import Interrupted, revive
 from contract.images import EXTENSIONS
 
@@ -56,22 +58,32 @@ class Reading:
     picture: Picture | None = None
     more: tuple[Picture, ...] = ()  # good pictures of the same answer
     extras: int = 0  # pictures of the answer that were not wanted, or not good
+    left: int = 0  # of these, which nobody has looked at
     link: str | None = field(default=None, repr=False)
     links: tuple[str, ...] = field(default=(), repr=False)  # further ones
     poll_url: str | None = field(default=None, repr=False)
     is_done: bool = False  # a poll says that nothing more will come
     cost_usd: float | None = None
 
+    @property
+    def size(self) -> int:
+        """Count the bytes of its pictures."""
+        return sum(len(picture.data) for picture in (self.picture, *self.more) if picture)
+
 
 class Sandbox:
     """The children of one worker; a body waits until one is free."""
 
-    def __init__(self, *, children: int = CHILDREN) -> None:
+    def __init__(self, *, children: int = CHILDREN, beside: int = MEMORY_BYTES) -> None:
+        """Start the first child; what needs more memory than a child may take `beside` another one is read alone."""
+        self._beside = beside
+        self._lock = TemporaryFile()  # noqa: SIM115
+        finalize(self, self._lock.close)
         self._threads = ThreadPoolExecutor(children, thread_name_prefix="darkroom-reader")
         self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
         for _ in range(children - 1):
             self._free.put_nowait(None)  # started when it is needed
-        self._free.put_nowait(Child(READER))  # so that the first picture does not wait for it
+        self._free.put_nowait(self._start())  # so that the first picture does not wait for it
 
     async def __aenter__(self) -> Sandbox:
         return self
@@ -84,6 +96,9 @@ class Sandbox:
                 child.kill()
                 child.close()
 
+    def _start(self) -> Child:
+        return Child(READER, str(self._beside), lock=self._lock)
+
     async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
         """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.
 
@@ -94,7 +109,7 @@ class Sandbox:
             if child is not None and child.is_dead():
                 child.close()
                 child = None
-            child = child or Child(READER)
+            child = child or self._start()
             async with asyncio.timeout(WHOLE_S):
                 asking = asyncio.get_running_loop().run_in_executor(
                     self._threads, child.ask, {"provider": provider, "most": most, "is_poll": is_poll}, body
@@ -127,6 +142,7 @@ def _reading(found: dict[str, Any], data: bytearray) -> Reading:
         picture=pictures[0] if pictures else None,
         more=tuple(pictures[1:]),
         extras=found.get("extras", 0),
+        left=found.get("left", 0),
         link=found.get("link"),
         links=tuple(found.get("links", ())),
         poll_url=found.get("poll_url"),

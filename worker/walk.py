@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from contract import story
-from contract.artifacts import Sidecar, artifact_id
 from contract.errors import DarkroomError, ProviderError, TimedOut, Unusable
-from contract.job import Attempt, Outcome, Rendition
 from contract.prices import estimate
-from contract.store import CallRefused, LeaseLost
+from contract.store import CallRefused
 from worker import failpoint
 from worker.bench import Desk, Spare
+from worker.budget import Share
+from worker.delivery import Delivery
 from worker.gate import Closed, Verdict, verdict_of
 from worker.ladder import LEAST_CALL_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step, most_useful, next_step
 from worker.logbook import persist
 from worker.plan import Route, Rung
 from worker.providers.provider import Ask
-from worker.providers.results import Made
+from worker.providers.results import Heard, Made
 from worker.retry import pacing
-from worker.sandbox import Picture
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
-
-logger = logging.getLogger(__name__)
+FINISH_S = 5.0  # what one gets that is not needed any more, but tells what it has cost
 
 
 class _Served(Exception):
     """Another image's call has brought this image as well."""
 
-    def __init__(self, spare: Spare) -> None:
+    def __init__(self, spare: Spare, cost_usd: float | None) -> None:
         super().__init__()
         self.spare = spare
+        self.cost_usd = cost_usd  # of the own call
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Walk:
     def __init__(self, index: int, desk: Desk) -> None:
         self.index = index
         self._desk = desk
-        self._passed: list[str] = []  # why rungs were left out without a call, in words
+        self.delivery = Delivery(index, desk)
         # Whatever an earlier run had to wait for is over.
         self._has_waited = True
         self._retry_after_s: float | None = None
@@ -80,52 +78,66 @@ class Walk:
 
     async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
-        closed: dict[Route, Closed] = {}
+        desk, closed = self._desk, dict[Route, Closed]()
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
-        if spare := self._desk.spare(self.index):
-            return await self.store(spare.number, spare.picture)
-        while True:
+        while (spare := desk.spare(self.index)) is None:
             step = self._next(closed)
             if not isinstance(step, Call | Again):
                 return step
-            if self._desk.bench.leases.is_closed():
+            if desk.bench.leases.is_closed():
                 return Stopped()
-            rung = self._desk.plan.rungs[step.rung]
-            whole_s = min(step.timeout_s + ARRIVING_S, self._desk.lease.left_s())
-            shut = await persist(self._desk.gates[rung.route].enter, self._desk.lease, self.index, most_s=whole_s)
-            if shut is None:
-                return await self._call(step, rung, whole_s)
-            closed[rung.route] = shut
-            if shut.code:
-                self._passed.append(story.unavailable(rung.provider))
-                self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
+            rung = desk.plan.rungs[step.rung]
+            if desk.is_due():
+                await desk.until_called(rung.route, step.timeout_s + ARRIVING_S)
+                continue
+            with desk.calls(self.index, rung.route):
+                left_s = desk.lease.left_s()  # an answer may have to wait for memory
+                shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=left_s)
+                if shut is None:
+                    with desk.bench.wire.budget.share() as share:
+                        return await self._call(step, rung, share)
+            self._pass(rung, shut, closed)
+        return await self.delivery.take(spare)
 
-    async def _call(self, step: Call | Again, rung: Rung, whole_s: float) -> Step | None:
+    def _pass(self, rung: Rung, shut: Closed, closed: dict[Route, Closed]) -> None:
+        """Leave a rung out whose gate is closed."""
+        closed[rung.route] = shut
+        if shut.code:
+            self.delivery.passed.append(story.unavailable(rung.provider))
+            self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
+
+    async def _call(self, step: Call | Again, rung: Rung, share: Share) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
+        most = max(1, len(desk.missing()) - len(desk.surplus))
         try:
             failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
+            await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
-            made = await self._ask(rung, number, step, whole_s)
+            made = await self._ask(rung, number, step, share, most)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            made = self._choose(made, rung, number)
-            return await self._keep(number, made, seconds=time.monotonic() - started)
+            lesson = desk.yields.learn(rung.route, made, most)
+            made = self._choose(made, rung, number, share)
+            step_on = await self._keep(number, made, seconds=time.monotonic() - started)
+            await desk.remember(rung.route, lesson)
+            return step_on
         except _Served as served:
             assert number is not None
-            await desk.logbook.give_up(number)
-            return await self.store(served.spare.number, served.spare.picture)
+            await desk.logbook.give_up(number, cost_usd=served.cost_usd)
+            return await self.delivery.take(served.spare)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
         except ProviderError as error:
             is_hasty = isinstance(error, TimedOut) and step.timeout_s < rung.patience_s / 2
             verdict, code = Verdict.UNKNOWN if is_hasty else verdict_of(error), error.code
             assert number is not None
+            desk.yields.doubt(rung.route)
             seconds = time.monotonic() - started
             self._falters = await desk.leave_gate(rung.route, self.index, verdict, code)
             return await self._fail(number, error, seconds=seconds)
@@ -133,7 +145,7 @@ class Walk:
             await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
-    async def _ask(self, rung: Rung, number: int, step: Call | Again, whole_s: float) -> Made:
+    async def _ask(self, rung: Rung, number: int, step: Call | Again, share: Share, most: int) -> Made:
         desk, request = self._desk, self._desk.job.request
         if "reference_too_large" in self._codes():
             await desk.shrink_references()
@@ -145,19 +157,25 @@ class Walk:
             quality=rung.quality,
             is_chosen=step.rung > 0 or desk.job.request.quality is not None,
             references=desk.references,
-            most=max(1, len(desk.missing()) - len(desk.surplus)),
+            most=most,
         )
+        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
         call = desk.talks[rung.provider].make(
             ask,
+            share=share,
             begin_s=step.timeout_s,
-            whole_s=whole_s,
+            whole_s=min(step.timeout_s + ARRIVING_S, desk.lease.left_s()),
             fetch_s=max(0.0, desk.lease.left_s() - LEAST_CALL_S),
             request_id=f"{desk.job.id}.{self.index}.{number}",
+            heard=heard,
         )
-        return await self._unless_served(call)
+        return await self._unless_served(call, heard)
 
-    async def _unless_served(self, call: Coroutine[Any, Any, Made]) -> Made:
-        """Make a call to its end, or close it once another one's answer has brought this image as well."""
+    async def _unless_served(self, call: Coroutine[Any, Any, Made], heard: Heard) -> Made:
+        """Make a call to its end, or close it once another one's answer has brought this image as well.
+
+        One whose answer has begun to come has been paid for: it is read, as far as that takes little time.
+        """
         desk, making = self._desk, asyncio.create_task(call)
         desk.calling.add(self.index)
         try:
@@ -167,26 +185,30 @@ class Walk:
                     await asyncio.wait({making, served}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     served.cancel()
+                if heard.is_coming:
+                    await asyncio.wait({making}, timeout=FINISH_S)
                 if not making.done() and (spare := desk.spare(self.index)):
-                    raise _Served(spare)
+                    raise _Served(spare, heard.cost_usd)
             return await making
         finally:
             desk.calling.discard(self.index)
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
 
-    def _choose(self, made: Made, rung: Rung, number: int) -> Made:
+    def _choose(self, made: Made, rung: Rung, number: int, share: Share) -> Made:
         """Take the first picture that this job has not yet, and leave the others to its other images."""
         seen = self._desk.seen
-        new = [each for each in (made.picture, *made.more) if seen.get(each.sha256, self.index) == self.index]
+        pictures = made.picture, *made.more
+        new = [each for each in pictures if seen.get(each.sha256, self.index) == self.index]
         if not new:
             twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
             reason = f"it is the same as image {seen[made.picture.sha256] + 1}"
             raise twin.named(provider=rung.provider, reason=reason)
         seen[new[0].sha256] = self.index
         self._desk.keeping.add(self.index)
-        self._desk.share(new[1:], number)
-        return replace(made, picture=new[0], more=())
+        self._desk.share(new[1:], number, share)
+        self._desk.unused[number] = unused = made.unused + len(pictures) - len(new)
+        return replace(made, picture=new[0], more=(), unused=unused)
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
@@ -213,78 +235,9 @@ class Walk:
         cost_usd = made.cost_usd
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
-        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd)
+        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd, unused=made.unused)
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
-        return await self.store(number, picture, unused=made.unused)
-
-    async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
-        """Store and report a picture that a call has brought, perhaps that of another image."""
-        desk = self._desk
-        attempt = desk.logbook.attempt(number)
-        said = story.arrived(self.index, asked_for=attempt.index, unused=unused)
-        saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
-        try:
-            sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
-            await desk.report(sidecar, text=said)
-            failpoint.reach("after_report")
-        except OSError as error:
-            logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
-            return GiveUp("storage_full")
-        except (LeaseLost, asyncio.CancelledError):
-            await _to_its_end(self._take_back(saving))
-            raise
-        return None
-
-    def _save(self, attempt: Attempt, picture: Picture) -> Sidecar:
-        """Write an image and its sidecar; blocking."""
-        desk = self._desk
-        name = artifact_id(desk.job.id, self.index)
-        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
-        history = desk.logbook.history(self.index)
-        costs = [known.cost_usd for known in history if known.cost_usd is not None]
-        others = () if attempt.index == self.index else (attempt,)
-        reasons = "; ".join(
-            filter(None, [*dict.fromkeys(self._passed), story.reasons(desk.logbook.history(attempt.index))])
-        )
-        beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
-        sidecar = Sidecar(
-            id=name,
-            path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
-            mime=picture.mime,
-            prompt=desk.job.request.prompt,
-            model=delivered.model,
-            provider=delivered.provider,
-            source_images=tuple(snapshot.source for snapshot in desk.snapshots),
-            created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
-            job_id=desk.job.id,
-            index=self.index,
-            width=picture.width,
-            height=picture.height,
-            sha256=picture.sha256,
-            bytes=len(picture.data),
-            requested=desk.plan.rungs[0].rendition(),
-            delivered=delivered,
-            degraded=reasons if attempt.rung else None,
-            attempts=(*history, *others),
-            cost_usd=round(sum(costs), 6) if costs or others else None,
-            warnings=(*picture.warnings, *beside),
-        )
-        return desk.bench.writer.save(desk.job, sidecar, picture.data)
-
-    async def restore(self, picture: Picture) -> Sidecar | None:
-        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
-        history = self._desk.logbook.history(self.index)
-        brought = [attempt for attempt in history if attempt.outcome is Outcome.DELIVERED]
-        return await asyncio.to_thread(self._save, brought[-1], picture) if brought else None
-
-    async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
-        """Remove a stored image unless its job lists it, or can still take it from disk."""
-        bench = self._desk.bench
-        with suppress(OSError, DarkroomError):
-            sidecar = await saving
-            job = await bench.store.get(self._desk.job.id)
-            if job.is_over and sidecar.id not in {image.id for image in job.images}:
-                await asyncio.to_thread(bench.writer.discard, sidecar)
+        return await self.delivery.store(number, picture, unused=made.unused)
 
     def _next(self, closed: Mapping[Route, Closed] | None = None) -> Step:
         return next_step(
@@ -299,12 +252,3 @@ class Walk:
 
     def _codes(self) -> list[str]:
         return [attempt.error for attempt in self._desk.logbook.history(self.index) if attempt.error]
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do something wholly; whoever cancels it meanwhile (a sister that lost the lease, its renewal) has to wait."""
-    task = asyncio.create_task(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()

@@ -1,11 +1,11 @@
 -- Lets a call through to its provider: answers its tick. Else answers how long to wait, the error that closed the gate
--- or '', and whom it made room for.
+-- or '', and whom it made room for. What has changed comes last.
 -- ARGV: id, fence, gate, number, most calls or 0, open time, model, most time of the call
 despite_full_memory()
 local id, gate, most, model = ARGV[1], gate_key(ARGV[3]), tonumber(ARGV[5]), ARGV[7]
 if not holds(id, ARGV[2]) then return 'lost' end
 local calls, call = gate .. ':calls', id .. ':' .. ARGV[2] .. ':' .. ARGV[4]
-if redis.call('ZSCORE', calls, call) then return {tonumber(redis.call('HGET', gate, 'tick'))} end
+if redis.call('ZSCORE', calls, call) then return {tonumber(redis.call('HGET', gate, 'tick')), changes} end
 
 local kept = redis.call('ZREM', calls, id)  -- the place that was kept for it since it was woken
 local found = breakers(gate, model, redis.call('HGET', job_key(id), 'owner_digest') or '', call)
@@ -18,7 +18,7 @@ local function refuse(level, wait, code)
   redis.call('ZADD', waiters, redis.call('HGET', job_key(id), 'order'), id)
   redis.call('PEXPIRE', waiters, GATE_LIFE)
   redis.call('HDEL', job_key(id), 'gate')
-  return {wait, code, kept == 1 and level > 1 and wake(gate, math.min(1, room(gate, most))) or {}}
+  return {wait, code, kept == 1 and level > 1 and wake(gate, math.min(1, room(gate, most))) or {}, changes}
 end
 
 local half_open
@@ -40,4 +40,4 @@ redis.call('ZADD', calls, now + ARGV[8], call)
 redis.call('PEXPIRE', calls, GATE_LIFE)
 local begun = tick(gate)
 redis.call('PEXPIRE', gate, GATE_LIFE)
-return {begun}
+return {begun, changes}

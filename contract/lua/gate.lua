@@ -7,28 +7,44 @@ local FALTERS_FOR = 300000  -- after an error that passed
 local TO_OPEN = 5  -- failures in a row
 local MOST_OF_JOB, MOST_OF_OWNER = 3, 2  -- of these, at most: more say nothing new
 
+local BREAKERS = 'darkroom:breakers'  -- those that are open, by since when: where whoever asks finds them
+local KEY, MODEL, OWNER = 1, 2, 3  -- whose calls a breaker stops
+
+-- The breakers that this script has opened or closed, for the log: level, what, error code, milliseconds, owner.
+local changes = {}
+
 local function gate_key(name) return 'darkroom:gate:' .. name end
 
 -- The order of events is counted, as many of them happen in one millisecond.
 local function tick(gate) return redis.call('HINCRBY', gate, 'tick', 1) end
 
-local function look_at(breaker, call)
-  local found = redis.call('HMGET', breaker, 'open_until', 'code', 'probe', 'opened')
+local function look_at(breaker, call, level)
+  local found = redis.call('HMGET', breaker, 'open_until', 'code', 'probe', 'opened', 'since')
   return {
-    key = breaker, open_until = tonumber(found[1]), code = found[2] or '',
+    key = breaker, open_until = tonumber(found[1]), code = found[2] or '', level = level,
     probe = found[3], is_probe = found[3] == call, opened = tonumber(found[4] or 0),
+    since = found[1] and tonumber(found[5]),  -- when it was told to have opened
   }
 end
 
-local function close(breaker) redis.call('HDEL', breaker, 'open_until', 'code', 'probe', 'row', 'fails') end
+local function note_change(breaker, what, time)
+  local owner = breaker.level == OWNER and string.match(breaker.key, '[^:]*$') or ''
+  table.insert(changes, {breaker.level, what, breaker.code, time, owner})
+end
+
+local function close(breaker)
+  if breaker.since then note_change(breaker, 'closed', now - breaker.since) end
+  if breaker.open_until then redis.call('ZREM', BREAKERS, breaker.key) end
+  redis.call('HDEL', breaker.key, 'open_until', 'code', 'probe', 'row', 'fails', 'since')
+end
 
 -- The breakers that a call of an owner to a model has to pass. What others' success has disproved meanwhile is forgotten.
 local function breakers(gate, model, owner, call)
   local way = gate .. ':' .. model
   local own = way .. ':' .. owner
   local works, fails = redis.call('HGET', way, 'works'), redis.call('HGET', own, 'fails')
-  if works and fails and tonumber(fails) < tonumber(works) then close(own) end
-  return {look_at(gate, call), look_at(way, call), look_at(own, call)}
+  if works and fails and tonumber(fails) < tonumber(works) then close(look_at(own, call, OWNER)) end
+  return {look_at(gate, call, KEY), look_at(way, call, MODEL), look_at(own, call, OWNER)}
 end
 
 -- The limit that throttling has taught a gate; ten minutes without any and it is forgotten.

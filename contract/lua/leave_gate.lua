@@ -1,13 +1,13 @@
--- Frees a call's place, learns from how the call ended, and wakes waiting jobs; answers their ids, for their bells, and
--- whether others' calls to this model have failed as well since a time.
+-- Frees a call's place, learns from how the call ended, and wakes waiting jobs; answers their ids, for their bells,
+-- whether others' calls to this model have failed as well since a time, and what has changed.
 -- ARGV: id, fence, gate, number, most calls or 0, open time, model, tick of the call, verdict, its error code or '', time,
--- whether this image has met an error that has passed
+-- whether this image has met an error that has passed, and the names of provider and model, for people
 despite_full_memory()
 local id, gate, most, open, model = ARGV[1], gate_key(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local begun, verdict, since = tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[11])
 local calls, call = gate .. ':calls', id .. ':' .. ARGV[2] .. ':' .. ARGV[4]
 local under_way = redis.call('ZCARD', calls)
-if redis.call('ZREM', calls, call) == 0 then return {{}, 0} end  -- it has left before, or was given up
+if redis.call('ZREM', calls, call) == 0 then return {{}, 0, changes} end  -- it has left before, or was given up
 
 local owner = redis.call('HGET', job_key(id), 'owner_digest') or ''
 local key, way, own = unpack(breakers(gate, model, owner, call))
@@ -18,7 +18,18 @@ end
 
 local function open_for(breaker, time)
   local at = tick(gate)
-  redis.call('HSET', breaker.key, 'open_until', string.format('%.0f', now + time), 'code', ARGV[10], 'opened', at, 'fails', at)
+  breaker.code = ARGV[10]
+  -- Of an outage that stops everybody's calls to a model nothing is told for each owner; a probe that fails is no news.
+  if not breaker.since and not (breaker.level == OWNER and way.open_until) then
+    note_change(breaker, 'opened', time)
+    redis.call('HSET', breaker.key, 'since', string.format('%.0f', now))
+  end
+  breaker.open_until = now + time
+  redis.call('HSET', breaker.key, 'open_until', string.format('%.0f', now + time), 'code', ARGV[10], 'opened', at, 'fails', at,
+    'provider', ARGV[13], 'model', ARGV[14])
+  redis.call('ZREMRANGEBYSCORE', BREAKERS, '-inf', now - GATE_LIFE)
+  redis.call('ZADD', BREAKERS, 'NX', now, breaker.key)
+  redis.call('PEXPIRE', BREAKERS, GATE_LIFE)
 end
 
 -- Calls that were begun before a breaker opened say nothing new of what it opened for, also when it is closed again.
@@ -48,7 +59,7 @@ local function live(breaker)
     redis.call('HSET', breaker.key, 'open_until', string.format('%.0f', now))
     return false
   end
-  close(breaker.key)
+  close(breaker)
   return true
 end
 
@@ -127,4 +138,4 @@ elseif is_closed then
 end
 redis.call('PEXPIRE', waiters, GATE_LIFE)
 local free = verdict ~= 'throttled' and math.min(passing(key), room(gate, most)) or 0
-return {wake(gate, free), falters and 1 or 0}
+return {wake(gate, free), falters and 1 or 0, changes}

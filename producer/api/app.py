@@ -21,6 +21,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors import ConfigInvalid, Problem
+from contract.logs import log_to_stderr
 from contract.secret import Secret
 from contract.settings import Settings, load_settings
 from producer.api import (
@@ -40,6 +41,7 @@ from producer.api.attendance import Attendance
 from producer.api.gateway import Gateway
 from producer.api.guard import LOOPBACK, Guard
 from producer.api.links import Links
+from producer.api.lookout import Lookout
 from producer.api.mcp_sessions import Sessions
 from producer.api.rates import Rates
 from producer.api.schema import finished
@@ -56,8 +58,6 @@ from producer.tokens import Tokens, first_token
 NOBODY = ""  # owns nothing
 FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
 
-logger = logging.getLogger(__name__)
-
 
 def main(config: Path | None = None) -> None:
     """Run the gateway until it is stopped. Raises ConfigInvalid."""
@@ -68,7 +68,7 @@ def main(config: Path | None = None) -> None:
     files = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
     closing = asyncio.Event()
     app = build_app(settings, closing)
@@ -146,7 +146,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             attendance=Attendance(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
-        looking = asyncio.create_task(app.state.gateway.readiness.tell(logger))
+        looking = asyncio.create_task(Lookout(app.state.gateway.readiness, darkroom.pulse).keep())
         try:
             async with app.state.sessions.open():
                 yield

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contract.errors import Refused
+from contract.logs import about
 from producer.api.problem import answer
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -71,7 +72,8 @@ class Guard:
             return
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
-        await self._app(scope, receive, sending)
+        with about(request_id=request_id):
+            await self._app(scope, receive, sending)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

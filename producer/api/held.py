@@ -21,7 +21,8 @@ from producer.api import openai_answer, openai_error
 from producer.api.attendance import gone
 from producer.api.openai_answer import Asker
 from producer.api.pieces import Pieces, cut, send_parts
-from producer.api.problem import headers_of
+from producer.api.problem import headers_of, where
+from producer.report import report
 
 
 class Held(Response):
@@ -58,7 +59,7 @@ class Held(Response):
         both = {finishing, leaving}
         await asyncio.wait(both, timeout=self._knobs.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
-            await self._answer(finishing)(scope, receive, send)
+            await self._answer(finishing, scope)(scope, receive, send)
             return
         if leaving.done():
             return
@@ -67,13 +68,22 @@ class Held(Response):
             await send({"type": "http.response.body", "body": b"\n", "more_body": True})
             await asyncio.wait(both, timeout=self._knobs.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
-            await send_parts(send, _late(finishing))
+            await send_parts(send, self._late(finishing, scope))
 
-    def _answer(self, finishing: asyncio.Task[list[bytes]]) -> Response:
+    def _answer(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> Response:
         try:
             return Pieces(finishing.result(), headers=self._more)
         except DarkroomError as error:
+            report(error, where(scope), status=openai_error.status_of(error), job_id=self._job.id)
             return openai_error.answer(error, {**self._more, **headers_of(error)})
+
+    def _late(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> list[bytes]:
+        """Write what came of a job whose answer has begun."""
+        try:
+            return finishing.result()
+        except DarkroomError as error:
+            report(error, where(scope), status=openai_error.status_of(error), job_id=self._job.id)
+            return [json.dumps(openai_error.envelope(error)).encode()]
 
     def _open_headers(self) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
@@ -112,6 +122,7 @@ async def _tell(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
         async for event in openai_answer.events(asker, job):
             yield event
     except DarkroomError as error:
+        report(error, "the stream of a request", status=openai_error.status_of(error), job_id=job.id)
         yield [b"event: error\ndata: ", json.dumps(openai_error.envelope(error)).encode(), b"\n\n"]
 
 
@@ -130,11 +141,3 @@ async def _in_pieces(events: AsyncIterator[list[bytes]], *, beat_s: float) -> As
                 coming = asyncio.ensure_future(anext(events, None))
     finally:
         coming.cancel()
-
-
-def _late(finishing: asyncio.Task[list[bytes]]) -> list[bytes]:
-    """Write what came of a job whose answer has begun."""
-    try:
-        return finishing.result()
-    except DarkroomError as error:
-        return [json.dumps(openai_error.envelope(error)).encode()]

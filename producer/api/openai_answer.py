@@ -144,6 +144,7 @@ def about(job: Job) -> dict[str, Any]:
         "cost_usd": job.cost_usd,
         "degraded": story.degraded(job.degraded) if job.degraded else None,
         "error": job.error.detail if job.error else None,  # of images that are missing
+        "warnings": job.warnings,
     }
 
 

@@ -6,7 +6,6 @@ Nothing that a caller sent is repeated in them.
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,16 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from contract.errors import DarkroomError, Refused, Unavailable
 from contract.kinds import KINDS
 from producer.api import openai_error
+from producer.ids import is_job_id
+from producer.report import report
 
 MISSES = frozenset({"artifact_not_found", "job_not_found"})
 METHODS = ("DELETE", "GET", "POST")  # of our routes
 UNAVAILABLE_S = 3  # when to try again
-
-logger = logging.getLogger(__name__)
 
 
 def register(app: FastAPI) -> None:
@@ -41,7 +41,13 @@ def register(app: FastAPI) -> None:
 
 
 def answer(request: Request, error: DarkroomError) -> Response:
-    """Write an error in the form that its route promises."""
+    """Log an error if it is one of our side, and write it in the form that its route promises."""
+    status = openai_error.status_of(error) if openai_error.is_spoken(request.url.path) else 0
+    report(error, where(request.scope), status=status, job_id=_job_of(request))
+    return _written(request, error)
+
+
+def _written(request: Request, error: DarkroomError) -> Response:
     headers = headers_of(error)
     if openai_error.is_spoken(request.url.path):
         return openai_error.answer(error, headers)
@@ -106,9 +112,6 @@ async def _own(request: Request, error: Exception) -> Response:
             await request.app.state.gateway.rates.count_miss(_caller(request))
         except (Refused, Unavailable) as instead:
             error = instead
-    if error.kind.status >= 500:
-        level = logging.INFO if error.retryable else logging.ERROR
-        logger.log(level, "%s %s: %s", request.method, request.url.path[:100], error.code)
     return answer(request, error)
 
 
@@ -139,8 +142,9 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path[:100], exc_info=error)
-    return answer(request, DarkroomError("internal_error"))
+    told = DarkroomError("internal_error")
+    report(told, where(request.scope), job_id=_job_of(request), mistake=error)
+    return _written(request, told)
 
 
 def methods_of(request: Request) -> list[str]:
@@ -165,6 +169,16 @@ async def explain(code: str) -> HTMLResponse:
     again = "The very same request may succeed later." if kind.retryable else "It stays so until something is changed."
     text = f"<h1>{kind.title}</h1><p>{kind.sentence.format_map({})}</p><p>{kind.mend}</p><p>{again}</p>"
     return HTMLResponse(f'<!doctype html><html lang="en"><title>{code}</title>{text}</html>')
+
+
+def where(scope: Scope) -> str:
+    """Name the route of a request; its address may hold anything."""
+    return f"{scope['method'][:10]} {getattr(scope.get('route'), 'path', '(no route)')}"
+
+
+def _job_of(request: Request) -> str:
+    """Read from the address which job a request was about, "" if it was about none."""
+    return next(filter(is_job_id, map(str, request.path_params.values())), "")
 
 
 def _caller(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Could this gateway take a job, and show its images? Asked at the start, and by each look at `/readyz`."""
+"""Could this gateway take a job, and show its images? Asked by each look at `/readyz`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from producer.disk import room_of
 from producer.pulse import Pulse
 from producer.versions_doctor import see_versions
 
-LOOK_AGAIN_S = 1.0
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
 
@@ -54,31 +53,16 @@ class Readiness:
             }
         return checks, pulse.installation.id
 
-    async def tell(self, logger: logging.Logger) -> None:
-        """Log once what is wrong at the start; a Redis that is away is waited for."""
-        is_told = False
-        while True:
-            pulse = await self.darkroom.pulse()
-            if pulse.is_reached:
-                break
-            if pulse.cause and not is_told:
-                logger.warning("waiting for Redis, which %s. %s", pulse.cause.says, pulse.cause.mend)
-            is_told = True
-            await asyncio.sleep(LOOK_AGAIN_S)
-        for doubt in pulse.doubts:
-            level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-            logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
-        if pulse.cause:
-            logger.error("Redis %s. %s", pulse.cause.says, pulse.cause.mend)
-        media, secret = await asyncio.to_thread(lambda: (self._media(pulse), self._secret(pulse)))
-        told = (
-            (logging.ERROR, f"the media directory {self.settings.media}", media),
-            (logging.WARNING, "the secret", secret),
-            (logging.WARNING, "versions:", self._versions(pulse)),
-        )
-        for level, what, check in told:
-            if not check.ok:
-                logger.log(level, "%s %s", what, check.detail)
+    def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
+        """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
+        told = {
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
+            "secret": (logging.WARNING, "the secret", self._secret(pulse)),
+            "versions": (logging.WARNING, "versions:", self._versions(pulse)),
+        }
+        return {
+            about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
+        }
 
     def _media(self, pulse: Pulse) -> Check:
         """Look at the media directory; blocking."""

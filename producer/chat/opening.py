@@ -70,7 +70,7 @@ def _settings_of_stack(own: Settings) -> Settings:
     if "redis_url" in own.knobs.model_fields_set or running is None:
         return own
     there = own if Path(running.config) == own.config_path else load_settings(Path(running.config), needs_keys=False)
-    return there.with_redis(running.redis_url)
+    return there.with_redis(running.redis_url).without_keys()
 
 
 def _mailbox_name(settings: Settings) -> str:

@@ -69,9 +69,12 @@ class Postman:
                 self._leave(job_id)
 
     def _leave(self, job_id: str) -> None:
-        """Leave a letter in its box that only another version can read, and say so."""
-        self._left.add(job_id)
-        logger.warning("a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id})
+        """Leave a letter in its box that only another version can read, and say so once."""
+        if job_id not in self._left:
+            self._left.add(job_id)
+            logger.warning(
+                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
+            )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
         """Send a job's letter when the job is over, and the turn that is on."""
@@ -106,10 +109,11 @@ class Postman:
         """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
         if missing := await asyncio.to_thread(_first_missing, paths):
-            logger.warning("%s is not on this machine", missing, extra={"job_id": job.id})
+            logger.warning("%s of job %s is not on this machine", missing, job.id)
             paths = []
         text = words.misplaced(job) if missing else words.letter(job)
         if not await self._post.send(route, text, paths):
+            logger.warning("%s did not take the letter of job %s; it is sent again", route.channel, job.id)
             await insist(lambda: self._mailbox.put_back(job.id, wait_s=PUT_BACK_S))
         else:
             memo = words.memo(job, paths)

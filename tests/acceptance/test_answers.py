@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from house import House
+from pictures import picture
 
 from contract.errors import Refused
 from contract.job import Job, JobState, Outcome
@@ -70,13 +73,57 @@ async def _spend(house: House, jobs: list[Job]) -> None:
         jobs.append(await made(house, image_size="1K"))
 
 
-async def test_a_cost_that_no_call_can_have_is_not_believed(house: House) -> None:
-    (house.folder / "darkroom.env").write_text("DARKROOM_BUDGET_USD_PER_DAY=1\nDARKROOM_PRICE_USD=0.01\n")
+def answers(provider: str, way: str, usage: dict[str, object]) -> dict[str, object]:
+    """Make the step of a provider that tells a cost in one of the ways in which one is read."""
+    image = base64.b64encode(picture(96)).decode()
+    with_image: dict[str, object] = {"output": [{"bytesBase64": image}]}
+    without: dict[str, object] = {"output": []}
+    if provider == "openrouter":
+        images = [{"image_url": {"url": f"data:;base64,{image}"}}]
+        with_image = {"choices": [{"message": {"images": images}}]}
+        without = {"choices": [{"message": {"images": []}}]}
+    refused: dict[str, object] = {"error": {"code": "moderation_blocked", "message": "No."}}
+    bodies: dict[str, dict[str, object]] = {
+        "delivered": with_image,
+        "no image": without,
+        "refused in 200": refused,
+        "refused": refused,
+        "failed in 200": {"error": {"code": 500, "message": "Stopped."}},
+        "failed": {"error": {"code": 500, "message": "Stopped."}},
+    }
+    statuses = {"refused": 400, "failed": 500}
+    if way == "polled":
+        body = {"status": "succeeded", **with_image, "usage": usage}
+        return {"kind": "ok", "variant": "polling", "outcome": "says", "body": body, "side": 96}
+    return {"kind": "status", "status": statuses.get(way, 200), "body": {**bodies[way], "usage": usage}}
+
+
+WAYS = ("delivered", "no image", "refused in 200", "refused", "failed in 200", "failed")
+PLACES = [*(("openrouter", way) for way in WAYS), *(("aihubmix", way) for way in (*WAYS, "polled"))]
+ABSURD = 999_999_999
+TOLD: list[tuple[dict[str, object], float | None]] = [
+    ({"cost": ABSURD}, None),
+    ({"cost": 0.02, "is_byok": True, "cost_details": {"upstream_inference_cost": ABSURD}}, 0.02),
+    ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.6}}, 0.6),  # a key of one's own
+]
+
+
+@pytest.mark.parametrize(("provider", "way"), PLACES)
+async def test_what_a_call_has_cost_is_charged_wherever_it_is_told_unless_no_call_can_have_cost_it(
+    provider: str, way: str, house: House
+) -> None:
+    (house.folder / "darkroom.env").write_text("DARKROOM_BUDGET_USD_PER_DAY=0.5\nDARKROOM_PRICE_USD=0.01\n")
+    house.write_config(provider=provider, model={"openrouter": "a/b", "aihubmix": "gpt-image-2-free"}[provider])
     await house.start_worker()
-    house.simulator.script([{"kind": "shape", "shape": "unbelievable_cost", "times": "always"}])
-    for _ in range(2):
-        job = await made(house)
-        assert (job.cost_usd, {attempt.outcome for attempt in job.attempts}) == (None, {Outcome.INTERRUPTED})
+    listed = 0.0 if provider == "aihubmix" and way in ("delivered", "polled") else None
+    for usage, usd in TOLD:
+        await house.simulator.reset()
+        house.simulator.script([{**answers(provider, way, usage), "times": "always"}])
+        job = await made(house, image_size="1K", fallback="none")
+        expected = listed if usd is None else usd
+        assert [attempt.cost_usd for attempt in job.attempts] == [expected] * len(house.simulator.ledger)
+    with pytest.raises(Refused, match="budget"):
+        await made(house)
 
 
 @pytest.mark.parametrize(("model", "posts"), [("new/painter", [404, 200]), ("black-forest-labs/flux.2-pro", [200])])
@@ -120,3 +167,23 @@ async def test_an_image_that_waits_for_its_next_call_takes_what_another_one_brou
     house.simulator.script([{**busy}, {"kind": "ok", "images": 3, "seconds": 1, "times": "always"}])
     job = await made(house, count=3)
     assert (job.state, len(house.simulator.ledger), job.cost_usd) == (JobState.SUCCEEDED, 3, 0.04)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, house: House) -> None:
+    await house.start_worker(DARKROOM_RETRY_SECONDS="0.5")
+    linked = {"kind": "url", "download": "refused", "status": 503, "refusals": 6, "seconds": 0.1}
+    house.simulator.script([linked, {"kind": "slow", "seconds": 0.1, "times": "always"}])
+    said = set()
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox", count=count)
+        async for event in darkroom.events(job.id):
+            if event.type == "retry":
+                said.add(event.text)
+                job = await darkroom.get(job.id)
+                assert event.text in job.progress.message
+        job = await darkroom.get(job.id)
+    [text] = said
+    assert "hat openrouter has made cannot be fetched yet" in text
+    assert text.startswith("Image ") is (count == 2)
+    assert (job.state, len(job.images), len(house.simulator.ledger)) == (JobState.SUCCEEDED, count, count)

@@ -13,6 +13,7 @@ import pytest
 from bad_input.checks import check_problem
 from bad_input.gate import Gate
 from bad_input.wire import FOX, LENGTH, head, tell
+from pictures import picture
 
 from contract.secret import Secret
 from producer.api.links import Links
@@ -47,14 +48,31 @@ def test_B04_a_link_within_the_workspace_is_followed(gate: Gate) -> None:
     assert answer.status_code == 202
 
 
-def test_B12_what_belongs_to_others_is_as_if_it_were_not_there(gate: Gate) -> None:
+def test_B12_an_id_of_anothers_image_is_an_unknown_one(gate: Gate) -> None:
+    upload = gate.ask("POST", "/v1/uploads", content=picture(), headers={"Content-Type": "image/png"}).json()["id"]
+    names = [gate.image["id"], NO_IMAGE, "img_0", upload, "up_" + "0" * 64]
+    told = [refused_reference(gate, who, name) for who in ("bob", "bot") for name in names]
+    assert (told[0]["code"], told[1:]) == ("reference_not_found", [told[0]] * 9)
+
+
+def test_B12_a_path_of_anothers_image_is_a_missing_one(gate: Gate) -> None:
     [path] = gate.house.folder.rglob(f"{gate.image['id']}.png")
-    names = [("bob", gate.image["id"]), ("bob", NO_IMAGE), ("bot", str(path)), ("bot", str(path.with_name("x.png")))]
-    told = []
-    for who, name in names:
-        answer = gate.ask("POST", "/v1/jobs", who, json={"prompt": "fox", "reference_images": [name]})
-        told.append(without_id(answer))
-    assert (told[0]["code"], told[1:]) == ("reference_outside_roots", [told[0]] * 3)
+    names = [path, path.with_name("x.png"), path.with_name(f"{NO_IMAGE}.png"), path.name, f"{NO_IMAGE}.png"]
+    told = [refused_reference(gate, who, str(name)) for who in ("bob", "bot") for name in names]
+    assert (told[0]["code"], told[1:]) == ("reference_outside_roots", [told[0]] * 9)
+
+
+def test_a_file_of_the_workspace_may_be_named_like_an_image(gate: Gate) -> None:
+    (gate.house.folder / "workspace" / "img_fox").write_bytes(picture())
+    answer = gate.ask("POST", "/v1/jobs", "bot", json={"prompt": "fox", "reference_images": ["img_fox"]})
+    assert answer.status_code == 202
+
+
+def refused_reference(gate: Gate, who: str, name: str) -> dict[str, Any]:
+    """Name a reference that is refused; read how."""
+    answer = gate.ask("POST", "/v1/jobs", who, json={"prompt": "fox", "reference_images": [name]})
+    assert answer.status_code == 422
+    return without_id(answer)
 
 
 def without_id(answer: httpx.Response) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
@@ -12,113 +11,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
 from pictures import picture
+from rich.cells import cell_len
+from shell import DARKROOM, Terminal, open_terminal, processes_of
 
 from producer.redis_server import find_redis_server
 
 pytestmark = pytest.mark.real_redis
-DARKROOM = Path(sys.executable).parent / "darkroom"
-
-
-@dataclass(frozen=True)
-class Up:
-    """A running `darkroom up`, and what it has said so far."""
-
-    process: subprocess.Popen[str]
-    said: str
-
-    @property
-    def gateway(self) -> str:
-        """The address of its gateway."""
-        found = re.search(r"Gateway: (\S+)", self.said)
-        assert found, self.said
-        return found[1]
-
-    def stop(self) -> str:
-        """Press Ctrl-C; answer what was said."""
-        self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0
-        return said
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """A shell in a home of its own, beside a running stack if there is one."""
-
-    home: Path
-    stack: Up | None = None
-
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run `darkroom …` to its end."""
-        return subprocess.run(
-            [DARKROOM, *arguments], env=self.environment | more, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of a fresh login."""
-        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "COLUMNS": "80", "CI": os.environ.get("CI", "")}
-
-    def up(self, *arguments: str, **more: str) -> Up:
-        """Start `darkroom up` and wait until it says that it is."""
-        process = subprocess.Popen(
-            [DARKROOM, "up", *arguments],
-            env=self.environment | more,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert process.stderr is not None
-        lines: list[str] = []
-        for line in iter(process.stderr.readline, ""):
-            lines.append(line)
-            if "Ctrl-C stops" in line:
-                return Up(process, "".join(lines))
-        pytest.fail(f"it did not start: {lines}")
-
-    @property
-    def owner(self) -> str:
-        """Whose jobs those of the command line are."""
-        return f"cli:{getpass.getuser()}"
-
-    def gateway(self) -> httpx.Client:
-        """Open the gateway with a token for the jobs of the command line."""
-        assert self.stack is not None
-        made = self.run(
-            "token", "create", f"t{time.monotonic_ns()}", "--rights", "read,submit,paths", "--user", self.owner
-        )
-        token = made.stdout.strip()
-        return httpx.Client(
-            base_url=self.stack.gateway, headers={"Authorization": f"Bearer {token}"}, timeout=30, trust_env=False
-        )
 
 
 @pytest.fixture(scope="module")
 def terminal() -> Iterator[Terminal]:
     """A terminal beside a running demonstration stack with Flower."""
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
-    with TemporaryDirectory(prefix="dr-") as folder:
-        shell = Terminal(Path(folder))
-        stack = shell.up("--demo", "--flower")
-        yield Terminal(Path(folder), stack)
-        said = stack.stop()
-        assert "Stopping" in said
-        assert not (shell.home / ".nanobot/darkroom/stack.json").exists()
-        assert _processes_of(folder) == []
-
-
-def _processes_of(folder: str) -> list[str]:
-    """Find processes that still work in a folder."""
-    listing = subprocess.run(["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if folder in line]
+    with open_terminal("--demo", "--flower") as shell:
+        yield shell
 
 
 def test_four_images_of_3_s_each_take_no_longer_than_4_5_s(terminal: Terminal) -> None:
@@ -231,7 +142,14 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
         (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
         (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP or GIF"),
-        (["generate", "x", "-r", "img_000000000000"], 2, "no image of yours is called so"),
+        (
+            ["generate", "x", "-r", "img_000000000000"],
+            2,
+            "you have no image with this id. Hint: `darkroom list` shows your jobs",
+        ),
+        (["generate", "x", "-r", "latest", "--conversation", "empty"], 2, "no image yet"),
+        (["generate", "x", "-r", "nowhere/fox.png"], 2, "There is no image file nowhere/fox.png."),
+        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image is a file path"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -254,7 +172,7 @@ def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
     findings = json.loads(done.stdout)
     assert [finding["name"] for finding in findings] == [
         *("config", "key of openrouter", "redis", "redis safety", "worker", "versions", "clock"),
-        *("media directory", "gateway", "tokens"),
+        *("circuit breaker", "media directory", "gateway", "tokens"),
     ]
     assert "answers at 127.0.0.1:" in findings[-2]["detail"]
     assert done.returncode == 0
@@ -278,7 +196,7 @@ def test_a_second_stack_in_the_same_place_is_refused(terminal: Terminal) -> None
 
 
 def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
-    [worker] = [line for line in _processes_of(str(terminal.home)) if "-m worker" in line]
+    [worker] = [line for line in processes_of(str(terminal.home)) if "-m worker" in line]
     os.kill(int(worker.split()[0]), signal.SIGKILL)
     done = terminal.run("generate", "after the crash", "--timeout", "40", "--json")
     job = json.loads(done.stdout)
@@ -298,7 +216,7 @@ def test_a_token_opens_the_gateway_to_the_jobs_of_the_command_line(terminal: Ter
 
 
 def test_a_killed_gateway_is_started_again(terminal: Terminal) -> None:
-    [process] = [line for line in _processes_of(str(terminal.home)) if "-m producer.api" in line]
+    [process] = [line for line in processes_of(str(terminal.home)) if "-m producer.api" in line]
     os.kill(int(process.split()[0]), signal.SIGKILL)
     with terminal.gateway() as gateway:
         for _ in range(200):
@@ -316,10 +234,10 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
     shell = Terminal(home)
     first = shell.up("--demo")
     job_id = shell.run("submit", "[slow 60] a fox").stdout.strip()
-    orphans = {line.split()[0] for line in _processes_of(str(home)) if "darkroom up" not in line}
+    orphans = {line.split()[0] for line in processes_of(str(home)) if "darkroom up" not in line}
     first.process.kill()
     first.process.communicate()
-    assert orphans <= {line.split()[0] for line in _processes_of(str(home))}
+    assert orphans <= {line.split()[0] for line in processes_of(str(home))}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         second = shell.up("--demo", DARKROOM_PORT=str(port))
@@ -329,14 +247,14 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
-            if not orphans & {line.split()[0] for line in _processes_of(str(home))}:
+            if not orphans & {line.split()[0] for line in processes_of(str(home))}:
                 break
             time.sleep(0.1)
         else:
             pytest.fail("what the killed stack left is still there")
     finally:
         second.stop()
-    assert _processes_of(str(home)) == []
+    assert processes_of(str(home)) == []
 
 
 def test_without_anything_running_each_command_says_what_to_do(tmp_path: Path) -> None:
@@ -415,6 +333,15 @@ def test_a_provider_that_shall_fail_fails_at_once_and_holds_nobody_up(terminal: 
     assert time.monotonic() - started < 30
 
 
+def test_several_that_fail_at_once_hold_nobody_up(terminal: Terminal) -> None:
+    for number in range(4):
+        terminal.run("submit", f"a pond [fail] {number}", "-q")
+    started = time.monotonic()
+    assert terminal.run("generate", "a hare").returncode == 0
+    assert terminal.run("generate", "a pond [fail]").returncode == 1
+    assert time.monotonic() - started < 60
+
+
 def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
     shell = Terminal(tmp_path)
     log = tmp_path / ".nanobot/darkroom/logs/simulator.log"
@@ -441,6 +368,24 @@ def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> No
     photo = tmp_path / "photo.png"
     photo.write_bytes(picture())
     assert terminal.run("edit", "make it warmer", "--reference", str(photo)).returncode == 0
+
+
+def test_a_picture_of_another_owner_is_a_file_of_this_machine(terminal: Terminal) -> None:
+    path = terminal.run("generate", "a hare", "--owner", "websocket:chat-1").stdout.strip()
+    assert terminal.run("edit", "make it warmer", f"--reference={path}").returncode == 0
+    assert terminal.run("edit", "make it warmer", "--reference", Path(path).stem).returncode == 2
+
+
+def test_a_reference_that_is_not_there_is_named_with_where_it_was_looked_for(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    (terminal.home / "fox.png").write_bytes(picture())
+    done = terminal.run("generate", "x", "--reference=~/fox.png", "--reference", "hare.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "There is no image file hare.png." in done.stderr
+    assert str(Path.cwd()) in done.stderr
+    assert str(terminal.home / ".nanobot/darkroom/demo/workspace") in done.stderr
+    assert terminal.run("generate", "x", "--reference=~/fox.png").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -473,11 +418,44 @@ def test_quality_states_and_retry(terminal: Terminal) -> None:
     assert terminal.run("generate", "x", "--model", "no/such").returncode == 2
 
 
-def test_a_list_fits_a_terminal_of_60_columns(terminal: Terminal) -> None:
-    job_id = terminal.run("generate", "a red fox in the snow " * 5, "-q").stdout.strip()
-    lines = terminal.run("list", COLUMNS="60").stdout.splitlines()
-    assert max(map(len, lines)) <= 60
-    assert any(job_id in line for line in lines)
+@pytest.mark.parametrize("columns", [60, 79, 80, 120])
+@pytest.mark.parametrize("prompt", ["a red fox in the snow " * 5, "雪の中の赤い狐 " * 20], ids=["Latin", "wide"])
+def test_a_list_fits_the_terminal_and_tells_states(terminal: Terminal, columns: int, prompt: str) -> None:
+    job_id = terminal.run("generate", prompt, "-q").stdout.strip()
+    lines = terminal.run("list", "--limit", "5", COLUMNS=str(columns)).stdout.splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    [line] = [line for line in lines if line.startswith(job_id)]
+    assert line.split()[1:3] == ["succeeded", "1/1"]
+    assert any(prompt[:3] in line for line in lines)
+
+
+def test_an_empty_list_says_so_and_prints_nothing(terminal: Terminal) -> None:
+    for more, words in (
+        ((), "cli:nobody has no jobs."),
+        (("--state", "queued"), "cli:nobody has no jobs in this state."),
+    ):
+        done = terminal.run("list", "--owner", "cli:nobody", *more)
+        assert (done.returncode, done.stdout, done.stderr.strip()) == (0, "", words)
+
+
+def test_a_model_that_is_not_configured_is_told_with_those_that_are(terminal: Terminal) -> None:
+    done = terminal.run("generate", "x", "--model", "no/such", DARKROOM_MODELS="zebra/fast")
+    assert "Hint: openrouter has openai/gpt-5.4-image-2 and zebra/fast." in done.stderr
+
+
+def test_an_output_that_has_no_such_character_gets_another_one(terminal: Terminal) -> None:
+    terminal.run("submit", "ein Füchslein 🦊", "--owner", "cli:narrow", "-q")
+    done = terminal.run("list", "--owner", "cli:narrow", PYTHONIOENCODING="ascii", COLUMNS="120")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ein F?chslein ?" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "worker", "gateway"])
+def test_what_cannot_start_without_a_configuration_says_what_to_do(tmp_path: Path, command: str) -> None:
+    done = Terminal(tmp_path).run(command)
+    assert done.returncode == 2
+    assert "Hint: There is no" in done.stderr
+    assert "darkroom config init" in done.stderr
 
 
 def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
@@ -496,7 +474,7 @@ def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
         stack.process.send_signal(signal.SIGINT)
         stack.process.communicate(timeout=30)
         assert stack.process.returncode == 0
-        assert _processes_of(folder) == []
+        assert processes_of(folder) == []
 
 
 def _until(is_so: Callable[[], bool]) -> None:
@@ -505,3 +483,54 @@ def _until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_cancel_all_ends_every_job_and_pays_for_no_other(terminal: Terminal) -> None:
+    for _ in range(3):
+        terminal.run("submit", "[slow 60] a fox", "--owner", "cli:many", "-q")
+    other = terminal.run("submit", "[slow 60] a hare", "-q").stdout.strip()
+    ids = terminal.run("list", "--owner", "cli:many", "-q").stdout.split()
+    told = json.loads(terminal.run("cancel", "--all", "--owner", "cli:many", "--json").stdout)
+    assert (sorted(told["cancelled"]), told["already_over"]) == (sorted(ids), [])
+    states = terminal.run("list", "--owner", "cli:many", "-q", "--state", "cancelled").stdout.split()
+    assert sorted(states) == sorted(ids)
+    again = terminal.run("cancel", "--all", "--owner", "cli:many")
+    assert (again.returncode, again.stdout) == (0, "There is no unfinished job.\n")
+    assert terminal.run("cancel", other).stdout == "Cancelled.\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "says", "state"),
+    [
+        ("\n", 130, "Nothing was cancelled.", "running"),
+        ("\x04", 130, "Nothing was cancelled.", "running"),
+        ("\x03", 130, "", "running"),
+        ("y\n", 0, "Cancelled 1 job.", "cancelled"),
+        ("", 0, "Cancelled 1 job.", "cancelled"),
+    ],
+    ids=["enter", "end of input", "Ctrl-C", "yes", "--yes"],
+)
+def test_cancel_all_asks_a_person(terminal: Terminal, keys: str, code: int, says: str, state: str) -> None:
+    job_id = terminal.run("submit", "[slow 60] a fox", "-q").stdout.strip()
+    _until(lambda: '"state": "running"' in terminal.run("status", job_id, "--json").stdout)
+    typed = terminal.type("cancel", "--all", *([] if keys else ["--yes"]))
+    if keys:
+        typed.until(f"Cancel 1 job of {terminal.owner}, of which 1 runs now? [y/N]")
+        typed.press(keys)
+    assert (typed.end(), says in typed.said) == (code, True)
+    assert "Traceback" not in typed.said
+    assert json.loads(terminal.run("status", job_id, "--json").stdout)["state"] == state
+    terminal.run("cancel", job_id)
+
+
+@pytest.mark.parametrize("arguments", [[], ["00000000-0000-4000-8000-000000000000", "--all"]], ids=["none", "both"])
+def test_cancel_wants_one_job_or_all(terminal: Terminal, arguments: list[str]) -> None:
+    done = terminal.run("cancel", *arguments)
+    assert done.returncode == 2
+    assert "name one job, or all with --all" in done.stderr
+
+
+def test_a_job_that_ended_failed_is_shown_with_its_cure(terminal: Terminal) -> None:
+    job = json.loads(terminal.run("generate", "a pond [fail]", "--json").stdout)
+    shown = terminal.run("status", job["id"])
+    assert f"Error: {job['error']['detail']}\nHint: " in shown.stderr

@@ -59,6 +59,7 @@ SECRETS = {
 WITHOUT_DEFAULT = (
     *(
         "attempt_timeout_seconds",
+        "body_memory_mb",
         "drain_seconds",
         "fallbacks",
         "hosts",

@@ -23,6 +23,7 @@ from contract.job import JobState
 from producer.doctor import examine
 from producer.finding import Finding
 from producer.stack import free_port
+from producer.tokens import Right
 
 pytestmark = pytest.mark.real_redis
 ACL = ("--user", "default", "on", "nopass", "~*", "&*", "+@all")
@@ -198,6 +199,7 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
     elsewhere.mkdir()
     (elsewhere / "config.json").write_text(house.config.read_text())
     auth = {"Authorization": f"Bearer {house.token()}"}
+    everything = {"Authorization": f"Bearer {house.token('all', user='ann', rights=list(Right))}"}
     tokens = str(house.settings().tokens_path)
     house.config, here = elsewhere / "config.json", house.config
     gateway = await house.start_gateway(DARKROOM_TOKENS=tokens)
@@ -210,9 +212,11 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
             await http.get(job["images"][0]["signed_url"]),
             await http.delete(job["status_url"]),
         ]
+        edit = {"prompt": "an edit", "reference_images": [job["images"][0]["id"]]}
+        answers += [await http.post("/v1/jobs", json=edit, headers=headers) for headers in (auth, everything)]
         left = await http.get(job["status_url"])
     assert (ready.status_code, ready.json()["checks"]["media"]["ok"]) == (503, False)
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "media_elsewhere")] * 4
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "media_elsewhere")] * 6
     assert left.status_code == 200
     assert f"the media directory {elsewhere}/media is not the workers'" in house.logs("gateway")
     assert "not the one that the workers write to" in (await look_from(house, monkeypatch))["media directory"].detail
@@ -222,6 +226,19 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
         assert (await http.get("/readyz")).status_code == 200
         assert (await http.delete(f"/v1/jobs/{job['id']}")).status_code == 204
         assert (await http.get(f"/v1/jobs/{job['id']}")).status_code == 404
+
+
+async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk(house: House, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.json").write_text(house.config.read_text())
+    house.config, here = elsewhere / "config.json", house.config
+    await house.start_gateway()
+    house.config = here
+    await house.start_worker()
+    async with asyncio.timeout(20):
+        while f"ERROR producer.api.lookout: the media directory {elsewhere}/media is not" not in house.logs("gateway"):
+            await asyncio.sleep(0.1)
 
 
 async def look_from(house: House, monkeypatch: pytest.MonkeyPatch, gateway: str | None = None) -> dict[str, Finding]:
@@ -254,6 +271,34 @@ async def test_another_secret_than_the_workers_is_told(house: House, monkeypatch
     async with httpx.AsyncClient(base_url=gateway) as http:
         ready = (await http.get("/readyz?verbose")).json()
     assert (ready["ready"], ready["checks"]["secret"]["ok"]) == (True, False)
+
+
+async def test_open_circuit_breakers_are_told_by_log_and_doctor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.start_worker()
+    await house.start_worker()
+    well = await look_from(house, monkeypatch)
+    assert (well["circuit breaker"].ok, well["circuit breaker"].detail) == (True, "none is open")
+    house.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
+    async with house.client("ann-canary") as darkroom:
+        jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
+        for job in jobs:
+            assert (await darkroom.wait(job.id, timeout_s=20)).state is JobState.FAILED
+    found = (await look_from(house, monkeypatch))["circuit breaker"]
+    assert not found.ok
+    assert re.fullmatch(
+        r"calls to openrouter with this key fail \(provider_auth, .+\): none is made for \d+ s more", found.detail
+    )
+    assert "apiKey" in found.mend
+    [line] = [line for line in house.logs().splitlines() if "circuit breaker" in line]
+    assert "WARNING worker.outages: circuit breaker opened: calls to openrouter with this key fail" in line
+    assert re.search(r"\(provider_auth\); none is made for \d+ s, .* job_id=[0-9a-f-]{36}$", line)
+    assert "canary" not in house.logs() + f"{found}"
+
+
+async def test_a_user_of_redis_who_may_not_see_circuit_breakers_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(*ACL, "resetkeys", "~darkroom:[^b]*", "~darkroom:bells*") as url:
+        found = (await look(url, monkeypatch))["circuit breaker"]
+    assert (found.ok, "cannot be told" in found.detail) == (True, True), found
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
@@ -289,19 +334,46 @@ async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "name", "says"),
     [
-        ("{", "is not valid JSON"),
-        ('{"providers": {"openrouter": {"apiKey": "${NOT_THERE}"}}}', "environment variable NOT_THERE is not set"),
-        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "openrouter or aihubmix"),
+        ("{", "config", "is not valid JSON"),
+        (
+            '{"providers": {"openrouter": {"apiKey": "${NOT_THERE}"}}}',
+            "key of openrouter",
+            "environment variable NOT_THERE is not set",
+        ),
+        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "config", "openrouter or aihubmix"),
     ],
     ids=["JSON", "variable", "provider"],
 )
 async def test_a_wrong_configuration_is_told(
-    tmp_path: Path, config: str, says: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: str, name: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DARKROOM_REDIS_URL", "redis://127.0.0.1:1/0")
     (tmp_path / "config.json").write_text(config)
-    found = [finding for finding in await examine(tmp_path / "config.json") if finding.name == "config"]
-    assert {finding.ok for finding in found} == {False}
-    assert says in found[0].detail
+    found = [finding for finding in await examine(tmp_path / "config.json") if says in finding.detail]
+    assert [(finding.ok, finding.name) for finding in found] == [(False, name)]
+
+
+async def test_what_was_restored_under_another_path_is_shown_edited_and_deleted(house: House, tmp_path: Path) -> None:
+    worker = await house.start_worker()
+    auth = {"Authorization": f"Bearer {house.token()}", "Prefer": "wait=20"}
+    body = {"prompt": "a fox", "conversation": "c"}
+    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+        fox = (await http.post("/v1/jobs", json=body)).json()
+        hare = (await http.post("/v1/jobs", json=body | {"conversation": "d"})).json()
+    house.end(worker, *house.gateways)
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    for name in ("config.json", "media", "darkroom"):
+        (house.folder / name).rename(restored / name)
+    house.config = restored / "config.json"
+    await house.start_worker()
+    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+        edit = await http.post("/v1/jobs", json=body | {"reference_images": ["latest"]})
+        assert (edit.status_code, edit.json().get("state")) == (200, "succeeded"), edit.text
+        assert (await http.get(f"/v1/artifacts/{fox['images'][0]['id']}")).status_code == 200
+        assert len([*(restored / "media").rglob("img_*")]) == 6
+        for job in (fox, hare, edit.json()):
+            assert (await http.delete(f"/v1/jobs/{job['id']}")).status_code == 204
+    assert [*(restored / "media").rglob("img_*")] == []

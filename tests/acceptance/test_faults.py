@@ -219,9 +219,8 @@ async def test_a_worker_killed_when_it_has_given_its_slot_back_breaks_no_wait(ho
 
 
 async def test_a_zombie_changes_nothing_and_goes_on_working(house: House) -> None:
-    zombies = await start_doomed(
-        house, [f"{place}:1:stop" for place in ("after_response", "after_image_link", "after_sidecar")]
-    )
+    places = ("after_call_count", "after_response", "after_image_link", "after_sidecar")
+    zombies = await start_doomed(house, [f"{place}:1:stop" for place in places])
     ids = await submit(house, len(zombies))
     await frozen(zombies)
     assert sorted(path.suffix for path in (house.folder / "media").rglob("img_*")) == [".json", ".png", ".png"]
@@ -244,6 +243,7 @@ async def test_a_zombie_changes_nothing_and_goes_on_working(house: House) -> Non
     assert await ends(house, ids) == stories
     assert images.items() <= pairs(house.folder / "media").items()
     assert house.simulator.ledger[: len(calls)] == calls
+    assert len(house.simulator.ledger) == len(calls) + len(zombies)  # what was counted and not made is not made late
     assert_sound(house, [*stories, *others])
     assert temporaries(house.folder / "media") == []
 

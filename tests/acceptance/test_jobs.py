@@ -314,7 +314,10 @@ async def test_a_dead_or_hung_redis_is_told_within_3_s(house: House) -> None:
         ({"prompt": "x", "image_size": "8K"}, "image_size_invalid"),
         ({"prompt": "x", "reference_images": ["/etc/passwd"]}, "reference_outside_roots"),
         ({"prompt": "x", "reference_images": ["latest"]}, "no_previous_image"),
-        ({"prompt": "x", "reference_images": ["img_000000000000"]}, "reference_outside_roots"),
+        ({"prompt": "x", "reference_images": ["img_000000000000.png"]}, "reference_outside_roots"),
+        ({"prompt": "x", "reference_images": ["img_000000000000"]}, "reference_not_found"),
+        ({"prompt": "x", "reference_images": ["img_0000"]}, "reference_not_found"),
+        ({"prompt": "x", "reference_images": ["up_" + 64 * "0"]}, "reference_not_found"),
         ({"prompt": "x", "refrence_images": []}, "unknown_field"),
     ],
 )

@@ -80,9 +80,10 @@ async def guest(
 ) -> AsyncIterator[Guest]:
     """A nanobot that is configured as the page says."""
     account = front.account()
-    here = EXAMPLES[request.param].replace("http://127.0.0.1:8790", front.hasty_url).replace("dk_…", account.token)
+    here = EXAMPLES[request.param].replace("http://127.0.0.1:8790", front.hasty_url)
     async with Model(paint) as model:
-        nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, json.loads(here))
+        token = {"DARKROOM_TOKEN": account.token}
+        nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, json.loads(here), token)
         async with nanobot:
             yield Guest(request.param, nanobot, model, account, front)
         assert "Traceback" not in nanobot.log

@@ -129,7 +129,7 @@ def here(example: str, front: Front, token: str) -> dict[str, Any]:
     """Put our own places into an example of the page."""
     for theirs, ours in (
         ("http://127.0.0.1:8790", front.url),
-        ("dk_…", token),
+        ("${DARKROOM_TOKEN}", token),
         ('"darkroom", "args"', f'"{DARKROOM}", "args"'),
         ("/srv/darkroom/config.json", str(front.house.config)),
         ("redis://127.0.0.1:6379/0", front.house.redis.url),

@@ -567,8 +567,9 @@ def test_files_have_no_secret_and_sidecars_alone_have_the_prompt(evidence: Evide
 def test_logs_tell_of_trouble_and_no_secret(evidence: Evidence) -> None:
     logs = {path.name: data.decode() for path, data in evidence.files.items() if path.suffix == ".log"}
     assert logs.keys() == {"worker-0.log", "worker-1.log", "flower.log"}
-    for sign in ("failed: job_unreadable", "Connection to broker lost", LINK):
+    for sign in ("failed: job_unreadable", LINK):
         assert sign in logs["worker-1.log"], sign
+    assert "Connection to broker lost" not in logs["worker-1.log"]  # Celery's words are left out
     for log in (*logs.values(), evidence.gateway_log):
         lines = [line for line in log.splitlines() if LINK not in line]
         assert lines

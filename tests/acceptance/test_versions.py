@@ -56,3 +56,27 @@ async def test_a_picture_is_bought_again_only_if_it_is_lost(house: House, harm: 
     assert (read.prompt, read.image()) == ("a fox", job.images[0])
     assert [attempt.outcome for attempt in read.attempts] == [Outcome.DELIVERED] * calls
     assert read.cost_usd == job.cost_usd
+
+
+@pytest.mark.parametrize("harm", [empty, garble])
+async def test_a_damaged_sidecar_of_a_picture_that_came_in_another_ones_answer_is_written_anew(
+    house: House, harm: object
+) -> None:
+    killed = await house.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:2")
+    house.simulator.script([{"kind": "ok", "images": 2}, {"kind": "slow", "seconds": 9, "times": "always"}])
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox", count=2)
+        await asyncio.to_thread(killed.wait, 20)
+        sidecars = sorted((house.folder / "media").rglob("img_*.json"))
+        assert (len(sidecars), callable(harm)) == (2, True)
+        for sidecar in sidecars:
+            harm(sidecar)  # type: ignore[operator]
+        await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        job = await darkroom.wait(job.id, timeout_s=40)
+    assert (job.state, len(job.images), len(house.simulator.ledger)) == (JobState.SUCCEEDED, 2, 2)
+    brought = [attempt for attempt in job.attempts if attempt.outcome is Outcome.DELIVERED]
+    assert len(brought) == 1
+    served = next(image for image in job.images if image.index != brought[0].index)
+    read = Sidecar.model_validate_json(Path(served.sidecar).read_bytes())
+    assert (read.image(), read.cost_usd) == (served, 0)
+    assert read.warnings == (f"It came in the answer for image {brought[0].index + 1}.",)

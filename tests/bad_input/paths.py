@@ -29,8 +29,8 @@ FORBIDDEN = {
         "environment": "/proc/self/environ",
         "descriptor": "/dev/fd/3",
     },
-    "B12": {"unknown upload": "up_" + "0" * 64, "unknown artifact": "img_" + "0" * 12},
 }
+UNKNOWN = {"upload": "up_" + "0" * 64, "artifact": "img_" + "0" * 12, "half an id": "img_0123"}
 ODD = {
     "backslashes": "..\\..\\canary",
     "NUL": "canary\0.png",
@@ -65,6 +65,7 @@ PATHS = [
         for row, names in FORBIDDEN.items()
         for what, name in names.items()
     ),
+    *(reference("B12", f"unknown {what}", "reference_not_found", name) for what, name in UNKNOWN.items()),
     *(reference("B08", what, "reference_invalid", name) for what, name in ODD.items()),
     *(reference("B06", what, "reference_not_a_file", name) for what, name in NO_FILE.items()),
     reference("B06", "device", "reference_outside_roots", "/dev/zero"),  # one inside of a root is like a pipe

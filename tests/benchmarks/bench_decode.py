@@ -24,6 +24,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from contract.config import ProviderConfig
+from worker.budget import Budget
 from worker.providers.http import Conversation, Wire
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Ask
@@ -79,12 +80,14 @@ async def stalls(longest: list[float]) -> None:
 async def measure(port: int, body_mb: float, at_once: int, children: int) -> None:
     """Make some calls at the same time and print what they cost."""
     async with Sandbox(children=children) as sandbox:
-        wire = Wire(ssl_context=ssl.create_default_context(), sandbox=sandbox, connect_s=5, idle_s=30, retry_s=1)
+        context, budget = ssl.create_default_context(), Budget(2**30)
+        wire = Wire(ssl_context=context, sandbox=sandbox, budget=budget, connect_s=5, idle_s=30, retry_s=1)
         config = ProviderConfig(api_key=SecretStr("key"), api_base=f"http://127.0.0.1:{port}")
         async with Conversation(OPENROUTER, config, wire) as talk:
 
             async def call() -> None:
-                await talk.make(ASK, begin_s=120, whole_s=180, request_id="bench")
+                with budget.share() as share:
+                    await talk.make(ASK, share=share, begin_s=120, whole_s=180, request_id="bench")
 
             await asyncio.gather(*(call() for _ in range(children)))  # all are started and warm
             pids = [os.getpid(), *(int(pid) for pid in children_of(os.getpid()))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from real_redis import RealRedis
 from redis.exceptions import RedisError
 
 from chaos.crew import Member
-from chaos.evidence import Evidence, find_calls, find_jobs, find_pairs
+from chaos.evidence import Evidence, Held, find_calls, find_jobs, find_pairs
 from chaos.journal import Journal
 from chaos.orders import Order, read_orders, write_orders
 from chaos.proxy import Proxy
@@ -29,6 +30,8 @@ from contract.scripts import open_redis
 from contract.store import JobStore
 
 TESTS = Path(__file__).parents[1]
+SLOW_S = (0.3, 0.2)  # latency and jitter
+HOLDS_S = {"part_provider": math.inf, "slow_provider": sum(SLOW_S) + 0.1}  # how long a call may be on its way
 INDEXES = ("queued", "waiting", "parked", "running")
 
 
@@ -181,6 +184,11 @@ class Arena:
             pairs=pairs,
             orphans=orphans,
             torn=tuple(self.witness.torn),
+            held=[
+                Held(at=struck.at, over=struck.over, most_s=HOLDS_S[struck.gust.kind])
+                for struck in self.struck
+                if struck.gust.kind in HOLDS_S
+            ],
         )
 
 
@@ -268,7 +276,7 @@ async def _part_provider(arena: Arena, gust: Gust) -> None:
 
 
 async def _slow_provider(arena: Arena, gust: Gust) -> None:
-    arena.provider_link.latency(0.3, 0.2)
+    arena.provider_link.latency(*SLOW_S)
     arena.provider_link.slice(1000, 0.002)
     await asyncio.sleep(gust.seconds)
     arena.provider_link.heal()

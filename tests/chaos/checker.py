@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chaos.evidence import Evidence, Found
+from chaos.evidence import Evidence, Found, Made
 from chaos.orders import Order
 from contract.artifacts import artifact_id
 from contract.job import JobState, Outcome
@@ -139,7 +139,7 @@ def _judge_calls(verdict: Verdict, evidence: Evidence, jobs: dict[str, Found]) -
         found = jobs.get(call.job_id)
         if found is None or call.number not in found.attempts:
             verdict.unpaid.append(f"{call.job_id}: call {call.number} is in no attempt log")
-        elif found.job.ended_at and call.started_at > found.job.ended_at.timestamp() + CLOCKS_S:
+        elif found.job.ended_at and _sent_from(call, evidence) > found.job.ended_at.timestamp() + CLOCKS_S:
             verdict.unpaid.append(f"{call.job_id}: call {call.number} was made after its end")
     for found in evidence.found:
         most = CALLS_PER_IMAGE * found.job.request.count
@@ -148,6 +148,11 @@ def _judge_calls(verdict: Verdict, evidence: Evidence, jobs: dict[str, Found]) -
         verdict.calls_of_a_job[found.calls] += 1
         verdict.calls += found.calls
         verdict.calls_for_crashes += sum(_calls_for_crashes(found))
+
+
+def _sent_from(call: Made, evidence: Evidence) -> float:
+    """Tell when a call was sent at the earliest: a partition delivers it later, though its sender has hung up."""
+    return min((held.sent_from(call.started_at) for held in evidence.held), default=call.started_at)
 
 
 def _calls_for_crashes(found: Found) -> Iterator[int]:

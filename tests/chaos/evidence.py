@@ -16,6 +16,8 @@ from contract.job import Job, JobEvent
 from contract.jobhash import read_attempts
 from contract.store import JobStore
 
+BACKLOG_S = 1.0  # until all has arrived that the network held back
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -49,6 +51,21 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A time in which the network held back what was sent to the provider, each for so long at most."""
+
+    at: float
+    over: float
+    most_s: float
+
+    def sent_from(self, arrived_at: float) -> float:
+        """Tell since when a call may have been on its way."""
+        if self.at <= arrived_at <= self.over + BACKLOG_S:
+            return max(self.at, arrived_at - self.most_s)
+        return arrived_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that a verdict is made from."""
 
@@ -59,6 +76,7 @@ class Evidence:
     pairs: dict[str, str]  # artifact id → job id
     orphans: Sequence[str]  # files that belong to no pair
     torn: Sequence[str] = field(default=())
+    held: Sequence[Held] = field(default=())
 
 
 async def find_jobs(store: JobStore) -> list[Found]:

@@ -8,16 +8,25 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from guest.gateway import Nanobot
-
 MAX_FRAME_BYTES = 2**24
+
+
+class Channel(Protocol):
+    """Where nanobot's websocket is, and the token that opens it."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Frame:
 class Chat:
     """One chat of one user; with a chat's id, that chat once more. What has been heard since the last `say` counts."""
 
-    def __init__(self, nanobot: Nanobot, *, client_id: str = "ann", chat_id: str = "") -> None:
+    def __init__(self, nanobot: Channel, *, client_id: str = "ann", chat_id: str = "") -> None:
         self.nanobot = nanobot
         self.client_id = client_id
         self.id = chat_id

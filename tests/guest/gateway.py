@@ -160,6 +160,13 @@ def merged(config: Config, over: Config) -> dict[str, Any]:
     return {**config, **over, **both}
 
 
+async def accepting(port: int) -> None:
+    """Wait until chats can reach a nanobot."""
+    async with asyncio.timeout(START_S):
+        while not await _accepts(port):
+            await asyncio.sleep(0.05)
+
+
 async def _accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -100,10 +100,10 @@ Script = Callable[[Asked], Said | Awaitable[Said]]
 class Model:
     """Answers by a script, which a test may replace at any time, and remembers what it was asked."""
 
-    def __init__(self, answer: Script = lambda _: Say("Hello.")) -> None:
+    def __init__(self, answer: Script = lambda _: Say("Hello."), *, port: int = 0) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
-        self.port = 0
+        self.port = port
         self.errors: list[Exception] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -114,7 +114,7 @@ class Model:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**20)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -64,6 +64,12 @@ class Venvs:
         name = f"{version}-{'with' if with_darkroom else 'without'}-darkroom"
         return self._find(Venv(self.folder / name, version), f"nanobot-ai=={version}", with_darkroom=with_darkroom)
 
+    def with_pip(self, folder: Path) -> Venv:
+        """Make an environment for one test, with nanobot and a pip that may install more into it."""
+        venv = Venv(folder)
+        _make(venv, f"nanobot-ai=={NANOBOT}", "pip")
+        return venv
+
     def only_darkroom(self) -> Venv:
         """Make an environment with Darkroom's base install and nothing else, or find it."""
         return self._find(Venv(self.folder / "only-darkroom", ""), with_darkroom=True)

@@ -26,7 +26,10 @@ from worker.gate import Closed, Gate, Gates, Verdict
 pytestmark = pytest.mark.real_redis
 
 RETENTION_S = 60
-LONGER_S = {":gate:": 86_400, ":suspect:": 86_400, ":spent:": 2 * 86_400, ":durations:": 30 * 86_400, ":upload": 86_400}
+LONGER_S = {
+    **{":gate:": 86_400, ":breakers": 86_400, ":suspect:": 86_400, ":upload": 86_400},
+    **{":spent:": 2 * 86_400, ":durations:": 30 * 86_400},
+}
 # Ten numbers; the signs of life of one hour, and slots with them; the last contact; some 20,000 lines.
 BOUNDED = {"served", "workers", "slots", "versions", "contact", "journal"}
 KOMBU = {"_kombu.binding.bells", "_kombu.binding_permanent.bells", "_kombu.binding_deadlines"}  # one member each

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rows.expectation import (
     ASKED_TO_WAIT_TOO_LONG,
+    INTERRUPTED,
     ITS_OWN,
     REJECTED,
     SHRUNK,
@@ -20,6 +21,7 @@ from rows.expectation import (
 BUSY = Expect(manner=THROTTLED, code="provider_rate_limited")
 TOO_LONG = Expect(manner=ASKED_TO_WAIT_TOO_LONG, code="provider_rate_limited")
 FAILING = Expect(manner=ITS_OWN, code="provider_error")
+BILLED = Expect(manner=INTERRUPTED, code="provider_error")  # or it may be
 DOWN = Expect(manner=TRANSIENT, code="provider_down")
 GAVE_UP = Expect(manner=TIMED_OUT, code="provider_down")
 NO_KEY = Expect(manner=UNUSABLE, code="provider_auth")
@@ -49,7 +51,13 @@ STATUS: dict[str, Variants] = {
         **same(BUSY, "past_date", "zero", "negative", "soon", "empty", "old_date", "not_a_number"),
     },
     "P26": same(TOO_LONG, "a_day", "exponent", "infinity", "digits", "far_date", "year_9999"),
-    "P28": same(FAILING, "server", "unmapped", "empty", "text", "wrong_types"),
+    "P28": {
+        **same(FAILING, "server", "unmapped", "empty", "text", "wrong_types"),
+        "billed": BILLED,
+        **same(
+            replace(BILLED, where="hub"), "hub_server", "hub_unmapped", "hub_text", "hub_in_200", "hub_asks_to_wait"
+        ),
+    },
     "P29": {**same(DOWN, "502", "503", "529"), **same(GAVE_UP, "504", "524"), "520": FAILING},
     "P30": {
         **same(busy_for(2, "provider_down"), "two_seconds", "html"),

@@ -61,6 +61,11 @@ STATUS: dict[str, dict[str, Step]] = {
         "empty": status(500, body=""),
         "text": status(500, body="Internal Server Error"),
         "wrong_types": status(500, body={"error": [1, {"message": 7}]}),
+        "billed": status(500, body={"error": {"code": 500, "message": "Stopped"}, "usage": {"cost": 0.04}}),
+        **{f"hub_{name}": status(500, name) for name in ("server", "unmapped")},
+        "hub_asks_to_wait": status(500, "server", headers={"Retry-After": "1"}),
+        "hub_text": status(500, body="Internal Server Error"),
+        "hub_in_200": Step("error_in_200", {"code": 500}),
     },
     "P29": {str(number): page(number) for number in (502, 503, 504, 520, 524, 529)},
     "P30": {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from chaos.checker import judge
-from chaos.evidence import Evidence, Found, Made
+from chaos.evidence import Evidence, Found, Held, Made
 from chaos.journal import Entry
 from chaos.orders import Order
 
@@ -86,6 +87,10 @@ def told(kind: str, job_id: str = "j1") -> Entry:
     return Entry(key="order-1", kind=kind, job_id=job_id, seconds=0, at=0)  # type: ignore[arg-type]
 
 
+def late(*, at: float) -> Made:
+    return Made(job_id="j1", number=0, started_at=at, kind="ok")
+
+
 FAILED = Failure(code="provider_timeout", detail="", retryable=True)
 BREACHES: dict[str, tuple[str, Callable[[], Evidence]]] = {
     "gone": ("lost", lambda: evidence()),
@@ -123,9 +128,21 @@ BREACHES: dict[str, tuple[str, Callable[[], Evidence]]] = {
         lambda: evidence(found(), made=[Made(job_id="j1", number=7, started_at=1.0, kind="ok")]),
     ),
     "beyond the budget": ("unpaid", lambda: evidence(found(calls=19))),
+    "called after its end, beside a partition": (
+        "unpaid",
+        lambda: evidence(found(), made=[late(at=7.2)], held=[Held(at=4.0, over=6.0, most_s=math.inf)]),
+    ),
+    "called after its end, during a partition": (
+        "unpaid",
+        lambda: evidence(found(), made=[late(at=6.5)], held=[Held(at=5.2, over=6.0, most_s=math.inf)]),
+    ),
+    "called after its end, and not as late as the network was slow": (
+        "unpaid",
+        lambda: evidence(found(), made=[late(at=6.0)], held=[Held(at=4.0, over=9.0, most_s=0.6)]),
+    ),
     "called after its end": (
         "unpaid",
-        lambda: evidence(found(), made=[Made(job_id="j1", number=0, started_at=5.2, kind="ok")]),
+        lambda: evidence(found(), made=[late(at=5.2)]),
     ),
 }
 
@@ -145,6 +162,8 @@ def test_what_is_explained_is_no_breach() -> None:
     crashed = FAILED.model_copy(update={"code": "worker_crashed"})
     poison = judge(evidence(found(state=JobState.FAILED, images=(), error=crashed, crashes=2)))
     assert (poison.is_kept, poison.crashed) == (True, 1)
+    in_transit = evidence(found(), made=[late(at=6.5)], held=[Held(at=4.0, over=6.0, most_s=math.inf)])
+    assert judge(in_transit).is_kept  # the network kept what was sent before the job's end
     unknown = judge(evidence(found(), entries=[told("unknown", "")]))
     assert (unknown.is_kept, unknown.recovered, unknown.acknowledged) == (True, 1, 0)
 

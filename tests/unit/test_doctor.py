@@ -86,3 +86,11 @@ async def test_what_is_not_there_yet_is_told(home: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("DARKROOM_KEYS_ELSEWHERE")
     assert "`darkroom config init`" in (await found("config")).mend
     assert "is not there yet" in (await found("media directory")).detail
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_key_that_only_a_running_stack_has_is_not_missed(home: Path, elsewhere: bool) -> None:
+    config = home / "config.json"
+    config.write_text('{"providers": {"openrouter": {"apiKey": "${OPENROUTER_API_KEY}"}}}')
+    findings = {finding.name: finding for finding in await examine(config, keys_elsewhere=elsewhere)}
+    assert (findings["config"].ok, findings["key of openrouter"].ok) == (True, elsewhere)

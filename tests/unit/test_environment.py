@@ -92,6 +92,7 @@ def test_a_key_with_a_line_break_at_its_end_loses_it(home: Path, monkeypatch: py
 KNOBS = {
     "redis_url": None,
     "concurrency": 32,
+    "body_memory_mb": None,
     "drain_seconds": None,
     "attempt_timeout_seconds": None,
     "connect_seconds": 5,

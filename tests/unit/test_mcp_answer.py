@@ -106,8 +106,9 @@ def test_a_list_has_the_beginning_of_each_prompt() -> None:
     assert job.images == (ARTIFACT,)
 
 
-def test_who_names_a_copy_is_told_how_an_image_is_named() -> None:
-    [content] = refusal_of(Refused("reference_outside_roots")).content
+@pytest.mark.parametrize("code", ["reference_outside_roots", "reference_not_found"])
+def test_a_call_that_names_a_copy_is_told_how_an_image_is_named(code: str) -> None:
+    [content] = refusal_of(Refused(code)).content
     assert isinstance(content, TextContent)
     rejected, hint = content.text.splitlines()
     assert rejected.startswith("Reference image rejected: ")

@@ -218,7 +218,7 @@ def test_p69_a_picture_of_one_colour_is_told() -> None:
 
 @pytest.mark.parametrize(("provider", "code"), [("openrouter", "answer_too_large"), ("", "image_too_large")])
 def test_what_needs_too_much_memory_is_too_large(provider: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("worker.reader.clean", fail)

@@ -6,7 +6,11 @@ import fcntl
 import json
 from pathlib import Path
 
+import pytest
+
+from contract.errors import ConfigInvalid
 from contract.running import Running, find_running
+from contract.settings import load_settings
 
 
 def test_a_stack_of_a_newer_version_is_found(tmp_path: Path) -> None:
@@ -16,3 +20,17 @@ def test_a_stack_of_a_newer_version_is_found(tmp_path: Path) -> None:
     with (tmp_path / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert find_running(tmp_path) == Running(config="/c.json", redis_url="unix:///r.sock")
+
+
+def test_beside_a_running_stack_no_key_is_needed_as_its_worker_has_it(home: Path) -> None:
+    place = home / ".nanobot" / "darkroom"
+    place.mkdir(parents=True)
+    config = place.parent / "config.json"
+    config.write_text('{"providers": {"openrouter": {"apiKey": "${OPENROUTER_API_KEY}"}}}')
+    (place / "stack.json").write_text(json.dumps({"config": str(config), "redis_url": "unix:///r.sock"}))
+    with pytest.raises(ConfigInvalid, match="OPENROUTER_API_KEY"):
+        load_settings()
+    with (place / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        knobs = load_settings().knobs
+    assert (knobs.redis_url.get_secret_value(), knobs.keys_elsewhere) == ("unix:///r.sock", True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -273,3 +274,34 @@ async def test_all_children_end_when_the_sandbox_is_closed(processes: list[Proce
         await asyncio.gather(*(sandbox.read(bytearray(PICTURE)) for _ in range(4)))
         assert [process.poll() for process in processes] == [None, None]
     assert [process.poll() for process in processes] == [-signal.SIGKILL, -signal.SIGKILL]
+
+
+async def test_a_heavy_picture_is_read_alone(processes: list[Process]) -> None:
+    heavy = picture(1500)  # some 9 MB of pixels
+    async with Sandbox(children=2, beside=2**22) as sandbox:
+        fcntl.lockf(sandbox._lock, fcntl.LOCK_SH)  # as a reader does that is at work
+        waiting = asyncio.create_task(sandbox.read(bytearray(heavy)))
+        for _ in range(3):
+            assert (await sandbox.read(bytearray(PICTURE))).picture
+        assert not waiting.done()
+        fcntl.lockf(sandbox._lock, fcntl.LOCK_UN)
+        assert (await waiting).picture
+        assert (await sandbox.read(chat(spelled(heavy)), provider="openrouter")).picture
+    assert len(processes) == 2
+
+
+async def test_a_reader_that_dies_while_it_reads_alone_keeps_nobody_waiting(processes: list[Process]) -> None:
+    async with Sandbox(children=2, beside=1) as sandbox:
+        fcntl.lockf(sandbox._lock, fcntl.LOCK_SH)
+        lost = asyncio.create_task(failure(sandbox, bytearray(PICTURE), provider=""))
+        await asyncio.sleep(0.3)
+        processes[0].kill()
+        await lost
+        fcntl.lockf(sandbox._lock, fcntl.LOCK_UN)
+        assert (await sandbox.read(bytearray(PICTURE))).picture
+
+
+@linux
+async def test_where_memory_runs_out_it_is_a_child_that_ends(shared: Sandbox) -> None:
+    assert (await shared.read(bytearray(PICTURE))).picture
+    assert Path(f"/proc/{idle(shared)._process.pid}/oom_score_adj").read_text().strip() == "1000"

@@ -19,6 +19,7 @@ TOLD: dict[str, tuple[dict[str, object], str]] = {
     "retry": ({"index": 0, "text": "2K was cut off, trying again"}, "2K was cut off, trying again."),
     "fallback": ({"index": 0, "text": "2K timed out after 120 s, trying 1K"}, "2K timed out after 120 s, trying 1K."),
     "waiting": ({"text": "Waiting 40 s, as openrouter asks."}, "Waiting 40 s, as openrouter asks."),
+    "unused": ({"index": 0, "text": "2 more pictures of the answers were not used."}, "were not used."),
     "image": ({"index": 0, "image": "img_0123456789ab"}, "Image 1 is there."),
 }
 
@@ -53,7 +54,7 @@ def test_all_commands_that_make_something_have_the_options_of_an_order(command: 
 def test_a_relative_path_starts_where_the_terminal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fox.png").touch()
     monkeypatch.chdir(tmp_path)
-    odd = ["latest", "img_0123456789ab", "absent.png", "", "x" * 5000]
+    odd = ["latest", "img_0123456789ab", "absent.png", "", "x" * 5000, "~nobody-at-all/fox.png"]
     assert Order("a fox", reference=["fox.png", *odd]).references() == [str(tmp_path / "fox.png"), *odd]
 
 

@@ -1,5 +1,6 @@
 """One image's walk: what the gate hears of a call that has failed, by how long its provider was waited for."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from contract.job import Attempt
 from contract.request import JobRequest
 from contract.store import JobStore, Lease
 from worker.bench import Desk
+from worker.budget import Budget, Share
 from worker.gate import Closed, Gate, Verdict
 from worker.ladder import GiveUp
 from worker.leases import Leases
@@ -18,7 +20,7 @@ from worker.logbook import Logbook
 from worker.plan import Plan
 from worker.providers.http import Conversation
 from worker.providers.provider import Ask
-from worker.providers.results import Made
+from worker.providers.results import Heard, Made
 from worker.walk import Walk
 
 
@@ -43,7 +45,15 @@ class Failing(Conversation):
         self._error = error
 
     async def make(
-        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+        self,
+        ask: Ask,
+        *,
+        share: Share,
+        begin_s: float,
+        whole_s: float,
+        request_id: str,
+        fetch_s: float | None = None,
+        heard: Heard | None = None,
     ) -> Made:
         raise self._error
 
@@ -61,23 +71,44 @@ class Blank(JobStore):
         pass
 
 
-async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tuple[Verdict, str]]:
-    """Walk down a ladder on which every call fails; tell what the gate hears of it."""
+class Hanging(Failing):
+    """Never answers its first call, and fails the others."""
+
+    calls = 0
+
+    async def make(self, *args: Any, **kwargs: Any) -> Made:
+        self.calls += 1
+        if self.calls == 1:
+            await asyncio.Event().wait()
+        raise self._error
+
+
+def desk_of(talk: Conversation, plan: Plan, *, left_s: float = 600, count: int = 1) -> Desk:
+    """Lay out a job."""
     lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
-    request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K")
-    bench: Any = SimpleNamespace(leases=Leases(Blank(), worker="w", lease_s=15))
+    request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K", count=count)
+    bench: Any = SimpleNamespace(
+        leases=Leases(Blank(), worker="w", lease_s=15), wire=SimpleNamespace(budget=Budget(2**20))
+    )
     job: Any = SimpleNamespace(id="7", request=request)
-    desk = Desk(
+    return Desk(
         bench=bench,
         lease=lease,
         job=job,
         snapshots=(),
         plan=plan,
         logbook=Logbook(lease, Blank(), {}, max_calls=9),
-        talks={"openrouter": Failing(error)},
-        gates={plan.rungs[0].route: (gate := Turnstile())},
+        talks={"openrouter": talk},
+        gates={plan.rungs[0].route: Turnstile()},
     )
+
+
+async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tuple[Verdict, str]]:
+    """Walk down a ladder on which every call fails; tell what the gate hears of it."""
+    desk = desk_of(Failing(error), plan, left_s=left_s)
     assert await Walk(0, desk).make() == GiveUp(error.code)
+    [gate] = desk.gates.values()
+    assert isinstance(gate, Turnstile)
     return gate.heard
 
 
@@ -116,3 +147,27 @@ async def test_a_share_of_the_time_that_is_a_little_short_of_the_patience_says_e
 async def test_what_a_provider_has_said_counts_however_soon_it_came(error: ProviderError, verdict: Verdict) -> None:
     plan = Plan(rungs=(rung(timeout_s=1, patience_s=120),), retry_s=0.001)
     assert await heard(error, plan) == {(verdict, error.code)}
+
+
+async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.walk.ARRIVING_S", 0.0)
+    first = rung(timeout_s=0.3, patience_s=0.3)
+    talk = Hanging(Unusable("bad_model", http_status=404))
+    desk = desk_of(talk, Plan(rungs=(first,)), count=3)
+    desk.yields.known = {first.route: 3}
+    walks = [asyncio.create_task(Walk(index, desk).make()) for index in range(3)]
+    while talk.calls < 1:
+        await asyncio.sleep(0)
+    assert [talk.calls, desk.is_due()] == [1, True]
+    assert await asyncio.gather(*walks[1:]) == [GiveUp("bad_model")] * 2
+    assert [talk.calls, walks[0].done()] == [3, False]
+    walks[0].cancel()
+    await asyncio.wait(walks)
+
+
+@pytest.mark.parametrize("known", [{}, {rung().route: 1}, {("openrouter", "another"): 4}])
+async def test_nobody_waits_for_a_model_that_brings_one_picture(known: dict[tuple[str, str], int]) -> None:
+    desk = desk_of(Failing(Unusable("bad_model")), Plan(rungs=(rung(),)), count=4)
+    desk.yields.known = dict(known)
+    with desk.calls(0, rung().route), desk.calls(1, rung().route), desk.calls(2, rung().route):
+        assert not desk.is_due()

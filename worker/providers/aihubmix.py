@@ -9,7 +9,7 @@ from contract.errors import ProviderError, TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, texts, told_cost
+from worker.providers.payload import is_draft, is_partial, items, mapping, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 from worker.providers.stage import Stage, has_status
 from worker.providers.tasks import check
@@ -95,7 +95,8 @@ def _why_none(answer: dict[str, Json]) -> ProviderError:
     said = _said(answer)
     if is_refused(said=said):
         return of_refusal(said)
-    return of_silence(clean(said, limit=2000)) if said or answer.get("output") in ([], {}) else of_garbage()
+    is_fair = said or answer.get("output") in ([], {}) or any(_drafts(answer, _DEPTH))
+    return of_silence(clean(said, limit=2000)) if is_fair else of_garbage()
 
 
 def _said(answer: dict[str, Json]) -> str:
@@ -107,10 +108,23 @@ def _pictures(value: Json, depth: int) -> Iterator[str]:
     for item in items(value):
         if isinstance(item, str):
             yield from texts(item)
-        elif depth and isinstance(item, dict):
+        elif depth and isinstance(item, dict) and not _is_draft(item, depth):
             for key in _PICTURE_KEYS:
                 if key in item:
                     yield from _pictures(item[key], depth - 1)
+
+
+def _is_draft(item: dict[str, Json], depth: int) -> bool:
+    """Tell an interim picture; of a whole answer the same words say something else."""
+    return is_draft(item) if depth < _DEPTH else is_partial(item)
+
+
+def _drafts(value: Json, depth: int) -> Iterator[bool]:
+    """Tell of each object that may hold pictures whether it holds interim ones."""
+    for item in map(mapping, items(value)):
+        yield _is_draft(item, depth)
+        for key in _PICTURE_KEYS if depth else ():
+            yield from _drafts(item.get(key), depth - 1)
 
 
 def smaller(image_size: str) -> str | None:

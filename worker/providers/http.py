@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -22,15 +23,17 @@ import orjson
 from contract.config import ProviderConfig
 from contract.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from worker.body import read_body
+from worker.budget import LARGEST, Budget, Share
 from worker.classify import of_exception, of_status
 from worker.fetch import Fetcher
 from worker.pin import no_cookies
 from worker.providers.provider import Ask, Json, Provider
-from worker.providers.results import Clock, Made, OfFailure, Results
+from worker.providers.results import Clock, Heard, Made, OfFailure, Results
+from worker.room import Room, paused
 from worker.routing import Outputs
 from worker.sandbox import Reading, Sandbox
 
-MAX_JSON_BYTES = 96 * 2**20
+MAX_JSON_BYTES = LARGEST
 MAX_ERROR_BYTES = 2**16
 MAX_LINK = 8192  # characters of an address in an error
 
@@ -41,6 +44,7 @@ class Wire:
 
     ssl_context: ssl.SSLContext
     sandbox: Sandbox
+    budget: Budget
     connect_s: float
     idle_s: float
     retry_s: float
@@ -123,22 +127,33 @@ class Conversation:
         await self._client.aclose()
 
     async def make(
-        self, ask: Ask, *, begin_s: float, whole_s: float, request_id: str, fetch_s: float | None = None
+        self,
+        ask: Ask,
+        *,
+        share: Share,
+        begin_s: float,
+        whole_s: float,
+        request_id: str,
+        fetch_s: float | None = None,
+        heard: Heard | None = None,
     ) -> Made:
         """Ask for one image; it has to begin to come within `begin_s`, and to be here within `whole_s`.
 
-        What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again. Raises
-        the ProviderError that says what to do next; nothing else but cancellation comes out.
+        What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again; `heard`
+        tells meanwhile what is known of the answer. Raises
+        the ProviderError that says what to do next; nothing else but cancellation comes out. The `share` holds
+        what comes, in the end the pictures; while it waits for room the time stands still, but for that of `fetch_s`.
         """
         started = _now()
-        clock = Clock(started + begin_s, started + whole_s, started + (whole_s if fetch_s is None else fetch_s))
+        fetch_by = started + (whole_s if fetch_s is None else fetch_s)
+        clock = Clock(started + begin_s, started + whole_s, fetch_by, share, heard or Heard())
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
+            clock.heard.is_coming, clock.heard.cost_usd = False, answer.cost_usd
             return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
-            was_billed = isinstance(error, Transient) and bool(error.cost_usd)
-            failure = error.after_acceptance() if answer or was_billed else error
+            failure = error.after_acceptance() if answer or self._is_billed(error) else error
             raise failure.named(
                 secrets=(self._config.key, ask.prompt, *self._config.secrets),
                 cost_usd=answer.cost_usd if answer else None,
@@ -173,11 +188,14 @@ class Conversation:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
             raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
-        try:
-            body = await self._receive(request, clock, self._of_call)
-        except StillMade as promise:
-            return Reading(poll_url=promise.poll_url)
-        return await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
+        with Room(clock.share) as room:
+            try:
+                body = await self._receive(request, clock, self._of_call, room)
+            except StillMade as promise:
+                return Reading(poll_url=promise.poll_url)
+            reading = await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
+            room.keep(reading.size)
+            return reading
 
     def _of_call(self, status: int, headers: Mapping[str, str], body: Json) -> Exception:
         """Classify an answer to a call whose status is not 2xx: what was asked for may be made all the same."""
@@ -186,13 +204,22 @@ class Conversation:
             poll_url = self._provider.poll_url(body)
             if 0 < len(poll_url) <= MAX_LINK:
                 return StillMade(poll_url)
-            if error.code == "provider_error" and self._provider.bills_failures:
-                return error.after_acceptance()
         return error
 
-    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure) -> bytearray:
-        """Send a request and read its answer's body. Raises ProviderError."""
+    def _is_billed(self, error: ProviderError) -> bool:
+        """Tell whether a failure may cost as much as a picture, with whatever status it came."""
+        if error.code == "provider_error" and self._provider.bills_failures:
+            return True
+        return isinstance(error, Transient) and bool(error.cost_usd)
+
+    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure, room: Room) -> bytearray:
+        """Send a request and read its answer's body, once there is room for it. Raises ProviderError."""
         sent_at, response, ear = _now(), None, Ear()
+
+        def begun() -> None:
+            limit.reschedule(clock.end_by)
+            clock.heard.is_coming = True
+
         request.extensions["trace"] = ear.listen
         try:
             async with asyncio.timeout_at(clock.begin_by) as limit:
@@ -205,7 +232,9 @@ class Conversation:
                         response,
                         MAX_JSON_BYTES,
                         idle_s=self._wire.idle_s,
-                        begun=lambda: limit.reschedule(clock.end_by),
+                        begun=begun,
+                        room=room,
+                        paused=partial(paused, limit, until=clock.fetch_by),
                     )
                 finally:
                     await response.aclose()

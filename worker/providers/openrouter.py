@@ -9,12 +9,11 @@ from contract.errors import ProviderError
 from contract.redaction import clean
 from contract.request import explicit_size
 from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import items, mapping, text, texts, told_cost
+from worker.providers.payload import is_draft, items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
 from worker.refusal import is_refused
 
 MAX_CHOICES = 16
-_DRAFT = ("thought", "draft", "partial")  # so is a picture marked that is not the result
 _TIERS = ("4K", "2K", "1K")
 
 
@@ -72,15 +71,24 @@ def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> Provid
 def _is_fair(choice: Json) -> bool:
     """Tell a choice without a picture from one that has something else in its place."""
     message = _message(choice) if isinstance(choice, dict) else ""
-    return message is None or (isinstance(message, dict) and message.get("images", []) == [])
+    if not isinstance(message, dict):
+        return message is None
+    images = message.get("images", [])
+    return isinstance(images, list) and all(_is_draft(mapping(image)) for image in images)
 
 
 def _pictures(choice: dict[str, Json]) -> Iterator[str]:
-    for image in items(mapping(_message(choice)).get("images")):
-        if any(mapping(image).get(name) is True for name in _DRAFT):
-            continue
-        link = mapping(image).get("image_url") or mapping(image).get("imageUrl")
-        yield from texts(mapping(link).get("url"), link)
+    for image in map(mapping, items(mapping(_message(choice)).get("images"))):
+        if not _is_draft(image):
+            yield from texts(mapping(_link(image)).get("url"), _link(image))
+
+
+def _is_draft(image: dict[str, Json]) -> bool:
+    return is_draft(image) or is_draft(mapping(_link(image)))
+
+
+def _link(image: dict[str, Json]) -> Json:
+    return image.get("image_url") or image.get("imageUrl")
 
 
 def _message(choice: dict[str, Json]) -> Json:

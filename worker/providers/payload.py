@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contract.prices import MOST_USD
 from worker.providers.provider import Json
 
+_DRAFT = ("thought", "draft", "partial")
+
 
 def mapping(value: Json) -> dict[str, Json]:
     """Take a JSON object, or an empty one."""
@@ -25,16 +27,31 @@ def text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_draft(picture: dict[str, Json]) -> bool:
+    """Tell a picture that its vendor marks as an interim one, as Gemini's thoughts and OpenAI's partial images are."""
+    return is_partial(picture) or any(picture.get(name) is True for name in _DRAFT)
+
+
+def is_partial(event: dict[str, Json]) -> bool:
+    """Tell an event of a stream with an interim picture."""
+    return "partial_image_index" in event or text(event.get("type")).endswith("partial_image")
+
+
 def told_cost(answer: dict[str, Json]) -> float | None:
     """Read what an answer says that its call has cost in USD; a cost that no call can have is not believed.
 
-    With a key of one's own at the upstream its bill comes on top of the gateway's.
+    With a key of one's own at the upstream its bill comes on top of the gateway's, which may be 0 then.
     """
     usage = mapping(answer.get("usage"))
-    cost = number(usage.get("cost"))
-    if cost is not None and usage.get("is_byok") is True:
-        cost += number(mapping(usage.get("cost_details")).get("upstream_inference_cost")) or 0.0
-    return cost if cost is not None and cost <= MOST_USD else None
+    cost, bill = _usd(usage.get("cost")), _usd(mapping(usage.get("cost_details")).get("upstream_inference_cost"))
+    is_own = usage.get("is_byok") is True or (usage.get("is_byok") is None and not cost)
+    told = [part for part in (cost, bill if is_own else None) if part is not None]
+    return sum(told) if told else None
+
+
+def _usd(value: Json) -> float | None:
+    usd = number(value)
+    return usd if usd is not None and usd <= MOST_USD else None
 
 
 def number(value: Json) -> float | None:

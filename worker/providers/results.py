@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -18,10 +19,12 @@ from tenacity import RetryCallState
 
 from contract.config import ProviderConfig
 from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
+from worker.budget import Share
 from worker.classify import of_poll, of_silence
 from worker.fetch import Fetcher
 from worker.providers.provider import Json, Provider, headers
 from worker.retry import fetching, is_settled, may_pass
+from worker.room import Room
 from worker.sandbox import Picture, Reading, Sandbox
 
 EMPTY_LOOKS = 5  # at a task that says it is done, and has no picture
@@ -34,9 +37,18 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Heard:
+    """What is known of a call that goes on: whether its answer is coming, and what it has cost by then."""
+
+    is_coming: bool = False
+    cost_usd: float | None = None
+    tell: Callable[[ProviderError], Awaitable[None]] | None = None  # is told why what was made cannot be fetched yet
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When a call has to end, by the event loop's time.
+    """When a call has to end, by the event loop's time, and the memory that it holds.
 
     Its answer has to begin by `begin_by` and to be here by `end_by`; what has been made is fetched until `fetch_by`.
     """
@@ -44,10 +56,12 @@ class Clock:
     begin_by: float
     end_by: float
     fetch_by: float
+    share: Share
+    heard: Heard = field(default_factory=Heard)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
-Receive = Callable[[httpx.Request, Clock, OfFailure], Awaitable[bytearray]]
+Receive = Callable[[httpx.Request, Clock, OfFailure, Room], Awaitable[bytearray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class Made:
     cost_usd: float | None
     more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
     unused: int = 0
+    left: int = 0  # of these, which nobody has looked at
 
 
 class Downloads:
@@ -68,6 +83,11 @@ class Downloads:
         self._left = list(links)
         self._most = most
         self._rounds = 0
+
+    @property
+    def left(self) -> int:
+        """Tell how many links nobody has followed."""
+        return len(set(self._left))
 
     async def go_round(self, download: Callable[[str], Awaitable[Picture | None]]) -> None:
         """Try each link once. Raises ProviderError where it is worth while to try again, or nothing was good."""
@@ -126,15 +146,15 @@ class Results:
             answer = await self._poll(answer.poll_url, clock, most)
             cost_usd = answer.cost_usd if cost_usd is None else cost_usd
         pictures = [answer.picture, *answer.more] if answer.picture else []
-        unused = answer.extras
+        unused, left = answer.extras, answer.left
         if answer.link:
-            pictures = await self._follow([answer.link, *answer.links], clock, most)
+            pictures, left = await self._follow([answer.link, *answer.links], clock, most)
             unused = answer.extras + 1 - len(pictures)
         if not pictures:
             raise of_silence("")
         told = (f"{unused} more in the same answer were not used.",) if unused else ()
         first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
-        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused)
+        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused, left=left)
 
     async def _poll(self, poll_url: str, clock: Clock, most: int) -> Reading:
         """Ask again until there is a picture; only a look that was answered can end it when its time is over."""
@@ -162,7 +182,7 @@ class Results:
 
     async def _look(self, url: str, is_own: bool, clock: Clock, most: int) -> Reading:
         by = min(clock.fetch_by, _now() + self._idle_s)
-        clock = Clock(by, clock.fetch_by, clock.fetch_by)
+        clock = replace(clock, begin_by=by, end_by=clock.fetch_by)
         try:
             if is_own:
                 request = self._client.build_request("GET", url, headers=headers(self._config))
@@ -170,38 +190,47 @@ class Results:
                 request = await self._fetcher.request(self._client, url)
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Unusable("unsafe_url") from error
-        try:
-            body = await self._receive(request, clock, of_poll)
-        except ProviderError as error:
-            if is_own:
-                raise
-            raise self._fetcher.failed(error, url).elsewhere() from error.__cause__
-        return await self._sandbox.read(body, provider=self._provider.name, most=most, is_poll=True)
+        with Room(clock.share) as room:
+            try:
+                body = await self._receive(request, clock, of_poll, room)
+            except ProviderError as error:
+                if is_own:
+                    raise
+                raise self._fetcher.failed(error, url).elsewhere() from error.__cause__
+            reading = await self._sandbox.read(body, provider=self._provider.name, most=most, is_poll=True)
+            room.keep(reading.size)
+            return reading
 
-    async def _follow(self, links: list[str], clock: Clock, most: int) -> list[Picture]:
-        """Download until there are enough good pictures; where none is good, as long as one may still come."""
+    async def _follow(self, links: list[str], clock: Clock, most: int) -> tuple[list[Picture], int]:
+        """Download until there are enough good pictures; where none is good, as long as one may still come.
+
+        Answers also how many links are left that were not needed.
+        """
         downloads = Downloads(links, most)
         try:
-            await self._patiently(clock, downloads.go_round, self._download)
+            await self._patiently(clock, downloads.go_round, partial(self._download, clock.share))
         except ProviderError as error:
             if not downloads.good:
                 raise (error.elsewhere() if error.code == "result_unreachable" else error) from error.__cause__
-        return list(downloads.good.values())
+        return list(downloads.good.values()), downloads.left
 
-    async def _download(self, url: str) -> Picture | None:
-        data = await self._fetcher.fetch(url)
-        return (await self._sandbox.read(data)).picture
+    async def _download(self, share: Share, url: str) -> Picture | None:
+        with Room(share) as room:
+            data = await self._fetcher.fetch(url, room=room)
+            reading = await self._sandbox.read(data)
+            room.keep(reading.size)
+            return reading.picture
 
     async def _patiently(self, clock: Clock, step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Repeat what costs nothing until it succeeds, is settled, or the job's time is over."""
         last: ProviderError = TimedOut("provider_timeout")
 
-        def notice(state: RetryCallState) -> None:
+        async def notice(state: RetryCallState) -> None:
             nonlocal last
             failure = state.outcome.exception() if state.outcome else None
             last = failure if isinstance(failure, ProviderError) else last
             if state.attempt_number == TOLD_AT:
-                self._tell(last)
+                await self._tell(last, clock.heard)
 
         try:
             async with asyncio.timeout_at(clock.fetch_by):
@@ -214,13 +243,15 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    def _tell(self, error: ProviderError) -> None:
+    async def _tell(self, error: ProviderError, heard: Heard) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,
             error.code,
             extra={"job_id": self._job_id},
         )
+        if heard.tell:
+            await heard.tell(error)
 
 
 def unreachable(error: ProviderError) -> ProviderError:

@@ -1,0 +1,42 @@
+"""A worker with the defaults holds a limit of 1 GiB, whatever comes together: nothing is killed, and no call is lost.
+
+In a real memory cgroup, so it needs the right to make one. `-s` prints the figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cgroup import CannotBeMade
+from crowded import Crowd, crowd
+from heavy import Kind
+
+from contract.job import JobState
+
+pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(900)]
+
+GIB = 2**30
+LARGE_4K = Kind(width=4096, height=4096, noise=128, together=32)
+MANY_2K = Kind(width=2048, height=1280, noise=171, together=128, is_chunked=True)
+
+
+async def crowded(folder: Path, kind: Kind, *, jobs: int) -> Crowd:
+    try:
+        return await crowd(folder, kind, jobs=jobs, count=4, most=GIB)
+    except CannotBeMade as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize(
+    ("kind", "jobs"), [(LARGE_4K, 8), (MANY_2K, 32)], ids=["32-answers-of-33-MB", "128-answers-of-7-MB"]
+)
+async def test_answers_that_come_together_fit_into_the_memory_of_a_worker(
+    kind: Kind, jobs: int, tmp_path: Path
+) -> None:
+    found = await crowded(tmp_path, kind, jobs=jobs)
+    print(found.told())
+    assert [job.state for job in found.jobs] == [JobState.SUCCEEDED] * jobs, found.log
+    assert (found.kills, found.starts) == (0, 1)
+    assert (found.images, found.calls, found.lost) == (4 * jobs, 4 * jobs, 0)
+    assert found.peak < GIB
