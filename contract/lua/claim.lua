@@ -6,7 +6,7 @@ local id = ARGV[1]
 local key = job_key(id)
 local found = redis.call('HMGET', key, 'state', 'not_before', 'deadline', 'started_at', 'run_time', 'priority', 'bell_at', 'claim', 'fence', 'crashes',
   'owner_digest', 'contract')
-if found[1] and not intact(id) then
+if not intact(id) and redis.call('EXISTS', key) == 1 then
   condemn(id)
   return {}
 end

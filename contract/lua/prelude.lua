@@ -48,31 +48,28 @@ end
 
 local function is_number(text) return type(text) == 'string' and #text <= 18 and string.match(text, '^%-?%d+$') ~= nil end
 
--- What the scripts compute with: the numbers that every job has, and those that some have.
-local NEEDED = {'created_at', 'deadline', 'retention', 'priority', 'order', 'run_time', 'fence', 'crashes', 'images'}
-local OPTIONAL = {'not_before', 'bell_at', 'bells', 'started_at', 'ended_at', 'max_running', 'contract', 'calls', 'count',
+-- What the scripts compute with: the numbers that every job has, and then those that some have.
+local NUMBERS = {'created_at', 'deadline', 'retention', 'priority', 'order', 'run_time', 'fence', 'crashes', 'images',
+  'not_before', 'bell_at', 'bells', 'started_at', 'ended_at', 'max_running', 'contract', 'calls', 'count',
   'reserved', 'price', 'budget_day', 'letter_tries', 'webhook_tries'}
+local NEEDED = 9
 
 local function is_owner(digest) return type(digest) == 'string' and string.match(digest, '^%x+$') ~= nil end
 
 -- Whether a job can be handled. One that is damaged must stop no script that others need.
 local function intact(id)
-  local key = job_key(id)
-  if redis.call('TYPE', key).ok ~= 'hash' then return false end
-  local names = redis.call('HMGET', key, 'state', 'owner_digest')
-  if not names[1] or not is_owner(names[2]) then return false end
-  for _, text in ipairs(redis.call('HMGET', key, unpack(NEEDED))) do
-    if not is_number(text) then return false end
-  end
-  for _, text in ipairs(redis.call('HMGET', key, unpack(OPTIONAL))) do
-    if text and not is_number(text) then return false end
+  local found = redis.pcall('HMGET', job_key(id), 'state', 'owner_digest', unpack(NUMBERS))
+  if not found[1] or not is_owner(found[2]) then return false end
+  for i = 1, #NUMBERS do
+    local text = found[i + 2]
+    if not (text or i > NEEDED) or (text and (#text > 18 or not string.find(text, '^%-?%d+$'))) then return false end
   end
   return true
 end
 
 -- Leaves a damaged job to the next sweep, which ends it.
 local function condemn(id)
-  if redis.call('HEXISTS', job_key(id), 'ended_at') == 1 then return end
+  if redis.pcall('HEXISTS', job_key(id), 'ended_at') == 1 then return end
   for _, index in ipairs({QUEUED, WAITING, PARKED}) do redis.call('ZREM', index, id) end
   redis.call('ZADD', DEADLINES, 0, id)
 end
@@ -84,11 +81,11 @@ local function mend(id)
     if string.sub(field, 1, 6) == 'image:' then images = images + 1 end
   end
   local values = {created_at = now, deadline = now, retention = 86400000, priority = 9, order = now, images = images}
-  for _, name in ipairs(NEEDED) do
-    if not is_number(redis.call('HGET', key, name)) then redis.call('HSET', key, name, values[name] or 0) end
-  end
-  for _, name in ipairs(OPTIONAL) do
-    if not is_number(redis.call('HGET', key, name)) then redis.call('HDEL', key, name) end
+  for i, name in ipairs(NUMBERS) do
+    if not is_number(redis.call('HGET', key, name)) then
+      redis.call('HDEL', key, name)
+      if i <= NEEDED then redis.call('HSET', key, name, values[name] or 0) end
+    end
   end
   if not is_owner(redis.call('HGET', key, 'owner_digest')) then redis.call('HSET', key, 'owner_digest', '') end
 end
@@ -134,9 +131,9 @@ local function despite_full_memory() redis.call('ZREM', RUNNING, '') end
 -- Bells are taken from the right: a job that has run before does not wait behind the others again. A bell bears the
 -- contract number of its job, whoever rings.
 local function ring(id, message)
-  if not intact(id) then return condemn(id) end
   local key = job_key(id)
-  local found = redis.call('HMGET', key, 'priority', 'started_at', 'contract')
+  local found = redis.pcall('HMGET', key, 'priority', 'started_at', 'contract', 'bells')
+  if not (is_number(found[1]) and is_number(found[4] or '0')) then return condemn(id) end
   local contract = contract_of(found[3])
   local stamped = string.gsub(message, '"contract": %d+', '"contract": ' .. contract, 1)
   redis.call(found[2] and 'RPUSH' or 'LPUSH', list_key(found[1], contract), stamped)

@@ -107,16 +107,23 @@ end
 
 -- A bell is lost when its time is over and its list is empty, or younger ones of the list were served.
 local silent, newer = {}, {}
-for _, id in ipairs(jobs(ids)) do
-  local found = redis.call('HMGET', job_key(id), 'bell_at', 'bells', 'priority', 'contract')
-  local contract = contract_of(found[4])
-  if contract > CONTRACT and contract > (newer[2] or 0) then newer = {id, contract} end
-  local rung = tonumber(found[1] or 0)
-  local patience = ARGV[4] * 2 ^ math.min(math.max(tonumber(found[2] or 0) - 1, 0), 5)
-  local served = redis.call('HGET', 'darkroom:served', served_field(found[3], contract))
-  if rung == 0 or (rung + patience <= now
-      and (redis.call('LLEN', list_key(found[3], contract)) == 0 or (is_number(served) and tonumber(served) > rung))) then
-    table.insert(silent, id)
+
+-- Whether a ready job's bell is lost. ARGV[4] is how long its first bell has.
+local function is_silent(rung, bells, priority, contract)
+  local patience = ARGV[4] * 2 ^ math.min(math.max(bells - 1, 0), 5)
+  local served = redis.call('HGET', 'darkroom:served', served_field(priority, contract))
+  return rung == 0 or (rung + patience <= now
+    and (redis.call('LLEN', list_key(priority, contract)) == 0 or (is_number(served) and tonumber(served) > rung)))
+end
+
+for _, id in ipairs(ids) do
+  local found = redis.pcall('HMGET', job_key(id), 'priority', 'bell_at', 'bells', 'contract')
+  local rung, bells, contract = found[2] or '0', found[3] or '0', contract_of(found[4])
+  if not (is_number(found[1]) and is_number(rung) and is_number(bells)) then
+    jobs({id})  -- so it is damaged, or gone
+  elseif is_silent(tonumber(rung), tonumber(bells), found[1], contract) then
+    if jobs({id})[1] then table.insert(silent, id) end
   end
+  if contract > CONTRACT and contract > (newer[2] or 0) then newer = {id, contract} end
 end
 return {silent, damaged, unpack(newer)}

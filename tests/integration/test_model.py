@@ -48,7 +48,7 @@ BROKEN = {
     "the time to run begins anew": ("if not found[4] then\n", "if true then\n"),
     "a job given back keeps its lease": ("  redis.call('ZREM', RUNNING, id)\n", ""),
     "nobody rings for a job given back": ("if wait == 0 then ring(id, ARGV[5]) end", ""),
-    "lost bells stay lost": ("if rung == 0 or (", "if rung == 0 or false and ("),
+    "lost bells stay lost": ("return rung == 0 or (", "return rung == 0 or false and ("),
     "living leases are judged": ("'-inf', now, 'LIMIT', 0, most", "'-inf', now + 9000, 'LIMIT', 0, most"),
     "two sweep at a time": ("if not is_free then return {{}, {}} end", ""),
     "a parked job is claimed": ("if redis.call('ZSCORE', PARKED, id) then return {} end", ""),
