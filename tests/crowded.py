@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from cgroup import Cgroup, memory_cgroup
-from heavy import Kind, calls_of, heavy_provider
+from heavy import Kind, Painter, calls_of, heavy_provider
 from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
@@ -73,11 +74,19 @@ async def crowded_house(folder: Path, kind: Kind) -> AsyncIterator[tuple[House, 
             redis.kill()
 
 
-async def crowd(folder: Path, kind: Kind, *, jobs: int, count: int, most: int, **environment: str) -> Crowd:
+async def crowd(
+    folder: Path, kind: Kind, *, jobs: int, count: int, most: int, reference: Kind | None = None, **environment: str
+) -> Crowd:
     """Run jobs in one worker, started again as its supervisor would, within so many bytes of memory."""
     with memory_cgroup(most) as group:
         async with crowded_house(folder, kind) as (house, port), house.client() as darkroom:
-            ids = [(await darkroom.submit(prompt=f"fox {n}", count=count, image_size="4K")).id for n in range(jobs)]
+            given: dict[str, Any] = {"count": count, "image_size": "4K"}
+            if reference:
+                path = house.settings().workspace / "reference.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(Painter(reference).paint())
+                given["reference_images"] = [str(path)]
+            ids = [(await darkroom.submit(prompt=f"fox {n}", **given)).id for n in range(jobs)]
             started = time.monotonic()
             peak = [0]
             keeping = asyncio.create_task(_keep(house, group, peak, environment))

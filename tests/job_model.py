@@ -17,12 +17,7 @@ RETENTION_MS = 86_400_000
 APART_MS, SUSPECT_MS, DAY_MS = 3_000, 86_400_000, 86_400_000
 MOST_ACTIVE, MOST_QUEUED, MOST_CALLS = 4, 5, 2
 MOST_READY = 2  # the tests' own limit, put into the scripts: `tests/integration/test_model.py`
-BILLED = frozenset(
-    (
-        *(Outcome.DELIVERED, Outcome.TIMEOUT, Outcome.INTERRUPTED),
-        *(Outcome.LOST, Outcome.CANCELLED, Outcome.RUNNING),
-    )
-)
+UNBILLED = frozenset({Outcome.TRANSIENT, Outcome.RATE_LIMITED, Outcome.UNUSABLE, Outcome.REJECTED})
 
 
 @dataclass(kw_only=True)
@@ -77,7 +72,7 @@ class ModelJob:
     @property
     def cost(self) -> int:
         """Sum up what it has cost in micro-dollars, or may have."""
-        guesses = (self.price if call.outcome in BILLED else 0 for call in self.attempts.values())
+        guesses = (0 if call.outcome in UNBILLED else self.price for call in self.attempts.values())
         told = (call.cost_usd for call in self.attempts.values())
         return sum(guess if cost is None else round(1e6 * cost) for cost, guess in zip(told, guesses, strict=True))
 

@@ -28,6 +28,7 @@ from worker.writer import Writer
 from worker.yields import Lesson, Memory, Yields, asked_for
 
 LEAVE_S = 5.0
+HEAD_BYTES = 32  # of a data URL
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
 
 
@@ -69,7 +70,6 @@ class Desk:
     gates: dict[Route, Gate] = field(default_factory=dict)
     there: set[int] = field(default_factory=set)  # the images that are stored and reported
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
-    references: tuple[str, ...] = field(default=(), repr=False)  # data URLs
     surplus: list[Spare] = field(default_factory=list)
     unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
@@ -77,7 +77,7 @@ class Desk:
     yields: Yields = field(default_factory=Yields)
     _turns: dict[int, Route] = field(default_factory=dict)  # the images that call, from before the gate on
     _parts: list[Share] = field(default_factory=list)
-    _are_small: bool = False
+    _small: tuple[str, ...] | None = field(default=None, repr=False)  # references as data URLs
     _busy: int = 0  # images that are being made and do not wait
     _leavings: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -165,30 +165,29 @@ class Desk:
         self.there.add(sidecar.index)
         self.seen[sidecar.sha256] = sidecar.index
 
-    async def load_references(self) -> None:
-        """Read the reference images. Raises Refused (`reference_unreadable`)."""
+    def weight(self) -> int:
+        """Tell how many bytes a call holds: its references as data URLs, in its body, and on their way out."""
+        return 3 * sum(HEAD_BYTES + 4 * -(-snapshot.bytes // 3) for snapshot in self.snapshots)
+
+    async def read_references(self, *, small: bool) -> tuple[str, ...]:
+        """Read the reference images as data URLs, or smaller ones of them. Raises Refused (`reference_unreadable`)."""
         try:
-            self.references = await asyncio.to_thread(self._read_references, small=False)
+            if small and self._small is None:
+                self._small = await asyncio.to_thread(self._shrink_references)
+            return await asyncio.to_thread(self._read_references) if self._small is None else self._small
         except OSError as error:
             raise Refused("reference_unreadable") from error
 
-    async def shrink_references(self) -> None:
-        """Make the reference images smaller, once; those that cannot be stay as they are."""
-        if not self._are_small:
-            self._are_small = True
-            with suppress(OSError, NotAnImage):
-                self.references = await asyncio.to_thread(self._read_references, small=True)
+    def _read_references(self) -> tuple[str, ...]:
+        """Read the snapshots; blocking."""
+        return tuple(_data_url(self.bench.references.load(each), each.mime) for each in self.snapshots)
 
-    def _read_references(self, *, small: bool) -> tuple[str, ...]:
-        """Read the snapshots as data URLs; blocking."""
-        urls = []
-        for snapshot in self.snapshots:
-            data, mime = self.bench.references.load(snapshot), snapshot.mime
-            if small:
-                data = shrink(data, side=SMALL_SIDE)
-                mime = inspect(data).mime
-            urls.append(f"data:{mime};base64,{pybase64.b64encode_as_string(data)}")
-        return tuple(urls)
+    def _shrink_references(self) -> tuple[str, ...]:
+        """Read the snapshots and make them smaller; where one cannot be they stay as they are. Blocking."""
+        with suppress(NotAnImage):
+            small = [shrink(self.bench.references.load(each), side=SMALL_SIDE) for each in self.snapshots]
+            return tuple(_data_url(data, inspect(data).mime) for data in small)
+        return self._read_references()
 
     @contextmanager
     def walking(self) -> Iterator[None]:
@@ -239,3 +238,7 @@ class Desk:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _data_url(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"

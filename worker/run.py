@@ -115,7 +115,7 @@ class Development:
         for name, model in {rung.route for rung in self._desk.plan.rungs}:
             key = self._settings.provider(name).key
             self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
-        await asyncio.gather(self._desk.load_references(), self._desk.recall())
+        await self._desk.recall()
         async with AsyncExitStack() as stack:
             stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -82,24 +83,35 @@ class Walk:
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
-        while (spare := desk.spare(self.index)) is None:
-            step = self._next(closed)
-            if not isinstance(step, Call | Again):
-                return step
-            if desk.bench.leases.is_closed():
-                return Stopped()
-            rung = desk.plan.rungs[step.rung]
-            if desk.is_due():
-                await desk.until_called(rung.route, step.timeout_s + ARRIVING_S)
-                continue
-            with desk.calls(self.index, rung.route):
-                left_s = desk.lease.left_s()  # an answer may have to wait for memory
-                shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=left_s)
-                if shut is None:
-                    with desk.bench.wire.budget.share() as share:
-                        return await self._call(step, rung, share)
-            self._pass(rung, shut, closed)
+        with desk.bench.wire.budget.share() as share:
+            while (spare := desk.spare(self.index)) is None:
+                step = self._next(closed)
+                if not isinstance(step, Call | Again):
+                    return step
+                if desk.bench.leases.is_closed():
+                    return Stopped()
+                rung = desk.plan.rungs[step.rung]
+                if desk.is_due():
+                    share.release()
+                    await desk.until_called(rung.route, step.timeout_s + ARRIVING_S)
+                    continue
+                if share.held < desk.weight():
+                    await self._until_room(share)
+                    continue
+                with desk.calls(self.index, rung.route):
+                    references = await desk.read_references(small="reference_too_large" in self._codes())
+                    left_s = desk.lease.left_s()  # an answer may have to wait for memory
+                    shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=left_s)
+                    if shut is None:
+                        return await self._call(step, rung, share, references)
+                self._pass(rung, shut, closed)
         return await self.delivery.take(spare)
+
+    async def _until_room(self, share: Share) -> None:
+        """Wait until there is memory for what a call takes with it, as long as the job has time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._desk.lease.left_s())):
+                await share.hold(self._desk.weight())
 
     def _pass(self, rung: Rung, shut: Closed, closed: dict[Route, Closed]) -> None:
         """Leave a rung out whose gate is closed."""
@@ -108,21 +120,21 @@ class Walk:
             self.delivery.passed.append(story.unavailable(rung.provider))
             self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
-    async def _call(self, step: Call | Again, rung: Rung, share: Share) -> Step | None:
+    async def _call(self, step: Call | Again, rung: Rung, share: Share, references: tuple[str, ...]) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
         desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
         number, started = None, time.monotonic()
-        most = max(1, len(desk.missing()) - len(desk.surplus))
         try:
             failpoint.reach("before_call_count")
             number = await desk.logbook.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
             await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
-            made = await self._ask(rung, number, step, share, most)
+            ask = self._order(rung, step, references)
+            made = await self._ask(ask, rung, number, step, share)
             failpoint.reach("after_response")
             verdict = Verdict.GOOD
-            lesson = desk.yields.learn(rung.route, made, most)
+            lesson = desk.yields.learn(rung.route, made, ask.most)
             made = self._choose(made, rung, number, share)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
             await desk.remember(rung.route, lesson)
@@ -145,21 +157,22 @@ class Walk:
             await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
-    async def _ask(self, rung: Rung, number: int, step: Call | Again, share: Share, most: int) -> Made:
+    def _order(self, rung: Rung, step: Call | Again, references: tuple[str, ...]) -> Ask:
         desk, request = self._desk, self._desk.job.request
-        if "reference_too_large" in self._codes():
-            await desk.shrink_references()
-        ask = Ask(
+        return Ask(
             prompt=request.prompt,
             model=rung.model,
             aspect_ratio=request.aspect_ratio,
             image_size=rung.image_size,
             quality=rung.quality,
-            is_chosen=step.rung > 0 or desk.job.request.quality is not None,
-            references=desk.references,
-            most=most,
+            is_chosen=step.rung > 0 or request.quality is not None,
+            references=references,
+            most=max(1, len(desk.missing()) - len(desk.surplus)),
         )
-        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=request.count))
+
+    async def _ask(self, ask: Ask, rung: Rung, number: int, step: Call | Again, share: Share) -> Made:
+        desk = self._desk
+        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=desk.job.request.count))
         call = desk.talks[rung.provider].make(
             ask,
             share=share,

@@ -40,7 +40,7 @@ def test_four_images_of_3_s_each_take_no_longer_than_4_5_s(terminal: Terminal) -
     assert (done.returncode, job["state"], len(job["images"])) == (0, "succeeded", 4)
     assert list(job) == [
         *("id", "state", "owner", "conversation", "created_at", "started_at", "ended_at", "request", "position"),
-        *("progress", "images", "attempts", "degraded", "cost_usd", "error"),
+        *("progress", "images", "attempts", "degraded", "cost_usd", "error", "warnings"),
     ]
     assert list(job["request"]) == ["prompt", "count", "aspect_ratio", "image_size", "reference_images"]
     for image in job["images"]:

@@ -49,7 +49,7 @@ async def test_a_job_from_its_acceptance_to_its_end(ann: httpx.AsyncClient) -> N
     assert (accepted.status_code, accepted.headers["Location"]) == (202, job["status_url"])
     assert list(job) == [
         *("id", "state", "owner", "conversation", "created_at", "started_at", "ended_at", "request", "position"),
-        *("progress", "images", "attempts", "degraded", "cost_usd", "error"),
+        *("progress", "images", "attempts", "degraded", "cost_usd", "error", "warnings"),
         *("eta_seconds", "status_url", "events_url", "cancel_url"),
     ]
     assert (job["owner"], job["conversation"]) == ("ann", "c")

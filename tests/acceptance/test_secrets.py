@@ -53,6 +53,7 @@ from contract.config import ProviderConfig
 from contract.errors import Refused
 from contract.job import Job, JobState
 from contract.redaction import clean
+from contract.version import CONTRACT
 from producer.client import Darkroom
 from producer.stack import free_port
 
@@ -61,7 +62,8 @@ CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
 DARKROOM = Path(sys.executable).parent / "darkroom"
 FLOWER_LOGIN = ("ann", PASSWORDS["flower"])
 SUBMIT = hashlib.sha1(
-    b"".join((files("contract") / "lua" / f"{name}.lua").read_bytes() for name in ("prelude", "submit")),
+    f"local CONTRACT = {CONTRACT}\n".encode()
+    + b"".join((files("contract") / "lua" / f"{name}.lua").read_bytes() for name in ("prelude", "submit")),
     usedforsecurity=False,
 ).hexdigest()
 LINK = "a link to"
