@@ -26,6 +26,8 @@ async def made(house: House, **fields: object) -> tuple[Job, int]:
     async with house.client() as darkroom:
         job = await darkroom.submit(**{"prompt": "a fox", "count": 3, **fields})
         job = await darkroom.wait(job.id, timeout_s=40)
+    while any(call.seconds is None for call in house.simulator.ledger):  # until closed calls are seen to be so
+        await asyncio.sleep(0.02)
     assert (job.state, len(job.images)) == (JobState.SUCCEEDED, job.request.count)
     assert len({image.sha256 for image in job.images}) == job.request.count
     return job, len(house.simulator.ledger) - before
