@@ -18,7 +18,7 @@ from contract.references import MAX_EACH, MAX_TOGETHER
 from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.webhook import MAX_URL
 from producer.pictures import MOST
-from worker.ladder import TRIES
+from worker.policy.retry_policy import TRIES
 
 PAGE = Path(__file__).with_name("failures.md")
 WORKER = Path(__file__).parents[1] / "worker"

@@ -15,7 +15,7 @@ from queue_machine import LEASE_S, SECONDS, WHICH, WORKERS, QueueMachine
 
 from contract.job import JobState, Outcome
 from contract.store import Lease
-from worker.gate import Closed, Verdict
+from worker.policy.circuit_breaker import Closed, Verdict
 
 HANGING_MS = 120_000  # past its deadline a job is given up, although its worker renews
 NUMBERS = st.integers(0, MOST_CALLS)

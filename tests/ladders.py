@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from contract.job import Attempt, Outcome
-from worker.gate import Closed
-from worker.plan import Plan, Route, Rung
+from worker.policy.circuit_breaker import Closed
+from worker.policy.ladder import Plan, Route, Rung
 
 Failure = tuple[Outcome, str | None]
 Gates = dict[Route, Closed]

@@ -15,13 +15,13 @@ from pydantic import SecretStr
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
 from contract.frames import Frame
-from worker.budget import Budget
+from worker.http.pending_result import Made
+from worker.http.provider_client import Conversation, Wire
+from worker.memory.budget import Budget
 from worker.providers.aihubmix import AIHUBMIX
-from worker.providers.http import Conversation, Wire
 from worker.providers.provider import Ask, Json, Provider
-from worker.providers.results import Made
-from worker.reader import reply
-from worker.sandbox import Sandbox
+from worker.sandbox.child import reply
+from worker.sandbox.pool import Sandbox
 
 Said = httpx.Response | Exception | float
 KEY = "custom-key-0123456789abcdef"
@@ -39,7 +39,7 @@ class Inside:
     """Reads as a child of the sandbox does, but in this process."""
 
     def __init__(self, module: str, *_: str, lock: object) -> None:
-        assert module == "worker.reader"
+        assert module == "worker.sandbox.child"
 
     def ask(self, question: dict[str, Json], body: bytearray) -> Frame:
         """Hand a body over, as through a socket."""
@@ -80,7 +80,7 @@ class Line:
             return answer
 
         monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
-        monkeypatch.setattr("worker.sandbox.Child", Inside)
+        monkeypatch.setattr("worker.sandbox.pool.Child", Inside)
 
     @property
     def methods(self) -> list[str]:

@@ -17,7 +17,7 @@ from contract.errors import Refused
 from contract.job import ACTIVE, Job, JobState
 from contract.newjob import micro
 from contract.store import CallRefused, Lease, LeaseLost, NewJob
-from worker.gate import Gates
+from worker.policy.circuit_breaker import Gates
 
 LEASE_S = LEASE_MS / 1000
 PLACES = 1  # at the gate

@@ -29,23 +29,23 @@ from contract.secret import Secret
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
 from worker import failpoint
-from worker.bench import Bench
-from worker.budget import Budget
-from worker.cgroup import machine_memory, memory_limit
-from worker.consumer import answer_bells
-from worker.courier import Courier
-from worker.gate import Gates
-from worker.ground import Belongings, check_media, find_redis
-from worker.janitor import Janitor
-from worker.leases import Leases
-from worker.portions import MIB, Portions, divide
-from worker.providers.http import Wire
-from worker.sandbox import Sandbox, return_large_blocks
-from worker.strays import Strays
-from worker.sweeper import Sweeper
-from worker.watchdog import Watchdog, give_up
-from worker.writer import Writer
-from worker.yields import Memory
+from worker.artifacts.janitor import Janitor
+from worker.artifacts.orphans import Strays
+from worker.artifacts.writer import Writer
+from worker.execution.context import Bench
+from worker.execution.images_per_answer import Memory
+from worker.execution.leases import Leases
+from worker.http.provider_client import Wire
+from worker.memory.budget import Budget
+from worker.memory.cgroup import machine_memory, memory_limit
+from worker.memory.division import MIB, Portions, divide
+from worker.policy.circuit_breaker import Gates
+from worker.process.celery_worker import answer_bells
+from worker.process.startup_checks import Belongings, check_media, find_redis
+from worker.process.sweeper import Sweeper
+from worker.process.watchdog import Watchdog, give_up
+from worker.sandbox.pool import Sandbox, return_large_blocks
+from worker.webhooks.dispatcher import Courier
 
 NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
 

@@ -40,7 +40,7 @@ from producer.api.server import DRAIN_S
 from producer.client import Darkroom
 from producer.redis_server import find_redis_server
 from producer.stack import free_port
-from worker.drain import LAST_S
+from worker.process.graceful_shutdown import LAST_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE, EXAMPLE, DOCKERFILE = (

@@ -149,7 +149,7 @@ async def test_a_worker_starts_on_an_unsafe_redis_when_told_to_and_warns(house: 
     code, said = await asyncio.to_thread(log_of, house, "worker")
     assert (code, "DARKROOM_ALLOW_UNSAFE_REDIS=true" in said) == (2, True)
     await house.start_worker(DARKROOM_ALLOW_UNSAFE_REDIS="true")
-    for words in ("WARNING worker.ground: Redis throws accepted jobs away", "appendonly no"):
+    for words in ("WARNING worker.process.startup_checks: Redis throws accepted jobs away", "appendonly no"):
         assert words in house.logs()
     async with house.client() as darkroom:
         job = await darkroom.submit(prompt="a fox")
@@ -290,7 +290,7 @@ async def test_open_circuit_breakers_are_told_by_log_and_doctor(house: House, mo
     )
     assert "apiKey" in found.mend
     [line] = [line for line in house.logs().splitlines() if "circuit breaker" in line]
-    assert "WARNING worker.outages: circuit breaker opened: calls to openrouter with this key fail" in line
+    assert "WARNING worker.policy.breaker_log: circuit breaker opened: calls to openrouter with this key fail" in line
     assert re.search(r"\(provider_auth\); none is made for \d+ s, .* job_id=[0-9a-f-]{36}$", line)
     assert "canary" not in house.logs() + f"{found}"
 

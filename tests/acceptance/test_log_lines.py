@@ -109,7 +109,7 @@ async def test_a_failed_job_that_answers_5xx_is_a_line_with_its_job(house: House
     [line] = await says(house, "gateway", rf"POST /v1/images/generations: {failed.status_code} provider_auth")
     assert f"job_id={job_id} request_id={failed.headers['x-request-id']}" in line
     [line] = await says(house, "worker", f"job {job_id} failed")
-    assert line.endswith(f" INFO worker.run: job {job_id} failed: provider_auth")
+    assert line.endswith(f" INFO worker.execution.job_run: job {job_id} failed: provider_auth")
     assert "canary" not in house.logs("gateway") + house.logs()
 
 
@@ -139,9 +139,9 @@ async def test_a_lost_redis_and_its_return_are_a_line_each(house: House) -> None
     lines = [line[24:] for line in house.logs()[said:].splitlines() if re.match(r"\d{4}-", line)]
     assert len(lines) == 3, lines
     away, back, end = lines
-    assert re.fullmatch("WARNING worker.leases: Redis is away: it .+; 0 jobs go on without it", away)
-    assert re.fullmatch(r"INFO worker.leases: Redis is back after \d+ s", back)
-    assert end == f"INFO worker.run: job {job.id} succeeded"
+    assert re.fullmatch("WARNING worker.execution.leases: Redis is away: it .+; 0 jobs go on without it", away)
+    assert re.fullmatch(r"INFO worker.execution.leases: Redis is back after \d+ s", back)
+    assert end == f"INFO worker.execution.job_run: job {job.id} succeeded"
     assert "Deprecation" not in house.logs()
 
 

@@ -19,7 +19,7 @@ def readers_of(worker: Process) -> list[int]:
     """List the processes that read answers for a worker; any of its threads may have started them."""
     lists = Path(f"/proc/{worker.pid}/task").glob("*/children")
     pids = [int(pid) for children in lists for pid in children.read_text().split()]
-    return [pid for pid in pids if b"worker.reader" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if b"worker.sandbox.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def logged(house: House, words: str) -> None:

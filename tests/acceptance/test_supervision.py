@@ -27,14 +27,14 @@ TRACEBACK = "Traceback"
 # Runs `python -m worker CONFIG` with something wrong in it, and with a watchdog that looks every 0.2 s.
 LAUNCHER = """
 import os, runpy, sys, time
-import kombu.transport.redis, worker.sweeper, worker.watchdog
-worker.watchdog.LOOK_S = 0.2
+import kombu.transport.redis, worker.process.sweeper, worker.process.watchdog
+worker.process.watchdog.LOOK_S = 0.2
 async def sweep(self):
     {sweep}
 {setup}
 runpy.run_module("worker", run_name="__main__", alter_sys=True)
 """
-ILL_SWEEPER = "worker.sweeper.Sweeper.sweep = sweep"
+ILL_SWEEPER = "worker.process.sweeper.Sweeper.sweep = sweep"
 DEAF = "kombu.transport.redis.Channel._brpop_start = lambda self, timeout=None: None"
 
 pytestmark = pytest.mark.real_redis

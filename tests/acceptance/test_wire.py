@@ -15,7 +15,7 @@ from house import House
 
 from contract.job import JobState
 from contract.settings import load_settings
-from worker.providers.table import PROVIDERS
+from worker.providers.registry import PROVIDERS
 
 pytestmark = pytest.mark.real_redis
 

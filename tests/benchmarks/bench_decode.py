@@ -24,11 +24,11 @@ from PIL import Image
 from pydantic import SecretStr
 
 from contract.config import ProviderConfig
-from worker.budget import Budget
-from worker.providers.http import Conversation, Wire
+from worker.http.provider_client import Conversation, Wire
+from worker.memory.budget import Budget
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Ask
-from worker.sandbox import Sandbox, return_large_blocks
+from worker.sandbox.pool import Sandbox, return_large_blocks
 
 ASK = Ask(prompt="x", model="a/b", aspect_ratio="16:9", image_size="4K")
 ROUNDS = ((1, 2), (2, 2), (4, 2), (8, 2))  # calls at once, reader processes
@@ -114,7 +114,7 @@ async def measure(port: int, body_mb: float, at_once: int, children: int) -> Non
 def children_of(pid: int) -> list[str]:
     """List the reader processes of this one."""
     pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in pids if "worker.reader" in Path(f"/proc/{child}/cmdline").read_text()]
+    return [child for child in pids if "worker.sandbox.child" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 async def main() -> None:

@@ -20,8 +20,8 @@ from contract.errors import ProviderError, revive
 from contract.images import inspect
 from fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
 from fuzz.wellformed import assert_error
-from worker.providers.table import PROVIDERS
-from worker.reader import load_json, reply
+from worker.providers.registry import PROVIDERS
+from worker.sandbox.child import load_json, reply
 
 _LINK = "https://cdn.example/a.png"
 _SPECIMENS = ("png_interlaced", "gif_1_frame", "webp_1_frame", "webp_exif_rotated", "tiny_32", "bad_crc_png", "svg")

@@ -12,7 +12,7 @@ import httpx
 from hypothesis import strategies as st
 
 from contract.errors import ProviderError
-from worker.body import MAX_COMMENT, read_body
+from worker.http.response_body import MAX_COMMENT, read_body
 
 _IDLE_S = 30
 _KEEP_ALIVE = (

@@ -14,7 +14,14 @@ from contract.redaction import clean
 from fuzz.hostile import hostile, padded
 from fuzz.json_edits import ANY_JSON, NAMES, SCALARS
 from fuzz.wellformed import KEYS, PROMPTS, assert_error
-from worker.classify import of_download, of_error_object, of_refusal, of_silence, of_status, retry_after
+from worker.answers.error_classification import (
+    of_download,
+    of_error_object,
+    of_refusal,
+    of_silence,
+    of_status,
+    retry_after,
+)
 
 _NUMBERS = st.integers().map(str) | st.floats().map(str) | st.sampled_from(("9" * 400, "1e999", "-1e999", "1_0", "٣"))
 _YEARS = st.sampled_from(("0", "1", "0100", "1969", "1970", "2030", "9999", "10000", "99999999999999999999", "-1"))

@@ -12,7 +12,7 @@ from simulator.spelling import PREFIXES, TEXTS, UNREADABLE, USUAL_PREFIX
 
 from contract.errors import Interrupted
 from fuzz.wellformed import assert_error
-from worker.reader import decode_picture, is_link
+from worker.sandbox.child import decode_picture, is_link
 
 Way = Callable[[str], str]
 

@@ -20,7 +20,7 @@ from contract.doorbell import Doorbell
 from contract.job import JobState
 from contract.scripts import open_redis
 from contract.store import JobStore, Lease, LeaseLost, digest
-from worker.gate import GRACE_S, Closed, Gate, Gates, Verdict
+from worker.policy.circuit_breaker import GRACE_S, Closed, Gate, Gates, Verdict
 
 OPEN_S = 10.0
 MOST_S = 60.0

@@ -21,7 +21,7 @@ from contract.doorbell import Doorbell
 from contract.job import Image, JobState, Snapshot
 from contract.scripts import open_redis
 from contract.store import JobStore, Lease
-from worker.gate import Closed, Gate, Gates, Verdict
+from worker.policy.circuit_breaker import Closed, Gate, Gates, Verdict
 
 pytestmark = pytest.mark.real_redis
 

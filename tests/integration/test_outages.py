@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from contract.breakers import OPEN, Level, read_breakers
 from contract.store import JobStore, Lease
-from worker.gate import Gate, Gates, Verdict
+from worker.policy.circuit_breaker import Gate, Gates, Verdict
 
 KEY, MODEL, OPEN_S = "canary-key", "a/b", 10.0
 NUMBERS = count()
@@ -19,7 +19,7 @@ NUMBERS = count()
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "worker.outages")
+    caplog.set_level(logging.INFO, "worker.policy.breaker_log")
     return caplog
 
 

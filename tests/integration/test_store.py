@@ -19,8 +19,8 @@ from contract.jobhash import read_attempts
 from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import CallRefused, JobStore, Lease, LeaseLost
-from worker.logbook import Logbook
-from worker.plan import Rung
+from worker.execution.attempt_log import Logbook
+from worker.policy.ladder import Rung
 
 LEASE_S = 15.0
 

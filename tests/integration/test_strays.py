@@ -13,8 +13,8 @@ from job_records import asked
 from contract.artifacts import Sidecar, artifact_id
 from contract.job import JobState, Rendition
 from contract.store import JobStore, Lease, NewJob
-from worker.strays import Strays
-from worker.writer import Writer
+from worker.artifacts.orphans import Strays
+from worker.artifacts.writer import Writer
 
 NEW = NewJob(
     id="",

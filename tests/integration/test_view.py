@@ -13,7 +13,7 @@ from contract import jobview
 from contract.errors import Refused
 from contract.job import JobState, Snapshot
 from contract.store import JobStore, digest
-from worker.leases import Leases
+from worker.execution.leases import Leases
 
 QUEUED, CANCELLED = frozenset({JobState.QUEUED}), frozenset({JobState.CANCELLED})
 

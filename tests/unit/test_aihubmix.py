@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
+from worker.policy.backoff import may_pass
 from worker.providers.aihubmix import AIHUBMIX, model_path, parse_poll, poll_url
 from worker.providers.provider import Answer, Ask, Json
-from worker.retry import may_pass
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-hub-test"))
 ASK = Ask(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")

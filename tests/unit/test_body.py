@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import ProviderError, TimedOut, Unusable
-from worker.body import LEAST_PER_S, MAX_COMMENT, read_body
+from worker.http.response_body import LEAST_PER_S, MAX_COMMENT, read_body
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.budget import Budget, Share
+from worker.memory.budget import Budget, Share
 
 MOST, LARGEST, STEP = 100, 40, 5
 

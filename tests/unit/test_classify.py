@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import Interrupted, RateLimited, Transient
-from worker.classify import (
+from worker.answers.error_classification import (
     FOR_EVER_S,
     of_download,
     of_error_object,

@@ -10,7 +10,7 @@ import pytest
 from certificates import Certificates
 
 from contract.errors import ProviderError
-from worker.classify import AT_ONCE_S, of_exception
+from worker.answers.error_classification import AT_ONCE_S, of_exception
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTEXT = ssl.create_default_context()

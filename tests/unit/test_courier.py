@@ -19,8 +19,8 @@ from contract.knobs import Knobs
 from contract.outbox import Delivery, WebhookState
 from contract.secret import Secret
 from contract.webhook import Webhook, seal
-from worker import courier
-from worker.courier import MOST, MOST_TO_HOST, SPARE, Answer, Courier, outcome
+from worker.webhooks import dispatcher
+from worker.webhooks.dispatcher import MOST, MOST_TO_HOST, SPARE, Answer, Courier, outcome
 
 SCHEDULE = Knobs().webhook_schedule
 HOST, PUBLIC = "hooks.example", "93.184.215.14"
@@ -147,9 +147,9 @@ async def deliver(table: Table, context: ssl.SSLContext | None = None, *, count:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A courier that looks often and gives up soon."""
-    monkeypatch.setattr(courier, "LOOK_S", 0.02)
-    monkeypatch.setattr(courier, "WHOLE_S", 0.3)
-    monkeypatch.setattr(courier, "REST_S", 0.1)
+    monkeypatch.setattr(dispatcher, "LOOK_S", 0.02)
+    monkeypatch.setattr(dispatcher, "WHOLE_S", 0.3)
+    monkeypatch.setattr(dispatcher, "REST_S", 0.1)
 
 
 @pytest.mark.parametrize("own", ["", "whsec_" + "QUJD" * 11])

@@ -13,8 +13,8 @@ from contract.errors import DarkroomError
 from contract.knobs import Knobs
 from contract.request import KeptRequest
 from contract.settings import Settings
-from worker.plan import plan_ladder
-from worker.providers.table import PROVIDERS
+from worker.policy.ladder import plan_ladder
+from worker.providers.registry import PROVIDERS
 
 FOX = KeptRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K")
 

@@ -17,8 +17,8 @@ from network import Network
 
 from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.images import MAX_BYTES
-from worker.fetch import MAX_HOPS, Fetcher, is_page
-from worker.pin import no_cookies
+from worker.http.download import MAX_HOPS, Fetcher, is_page
+from worker.http.pinned_client import no_cookies
 
 Answering = Callable[[httpx.Request], httpx.Response]
 CONTEXT = ssl.create_default_context()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from line import ASK, B64, GOOD, KEY, PICTURE, POLL, Line, Said, answer, dripping, linking, raw
 
-from worker.providers.http import MAX_JSON_BYTES
+from worker.http.provider_client import MAX_JSON_BYTES
 from worker.providers.openrouter import OPENROUTER
 
 

@@ -248,7 +248,7 @@ async def test_a_download_that_fails_once_is_repeated_without_another_call(
 async def test_a_download_that_will_not_get_better_is_not_repeated(
     data: bytes, code: str, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.fetch.MAX_BYTES", 2**20)
+    monkeypatch.setattr("worker.http.download.MAX_BYTES", 2**20)
     error = await line.refused(linking(), raw(data), provider=OPENROUTER)
     assert (error.code, error.cost_usd, line.methods) == (code, 0.04, ["POST", "GET"])
 

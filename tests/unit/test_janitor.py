@@ -25,10 +25,11 @@ from contract.references import References
 from contract.request import JobRequest
 from contract.scripts import open_redis
 from contract.store import JobStore
-from worker import failpoint, janitor
-from worker.janitor import Janitor
-from worker.strays import Strays
-from worker.writer import Writer
+from worker import failpoint
+from worker.artifacts import janitor
+from worker.artifacts.janitor import Janitor
+from worker.artifacts.orphans import Strays
+from worker.artifacts.writer import Writer
 
 HOUR = 3600.0
 LIFE_S = 2 * 24 * HOUR
@@ -377,7 +378,7 @@ def test_what_cannot_be_removed_is_told_and_does_not_stop_the_rest(
         honest(*args, **how)
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(f"worker.janitor.os.{failing}", fail_once)
+        patch.setattr(f"worker.artifacts.janitor.os.{failing}", fail_once)
         rooms.janitor.tidy()
     [record] = caplog.records
     assert "Operation not permitted" in record.getMessage()
@@ -462,7 +463,7 @@ class Stepped:
 @pytest.fixture
 def stepped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Actors halt in the writer, the janitor and the references."""
-    for module in ("worker.writer", "worker.janitor", "contract.references"):
+    for module in ("worker.artifacts.writer", "worker.artifacts.janitor", "contract.references"):
         monkeypatch.setattr(f"{module}.os", Stepped())
 
 

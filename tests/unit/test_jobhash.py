@@ -17,8 +17,8 @@ from contract.kinds import look_up
 from contract.request import KeptRequest
 from contract.webhook import Webhook
 from producer.chat.turn import Route
-from worker.ladder import Call, GiveUp, next_step
-from worker.plan import Plan, Rung
+from worker.policy.ladder import Plan, Rung
+from worker.policy.retry_policy import Call, GiveUp, next_step
 
 NEWER = {"zz_new": {"deep": [1]}}
 SNAPSHOT = Snapshot(source="/a", sha256="0" * 64, mime="image/png", bytes=1)

@@ -7,8 +7,9 @@ from ladders import FIRST, GATES, HUB, PLAN, TWO, Failure, attempts, every_place
 
 from contract.job import Attempt, Outcome
 from contract.provider_kinds import PROVIDER
-from worker.gate import Closed
-from worker.ladder import (
+from worker.policy.circuit_breaker import Closed
+from worker.policy.ladder import Plan
+from worker.policy.retry_policy import (
     LEAST_CALL_S,
     LONGEST_WAIT_S,
     SLOT_WAIT_S,
@@ -20,7 +21,6 @@ from worker.ladder import (
     most_useful,
     next_step,
 )
-from worker.plan import Plan
 
 
 def test_the_first_step_is_a_call_on_the_first_rung() -> None:

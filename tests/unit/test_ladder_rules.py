@@ -12,8 +12,19 @@ from ladders import FAILURES, GATES, PLACES, PLAN, TWO, Failure, Gates, attempts
 
 from contract.job import Attempt, Outcome
 from contract.kinds import KINDS
-from worker.ladder import LEAST_CALL_S, LONGEST_WAIT_S, SLOT_WAIT_S, TRIES, Again, Call, GiveUp, Later, Step, next_step
-from worker.plan import Plan
+from worker.policy.ladder import Plan
+from worker.policy.retry_policy import (
+    LEAST_CALL_S,
+    LONGEST_WAIT_S,
+    SLOT_WAIT_S,
+    TRIES,
+    Again,
+    Call,
+    GiveUp,
+    Later,
+    Step,
+    next_step,
+)
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=name)

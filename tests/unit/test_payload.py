@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contract.prices import MOST_USD
-from worker.providers.payload import is_draft, told_cost
+from worker.answers.untrusted_json import is_draft, told_cost
 from worker.providers.provider import Json
 
 ABSURD = 999_999_999

@@ -11,8 +11,8 @@ from contract.job import Rendition
 from contract.knobs import Fallback, Knobs
 from contract.request import JobRequest
 from contract.settings import Settings
-from worker.plan import Plan, Rung, plan_ladder
-from worker.providers.table import PROVIDERS
+from worker.policy.ladder import Plan, Rung, plan_ladder
+from worker.providers.registry import PROVIDERS
 
 
 def rung(*, timeout_s: float = 120, **knobs: Any) -> Rung:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.cgroup import machine_memory, memory_limit
-from worker.portions import LEAST, MIB, MOST, OWN, READERS, Portions, divide
+from worker.memory.cgroup import machine_memory, memory_limit
+from worker.memory.division import LEAST, MIB, MOST, OWN, READERS, Portions, divide
 
 GIB = 1024 * MIB
 NO_LIMIT = 9223372036854771712  # of version 1

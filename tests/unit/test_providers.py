@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from contract.config import ProviderConfig
 from contract.errors import ProviderError
 from worker.providers.provider import Answer, Ask, Json, Provider
-from worker.providers.table import PROVIDERS
+from worker.providers.registry import PROVIDERS
 
 BASE = "https://provider.example/v1"
 KEY = "sk-conformance-0123456789"

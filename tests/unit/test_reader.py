@@ -15,7 +15,16 @@ from simulator import corpus_good, png
 
 from contract.errors import Interrupted, ProviderError, revive
 from contract.images import MIN_SIDE
-from worker.reader import MAX_LINK, MAX_PARTS, decode_picture, is_link, load_json, read_answer, read_picture, reply
+from worker.sandbox.child import (
+    MAX_LINK,
+    MAX_PARTS,
+    decode_picture,
+    is_link,
+    load_json,
+    read_answer,
+    read_picture,
+    reply,
+)
 
 PICTURE = picture()
 B64 = base64.b64encode(PICTURE).decode()
@@ -131,7 +140,7 @@ def test_p51_of_duplicate_keys_the_last_wins() -> None:
 
 def test_p51_an_answer_of_too_many_parts_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_json(b"[" + b"0," * (MAX_PARTS - 2) + b"0]") == [0] * (MAX_PARTS - 1)
-    monkeypatch.setattr("worker.reader.orjson.loads", lambda _: pytest.fail("was parsed"))
+    monkeypatch.setattr("worker.sandbox.child.orjson.loads", lambda _: pytest.fail("was parsed"))
     for part in (b"{},", b"0,", b"[", b"{"):
         assert failure("aihubmix", b"[" + part * (MAX_PARTS + 1)).code == "provider_bad_answer"
 
@@ -221,7 +230,7 @@ def test_what_needs_too_much_memory_is_too_large(provider: str, code: str, monke
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("worker.reader.clean", fail)
+    monkeypatch.setattr("worker.sandbox.child.clean", fail)
     body = bytes(chat(B64)) if provider else PICTURE
     assert (failure(provider, body).outcome, failure(provider, body).code) == ("unusable", code)
 
@@ -233,7 +242,7 @@ def test_an_exception_that_nobody_foresaw_is_an_unreadable_answer(
     def fail(*_: object) -> None:
         raise unforeseen
 
-    monkeypatch.setattr("worker.reader.load_json", fail)
+    monkeypatch.setattr("worker.sandbox.child.load_json", fail)
     assert failure("openrouter", b"{} and a secret").code == "provider_bad_answer"
     assert capsys.readouterr().err == f"reader: {type(unforeseen).__name__}\n"
 

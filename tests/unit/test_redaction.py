@@ -4,7 +4,7 @@ import pytest
 
 from contract.errors import ProviderError
 from contract.redaction import LEAST, RUN, clean
-from worker.classify import of_error_object, of_refusal, of_silence, of_status
+from worker.answers.error_classification import of_error_object, of_refusal, of_silence, of_status
 
 KEY = "custom-key-0123456789abcdefghij"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.classify import of_error_object, of_status
+from worker.answers.content_refusal import is_refused, refusal_in
+from worker.answers.error_classification import of_error_object, of_status
 from worker.providers.provider import Json
-from worker.refusal import is_refused, refusal_in
 
 CODES = [
     *("moderation_blocked", "content_policy_violation", "content_filter", "CONTENT_FILTERED", "Request Moderated"),

@@ -16,8 +16,8 @@ from contract.errors import (
     Unavailable,
     Unusable,
 )
-from worker.ladder import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
-from worker.retry import PATIENCE, fetching, is_settled, pacing, until_reachable
+from worker.policy.backoff import PATIENCE, fetching, is_settled, pacing, until_reachable
+from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
 
 
 class Sleeps(list[float]):

@@ -12,10 +12,10 @@ from line import CDN, GOOD, Line, answer, linking, raw
 from PIL import Image
 
 from contract.errors import ProviderError, TimedOut
-from worker.body import read_body
-from worker.budget import Budget, Share
+from worker.http.response_body import read_body
+from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, Room
+from worker.memory.budget import Budget, Share
 from worker.providers.openrouter import OPENROUTER
-from worker.room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, Room
 
 MIB = 2**20
 MOST = 8 * MIB

@@ -21,7 +21,7 @@ from stalls import watching_the_loop
 
 from contract.child import MEMORY_BYTES, Child
 from contract.errors import ProviderError, Rejected
-from worker.sandbox import Picture, Reading, Sandbox
+from worker.sandbox.pool import Picture, Reading, Sandbox
 
 PICTURE = picture()
 LINK = "https://cdn.example/fox.png"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from worker.answers.task_stage import Stage, is_lost, stage, stage_of
 from worker.providers.provider import Json
-from worker.providers.stage import Stage, is_lost, stage, stage_of
 
 WORDS = {
     Stage.DONE: ("succeeded", "SUCCEED", "Success", "completed", "Ready", "JOB_STATE_SUCCEEDED", "task_completed"),

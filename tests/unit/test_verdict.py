@@ -6,7 +6,7 @@ import pytest
 
 from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.kinds import KINDS
-from worker.gate import Verdict, verdict_of
+from worker.policy.circuit_breaker import Verdict, verdict_of
 
 KEY = {"provider_auth", "provider_tls_failed"}
 MODEL = {"provider_credits", "provider_forbidden"}

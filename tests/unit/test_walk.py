@@ -11,17 +11,17 @@ from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
 from contract.job import Attempt
 from contract.request import JobRequest
 from contract.store import JobStore, Lease
-from worker.bench import Desk
-from worker.budget import Budget, Share
-from worker.gate import Closed, Gate, Verdict
-from worker.ladder import GiveUp
-from worker.leases import Leases
-from worker.logbook import Logbook
-from worker.plan import Plan
-from worker.providers.http import Conversation
+from worker.execution.attempt_log import Logbook
+from worker.execution.context import Desk
+from worker.execution.image_run import Walk
+from worker.execution.leases import Leases
+from worker.http.pending_result import Heard, Made
+from worker.http.provider_client import Conversation
+from worker.memory.budget import Budget, Share
+from worker.policy.circuit_breaker import Closed, Gate, Verdict
+from worker.policy.ladder import Plan
+from worker.policy.retry_policy import GiveUp
 from worker.providers.provider import Ask
-from worker.providers.results import Heard, Made
-from worker.walk import Walk
 
 
 class Turnstile(Gate):
@@ -150,7 +150,7 @@ async def test_what_a_provider_has_said_counts_however_soon_it_came(error: Provi
 
 
 async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.walk.ARRIVING_S", 0.0)
+    monkeypatch.setattr("worker.execution.image_run.ARRIVING_S", 0.0)
     first = rung(timeout_s=0.3, patience_s=0.3)
     talk = Hanging(Unusable("bad_model", http_status=404))
     desk = desk_of(talk, Plan(rungs=(first,)), count=3)

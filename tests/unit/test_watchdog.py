@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from contract.doorbell import BELLS_KEY, Doorbell
 from contract.scripts import open_redis
 from contract.store import JobStore
-from worker.leases import Leases
-from worker.watchdog import PATIENCE, Sight, Watchdog
+from worker.execution.leases import Leases
+from worker.process.watchdog import PATIENCE, Sight, Watchdog
 
 
 def watchdog(redis: Redis | None = None, *, slots: int = 2, leases: Leases | None = None) -> Watchdog:

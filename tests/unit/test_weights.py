@@ -49,7 +49,7 @@ KINDS: dict[str, dict[str, Any]] = {
 @contextmanager
 def reader(tmp_path: Path) -> Iterator[Child]:
     with (tmp_path / "lock").open("w+b") as lock:
-        child = Child("worker.reader", str(2**40), lock=lock)
+        child = Child("worker.sandbox.child", str(2**40), lock=lock)
         try:
             yield child
         finally:

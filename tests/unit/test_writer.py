@@ -14,7 +14,7 @@ from contract.artifacts import Sidecar, artifact_id, find_image, folder_parts, i
 from contract.errors import Refused
 from contract.job import Attempt, Job, JobState, Outcome, Progress, Rendition
 from contract.request import JobRequest
-from worker.writer import Writer
+from worker.artifacts.writer import Writer
 
 JOB_ID = "6f1c9a52-7a0e-4a3b-9a58-000000000001"
 WHEN = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -236,9 +236,9 @@ def test_b76_a_full_disk_leaves_nothing_half_done(
         write = fail
 
     if failing == "write":
-        monkeypatch.setattr("worker.writer.os.fdopen", lambda descriptor, _: Full(descriptor))
+        monkeypatch.setattr("worker.artifacts.writer.os.fdopen", lambda descriptor, _: Full(descriptor))
     else:
-        monkeypatch.setattr(f"worker.writer.os.{failing}", fail)
+        monkeypatch.setattr(f"worker.artifacts.writer.os.{failing}", fail)
     with pytest.raises(OSError, match="No space left"):
         save(writer)
     monkeypatch.undo()

@@ -13,10 +13,10 @@ from contract.doorbell import Doorbell
 from contract.errors import Unavailable
 from contract.scripts import open_redis
 from contract.store import JobStore
-from worker.gate import Gate, Gates
-from worker.providers.results import Made
-from worker.sandbox import Picture
-from worker.yields import MOST, Lesson, Memory, Yields, asked_for
+from worker.execution.images_per_answer import MOST, Lesson, Memory, Yields, asked_for
+from worker.http.pending_result import Made
+from worker.policy.circuit_breaker import Gate, Gates
+from worker.sandbox.pool import Picture
 
 PICTURE = Picture(data=b"", mime="image/png", width=64, height=64, sha256="0" * 64)
 

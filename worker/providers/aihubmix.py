@@ -8,12 +8,12 @@ from contract.config import TIMEOUT_S, ProviderConfig
 from contract.errors import ProviderError, TimedOut, Transient
 from contract.redaction import clean
 from contract.request import explicit_size
-from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import is_draft, is_partial, items, mapping, texts, told_cost
+from worker.answers.content_refusal import is_refused
+from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
+from worker.answers.task_stage import Stage, has_status
+from worker.answers.task_status import check
+from worker.answers.untrusted_json import is_draft, is_partial, items, mapping, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
-from worker.providers.stage import Stage, has_status
-from worker.providers.tasks import check
-from worker.refusal import is_refused
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {

@@ -8,10 +8,10 @@ from contract.config import TIMEOUT_S, ProviderConfig
 from contract.errors import ProviderError
 from contract.redaction import clean
 from contract.request import explicit_size
-from worker.classify import of_error_object, of_garbage, of_refusal, of_silence
-from worker.providers.payload import is_draft, items, mapping, text, texts, told_cost
+from worker.answers.content_refusal import is_refused
+from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
+from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
-from worker.refusal import is_refused
 
 MAX_CHOICES = 16
 _TIERS = ("4K", "2K", "1K")

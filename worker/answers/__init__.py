@@ -1,0 +1,1 @@
+"""What providers' answers mean: errors, refusals, task states."""

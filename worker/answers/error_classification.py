@@ -1,0 +1,264 @@
+"""From what happened to the error that says what to do next: the only place that reads status codes.
+
+`provider` and `model` are filled in by whoever made the call.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+
+import h11
+import httpx
+
+from contract.errors import (
+    Interrupted,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    TimedOut,
+    Transient,
+    Unusable,
+)
+from contract.redaction import clean
+from contract.story import duration
+from worker.answers.account_credit import of_account
+from worker.answers.content_refusal import refusal_in, said_upstream
+from worker.answers.task_stage import is_lost
+from worker.answers.untrusted_json import items, mapping, number, text, texts, told_cost
+from worker.answers.upstream_routing import of_no_upstream
+from worker.providers.provider import Json
+
+MAX_REASONS = 5
+_MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
+
+_BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
+    400: (Unusable, "bad_parameters"),
+    401: (Unusable, "provider_auth"),
+    402: (Unusable, "provider_credits"),
+    403: (Unusable, "provider_forbidden"),
+    404: (Unusable, "bad_model"),
+    408: (Transient, "provider_timeout"),
+    409: (Transient, "provider_timeout"),
+    413: (Unusable, "reference_too_large"),
+    422: (Unusable, "bad_parameters"),
+    425: (Transient, "provider_timeout"),
+    429: (RateLimited, "provider_rate_limited"),
+    500: (Transient, "provider_error"),
+    501: (Unusable, "provider_error"),
+    502: (Transient, "provider_down"),
+    503: (Transient, "provider_down"),
+    504: (TimedOut, "provider_down"),
+    524: (TimedOut, "provider_down"),
+    529: (Transient, "provider_down"),
+}
+# OpenRouter's stable names, for answers that carry no status.
+_STATUS_OF_TYPE = {
+    "authentication": 401,
+    "content_policy_violation": 403,
+    "invalid_image": 400,
+    "invalid_prompt": 400,
+    "invalid_request": 400,
+    "not_found": 404,
+    "payload_too_large": 413,
+    "payment_required": 402,
+    "permission_denied": 403,
+    "provider_overloaded": 503,
+    "provider_unavailable": 502,
+    "rate_limit_exceeded": 429,
+    "server": 500,
+    "timeout": 504,
+    "unprocessable": 422,
+}
+_NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
+_NOTHING_SAID = re.compile(r"((provider|upstream) (returned )?(an )?error|error)?[.:]?", re.IGNORECASE)
+_OF_KEY = frozenset({401, 402, 403, 407, 429})  # then a key, a token or a period has expired
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+AT_ONCE_S = 1.0
+FOR_EVER_S = 1e9
+
+
+def of_exception(
+    error: Exception, *, has_answered: bool = False, has_said: bool = False, after_s: float = 0.0
+) -> ProviderError:
+    """Classify what httpx or the clock raised during a call.
+
+    `has_answered` tells that the head of an answer had come, `has_said` that any byte had, `after_s`
+    how long the call had gone on: who hangs up at once has made nothing, who does so later may have.
+    """
+    if isinstance(error, httpx.ConnectError) and _is_certificate(error):
+        return Unusable("provider_tls_failed")
+    if isinstance(error, _NOT_SENT):
+        return Transient("provider_unreachable")
+    if isinstance(error, httpx.WriteTimeout):
+        return Transient("provider_timeout")
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return TimedOut("provider_timeout")
+    # httpx reads the Location of a redirect also when it is not to be followed.
+    if any(isinstance(cause, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError) for cause in _causes(error)):
+        return Unusable("bad_api_base")
+    if has_answered:
+        return Interrupted("provider_interrupted")
+    if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error) or has_said:
+        return Interrupted("provider_bad_answer")
+    return Transient("provider_unreachable") if after_s < AT_ONCE_S else Interrupted("provider_interrupted")
+
+
+def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
+    """Classify an answer whose HTTP status is not 200."""
+    if 300 <= status < 400:
+        return Unusable("bad_api_base", http_status=status)
+    wait = retry_after(headers.get("retry-after"), headers.get("date"))
+    answer = mapping(body)
+    error = answer.get("error")
+    found = mapping(error) or {"message": error, **answer}
+    return _of(found, status, wait).costing(told_cost(answer))
+
+
+def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
+    """Classify the answer to a poll whose HTTP status is not 200: it says little about what is being made.
+
+    Only a refusal, or that the task is not there any more, is an end; for all else it is asked again.
+    """
+    error = of_status(status, headers, body)
+    if isinstance(error, Rejected):
+        return error
+    if status in (404, 410) or (status not in _OF_KEY and is_lost(*_texts_of(body))):
+        return Interrupted("result_expired", http_status=status)
+    branch = RateLimited if isinstance(error, RateLimited) else Transient
+    return branch(error.code, http_status=status, retry_after_s=error.retry_after_s)
+
+
+def _texts_of(body: Json) -> list[Json]:
+    answer = mapping(body)
+    found = mapping(answer.get("error")) or answer
+    return [answer.get("error"), *(found.get(name) for name in ("message", "detail", "code", "type"))]
+
+
+def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
+    """Classify the answer to a result link whose HTTP status is not 200."""
+    if status in (403, 404, 410):
+        return Interrupted("result_expired", http_status=status)
+    if status == 429:
+        wait = retry_after(headers.get("retry-after"), headers.get("date"))
+        return RateLimited("provider_rate_limited", http_status=status, retry_after_s=wait)
+    return Transient("provider_down", http_status=status)
+
+
+def of_error_object(error: Json) -> ProviderError:
+    """Classify an `error` object inside an answer that came with 200."""
+    found = mapping(error) or {"message": error}
+    codes = [str(found.get(name)) for name in ("code", "http_status") if isinstance(found.get(name), int | str)]
+    status = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
+    return _of(found, status, None)
+
+
+def of_refusal(reason: str) -> ProviderError:
+    """Classify an answer that was stopped by a content filter."""
+    return Rejected("content_refused", http_status=200, reason=clean(reason))
+
+
+def of_garbage() -> ProviderError:
+    """Classify an answer whose parts are not what they should be."""
+    return Interrupted("provider_bad_answer", http_status=200)
+
+
+def of_silence(said: str) -> ProviderError:
+    """Classify a well-formed answer without an image; `said` is the model's text, cleaned."""
+    return Interrupted("no_image", http_status=200, reason=f" It said: {said}" if said else "")
+
+
+def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderError:
+    metadata, availability = mapping(error.get("metadata")), mapping(error.get("availability"))
+    kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
+    message = _words(text(error.get("message"))) or _words(said_upstream(error))
+    status = status or next((_STATUS_OF_TYPE[kind] for kind in sorted(kinds) if kind in _STATUS_OF_TYPE), 0)
+    refusal = refusal_in(error)
+    if refusal or metadata.keys() & {"reasons", "patterns"}:
+        reasons = clean(", ".join(texts(*items(metadata.get("reasons"))[:MAX_REASONS])), limit=_MESSAGE_CHARS)
+        said = reasons or (refusal and (_words(refusal.said) or message or clean(refusal.code))) or message
+        return Rejected("content_refused", http_status=status or 200, reason=said)
+    message = message or clean(text(error.get("message")), limit=_MESSAGE_CHARS)
+    if money := of_account(error, status, message):
+        return money
+    if routing := of_no_upstream(status, message, text(availability.get("code"))):
+        return routing
+    is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
+    if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
+        return Unusable("bad_model", http_status=status or 200, reason=message)
+    branch, code = _by_status(status, text(metadata.get("limit_source")))
+    wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
+    if branch is Transient and wait_s is not None:
+        branch = RateLimited
+    wait = "" if wait_s is None else duration(wait_s)
+    return branch(code, http_status=status or 200, retry_after_s=wait_s, reason=message, wait=wait)
+
+
+def _words(said: str) -> str:
+    """Clean what an error says; a gateway that only tells that there was one has said nothing."""
+    is_nothing = said.lstrip().startswith("{") or _NOTHING_SAID.fullmatch(said.strip())
+    return "" if is_nothing else clean(said, limit=_MESSAGE_CHARS)
+
+
+def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], str]:
+    """Choose by the status; of OpenRouter's limits one passes by itself and the others are money."""
+    if limit_source == "openrouter_in_flight_budget":
+        return RateLimited, "provider_rate_limited"
+    if limit_source.startswith("openrouter_"):
+        return Unusable, "provider_credits"
+    return _BY_STATUS.get(status, _unlisted(status))
+
+
+def _unlisted(status: int) -> tuple[type[ProviderError], str]:
+    """An unknown client error is never repeated; a status that HTTP does not know is noise; the rest may pass."""
+    if status >= 600:
+        return Interrupted, "provider_bad_answer"
+    return (Unusable, "provider_error") if 400 <= status < 500 else (Transient, "provider_error")
+
+
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Read a Retry-After header in seconds, or as a time after that of the Date header.
+
+    None when it says nothing usable. Our own clock counts only for an answer without a Date.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = max(map(float, value.split(",")))  # of two headers the larger one
+        return min(seconds, FOR_EVER_S) if seconds > 0 else None
+    except ValueError:
+        pass  # a date, then
+    then = _timestamp(value)
+    if then is None:
+        return None
+    now = _timestamp(date) if date is not None else None
+    seconds = then - (time.time() if now is None else now)
+    return min(seconds, FOR_EVER_S) if seconds > 0 else None
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_certificate(error: BaseException) -> bool:
+    return any(
+        isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause)
+        for cause in _causes(error)
+    )
+
+
+def _is_garbage(error: BaseException) -> bool:
+    """Tell an answer that is no HTTP from none at all."""
+    return any(isinstance(cause, h11.RemoteProtocolError) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,1 @@
+"""Writing artifacts, and removing what was left incomplete."""

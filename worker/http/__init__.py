@@ -1,0 +1,1 @@
+"""HTTP to providers: calls, polls, downloads."""

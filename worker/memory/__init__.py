@@ -1,0 +1,1 @@
+"""How a worker's memory is divided, and who waits for room."""

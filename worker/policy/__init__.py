@@ -1,0 +1,1 @@
+"""Decisions: which call comes next, when, and whether a circuit breaker lets it pass."""

@@ -1,0 +1,154 @@
+"""The gate before each provider: circuit breakers and a limit of calls at a time, shared by all workers.
+
+A call enters before it is made and leaves when it has ended, with a verdict. The limit is the key's. A rejected
+key closes the gate for all; what concerns one model closes the way to that model. Five failures of an owner's
+jobs in a row close that way to the owner's jobs, and five of several owners to everybody's; of one job, and of
+one owner, only the first ones count, and a success of anybody ends the row. Then one call at a time probes.
+A job that is refused gives its slot back and is woken, in the order of the queue, once there is room. All
+decisions are made in Redis: `contract/lua/enter_gate.lua` and `leave_gate.lua`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import SystemRandom
+
+from contract.errors import ProviderError, RateLimited
+from contract.scripts import Scripts
+from contract.store import JobStore, Lease, LeaseLost, digest
+from worker.policy.breaker_log import Way, tell
+
+GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
+
+_KEY = frozenset({"provider_auth", "provider_tls_failed"})
+_MODEL = frozenset({"provider_credits", "provider_forbidden"})  # another model may be cheaper, or allowed
+_BAD = frozenset(
+    (
+        *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
+        *("provider_error", "provider_down"),
+        *("answer_too_large", "bad_image", "image_too_large", "unsupported_image"),
+    )
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Verdict(StrEnum):
+    """What a call that has ended says about its provider."""
+
+    GOOD = "good"
+    NEUTRAL = "neutral"  # it works, but not for this request
+    THROTTLED = "throttled"  # it works, but not for so many
+    BAD = "bad"
+    KEY = "key"  # no call with this key can succeed
+    UNKNOWN = "unknown"  # we gave the call up
+    MODEL = "model"  # no call to this model with this key can succeed
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why a call may not be made now: the error that closed the gate, or "" when it is just full."""
+
+    wait_s: float
+    code: str
+
+
+def verdict_of(error: ProviderError) -> Verdict:
+    """Judge a provider by how a call failed."""
+    if error.is_elsewhere:
+        return Verdict.NEUTRAL
+    if error.code in _KEY:
+        return Verdict.KEY
+    if error.code in _MODEL:
+        return Verdict.MODEL
+    # Also with a Retry-After an answer of 5xx is a failure.
+    if error.code in _BAD and not 400 <= (error.http_status or 0) < 500:
+        return Verdict.BAD
+    return Verdict.THROTTLED if isinstance(error, RateLimited) else Verdict.NEUTRAL
+
+
+class Gates:
+    """Knows the gate to each provider with each key; Redis never sees a key."""
+
+    def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
+        self._store = store
+        self._scripts = Scripts(store.redis, ("enter_gate", "leave_gate"), shared=("gate",))
+        self._limit = limit
+        self._open_s = open_s
+
+    def to(self, provider: str, key: str, model: str) -> Gate:
+        """Find the gate to a model."""
+        name = digest(f"{provider}\0{key}")
+        way = Way(provider, model)
+        return Gate(self._scripts, self._store, name, way, limit=self._limit, open_s=self._open_s)
+
+
+class Gate:
+    """The way to one model of one provider with one key."""
+
+    def __init__(
+        self, scripts: Scripts, store: JobStore, name: str, way: Way, *, limit: int | None, open_s: float
+    ) -> None:
+        self.name = name
+        self.model = digest(way.model)
+        self._way = way
+        self._begun: dict[tuple[str | int, ...], int] = {}  # when calls were let in, as Redis counts events
+        self._run = scripts.run
+        self._store = store
+        self._limit = limit or 0
+        self._open_s = open_s
+        self._jitter = SystemRandom()
+
+    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Closed | None:
+        """Ask whether a call of at most `most_s` may be made now: None is yes. Raises LeaseLost.
+
+        Every call that was let in has to leave. The waits of refused ones are spread, so that they do
+        not come back in the same instant; give the slot back with `release(…, at_gate=True)`.
+        """
+        call = self._call(lease, number)
+        answer = await self._run("enter_gate", *call, int((most_s + GRACE_S) * 1000))
+        if answer == "lost":
+            raise LeaseLost(lease.job_id)
+        tell(answer.pop(), self._way)
+        if len(answer) == 1:
+            self._begun[call] = answer[0]
+            return None
+        wait_ms, code, woken = answer
+        await self._ring(woken)
+        return Closed(int(wait_ms) / 1000 + self._jitter.uniform(0, self._open_s), str(code))
+
+    async def leave(
+        self,
+        lease: Lease,
+        number: int,
+        verdict: Verdict,
+        *,
+        code: str = "",
+        since_ms: float = 0,
+        has_passed: bool = False,
+    ) -> bool:
+        """Say that a call has ended; `code` is the error behind a BAD, KEY or MODEL verdict. A repeat changes nothing.
+
+        After a BAD one answer whether the provider fails others, too: calls of another owner since `since_ms`,
+        or of another job unless another owner's have succeeded. `has_passed` tells with a GOOD one that the same
+        was asked for before and met an error: a provider that does so falters, for some minutes.
+        """
+        call = self._call(lease, number)
+        begun = self._begun.pop(call, 0)
+        said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
+        woken, falters, changes = await self._run("leave_gate", *call, *said)
+        tell(changes, self._way)
+        await self._ring(woken)
+        return bool(falters)
+
+    async def _ring(self, woken: Sequence[str]) -> None:
+        if woken:
+            logger.debug("gate %s woke %s jobs", self.name, len(woken))
+        # Jobs that have run before are served last rung, first served.
+        await self._store.ring(woken[::-1])
+
+    def _call(self, lease: Lease, number: int) -> tuple[str | int, ...]:
+        return lease.job_id, lease.fence, self.name, number, self._limit, int(self._open_s * 1000), self.model

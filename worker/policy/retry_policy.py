@@ -1,0 +1,230 @@
+"""Which rung next: pure decisions from a plan, what happened so far, and the time.
+
+A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
+more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
+Refused content goes nowhere else, and what has been made but cannot be fetched is asked of nobody again;
+what was made and is lost, of this rung once more. What a provider cannot do is only asked of a rung that differs
+in just that. Where nothing was made and the provider is away, the lowest rung goes on with growing pauses
+as long as time and calls are left; an error that it makes of this job alone is the job's own, and ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from contract.job import Attempt, Outcome
+from contract.kinds import look_up
+from worker.policy.circuit_breaker import Closed
+from worker.policy.ladder import Plan, Route
+
+# How often one rung is tried before the next, by how it failed.
+TRIES = {
+    Outcome.DELIVERED: 2,  # but it could not be stored
+    Outcome.INTERRUPTED: 2,
+    Outcome.LOST: 3,  # the table ends a job after its third crash
+    Outcome.RATE_LIMITED: 4,
+    Outcome.TIMEOUT: 1,
+    Outcome.TRANSIENT: 3,
+    Outcome.UNUSABLE: 1,
+    Outcome.UNKNOWN: 1,  # of a newer version: it may have been billed
+}
+SLOT_WAIT_S = 5.0  # a longer wait gives the slot back
+LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
+DOUBLINGS = 5  # of the first back-off, at most
+LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
+
+_ONCE_MORE = frozenset({"image_repeated", "reference_too_large"})  # then with smaller references
+_DIFFERS: dict[str, tuple[str, ...]] = {
+    "answer_too_large": ("image_size", "quality", "model", "provider"),
+    "bad_model": ("provider", "model"),
+    "bad_parameters": ("image_size", "quality", "model", "provider"),
+    "image_too_large": ("image_size", "model", "provider"),
+    "model_excluded": ("provider", "model"),
+    "provider_credits": ("provider", "model"),
+    "provider_forbidden": ("provider", "model"),
+    "provider_too_dear": ("provider", "model"),
+    "references_not_taken": ("provider", "model"),
+}
+# The most useful error of several, best first; what is not here tells only that we stopped.
+_USEFUL = (
+    *("content_refused", "result_unreachable"),
+    *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
+    *("bad_model", "provider_too_dear", "provider_credits", "provider_auth"),
+    *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
+    *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
+    *(
+        "image_too_large",
+        "answer_too_large",
+        "unsafe_url",
+        "result_expired",
+        "provider_bad_answer",
+        "provider_interrupted",
+    ),
+    *("provider_error", "provider_down", "provider_unreachable"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Make a call on a rung, for at most this long."""
+
+    rung: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Call the same rung again, but not before `least_s`; how long exactly is the pacing's business."""
+
+    rung: int
+    timeout_s: float
+    least_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Give the slot back and go on after a while; `code` tells why, and is empty when a provider is only busy."""
+
+    wait_s: float
+    provider: str
+    code: str = ""
+    at_gate: bool = False  # then it may be woken before
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """There is nothing left to try; `code` is the most useful error."""
+
+    code: str
+
+
+Step = Call | Again | Later | GiveUp
+
+
+def next_step(
+    plan: Plan,
+    history: Sequence[Attempt],
+    left_s: float,
+    *,
+    retry_after_s: float | None = None,
+    has_waited: bool = False,
+    closed: Mapping[Route, Closed] | None = None,
+    falters: bool = False,
+) -> Step:
+    """Decide what to do for one image.
+
+    `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
+    `retry_after_s` is what the provider just asked for; `has_waited` tells that the wait which the
+    last attempt asked for is over; `closed` holds the gates that let nobody in now; `falters` tells
+    that the provider has failed others, too.
+    """
+    lowest = len(plan.rungs) - 1  # the ladder may have been another one when the job was begun
+    history = [
+        attempt.model_copy(update={"rung": min(attempt.rung, lowest)})
+        for attempt in history
+        if attempt.outcome is not Outcome.CANCELLED
+    ]
+    if left_s < LEAST_CALL_S:
+        return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
+    goes_on = has_waited or falters
+    wait_s = 0.0 if has_waited else _wait(plan, history, retry_after_s)
+    step = _next(plan, history, left_s, wait_s, goes_on=goes_on)
+    if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].route in closed:
+        return _around(plan, history, left_s, step.rung, closed)
+    return step
+
+
+def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
+    if not history:
+        return Call(0, _slice(plan, 0, left_s))
+    last = history[-1]
+    if last.outcome is Outcome.REJECTED or _is_paid(history):
+        return GiveUp(last.error or "content_refused")
+    if _may_repeat(plan, history, goes_on=goes_on) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
+        if wait_s > SLOT_WAIT_S:
+            return Later(wait_s, last.provider, last.error or "")
+        return Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
+    rung = next(_below(plan, history, last.rung), None)
+    return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
+
+
+def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[Route, Closed]) -> Step:
+    """Pass a closed gate: by a lower rung at another provider, or by waiting; nobody is left out for being busy."""
+    route = plan.rungs[rung].route
+    others = (below for below in _below(plan, history, rung) if plan.rungs[below].route not in closed)
+    if closed[route].code and (other := next(others, None)) is not None:
+        return Call(other, _slice(plan, other, left_s))
+    passing = {way: gate for way, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
+    first = min(passing, key=lambda way: passing[way].wait_s, default=None)
+    longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
+    if first is not None and longest_s > 0:
+        return Later(min(passing[first].wait_s, longest_s), first[0], passing[first].code, at_gate=True)
+    codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
+    return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
+
+
+def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -> float:
+    """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
+    if retry_after_s is not None or not history:
+        return retry_after_s or 0.0
+    times = len(_alike(history))
+    has_tried = history[-1].outcome is Outcome.TRANSIENT and times >= TRIES[Outcome.TRANSIENT]
+    doubles = has_tried or history[-1].outcome is Outcome.RATE_LIMITED
+    return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
+
+
+def _may_repeat(plan: Plan, history: Sequence[Attempt], *, goes_on: bool) -> bool:
+    last = history[-1]
+    is_lowest = last.rung == len(plan.rungs) - 1
+    is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != "provider_error")
+    if is_lowest and (is_away or last.outcome is Outcome.RATE_LIMITED):
+        return True  # it costs only time, and the call budget bounds it
+    if is_lowest and last.outcome is Outcome.TIMEOUT:
+        return len(_alike(history)) < 2
+    if last.error in _ONCE_MORE and (plan.has_references or last.error != "reference_too_large"):
+        return [attempt.error for attempt in history].count(last.error) == 1
+    return len(_alike(history)) < TRIES[last.outcome]
+
+
+def _is_paid(history: Sequence[Attempt]) -> bool:
+    """Tell whether making the image again would only be paid again: it is there, or was lost for the second time."""
+    codes = _codes(history)
+    is_lost_again = history[-1].error == "result_expired" and codes.count("result_expired") > 1
+    return history[-1].error == "result_unreachable" or is_lost_again
+
+
+def _alike(history: Sequence[Attempt]) -> list[Attempt]:
+    """List the attempts on the last one's rung that ended as it did."""
+    last = history[-1]
+    return [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
+
+
+def _below(plan: Plan, history: Sequence[Attempt], rung: int) -> Iterator[int]:
+    """Yield the lower rungs; what some provider cannot do is only asked where that differs."""
+    cannot = [attempt for attempt in history if attempt.outcome is Outcome.UNUSABLE]
+    cannot = [attempt for attempt in cannot if attempt.error != "reference_too_large" or attempt is history[-1]]
+
+    def differs(below: int, attempt: Attempt) -> bool:
+        matters = _DIFFERS.get(attempt.error or "", ("provider",))
+        return any(getattr(plan.rungs[below], name) != getattr(attempt, name) for name in matters)
+
+    return (below for below in range(rung + 1, len(plan.rungs)) if all(differs(below, attempt) for attempt in cannot))
+
+
+def _slice(plan: Plan, rung: int, left_s: float) -> float:
+    """Share the time that is left among this rung and those below it."""
+    return min(plan.rungs[rung].timeout_s, max(LEAST_CALL_S, left_s / (len(plan.rungs) - rung)))
+
+
+def _codes(history: Sequence[Attempt]) -> list[str]:
+    return [attempt.error for attempt in history if attempt.error]
+
+
+def most_useful(codes: Sequence[str]) -> str:
+    """Choose the error that helps its reader most; among equals the last one."""
+
+    def rank(code: str) -> int:
+        return _USEFUL.index(code) if code in _USEFUL else len(_USEFUL)
+
+    return min(reversed(codes), key=rank) if codes else "provider_error"

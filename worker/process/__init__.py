@@ -1,0 +1,1 @@
+"""The worker process: start, Celery, watchdog, shutdown, sweeper."""

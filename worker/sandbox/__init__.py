@@ -1,0 +1,1 @@
+"""The processes in which answers are read and images decoded."""

@@ -1,0 +1,157 @@
+"""A few child processes that read answers and pictures for this worker (`worker/sandbox/child.py`).
+
+A child that dies, or takes too long, costs the one picture that it was looking at, and is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import Any
+from weakref import finalize
+
+from contract.child import LARGE_BYTES, MEMORY_BYTES, Child
+from contract.errors import Interrupted, revive
+from contract.images import EXTENSIONS
+
+CHILDREN = 2
+READER = "worker.sandbox.child"
+M_MMAP_THRESHOLD = -3  # of malloc.h
+WHOLE_S = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+def return_large_blocks() -> None:
+    """Have glibc give large blocks back to the system at once; elsewhere nothing happens."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that has been decoded to its last pixel; `warnings` are in words."""
+
+    data: bytes | bytearray = field(repr=False)
+    mime: str
+    width: int
+    height: int
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def extension(self) -> str:
+        """Name the file ending for this type, without a dot."""
+        return EXTENSIONS[self.mime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an answer holds: a picture, or a link to it, or where to ask again, or nothing yet."""
+
+    picture: Picture | None = None
+    more: tuple[Picture, ...] = ()  # good pictures of the same answer
+    extras: int = 0  # pictures of the answer that were not wanted, or not good
+    left: int = 0  # of these, which nobody has looked at
+    link: str | None = field(default=None, repr=False)
+    links: tuple[str, ...] = field(default=(), repr=False)  # further ones
+    poll_url: str | None = field(default=None, repr=False)
+    is_done: bool = False  # a poll says that nothing more will come
+    cost_usd: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Count the bytes of its pictures."""
+        return sum(len(picture.data) for picture in (self.picture, *self.more) if picture)
+
+
+class Sandbox:
+    """The children of one worker; a body waits until one is free."""
+
+    def __init__(self, *, children: int = CHILDREN, beside: int = MEMORY_BYTES) -> None:
+        """Start the first child; what needs more memory than a child may take `beside` another one is read alone."""
+        self._beside = beside
+        self._lock = TemporaryFile()  # noqa: SIM115
+        finalize(self, self._lock.close)
+        self._threads = ThreadPoolExecutor(children, thread_name_prefix="darkroom-reader")
+        self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
+        for _ in range(children - 1):
+            self._free.put_nowait(None)  # started when it is needed
+        self._free.put_nowait(self._start())  # so that the first picture does not wait for it
+
+    async def __aenter__(self) -> Sandbox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while not self._free.empty():
+            if child := self._free.get_nowait():
+                child.kill()
+                child.close()
+
+    def _start(self) -> Child:
+        return Child(READER, str(self._beside), lock=self._lock)
+
+    async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
+        """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.
+
+        Raises the ProviderError that the bytes stand for.
+        """
+        child = await self._free.get()
+        try:
+            if child is not None and child.is_dead():
+                child.close()
+                child = None
+            child = child or self._start()
+            async with asyncio.timeout(WHOLE_S):
+                asking = asyncio.get_running_loop().run_in_executor(
+                    self._threads, child.ask, {"provider": provider, "most": most, "is_poll": is_poll}, body
+                )
+                found, data = await asking
+        except BaseException as error:
+            if child is not None:
+                child.kill()  # also when we were cancelled: it would answer this question to the next asker
+            child = None
+            if not isinstance(error, OSError | EOFError | ValueError):
+                raise
+            logger.warning("a reader died of an answer of %s", provider or "a download")
+            raise Interrupted("provider_bad_answer" if provider else "bad_image", http_status=200) from error
+        finally:
+            self._free.put_nowait(child)
+        if "error" in found:
+            raise revive(found["error"])
+        return _reading(found, data)
+
+
+def _reading(found: dict[str, Any], data: bytearray) -> Reading:
+    pictures: list[Picture] = []
+    if "mime" in found:
+        sizes = [info["size"] for info in found.get("more", ())]
+        ends = [len(data) - sum(sizes[place:]) for place in range(len(sizes) + 1)]
+        starts = [0, *ends[:-1]]
+        parts = [data] if not sizes else [data[start:end] for start, end in zip(starts, ends, strict=True)]
+        pictures = [_picture(info, part) for info, part in zip([found, *found.get("more", ())], parts, strict=True)]
+    return Reading(
+        picture=pictures[0] if pictures else None,
+        more=tuple(pictures[1:]),
+        extras=found.get("extras", 0),
+        left=found.get("left", 0),
+        link=found.get("link"),
+        links=tuple(found.get("links", ())),
+        poll_url=found.get("poll_url"),
+        is_done=found.get("is_done", False),
+        cost_usd=found.get("cost_usd"),
+    )
+
+
+def _picture(info: dict[str, Any], data: bytearray) -> Picture:
+    warnings = ("The picture has only one colour.",) if info["is_blank"] else ()
+    described = {name: info[name] for name in ("mime", "width", "height", "sha256")}
+    return Picture(data=data, warnings=warnings, **described)

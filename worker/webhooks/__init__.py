@@ -1,0 +1,1 @@
+"""Webhooks: delivered at least once."""
