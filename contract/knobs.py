@@ -124,7 +124,7 @@ class Knobs(BaseSettings):
     max_queued: int = Field(10_000, ge=1)
     keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
     allow_unsafe_redis: bool = False  # a worker starts although its Redis evicts jobs, or is a cluster
-    plugin: bool = True  # whether nanobot's plugin does anything; read by producer/nanobot_switch.py, which is light
+    plugin: bool = True  # whether nanobot's plugin does anything; read by producer/nanobot/switch.py, which is light
     tool_wait_seconds: float = Field(20, ge=0, le=600)  # how long a tool of a chat gateway waits for its images
     # The HTTP gateway.
     host: str = "127.0.0.1"

@@ -17,7 +17,7 @@ from contract.provider_kinds import PROVIDER
 from contract.references import MAX_EACH, MAX_TOGETHER
 from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.webhook import MAX_URL
-from producer.pictures import MOST
+from producer.imaging.sandbox import MOST
 from worker.policy.retry_policy import TRIES
 
 PAGE = Path(__file__).with_name("failures.md")

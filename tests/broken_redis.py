@@ -15,8 +15,8 @@ from certificates import Certificates
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from producer.redis_server import find_redis_server
-from producer.stack import free_port
+from producer.stack.redis_server import find_redis_server
+from producer.stack.stack import free_port
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 Setup = Callable[[], AbstractAsyncContextManager[str]]

@@ -19,7 +19,7 @@ from contract.errors import DarkroomError
 from contract.job import JobState, Rendition
 from contract.scripts import open_redis
 from contract.store import EVENTS_CHANNEL, JobStore
-from producer.chat.opening import Opened, open_reception
+from producer.chat.factory import Opened, open_reception
 from producer.chat.turn import Route, Turn
 
 CHATTY = Turn(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import runpy
 
-from producer.api import body, server
+from producer.api import requests
+from producer.api.server import uvicorn_server
 
-server.HEADERS_S = 0.5
-body.BODY_S = 0.5
-server.STALLED_S = 0.5
+uvicorn_server.HEADERS_S = 0.5
+requests.BODY_S = 0.5
+uvicorn_server.STALLED_S = 0.5
 
 if __name__ == "__main__":
     runpy.run_module("producer.api", run_name="__main__")

@@ -20,8 +20,8 @@ from contract.doorbell import Doorbell
 from contract.scripts import open_redis
 from contract.settings import Settings, load_settings
 from contract.store import JobStore
-from producer.client import Darkroom
-from producer.stack import free_port
+from producer.client.client import Darkroom
+from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
 
 Process = subprocess.Popen[bytes]

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from producer.redis_server import find_redis_server, write_redis_config
+from producer.stack.redis_server import find_redis_server, write_redis_config
 
 
 class RealRedis:

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

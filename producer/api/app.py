@@ -24,35 +24,25 @@ from contract.errors import ConfigInvalid, Problem
 from contract.logs import log_to_stderr
 from contract.secret import Secret
 from contract.settings import Settings, load_settings
-from producer.api import (
-    artifacts,
-    health,
-    jobs,
-    mcp_route,
-    modelscope,
-    openai_images,
-    openai_models,
-    problem,
-    stream,
-    uploads,
-    webhooks,
-)
-from producer.api.attendance import Attendance
-from producer.api.gateway import Gateway
-from producer.api.guard import LOOPBACK, Guard
-from producer.api.links import Links
-from producer.api.lookout import Lookout
-from producer.api.mcp_sessions import Sessions
-from producer.api.rates import Rates
-from producer.api.schema import finished
-from producer.api.server import serve
-from producer.api.thumbnails import Thumbnails
-from producer.client import Darkroom
-from producer.mcp_prints import Prints
-from producer.mcp_server import Toolbox, build_server
-from producer.patience import ANSWER_S
-from producer.pictures import Pictures
-from producer.session import default_owner
+from producer.api import problem_details
+from producer.api.dependencies import Gateway
+from producer.api.openai import images, models, modelscope
+from producer.api.openapi import finished
+from producer.api.routes import artifacts, health, job_events, jobs, mcp, uploads, webhooks
+from producer.api.server.security_middleware import LOOPBACK, Guard
+from producer.api.server.uvicorn_server import serve
+from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.mcp_sessions import Sessions
+from producer.api.services.rate_limits import Rates
+from producer.api.services.signed_links import Links
+from producer.api.services.surroundings import Lookout
+from producer.cli.runner import default_owner
+from producer.client.client import Darkroom
+from producer.client.redis_deadline import ANSWER_S
+from producer.imaging.sandbox import Pictures
+from producer.imaging.thumbnails import Thumbnails
+from producer.mcp.image_content import Prints
+from producer.mcp.server import Toolbox, build_server
 from producer.tokens import Tokens, first_token
 
 NOBODY = ""  # owns nothing
@@ -107,19 +97,19 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     )
     for module in (
         jobs,
-        stream,
+        job_events,
         artifacts,
         uploads,
         webhooks,
-        openai_images,
-        openai_models,
+        images,
+        models,
         modelscope,
         health,
-        mcp_route,
+        mcp,
     ):
         app.include_router(module.router)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
-    problem.register(app)
+    problem_details.register(app)
     app.openapi_schema = finished(app.openapi())
     return Guard(app, hosts=_hosts(settings), origins=knobs.origins)
 
@@ -131,7 +121,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
     async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
         toolbox = Toolbox(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(toolbox, mcp_route.welcome), closing)
+        app.state.sessions = Sessions(build_server(toolbox, mcp.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
             darkroom=darkroom,

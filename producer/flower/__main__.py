@@ -20,9 +20,9 @@ from contract.doorbell import celery_app
 from contract.errors import Problem
 from contract.knobs import Knobs, read_knobs
 from contract.scripts import open_redis
+from producer.cli.runner import config_path
 from producer.flower.jobs import JobEvents
 from producer.flower.queues import HANDLERS
-from producer.session import config_path
 
 MOST_TASKS, MOST_WORKERS = 10_000, 1_000
 COLUMNS = "uuid,state,result,received,runtime,worker"  # more are wider than a screen

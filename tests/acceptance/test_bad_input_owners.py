@@ -16,7 +16,7 @@ from bad_input.wire import FOX, LENGTH, head, tell
 from pictures import picture
 
 from contract.secret import Secret
-from producer.api.links import Links
+from producer.api.services.signed_links import Links
 
 pytestmark = pytest.mark.real_redis
 MISSING, NO_IMAGE = "00000000-0000-4000-8000-000000000000", "img_" + "0" * 12

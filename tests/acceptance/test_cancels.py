@@ -35,7 +35,7 @@ from contract.installation import MARKER
 from contract.job import TERMINAL, Job, JobState, Outcome
 from contract.scripts import open_redis
 from contract.store import JobStore
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis
 

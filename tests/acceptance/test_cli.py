@@ -20,7 +20,7 @@ from pictures import picture
 from rich.cells import cell_len
 from shell import DARKROOM, Terminal, open_terminal, processes_of
 
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 pytestmark = pytest.mark.real_redis
 

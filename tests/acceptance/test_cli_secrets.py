@@ -13,7 +13,7 @@ import httpx
 import pytest
 from shell import Terminal, processes_of
 
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 pytestmark = pytest.mark.real_redis
 

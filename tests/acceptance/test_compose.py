@@ -36,10 +36,10 @@ from contract.config import TIMEOUT_S
 from contract.job import Job, JobState
 from contract.knobs import Knobs
 from contract.settings import DRAIN_MARGIN_S, load_settings
-from producer.api.server import DRAIN_S
-from producer.client import Darkroom
-from producer.redis_server import find_redis_server
-from producer.stack import free_port
+from producer.api.server.uvicorn_server import DRAIN_S
+from producer.client.client import Darkroom
+from producer.stack.redis_server import find_redis_server
+from producer.stack.stack import free_port
 from worker.process.graceful_shutdown import LAST_S
 
 ROOT = Path(__file__).parents[2]

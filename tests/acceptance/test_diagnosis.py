@@ -20,9 +20,9 @@ from redis.asyncio import Redis
 
 from contract.installation import MARKER
 from contract.job import JobState
-from producer.doctor import examine
-from producer.finding import Finding
-from producer.stack import free_port
+from producer.doctor.doctor import examine
+from producer.doctor.finding import Finding
+from producer.stack.stack import free_port
 from producer.tokens import Right
 
 pytestmark = pytest.mark.real_redis
@@ -237,7 +237,10 @@ async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk
     house.config = here
     await house.start_worker()
     async with asyncio.timeout(20):
-        while f"ERROR producer.api.lookout: the media directory {elsewhere}/media is not" not in house.logs("gateway"):
+        while (
+            f"ERROR producer.api.services.surroundings: the media directory {elsewhere}/media is not"
+            not in house.logs("gateway")
+        ):
             await asyncio.sleep(0.1)
 
 
@@ -323,7 +326,7 @@ def test_a_media_directory_that_cannot_be_written_to_is_told(tmp_path: Path) -> 
 
 async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     right = time.time
-    monkeypatch.setattr("producer.redis_doctor.time.time", lambda: right() + 90)
+    monkeypatch.setattr("producer.doctor.redis.time.time", lambda: right() + 90)
     findings = await look_from(house, monkeypatch)
     assert (findings["clock"].ok, findings["clock"].detail[:5], findings["clock"].mend) == (
         False,

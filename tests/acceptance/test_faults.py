@@ -37,7 +37,7 @@ from contract.installation import MARKER
 from contract.job import Job, JobEvent, JobState, Outcome
 from contract.scripts import open_redis
 from contract.store import JobStore
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 from worker.failpoint import NAMES
 
 pytestmark = pytest.mark.real_redis
@@ -359,7 +359,7 @@ async def start_with_clock(house: House, shift_s: int) -> Process:
 
 async def submit_with_clock(house: House, shift_s: int) -> str:
     """Hand a job in by a process whose wall clock is wrong; answer its id."""
-    code = f"import clock\nwith clock.shifted({shift_s}):\n    from producer.cli import main\n    main()"
+    code = f"import clock\nwith clock.shifted({shift_s}):\n    from producer.cli.main import main\n    main()"
     environment = house.environment | {"DARKROOM_CONFIG": str(house.config), "PYTHONPATH": str(TESTS)}
     command = [sys.executable, "-c", code, "submit", "x", "--owner", "ann", "--quiet"]
     client = await asyncio.create_subprocess_exec(*command, env=os.environ | environment, stdout=subprocess.PIPE)

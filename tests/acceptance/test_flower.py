@@ -16,7 +16,7 @@ from house import House
 
 from contract.job import Job, JobState
 from contract.scripts import open_redis
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis
 

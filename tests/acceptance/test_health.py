@@ -11,7 +11,7 @@ import pytest
 from house import House
 
 from contract.job import Job, JobState, Outcome
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis
 

@@ -17,7 +17,7 @@ from tools import tools_at
 
 from contract.job import JobState
 from contract.scripts import open_redis
-from producer.stack import free_port
+from producer.stack.stack import free_port
 
 pytestmark = pytest.mark.real_redis
 

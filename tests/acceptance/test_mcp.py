@@ -13,7 +13,7 @@ from mcp.client.client import Client
 from tools import kept, refused, shown, told, tools_at
 
 from contract.job import JobState
-from producer.mcp_tools import TOOLS
+from producer.mcp.tools import TOOLS
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 

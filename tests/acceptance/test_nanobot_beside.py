@@ -26,7 +26,7 @@ print(took)
 def test_they_agree_about_what_they_need(venvs: Venvs, version: str) -> None:
     venv = venvs.get(version, with_darkroom=True)
     uv("pip", "check", "--python", str(venv.python))
-    imports = "import nanobot.cli.commands, producer.client, producer.cli; print(nanobot.__version__)"
+    imports = "import nanobot.cli.commands, producer.client.client, producer.cli.main; print(nanobot.__version__)"
     told = subprocess.run([venv.python, "-c", imports], capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.strip() == version
 

@@ -28,7 +28,7 @@ from PIL import Image
 from tools import DARKROOM
 
 from contract.job import Job, JobState
-from producer.mcp_tools import TOOLS
+from producer.mcp.tools import TOOLS
 
 PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()
 [SECTION] = re.findall(r"^## Over MCP$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)

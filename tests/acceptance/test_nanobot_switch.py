@@ -25,7 +25,7 @@ from simulator.order import Order
 from simulator.script import Step
 from simulator.server import Simulator
 
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
 QUEUE, NO_QUEUE = "generate_image goes over the queue", "no queue was found"

@@ -24,7 +24,7 @@ from pages.internet import ENTER, lacks
 from contract.errors import ConfigInvalid
 from contract.job import TERMINAL, JobState
 from contract.settings import load_settings
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 TOOLS = ("bash", "curl", "jq", "node", "npm")
 VARIABLES = {"OPENROUTER_API_KEY": "canary-1", "AIHUBMIX_API_KEY": "canary-2", "DARKROOM_TOKEN": "dk_canary"}

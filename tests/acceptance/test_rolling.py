@@ -19,7 +19,7 @@ from contract.fleet import read_fleet
 from contract.job import TERMINAL, JobState
 from contract.scripts import open_redis
 from contract.version import CONTRACT, own_version
-from producer.doctor import examine
+from producer.doctor.doctor import examine
 
 pytestmark = pytest.mark.real_redis
 

@@ -54,8 +54,8 @@ from contract.errors import Refused
 from contract.job import Job, JobState
 from contract.redaction import clean
 from contract.version import CONTRACT
-from producer.client import Darkroom
-from producer.stack import free_port
+from producer.client.client import Darkroom
+from producer.stack.stack import free_port
 
 CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
 

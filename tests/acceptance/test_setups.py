@@ -18,7 +18,7 @@ from broken_redis import serving
 from house import TESTS
 from mounts import mounting
 
-from producer.finding import Finding
+from producer.doctor.finding import Finding
 
 Look = Callable[..., dict[str, Finding]]
 
@@ -27,7 +27,7 @@ KEY = '{"providers": {"openrouter": {"apiKey": "canary"}}}'
 VARIABLE = '{"providers": {"openrouter": {"apiKey": "${OUR_KEY}"}}}'
 NOBODY = '{"tools": {"imageGeneration": {"provider": "nobody"}}}'
 NOWHERE = "redis://127.0.0.1:1/0"
-AHEAD = "import sys; from clock import shifted; from producer.cli import main\nwith shifted(90): main()"
+AHEAD = "import sys; from clock import shifted; from producer.cli.main import main\nwith shifted(90): main()"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from house import House, Process
 from redis import Redis
 
 from contract.job import JobState
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 GIVEN_UP = os.EX_SOFTWARE
 MISCONFIGURED = 2

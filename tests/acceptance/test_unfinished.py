@@ -9,8 +9,8 @@ from house import House
 
 from contract.errors import Unavailable
 from contract.job import TERMINAL, Job, JobState
-from producer.client import Darkroom
-from producer.unfinished import PAGE, Tally, cancel_each, find_unfinished
+from producer.client.client import Darkroom
+from producer.client.unfinished import PAGE, Tally, cancel_each, find_unfinished
 
 pytestmark = pytest.mark.real_redis
 

@@ -19,7 +19,7 @@ from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
 
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 JOBS = 300
 

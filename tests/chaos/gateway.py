@@ -15,7 +15,7 @@ from chaos.journal import Journal
 from chaos.orders import Order, read_orders
 from contract.errors import Unavailable
 from contract.settings import Settings, load_settings
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 AT_ONCE = 24
 PAUSE_S = 0.2

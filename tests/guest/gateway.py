@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from guest.model import NAME, Model
 from guest.venv import Venv
-from producer.stack import free_port
+from producer.stack.stack import free_port
 
 Config = Mapping[str, Any]
 START_S = 60

@@ -15,8 +15,8 @@ from real_redis import RealRedis
 
 from contract.job import JobState
 from contract.scripts import open_redis
-from producer.chat.opening import Opened
-from producer.chat.reception import Answer
+from producer.chat.factory import Opened
+from producer.chat.image_requests import Answer
 
 DEAF = CHATTY.model_copy(update={"hears_later": False, "channel": "api"})
 FOX = {"prompt": "a red fox"}

@@ -16,7 +16,7 @@ from receiver import Receiver
 from pages.block import How, blocks
 from pages.internet import tls
 from pages.terminal import Terminal, open_terminal, staying
-from producer.stack import free_port
+from producer.stack.stack import free_port
 
 KEPT = ("LANG", "LC_ALL", "TMPDIR", "TZ")
 IS_UP = "Ctrl-C stops"

@@ -23,7 +23,7 @@ from guest.model import Asked, Call, Model, Said, Say
 from pages.block import Block, How, blocks
 from pages.desk import IS_UP, Desk, open_desk
 from pages.terminal import open_terminal, staying
-from producer.redis_server import find_redis_server
+from producer.stack.redis_server import find_redis_server
 
 KEY = {"OPENROUTER_API_KEY": "a-key"}
 SERVER = Path("/srv/darkroom/config.json")  # of the page

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from simulator.server import Simulator
 
 from contract.scripts import open_redis
-from producer.client import Darkroom
+from producer.client.client import Darkroom
 
 KEY, PROMPT = "canary-key", "canary-prompt"
 PUBLIC = "93.184.215.14"

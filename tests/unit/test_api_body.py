@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from contract.errors import Refused
-from producer.api import body
-from producer.api.body import parse_json, read_body, read_json
+from producer.api import requests
+from producer.api.requests import parse_json, read_body, read_json
 
 REFUSED = {
     "malformed": (b'{"prompt": ', "json_invalid"),
@@ -80,15 +80,15 @@ async def test_a_body_that_is_too_large_or_packed_is_refused(given: Request, cod
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "BODY_S", 0.05)
+    monkeypatch.setattr(requests, "BODY_S", 0.05)
     with pytest.raises(Refused) as caught:
         await read_body(request(b"a", b"b", pause_s=5), most=4)
     assert caught.value.code == "request_timeout"
 
 
 async def test_a_body_may_be_slow_as_long_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "BODY_S", 0.1)
-    monkeypatch.setattr(body, "LEAST_BYTES_PER_S", 10)
+    monkeypatch.setattr(requests, "BODY_S", 0.1)
+    monkeypatch.setattr(requests, "LEAST_BYTES_PER_S", 10)
     assert await read_body(request(b"a", b"b", b"c", b"d", pause_s=0.05), most=4) == b"abcd"
 
 
@@ -100,8 +100,8 @@ async def test_what_does_not_call_itself_json_is_not_read(kind: str) -> None:
 
 
 async def test_a_large_object_is_read_like_a_small_one() -> None:
-    text = b'{"a": "' + body.LARGE * b"x" + b'"}'
-    assert await read_json(request(text, content_type="application/json")) == {"a": "x" * body.LARGE}
+    text = b'{"a": "' + requests.LARGE * b"x" + b'"}'
+    assert await read_json(request(text, content_type="application/json")) == {"a": "x" * requests.LARGE}
 
 
 @pytest.mark.parametrize("text", [b"[]", b'"a"', b"1", b"null"])

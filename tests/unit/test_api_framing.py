@@ -5,7 +5,7 @@ from __future__ import annotations
 import h11
 import pytest
 
-from producer.api.framing import StrictBuffer, fault_of
+from producer.api.server.strict_http import StrictBuffer, fault_of
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from producer.api.guard import HEADERS, Guard
+from producer.api.server.security_middleware import HEADERS, Guard
 
 LISTED = "https://chat.example"
 OWN = {"Origin": "http://localhost:8790", "Host": "localhost:8790"}

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from contract.errors import Refused
-from producer.api.links import Links
+from producer.api.services.signed_links import Links
 
 ARTIFACT = "img_ab12cd34ef56"
 LINKS = Links(b"k" * 32, valid_s=3600)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from contract.errors import DarkroomError, Refused, Unavailable
-from producer.api.problem import document_of, headers_of, problem
+from producer.api.problem_details import document_of, headers_of, problem
 
 
 def test_a_problem_tells_what_where_and_whether_again() -> None:

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from contract.errors import Unavailable
-from producer.api.attendance import Attendance
-from producer.client import Darkroom
+from producer.api.services.cancel_on_disconnect import Attendance
+from producer.client.client import Darkroom
 
 
 class Door:

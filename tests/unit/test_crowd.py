@@ -7,15 +7,15 @@ from contextlib import ExitStack
 import pytest
 
 from contract.errors import Refused
-from producer import crowd
-from producer.crowd import FEW, Crowd
+from producer.client import load_shedding
+from producer.client.load_shedding import FEW, Crowd
 
 
 @pytest.mark.parametrize(("there", "long_s", "is_refused"), [(FEW, 0, True), (FEW - 1, 0, False), (FEW, 60, False)])
 def test_more_are_sent_away_when_many_have_been_there_for_long(
     there: int, long_s: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crowd, "LONG_S", long_s)
+    monkeypatch.setattr(load_shedding, "LONG_S", long_s)
     those = Crowd()
     with ExitStack() as stack:
         for _ in range(there):

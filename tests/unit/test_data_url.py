@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from contract.errors import Refused
-from producer.api.data_url import decode, read_urls
+from producer.api.openai.data_url import decode, read_urls
 
 PICTURE = bytes(range(256))
 URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()

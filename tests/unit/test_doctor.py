@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.doctor import Finding, examine
+from producer.doctor.doctor import Finding, examine
 from producer.tokens import Tokens
 
 READY = b'{"ready": true, "checks": {"redis": {"ok": true}, "workers": {"ok": false, "detail": "0 running"}}}'

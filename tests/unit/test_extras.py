@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract import extras
-from producer import cli
+from producer.cli import main
 
 COMMANDS = [
     ("up", "worker"),
@@ -38,7 +38,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(("command", "extra"), COMMANDS)
 def test_without_its_extra_a_command_says_what_to_install(command: str, extra: str) -> None:
-    done = CliRunner().invoke(cli.app, [command])
+    done = CliRunner().invoke(main.app, [command])
     assert (done.exit_code, done.stderr.count("Error: ")) == (2, 1)
     said = " ".join(done.stderr.split())
     assert said.startswith(f"Error: darkroom {command}: needs the extra [{extra}], which is not installed here (")
@@ -50,7 +50,7 @@ def test_in_nanobots_environment_nothing_is_told_that_would_break_it(
     command: str, extra: str, installed: dict[str, str]
 ) -> None:
     installed |= {"nanobot-ai": "0.3.5", "mcp": "1.30.0", "httpx": "0.28.1", "fastapi": "0.120.0"}
-    done = CliRunner().invoke(cli.app, [command])
+    done = CliRunner().invoke(main.app, [command])
     said = " ".join(done.stderr.split())
     assert done.exit_code == 2
     assert f"[{extra}]" in said

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.settings import load_settings
-from producer.cli import app
-from producer.first_config import Provider, first_config, key_variable
+from producer.cli.first_config import Provider, first_config, key_variable
+from producer.cli.main import app
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -12,9 +12,9 @@ from starlette.types import Message
 
 from contract.errors import Refused
 from contract.job import Job
-from producer.api.attendance import Attendance
-from producer.api.held import Held, Told
-from producer.api.openai_answer import Asker
+from producer.api.openai.response import Asker
+from producer.api.openai.waiting_response import Held, Told
+from producer.api.services.cancel_on_disconnect import Attendance
 
 JOB = cast(Job, SimpleNamespace(id="job", progress=SimpleNamespace(message="Queued.")))
 

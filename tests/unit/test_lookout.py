@@ -9,8 +9,8 @@ import pytest
 
 from contract.cause import FULL, SILENT, UNKNOWN
 from contract.redis_needs import Doubt, Weight
-from producer.api.lookout import Lookout
-from producer.pulse import Pulse
+from producer.api.services.surroundings import Lookout
+from producer.health.queue import Pulse
 
 WELL = Pulse(None, True)
 AWAY, HANGS = Pulse(UNKNOWN, False), Pulse(SILENT, False)
@@ -38,7 +38,7 @@ def ground() -> Ground:
 
 @pytest.fixture
 def lookout(ground: Ground, caplog: pytest.LogCaptureFixture) -> Lookout:
-    caplog.set_level(logging.INFO, "producer.api.lookout")
+    caplog.set_level(logging.INFO, "producer.api.services.surroundings")
 
     async def nothing() -> Pulse:
         raise AssertionError

@@ -11,7 +11,7 @@ from mcp_types import ImageContent, TextContent
 
 from contract.errors import Refused
 from contract.job import Failure, JobState, Progress
-from producer.mcp_answer import (
+from producer.mcp.answer import (
     Links,
     Print,
     answer_of,

@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 
 from contract.errors import Refused
 from contract.job import Image
-from producer.api.thumbnails import Thumbnails
-from producer.client import Darkroom
-from producer.mcp_prints import Prints
-from producer.pictures import Pictures
+from producer.client.client import Darkroom
+from producer.imaging.sandbox import Pictures
+from producer.imaging.thumbnails import Thumbnails
+from producer.mcp.image_content import Prints
 
 
 class Door:
@@ -79,7 +79,7 @@ async def printed(folder: Path, *sizes: int, most: int, copy: int = 0, small: in
 @pytest.fixture(autouse=True)
 def sidecars(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let images have sidecars."""
-    monkeypatch.setattr("producer.mcp_prints.read_record", lambda path: path)
+    monkeypatch.setattr("producer.mcp.image_content.read_record", lambda path: path)
 
 
 async def test_originals_stay_as_long_as_they_fit(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from mcp.server.lowlevel import Server
 from starlette.types import Message
 
-from producer.api import mcp_sessions
-from producer.api.mcp_sessions import Sessions
+from producer.api.services import mcp_sessions
+from producer.api.services.mcp_sessions import Sessions
 
 HELLO = {
     "jsonrpc": "2.0",

@@ -8,7 +8,7 @@ import pytest
 
 from contract.errors import Refused
 from contract.job import JobState
-from producer.mcp_tools import TOOLS, ListArguments, LookArguments, job_fields, read
+from producer.mcp.tools import TOOLS, ListArguments, LookArguments, job_fields, read
 
 
 def problems(given: dict[str, Any], model: Any = LookArguments) -> list[str]:

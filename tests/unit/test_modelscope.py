@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from contract.errors import Unavailable
 from contract.job import JobState
-from producer.api.attendance import Attendance
-from producer.api.caller import Caller
-from producer.api.gateway import Gateway
-from producer.api.modelscope import look
-from producer.client import Darkroom
+from producer.api.authentication import Caller
+from producer.api.dependencies import Gateway
+from producer.api.openai.modelscope import look
+from producer.api.services.cancel_on_disconnect import Attendance
+from producer.client.client import Darkroom
 
 IMAGE = SimpleNamespace(id="img_0", mime="image/png")
 

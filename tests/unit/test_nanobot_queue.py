@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.nanobot_switch import find_queue, is_off, told_queue
+from producer.nanobot.switch import find_queue, is_off, told_queue
 
 SECRET = "redis://user:canary@127.0.0.1/0"
 

@@ -12,7 +12,7 @@ from contract.config import ImageGeneration, ProviderConfig
 from contract.errors import Refused
 from contract.knobs import Knobs
 from contract.settings import Settings
-from producer.api.openai_request import ImageOrder, ratio_of, read_order
+from producer.api.openai.request import ImageOrder, ratio_of, read_order
 
 
 def order(any_model: bool = False, **body: Any) -> ImageOrder:

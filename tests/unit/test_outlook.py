@@ -10,8 +10,8 @@ import pytest
 
 from contract.eta import Pace
 from contract.store import JobStore
-from producer import outlook
-from producer.outlook import Outlook
+from producer.client import eta
+from producer.client.eta import Outlook
 
 
 class Store:
@@ -33,7 +33,7 @@ async def test_what_is_known_is_not_asked_for_again(monkeypatch: pytest.MonkeyPa
     assert await known.expectations({"c": ("1K", 2), "d": ("4K", 0)}) == {"c": (40, 40), "d": (20, 20)}
     assert store.asked == [["1K", "2K"], ["4K"]]
     now = time.monotonic()
-    monkeypatch.setattr("producer.outlook.time.monotonic", lambda: now + 1.1)
+    monkeypatch.setattr("producer.client.eta.time.monotonic", lambda: now + 1.1)
     await known.expectations({"a": ("1K", 0)})
     assert store.asked[2:] == [["1K"]]
 
@@ -45,7 +45,7 @@ async def test_nobody_is_asked_about_nothing() -> None:
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlook, "MOST_KINDS", 2)
+    monkeypatch.setattr(eta, "MOST_KINDS", 2)
     known = Outlook(cast(JobStore, Store()))
     for number in range(10):
         await known.expectations({"a": (f"kind {number}", 0)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from producer.part_log import trim
+from producer.stack.log_file import trim
 
 
 def test_a_long_log_is_put_aside_and_its_writer_goes_on(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from stalls import watching_the_loop
 
 from contract.child import MEMORY_BYTES
 from contract.errors import Refused
-from producer.pictures import Cleaned, Pictures
+from producer.imaging.sandbox import Cleaned, Pictures
 
 PICTURE = picture()
 NO_IMAGE, TOO_LARGE = "upload_not_an_image", "upload_image_too_large"
@@ -58,10 +58,10 @@ async def test_nothing_is_started_until_it_is_needed(pictures: Pictures, process
 
 
 def test_the_child_imports_nothing_of_the_gateway() -> None:
-    look = "import sys, producer.retouch; print(*sorted(name for name in sys.modules if '_' not in name))"
+    look = "import sys, producer.imaging.sandbox_child; print(*sorted(name for name in sys.modules if '_' not in name))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     found = {name for name in done.stdout.split() if name.split(".")[0] in ("contract", "producer", "worker")}
-    assert {name for name in found if not name.startswith("contract")} == {"producer", "producer.retouch"}
+    assert {name for name in found if not name.startswith("contract")} == {"producer", "producer.imaging.sandbox_child"}
     assert not {"redis", "celery", "pydantic", "fastapi", "typer", "httpx", "asyncio"} & set(done.stdout.split())
 
 
@@ -132,7 +132,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
     pictures: Pictures, processes: list[Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("producer.pictures.RETOUCH", "hungry")
+        patch.setattr("producer.imaging.sandbox.RETOUCH", "hungry")
         assert await refusal(pictures, PICTURE) == NO_IMAGE
     assert "a child was lost to a picture of" in caplog.text
     assert (await pictures.clean(PICTURE)).data is PICTURE

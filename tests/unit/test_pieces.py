@@ -10,7 +10,7 @@ import pytest
 from stalls import watching_the_loop
 from starlette.types import Message
 
-from producer.api.pieces import MARK, PIECE, Pieces, weave
+from producer.api.openai.chunked_json import MARK, PIECE, Pieces, weave
 
 
 async def sent(parts: list[bytes]) -> list[Message]:

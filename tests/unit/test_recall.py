@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from contract.doorbell import Doorbell
 from contract.job import Job, JobState
 from contract.store import JobStore
-from producer.recall import Recall
+from producer.client.deduplication import Recall
 
 WHAT = '["mcp", {"prompt": "a fox"}]'
 

@@ -14,7 +14,7 @@ from contract.knobs import Knobs
 from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
 from contract.settings import Settings
 from contract.store import NewJob
-from producer.request import read_request
+from producer.client.validation import read_request
 
 SETTINGS = Settings(
     config_path=Path("/nowhere/config.json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from producer.stack import free_port
+from producer.stack.stack import free_port
 
 
 def test_a_wished_port_is_taken_when_nobody_listens_there_though_somebody_just_did() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from contract.config import TIMEOUT_S
 from contract.settings import DRAIN_MARGIN_S
-from producer.api.server import DRAIN_S
+from producer.api.server.uvicorn_server import DRAIN_S
 from worker.process.graceful_shutdown import LAST_S
 
 ROOT = Path(__file__).parents[2]

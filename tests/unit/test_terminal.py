@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.job import JobEvent
-from producer.cli import app
-from producer.commands import edit, generate, submit
-from producer.options import Order
-from producer.terminal import _tell
+from producer.cli.job_commands import edit, generate, submit
+from producer.cli.main import app
+from producer.cli.options import Order
+from producer.cli.terminal import _tell
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOLD: dict[str, tuple[dict[str, object], str]] = {

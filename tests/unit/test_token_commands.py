@@ -8,7 +8,7 @@ from configured import Write
 from typer.testing import CliRunner, Result
 
 from contract.settings import load_settings
-from producer.cli import app
+from producer.cli.main import app
 from producer.tokens import Right, Tokens
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from contract.fleet import Build, Fleet
 from contract.version import CONTRACT, own_version
-from producer.versions_doctor import see_versions
+from producer.doctor.versions import see_versions
 
 OURS = Build(CONTRACT, "1.0")
 NEXT = Build(CONTRACT + 1, "2.0")

@@ -1,0 +1,110 @@
+"""Who is calling: a bearer token, what it may do, and whose jobs it means.
+
+A service token may name the end user, as `X-Darkroom-User` or the way Open WebUI does; jobs are then that user's
+within the service. Nobody else can name another owner.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from contract.errors import ConfigInvalid, Refused
+from producer.api.dependencies import Gateway, Here
+from producer.client.client import Darkroom
+from producer.tokens import Right, Token, Tokens
+
+USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
+MAX_USER = 128
+
+logger = logging.getLogger(__name__)
+
+_BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+_USER = re.compile(rf"[\x21-\x7e]{{1,{MAX_USER}}}")
+_scheme = HTTPBearer(auto_error=False, description="A token of `darkroom token create`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A token that was found good, and the owner it speaks for."""
+
+    token: Token
+    owner: str
+    door: Darkroom
+
+    def may(self, right: Right) -> bool:
+        """Tell whether the token has a right."""
+        return right in self.token.rights
+
+    async def count(self, gateway: Gateway) -> dict[str, str]:
+        """Count that something is handed in; answer the headers that tell how much more may be.
+
+        Raises Refused (`rate_limited`, `too_busy`), Unavailable.
+        """
+        self.door.crowd.check()
+        with self.door.crowd.join():
+            return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
+
+    def as_user(self, user: str | None) -> Caller:
+        """Speak for an end user, if the token may name one; others are not asked who they speak for.
+
+        Raises Refused for a name that cannot be one.
+        """
+        if not user or not self.may(Right.USERS):
+            return self
+        if not _USER.fullmatch(user):
+            raise Refused("type_error", field="user", expected=f"1 to {MAX_USER} printable characters")
+        owner = f"{self.token.user}/{user}"
+        return Caller(token=self.token, owner=owner, door=self.door.of(owner, names_paths=self.may(Right.PATHS)))
+
+
+async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
+    """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
+    token = _find(gateway.tokens, _credentials(request))
+    if token is None:
+        raise Refused("unauthorized")
+    door = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
+    caller = Caller(token=token, owner=token.user, door=door)
+    caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
+    request.state.caller = caller
+    return caller
+
+
+def _find(tokens: Tokens, text: str) -> Token | None:
+    try:
+        return tokens.find(text)
+    except ConfigInvalid as error:  # somebody has spoilt the file
+        logger.error("tokens: %s", error)
+        raise Refused("tokens_unreadable") from error
+
+
+def _credentials(request: Request) -> str:
+    """Read the token from its header; from the address it is never taken."""
+    found = request.headers.getlist("authorization")
+    if len(found) > 1:
+        raise Refused("bad_request")
+    if found:
+        bearer = _BEARER.fullmatch(found[0].strip())
+        return bearer[1] if bearer else ""
+    return request.headers.get("api-key", "")  # as Azure's clients send it
+
+
+def needs(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
+    """Make a dependency that lets only tokens with a right pass."""
+
+    async def check(caller: Annotated[Caller, Depends(identify)]) -> Caller:
+        if not caller.may(right):
+            raise Refused("forbidden", right=right)
+        return caller
+
+    return check
+
+
+Reader = Annotated[Caller, Depends(needs(Right.READ))]
+Submitter = Annotated[Caller, Depends(needs(Right.SUBMIT))]

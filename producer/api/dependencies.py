@@ -1,0 +1,67 @@
+"""What every route works with: built once in `app.py`, found through the request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from contract.errors import Refused
+from contract.secret import Secret
+from contract.settings import Settings
+from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.rate_limits import Rates
+from producer.api.services.readiness import Readiness
+from producer.api.services.signed_links import Links
+from producer.client.client import Darkroom
+from producer.imaging.sandbox import Pictures
+from producer.imaging.thumbnails import Thumbnails
+from producer.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts of one gateway process."""
+
+    settings: Settings
+    darkroom: Darkroom  # nobody's: each request opens the door of its owner
+    tokens: Tokens
+    secret: Secret
+    links: Links
+    rates: Rates
+    pictures: Pictures
+    thumbnails: Thumbnails
+    attendance: Attendance
+    streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
+
+    @contextmanager
+    def stream(self, owner: str) -> Iterator[None]:
+        """Count a stream while it lasts. Raises Refused (`too_many_streams`)."""
+        most = self.settings.knobs.max_streams_per_owner
+        if self.streams[owner] >= most:
+            raise Refused("too_many_streams", max=most, retry_after_s=5)
+        self.streams[owner] += 1
+        try:
+            yield
+        finally:
+            self.streams[owner] -= 1
+            if not self.streams[owner]:
+                del self.streams[owner]
+
+    @property
+    def readiness(self) -> Readiness:
+        """Look at what this gateway needs."""
+        return Readiness(self.settings, self.darkroom, self.secret)
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """Find the gateway that a request came to."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Here = Annotated[Gateway, Depends(gateway_of)]

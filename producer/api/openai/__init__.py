@@ -1,0 +1,1 @@
+"""OpenAI's image API, and ModelScope's."""

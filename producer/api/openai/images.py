@@ -1,0 +1,102 @@
+"""OpenAI's image API: `/v1/images/generations` and `/v1/images/edits`, whole or as a stream.
+
+A request waits for its job on an open connection: `held.py` has how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from contract.errors import Refused, Unavailable
+from contract.job import Job
+from contract.references import MAX_TOGETHER
+from contract.request import MAX_REFERENCES
+from producer.api.authentication import Caller, Submitter
+from producer.api.dependencies import Gateway, Here
+from producer.api.job_json import base_url
+from producer.api.openai import modelscope
+from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
+from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
+from producer.api.openai.request import ImageOrder, read_order
+from producer.api.openai.response import Asker
+from producer.api.openai.waiting_response import Held, Told
+from producer.api.requests import media_type, read_form, read_json
+from producer.api.routes.jobs import idempotency_key
+from producer.api.routes.uploads import keep, read_file
+
+FORM_BYTES = 2 * 2**20  # beside the files
+
+router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
+
+
+@router.post("/generations", openapi_extra=GENERATE, responses=GENERATED)
+async def generations(request: Request, gateway: Here, caller: Submitter) -> Response:
+    """Make images, as OpenAI's API does."""
+    if modelscope.is_meant(request):
+        return await modelscope.submit(request, gateway, caller)
+    order = read_order(await read_json(request), gateway.settings)
+    caller = caller.as_user(order.user)
+    headers = await caller.count(gateway)
+    return await _develop(request, gateway, caller, order, kind="image_generation", headers=headers)
+
+
+@router.post("/edits", openapi_extra=EDIT, responses=GENERATED)
+async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
+    """Edit images, as OpenAI's API does; a JSON body may have them as data URLs."""
+    if media_type(request) == "application/json":
+        body = await read_json(request, most=MAX_JSON_PICTURES)
+        images = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image")]
+    else:
+        body, images = await _read_edit(request)
+    if body.get("mask"):
+        raise Refused("mask_not_supported").at("mask")
+    if not images:
+        raise Refused("image_required").at("image")
+    order = read_order(body, gateway.settings)
+    caller = caller.as_user(order.user)
+    headers = await caller.count(gateway)  # before we look at any picture
+    order.fields["reference_images"] = [(await keep(gateway, caller, image))["id"] for image in images]
+    return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)
+
+
+async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
+    """Read a form, with the pictures of `image` or `image[]`. Raises Refused."""
+    async with read_form(request, most=MAX_TOGETHER + FORM_BYTES, most_files=MAX_REFERENCES + 1) as form:
+        images = [
+            await read_file(file)
+            for name in ("image", "image[]")
+            for file in form.getlist(name)
+            if isinstance(file, UploadFile)
+        ]
+        return {name: value for name, value in form.multi_items() if name == "mask" or isinstance(value, str)}, images
+
+
+async def _develop(
+    request: Request, gateway: Gateway, caller: Caller, order: ImageOrder, *, kind: str, headers: dict[str, str]
+) -> Response:
+    """Hand a job in, or find the one that a repeated request means, and wait for it in the way that was asked for."""
+    job = await _job_of(request, caller, order)
+    headers |= {"X-Darkroom-Job": job.id}
+    if order.is_default_model:
+        headers["X-Darkroom-Model"] = gateway.settings.image.model
+    asker = Asker(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
+    return (Told if order.is_stream else Held)(asker, job, headers=headers)
+
+
+async def _job_of(request: Request, caller: Caller, order: ImageOrder) -> Job:
+    """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
+    what = json.dumps([order.fields, request.url.path], sort_keys=True)
+    is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
+    if is_repeat and (job := await caller.door.recall.find(what)):
+        return job
+    job = (await caller.door.accept(idempotency_key=idempotency_key(request), **order.fields)).job
+    with suppress(Unavailable):  # it is accepted: an error would bring it once more
+        await caller.door.recall.note(what, job)
+    return job

@@ -1,0 +1,110 @@
+"""ModelScope's asynchronous image API, so that nanobot's built-in tool uses Darkroom by configuration alone.
+
+`POST /v1/images/generations` with `X-ModelScope-Async-Mode: true` answers a task's id; `GET /v1/tasks/{id}` tells how
+it stands. nanobot gives up at any status but 200 and after 60 questions, so each one is held for a while, and an
+outage of Redis is told as PROCESSING. Who hangs up, or asks no more, has gone: the job is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pybase64
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from contract.errors import Unavailable
+from contract.job import Image, Job, JobState
+from producer.api.authentication import Caller, Reader
+from producer.api.dependencies import Gateway, Here
+from producer.api.job_json import json_response
+from producer.api.openai.chunked_json import MARK, Pieces, weave
+from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
+from producer.api.openai.openapi import TASK
+from producer.api.openai.request import read_order
+from producer.api.requests import read_json
+from producer.api.routes.uploads import keep
+from producer.api.services.cancel_on_disconnect import gone
+
+HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
+
+_STATUS = {JobState.QUEUED: "PENDING", JobState.RUNNING: "PROCESSING", JobState.SUCCEEDED: "SUCCEED"}
+
+router = APIRouter(prefix="/v1/tasks", tags=["ModelScope"])
+
+
+def is_meant(request: Request) -> bool:
+    """Tell whether a request to make images is one of ModelScope's clients."""
+    return request.headers.get("x-modelscope-async-mode", "").lower() == "true"
+
+
+async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
+    """Hand a job in and answer its id at once."""
+    headers = await caller.count(gateway)
+    body = await read_json(request, most=MAX_JSON_PICTURES)
+    order = read_order(body, gateway.settings)
+    pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
+    order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
+    job = (await caller.door.accept(**order.fields)).job
+    with _waiting(gateway, caller, job):
+        pass  # from now on it is waited for by asking
+    return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
+
+
+@router.get("/{task_id}", responses=TASK)
+async def look(request: Request, gateway: Here, caller: Reader, task_id: str) -> Response:
+    """Tell how a task stands; the answer is held until it is over, but for half a minute at most.
+
+    Raises ClientDisconnect.
+    """
+    try:
+        job = await caller.door.get(task_id)
+        # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
+        with _waiting(gateway, caller, job) if gateway.attendance.expects(job.id) else nullcontext():
+            job = await _held(request, caller, task_id)
+        parts = await shown(caller, job)
+    except Unavailable:
+        return json_response({"task_id": task_id, "task_status": "PROCESSING"})
+    if job.is_over:
+        gateway.attendance.stay(job.id)
+    return Pieces(parts, headers={})
+
+
+async def shown(caller: Caller, job: Job) -> list[bytes]:
+    """Write a job as a task; its images are in it, as clients open no links to addresses nearby. Raises Unavailable."""
+    task: dict[str, Any] = {"task_id": job.id, "task_status": _STATUS.get(job.state, "FAILED")}
+    pictures: list[bytes] = []
+    if job.state is JobState.SUCCEEDED:
+        task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
+        pictures = [await _base64(caller, image) for image in job.images]
+    elif job.is_over:
+        detail = job.error.detail if job.error else job.progress.message
+        task["errors"] = {"message": detail}
+        task["message"] = detail
+    return weave(task, pictures)
+
+
+async def _held(request: Request, caller: Caller, task_id: str) -> Job:
+    waiting = asyncio.create_task(caller.door.wait(task_id, timeout_s=HOLD_S))
+    leaving = asyncio.create_task(gone(request.receive))
+    try:
+        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientDisconnect
+        return waiting.result()
+    finally:
+        waiting.cancel()
+        leaving.cancel()
+
+
+def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
+    linger_s = gateway.settings.knobs.polling_linger_seconds
+    return gateway.attendance.wait_for(job.id, caller.door, linger_s=linger_s)
+
+
+async def _base64(caller: Caller, image: Image) -> bytes:
+    path = await caller.door.gallery.find(image.id)
+    return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))

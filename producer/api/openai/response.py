@@ -1,0 +1,154 @@
+"""Finished images in OpenAI's words: JSON, or events of a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pybase64
+from sse_starlette import ServerSentEvent
+
+from contract import story
+from contract.errors import DarkroomError, Refused
+from contract.job import Image, Job
+from producer.api.authentication import Caller
+from producer.api.dependencies import Gateway
+from producer.api.openai.chunked_json import MARK, weave
+from producer.api.openai.request import ImageOrder
+
+_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
+_NO_TOKENS = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "total_tokens": 0,
+}  # providers of images tell costs, not tokens
+
+
+class JobFailed(DarkroomError):
+    """A job that somebody waited for has no images; its error is told as it is."""
+
+    def __init__(self, job: Job) -> None:
+        code = job.error.code if job.error else "job_cancelled"
+        super().__init__(code)
+        if job.error:
+            self.detail = job.error.detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants to be answered, and how."""
+
+    gateway: Gateway
+    caller: Caller
+    order: ImageOrder
+    base: str  # where links begin
+    kind: str  # what events are called: `image_generation` or `image_edit`
+
+
+class Entry(NamedTuple):
+    """One image as it is answered: a link, or base64 that belongs where `shown` has MARK; never both."""
+
+    shown: dict[str, str]
+    base64: list[bytes]
+    format: str
+
+
+async def whole(asker: Asker, job: Job) -> list[bytes]:
+    """Write the answer of a job that is over, with all its images, in parts. Raises JobFailed, Refused."""
+    if not job.images:
+        raise JobFailed(job)
+    entries = [await _entry(asker, image) for image in job.images]
+    first = job.images[0]
+    document = {
+        "created": int(job.created_at.timestamp()),
+        "data": [entry.shown for entry in entries],
+        "background": "auto",
+        "output_format": entries[0].format,
+        "quality": quality_of(job),
+        "size": f"{first.width}x{first.height}",
+        "darkroom": about(job),
+    }
+    return weave(document, chain.from_iterable(entry.base64 for entry in entries))
+
+
+async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
+    """Tell a job's story: each image as soon as it is there, the rest as comments. Raises JobFailed, Refused."""
+    sent: set[str] = set()
+    yield [comment(job.progress.message)]
+    async for event in asker.caller.door.events(job.id):
+        if event.type == "image":
+            job = await asker.caller.door.get(job.id)
+            for image in job.images:
+                if image.id not in sent:
+                    sent.add(image.id)
+                    yield await _completed(asker, job, image)
+        elif not event.is_last:
+            yield [comment(story.told(event))]
+    job = await asker.caller.door.get(job.id)
+    if not job.is_over:
+        raise Refused("gateway_stopping", retry_after_s=1)
+    if not sent:
+        raise JobFailed(job)
+
+
+async def _entry(asker: Asker, image: Image) -> Entry:
+    if asker.order.as_url:
+        return Entry({"url": asker.base + asker.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
+    data, mime = await _read(asker, image)
+    return Entry({"b64_json": MARK}, [await asyncio.to_thread(pybase64.b64encode, data)], _FORMATS[mime])
+
+
+async def _read(asker: Asker, image: Image) -> tuple[bytes, str]:
+    """Read an image in the format that was asked for. Raises Refused."""
+    order = asker.order
+    path: Path = await asker.caller.door.gallery.find(image.id)
+    data = await asyncio.to_thread(path.read_bytes)
+    if order.mime in (None, image.mime) and order.compression is None:
+        return data, image.mime
+    mime = order.mime or image.mime
+    return await asker.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
+
+
+async def _completed(asker: Asker, job: Job, image: Image) -> list[bytes]:
+    """Write the event of one image, in parts."""
+    entry = await _entry(asker, image)
+    document = {
+        "type": f"{asker.kind}.completed",
+        **entry.shown,
+        "background": "auto",
+        "created_at": int(job.created_at.timestamp()),
+        "output_format": entry.format,
+        "quality": quality_of(job),
+        "size": f"{image.width}x{image.height}",
+        "usage": _NO_TOKENS,
+        "darkroom": about(job),
+    }
+    return [f"event: {asker.kind}.completed\ndata: ".encode(), *weave(document, entry.base64), b"\n\n"]
+
+
+def comment(words: str) -> bytes:
+    """Write what every client skips."""
+    return ServerSentEvent(comment=words, sep="\n").encode()
+
+
+def about(job: Job) -> dict[str, Any]:
+    """Tell what OpenAI has no words for: the job, what it cost, what was delivered instead, what is missing."""
+    return {
+        "job_id": job.id,
+        "images": [image.id for image in job.images],
+        "cost_usd": job.cost_usd,
+        "degraded": story.degraded(job.degraded) if job.degraded else None,
+        "error": job.error.detail if job.error else None,  # of images that are missing
+        "warnings": job.warnings,
+    }
+
+
+def quality_of(job: Job) -> str:
+    """Tell the quality that was delivered, as far as it is known."""
+    delivered = [attempt.quality for attempt in job.attempts if attempt.outcome == "delivered" and attempt.quality]
+    return delivered[-1] if delivered else "auto"

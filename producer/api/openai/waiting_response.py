@@ -1,0 +1,143 @@
+"""Answers that wait for a job: one that is held back until its end, and one that tells how it goes.
+
+For the first seconds an error keeps its status; after that the answer has begun with 200, and blanks keep it alive
+until the JSON comes. A client that goes away, and does not come back, has its job cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from itertools import chain
+
+from sse_starlette import EventSourceResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from contract.errors import DarkroomError, Refused
+from contract.job import Job
+from producer.api.openai import error_envelope, response
+from producer.api.openai.chunked_json import Pieces, cut, send_parts
+from producer.api.openai.response import Asker
+from producer.api.problem_details import headers_of, where
+from producer.api.services.cancel_on_disconnect import gone
+from producer.error_log import report
+
+
+class Held(Response):
+    """An answer that is held back until its job is over."""
+
+    def __init__(self, asker: Asker, job: Job, *, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers, media_type="application/json")
+        self._asker = asker
+        self._job = job
+        self._more = headers
+        self._knobs = asker.gateway.settings.knobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, and answer; the job of a client that has gone is left to the attendance."""
+        attendance = self._asker.gateway.attendance
+        with attendance.wait_for(self._job.id, self._asker.caller.door, linger_s=self._knobs.linger_seconds):
+            finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
+            try:
+                await self._hold(finishing, leaving, scope, receive, send)
+            finally:
+                for task in (finishing, leaving):
+                    task.cancel()
+        if finishing.done() and not finishing.cancelled():
+            attendance.stay(self._job.id)
+
+    async def _hold(
+        self,
+        finishing: asyncio.Task[list[bytes]],
+        leaving: asyncio.Task[None],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        both = {finishing, leaving}
+        await asyncio.wait(both, timeout=self._knobs.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if finishing.done():
+            await self._answer(finishing, scope)(scope, receive, send)
+            return
+        if leaving.done():
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": self._open_headers()})
+        while not finishing.done() and not leaving.done():
+            await send({"type": "http.response.body", "body": b"\n", "more_body": True})
+            await asyncio.wait(both, timeout=self._knobs.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if finishing.done():
+            await send_parts(send, self._late(finishing, scope))
+
+    def _answer(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> Response:
+        try:
+            return Pieces(finishing.result(), headers=self._more)
+        except DarkroomError as error:
+            report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
+            return error_envelope.answer(error, {**self._more, **headers_of(error)})
+
+    def _late(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> list[bytes]:
+        """Write what came of a job whose answer has begun."""
+        try:
+            return finishing.result()
+        except DarkroomError as error:
+            report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
+            return [json.dumps(error_envelope.envelope(error)).encode()]
+
+    def _open_headers(self) -> list[tuple[bytes, bytes]]:
+        kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        return [*kept, (b"x-accel-buffering", b"no")]  # or nginx would keep the blanks
+
+    async def _finish(self) -> list[bytes]:
+        job = await self._asker.caller.door.wait(self._job.id)
+        if not job.is_over:
+            raise Refused("gateway_stopping", retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
+        return await response.whole(self._asker, job)
+
+
+class Told(EventSourceResponse):
+    """A job's story as events; news of the queue are comments, as typed ones would be misunderstood."""
+
+    def __init__(self, asker: Asker, job: Job, *, headers: dict[str, str]) -> None:
+        beat_s = asker.gateway.settings.knobs.heartbeat_seconds
+        super().__init__(
+            _in_pieces(_tell(asker, job), beat_s=beat_s),
+            ping=0,  # it would come between two pieces
+            headers={**headers, "Cache-Control": "private, no-store"},
+        )
+        self._asker = asker
+        self._job = job
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
+        gateway = self._asker.gateway
+        linger_s = gateway.settings.knobs.linger_seconds
+        with gateway.attendance.wait_for(self._job.id, self._asker.caller.door, linger_s=linger_s):
+            await super().__call__(scope, receive, send)
+
+
+async def _tell(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
+    try:
+        async for event in response.events(asker, job):
+            yield event
+    except DarkroomError as error:
+        report(error, "the stream of a request", status=error_envelope.status_of(error), job_id=job.id)
+        yield [b"event: error\ndata: ", json.dumps(error_envelope.envelope(error)).encode(), b"\n\n"]
+
+
+async def _in_pieces(events: AsyncIterator[list[bytes]], *, beat_s: float) -> AsyncIterator[bytes]:
+    """Cut events into pieces, with a comment now and then as long as none comes."""
+    coming = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            if not (await asyncio.wait({coming}, timeout=beat_s))[0]:
+                yield response.comment("")
+            elif (event := coming.result()) is None:
+                return
+            else:
+                for piece in chain.from_iterable(map(cut, event)):
+                    yield piece
+                coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        coming.cancel()

@@ -1,0 +1,216 @@
+"""What the OpenAPI page tells that cannot be read off the routes: bodies we read ourselves, errors, examples."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.artifacts import Sidecar
+from contract.images import EXTENSIONS
+from contract.kinds import KINDS
+from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
+from producer.api.job_json import ShownJob
+
+Responses = dict[int | str, dict[str, Any]]
+
+EXAMPLE: dict[str, Any] = {"prompt": "a red fox in the snow", "count": 2, "aspect_ratio": "16:9", "image_size": "1K"}
+ALWAYS = ("400", "401", "403", "414", "421", "422", "429", "431", "500", "503")
+BODY = ("408", "413", "415")
+BY_STATUS: dict[str, str] = {
+    "400": "bad_request",
+    "401": "unauthorized",
+    "403": "forbidden",
+    "404": "job_not_found",
+    "408": "request_timeout",
+    "409": "job_not_finished",
+    "413": "body_too_large",
+    "414": "url_invalid",
+    "415": "unsupported_media_type",
+    "416": "range_not_satisfiable",
+    "421": "host_not_allowed",
+    "422": "type_error",
+    "429": "rate_limited",
+    "431": "headers_too_large",
+    "500": "internal_error",
+    "502": "provider_error",
+    "503": "queue_unavailable",
+    "504": "provider_timeout",
+    "507": "storage_full",
+}
+
+
+class Submission(BaseModel):
+    """What is asked for; what is left out is as configured."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, description="What the picture shall show.")
+    count: int = Field(1, ge=1, le=8, description="How many images; the operator may allow fewer than 8.")
+    aspect_ratio: Literal[RATIOS] | None = None  # type: ignore[valid-type]
+    image_size: str | None = Field(None, pattern="^(512|1K|2K|4K|auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")
+    reference_images: list[str] = Field(
+        [], max_length=MAX_REFERENCES, description='Ids of uploads or of own images, or "latest" of the conversation.'
+    )
+    quality: Quality | None = Field(None, description="Where the provider knows qualities; null: as configured.")
+    fallback: AllowedFallback | None = Field(None, description="What may be delivered instead; null: any.")
+    attempt_timeout_seconds: float | None = Field(None, ge=1, description="The longest that one call may take.")
+    deadline_seconds: float | None = Field(None, ge=1, description="The longest that the job may run.")
+    provider: str | None = Field(None, description="Of those configured.")
+    model: str | None = Field(None, description="Of those that /v1/models lists.")
+    conversation: str | None = Field(None, min_length=1, max_length=200, description="What `latest` refers to.")
+    webhook_url: str | None = Field(
+        None, pattern="^https?://", max_length=2048, description="An https address that is told when the job is over."
+    )
+    webhook_secret: str | None = Field(
+        None, pattern="^whsec_[A-Za-z0-9+/]+=*$", description="whsec_… of your own to sign with; else one is derived."
+    )
+
+
+class ProblemItem(BaseModel):
+    """One thing that is wrong with a request, and where."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(description="A page that explains this code.")
+    title: str
+    status: int
+    code: str = Field(description="For programs; it never changes.")
+    detail: str = Field(description="For people: what happened, and what to do.")
+    instance: str = Field(description="Names this request in the log.")
+    retryable: bool = Field(description="Whether the very same request may succeed later.")
+    mend: str | None = None
+    state: str | None = None
+    errors: list[ProblemItem] | None = None
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first; `next` is the cursor of the following one."""
+
+    jobs: list[ShownJob]
+    next: str | None
+
+
+class ShownSidecar(Sidecar):
+    """What is known of an image; the host paths are for tokens with the right `paths` only."""
+
+    path: str | None = None  # type: ignore[assignment]
+    source_images: tuple[str, ...] | None = None  # type: ignore[assignment]
+
+
+class Upload(BaseModel):
+    """An image that was uploaded; its id goes into `reference_images`."""
+
+    id: str
+    mime: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+def errors(*statuses: str, always: tuple[str, ...] = ALWAYS) -> Responses:
+    """Describe the errors of a route: those named, and those that all routes have."""
+    return {int(status): _error(BY_STATUS[status]) for status in sorted({*always, *statuses})}
+
+
+def _error(code: str) -> dict[str, Any]:
+    kind = KINDS[code]
+    example = {
+        "type": f"/problems/{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": code,
+        "detail": kind.sentence.format_map({}),
+        "instance": "urn:request:req_5d1f0c6a7b8e9f0011223344",
+        "retryable": kind.retryable,
+    }
+    content = {"application/problem+json": {"schema": Problem.model_json_schema(), "example": example}}
+    return {"description": kind.title, "content": content}
+
+
+def answer(model: type[BaseModel], status: int = 200) -> Responses:
+    """Describe an answer of JSON."""
+    return {status: {"model": model}}
+
+
+def job_answer(*statuses: int) -> Responses:
+    """Describe an answer that is a job."""
+    words = {200: "The job.", 202: "The job, which is not over yet."}
+    return {status: {"model": ShownJob, "description": words[status]} for status in statuses}
+
+
+def inline(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body that a route reads by itself."""
+    return {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
+
+
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_PICTURES = {"content": dict.fromkeys(EXTENSIONS, PICTURE)}
+_BYTES = PICTURE | {"example": "the bytes of a picture"}
+_FORM = {
+    "schema": {"type": "object", "required": ["file"], "properties": {"file": PICTURE["schema"]}},
+    "example": {"file": "the bytes of a picture"},
+}
+
+SUBMIT = {"requestBody": inline(Submission)}
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": _FORM, "image/png": _BYTES, "image/jpeg": _BYTES},
+    }
+}
+JOB_LIST = answer(JobPage)
+UPLOADED = answer(Upload, 201)
+SIDECAR = answer(ShownSidecar)
+IMAGE: Responses = {
+    200: {"description": "The image."} | _PICTURES,
+    206: {"description": "A part of it."} | _PICTURES,
+    304: {"description": "It is as it was."},
+}
+_EVENT = {  # one of them
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+}
+EVENT_STREAM: Responses = {
+    200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": _EVENT}}},
+    204: {"description": "The job is over, and all was told."},
+}
+_READY = {
+    "type": "object",
+    "properties": {
+        "ready": {"type": "boolean"},
+        "checks": {"type": "object"},
+        "installation": {"type": "string"},
+        "version": {"type": "string"},
+    },
+}
+SECRET: Responses = {
+    200: {
+        "description": "The secret.",
+        "content": {"application/json": {"schema": {"type": "object", "properties": {"secret": {"type": "string"}}}}},
+    }
+}
+READY: Responses = {
+    status: {"description": words, "content": {"application/json": {"schema": _READY}}}
+    for status, words in {200: "It could take a job.", 503: "It could not."}.items()
+}
+
+
+def finished(document: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a page what FastAPI says of errors, as ours have another form."""
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    return document

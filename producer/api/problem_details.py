@@ -1,0 +1,193 @@
+"""Errors as RFC 9457 problem details, whoever raised them: we, the framework or nobody in particular.
+
+Nothing that a caller sent is repeated in them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match, Mount
+from starlette.types import Scope
+
+from contract.errors import DarkroomError, Refused, Unavailable
+from contract.jobs.ids import is_job_id
+from contract.kinds import KINDS
+from producer.api.openai import error_envelope
+from producer.error_log import report
+
+MISSES = frozenset({"artifact_not_found", "job_not_found"})
+METHODS = ("DELETE", "GET", "POST")  # of our routes
+UNAVAILABLE_S = 3  # when to try again
+
+
+def register(app: FastAPI) -> None:
+    """Answer every error of an application as a problem."""
+    for kind, handler in (
+        (DarkroomError, _own),
+        (HTTPException, _framework),
+        (RequestValidationError, _parameters),
+        (ClientDisconnect, _gone),
+        (Exception, _unexpected),
+    ):
+        app.add_exception_handler(kind, handler)
+    app.add_api_route("/problems/{code}", explain, include_in_schema=False)
+
+
+def answer(request: Request, error: DarkroomError) -> Response:
+    """Log an error if it is one of our side, and write it in the form that its route promises."""
+    status = error_envelope.status_of(error) if error_envelope.is_spoken(request.url.path) else 0
+    report(error, where(request.scope), status=status, job_id=_job_of(request))
+    return _written(request, error)
+
+
+def _written(request: Request, error: DarkroomError) -> Response:
+    headers = headers_of(error)
+    if error_envelope.is_spoken(request.url.path):
+        return error_envelope.answer(error, headers)
+    return Response(
+        document_of(error, request_id=request.state.request_id),
+        error.kind.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def document_of(error: DarkroomError, *, request_id: str) -> bytes:
+    """Write the problem document of an error."""
+    return json.dumps(problem(error, request_id=request_id), ensure_ascii=False).encode()
+
+
+def problem(error: DarkroomError, *, request_id: str) -> dict[str, Any]:
+    """Make the problem document of an error."""
+    document: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": error.kind.title,
+        "status": error.kind.status,
+        "code": error.code,
+        "detail": error.detail,
+        "instance": f"urn:request:{request_id}",
+        "retryable": error.retryable,
+    }
+    if error.kind.mend:
+        document["mend"] = error.kind.mend
+    if "state" in error.values:
+        document["state"] = error.values["state"]
+    if isinstance(error, Refused) and (error.place or error.others):
+        document["errors"] = [
+            {"pointer": _pointer(one.place), "code": one.code, "detail": one.detail} for one in (error, *error.others)
+        ]
+    return document
+
+
+def headers_of(error: DarkroomError) -> dict[str, str]:
+    """Choose the headers that go with an error."""
+    given = error.values.get("headers")
+    headers = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
+    status = error.kind.status
+    retry_after_s = error.values.get("retry_after_s", UNAVAILABLE_S if status == 503 else None)
+    if retry_after_s is None and error.code == "job_not_finished":
+        retry_after_s = 2
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="darkroom"'
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not read
+    if status == 415 and "accepted" in error.values:
+        headers["Accept-Post"] = str(error.values["accepted"])
+    return headers
+
+
+async def _own(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DarkroomError)
+    if error.code in MISSES:
+        try:
+            await request.app.state.gateway.rates.count_miss(_caller(request))
+        except (Refused, Unavailable) as instead:
+            error = instead
+    return answer(request, error)
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code != 405:
+        return answer(request, Refused("not_found" if error.status_code == 404 else "bad_request"))
+    allowed = ", ".join(methods_of(request))
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": allowed})
+    return answer(request, Refused("method_not_allowed", headers={"Allow": allowed}))
+
+
+async def _parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        Refused("type_error", field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
+        for item in error.errors()
+        if item["loc"][0] in ("query", "path", "header")
+    ]
+    first, *others = found or [Refused("bad_request")]
+    first.others = tuple(others)
+    return answer(request, first)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    told = DarkroomError("internal_error")
+    report(told, where(request.scope), job_id=_job_of(request), mistake=error)
+    return _written(request, told)
+
+
+def methods_of(request: Request) -> list[str]:
+    """List the methods that an address knows."""
+    known = {method for method in METHODS if _is_known(request, method)}
+    return sorted({*known, "OPTIONS", *(["HEAD"] if "GET" in known else [])})
+
+
+def _is_known(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(
+        route.matches(scope)[0] is Match.FULL and (method == "GET" or not isinstance(route, Mount))  # of files
+        for route in request.app.router.routes
+    )
+
+
+async def explain(code: str) -> HTMLResponse:
+    """Say in words what an error code means: the page that `type` names."""
+    kind = KINDS.get(code)
+    if kind is None:
+        raise Refused("not_found")
+    again = "The very same request may succeed later." if kind.retryable else "It stays so until something is changed."
+    text = f"<h1>{kind.title}</h1><p>{kind.sentence.format_map({})}</p><p>{kind.mend}</p><p>{again}</p>"
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>{code}</title>{text}</html>')
+
+
+def where(scope: Scope) -> str:
+    """Name the route of a request; its address may hold anything."""
+    return f"{scope['method'][:10]} {getattr(scope.get('route'), 'path', '(no route)')}"
+
+
+def _job_of(request: Request) -> str:
+    """Read from the address which job a request was about, "" if it was about none."""
+    return next(filter(is_job_id, map(str, request.path_params.values())), "")
+
+
+def _caller(request: Request) -> str:
+    caller = getattr(request.state, "caller", None)
+    return f"{caller.token.name}\n{caller.owner}" if caller else ""
+
+
+def _pointer(place: tuple[str | int, ...]) -> str:
+    """Write a place as an RFC 6901 pointer into the body; of a parameter, as its name."""
+    if place and place[0] in ("query", "path", "header"):
+        return f"?{place[-1]}"
+    return "#" + "".join("/" + str(part)[:50].replace("~", "~0").replace("/", "~1") for part in place)

@@ -1,0 +1,1 @@
+"""Routes of Darkroom's own API."""

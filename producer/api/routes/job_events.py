@@ -1,0 +1,64 @@
+"""A job's story as server-sent events: resumable, kept alive, and without a connection to Redis of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from contract import story
+from contract.job import JobEvent
+from contract.jobs.ids import check_event_id
+from producer.api.authentication import Reader
+from producer.api.dependencies import Gateway, Here
+from producer.api.openapi import EVENT_STREAM, errors
+from producer.client.client import Darkroom
+
+PING_S = 15
+RECONNECT_MS = 2000
+_ID: dict[str, Any] = {"pattern": "^(0|[0-9]{1,15}-[0-9]{1,10})$"}
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=EVENT_STREAM | errors("404"))
+async def events(
+    gateway: Here,
+    caller: Reader,
+    job_id: str,
+    last_event_id: Annotated[str, Header(description="Go on after this event.", json_schema_extra=_ID)] = "0",
+) -> Response:
+    """Follow a job from its begin, or after an event, to its end. When there is nothing more to come: 204."""
+    check_event_id(last_event_id)
+    job = await caller.door.get(job_id)
+    if job.is_over and not [event async for event in caller.door.events(job_id, after=last_event_id)]:
+        return Response(status_code=204)  # it tells an EventSource not to come again
+    return Story(_told(caller.door, job_id, last_event_id), gateway, caller.owner)
+
+
+class Story(EventSourceResponse):
+    """A stream of events that counts among its owner's."""
+
+    def __init__(self, events: AsyncIterator[ServerSentEvent], gateway: Gateway, owner: str) -> None:
+        super().__init__(events, ping=PING_S, headers={"Cache-Control": "private, no-store"})
+        self._gateway, self._owner = gateway, owner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; or raise Refused (`too_many_streams`) before anything is sent."""
+        with self._gateway.stream(self._owner):
+            await super().__call__(scope, receive, send)
+
+
+async def _told(door: Darkroom, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
+    async for event in door.events(job_id, after=after):
+        yield server_sent(event)
+
+
+def server_sent(event: JobEvent) -> ServerSentEvent:
+    """Write one event as a single line of JSON, with its words."""
+    told = event.model_copy(update={"text": story.told(event)})
+    return ServerSentEvent(told.model_dump_json(), event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")

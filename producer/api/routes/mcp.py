@@ -1,0 +1,141 @@
+"""`/mcp`: the MCP server over HTTP, behind the same tokens, rights and rates as everything else.
+
+Answers are streams of events and begin at once: nanobot lets no other request of its own begin until an answer's
+head is there. A body is looked at here before the SDK sees it, which would repeat what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, jsonrpc_message_adapter
+from pydantic import ValidationError
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from contract.errors import Refused
+from contract.job import Image
+from producer.api.authentication import Caller, identify
+from producer.api.dependencies import Gateway, Here
+from producer.api.job_json import base_url
+from producer.api.requests import LARGE, MAX_JSON, media_type, parse_json, read_body
+from producer.api.services.mcp_sessions import Session, Sessions
+from producer.client.client import Darkroom
+from producer.mcp.answer import Links
+from producer.tokens import Right
+
+NO_SESSION = "There is no such session; open another one."
+TOO_MANY = "You have too many sessions in use; close some."
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGuest:
+    """Who calls a tool over HTTP."""
+
+    gateway: Gateway
+    caller: Caller
+    base: str
+
+    @property
+    def door(self) -> Darkroom:
+        """The door of the token's owner."""
+        return self.caller.door
+
+    def check(self, right: Right) -> None:
+        """Let only tokens with a right pass. Raises Refused (`forbidden`)."""
+        if not self.caller.may(right):
+            raise Refused("forbidden", right=right)
+
+    async def count(self) -> None:
+        """Count that something is handed in. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
+        await self.caller.count(self.gateway)
+
+    async def count_miss(self) -> None:
+        """Count that somebody asked for what does not exist. Raises Refused (`rate_limited`), Unavailable."""
+        await self.gateway.rates.count_miss(f"{self.caller.token.name}\n{self.caller.owner}")
+
+    def links(self, image: Image) -> Links:
+        """Tell where an image can be had."""
+        return Links(
+            url=f"{self.base}/v1/artifacts/{image.id}",
+            signed_url=self.base + self.gateway.links.sign(image.id),
+            path=image.path if self.caller.may(Right.PATHS) else None,
+        )
+
+
+def welcome(request: Request) -> TokenGuest:
+    """Find out who calls a tool: whoever was identified when the request came in."""
+    gateway: Gateway = request.app.state.gateway
+    return TokenGuest(gateway, request.state.caller, base_url(request, gateway))
+
+
+@router.api_route("/mcp", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depends(identify)]) -> Response:
+    """Let the MCP server answer, if the request is one message of JSON-RPC and its session is the caller's."""
+    body, message = b"", None
+    if request.method == "POST":
+        if media_type(request) != "application/json":
+            raise Refused("unsupported_media_type", accepted="application/json")
+        body = bytes(await read_body(request, most=MAX_JSON))
+        try:
+            message = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
+        except Refused as error:
+            return _wrong(400, PARSE_ERROR, error.detail)
+        if not _is_message(message):
+            return _wrong(400, INVALID_REQUEST, "A body is one JSON-RPC message.")
+    sessions: Sessions = request.app.state.sessions
+    named = request.headers.get(MCP_SESSION_ID_HEADER)
+    session = sessions.find(named, caller.owner) if named is not None else None
+    if named is not None and session is None:
+        return _wrong(404, INVALID_REQUEST, NO_SESSION)
+    if gateway.attendance.is_closing:
+        raise Refused("gateway_stopping", retry_after_s=1)
+    is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
+    return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
+
+
+class _Spoken(Response):
+    """What the SDK answers to a request whose body was read."""
+
+    def __init__(self, sessions: Sessions, session: Session | None, owner: str, body: bytes, *, is_first: bool) -> None:
+        super().__init__()
+        self._is_first = is_first
+        self._sessions = sessions
+        self._session = session
+        self._owner = owner
+        self._given: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, for as long as that takes."""
+
+        async def given() -> Message:
+            message, self._given = self._given, None
+            return message or await receive()
+
+        if not self._is_first:
+            await self._sessions.handle(self._session, self._owner, scope, given, send)
+        elif not await self._sessions.begin(self._owner, scope, given, send):
+            await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
+
+
+def _is_message(value: Any) -> bool:
+    """Tell whether a body is one message; the SDK would take one with an odd id for a message without any."""
+    try:
+        jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValidationError:
+        return False
+    return isinstance(value.get("id", 0), str | int)
+
+
+def _wrong(status: int, code: int, words: str) -> Response:
+    """Write an error of JSON-RPC to no message in particular."""
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words}}
+    headers = {"Retry-After": "5"} if status == 429 else None
+    return Response(json.dumps(error), status, headers=headers, media_type="application/json")

@@ -1,0 +1,75 @@
+"""Reference images that clients send: capped, looked at in a child process, kept by their content."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from contract.errors import Refused
+from contract.references import MAX_EACH
+from producer.api.authentication import Caller, Submitter
+from producer.api.dependencies import Gateway, Here
+from producer.api.job_json import json_response
+from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
+from producer.api.requests import media_type, read_form, stream_body
+
+FORM_BYTES = 2**20  # around the file
+
+router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+
+@router.post("", status_code=201, openapi_extra=UPLOAD, responses=UPLOADED | errors(*BODY, "507"))
+async def upload(request: Request, gateway: Here, caller: Submitter) -> Response:
+    """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
+    rates = await caller.count(gateway)
+    if media_type(request) == "multipart/form-data":
+        async with read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
+            file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)
+            if file is None:
+                raise Refused("multipart_invalid", reason="it has no file")
+            data = await read_file(file)
+    elif media_type(request).startswith("image/"):
+        data = await _received(stream_body(request, most=MAX_EACH, code="upload_too_large"))
+    else:
+        raise Refused("unsupported_media_type", accepted="multipart/form-data, image/png, image/jpeg, image/webp")
+    return json_response(await keep(gateway, caller, data), status=201, headers=rates)
+
+
+async def keep(gateway: Gateway, caller: Caller, data: bytes) -> dict[str, Any]:
+    """Look at a picture, clean it, and keep it for its owner; answer what it is. Raises Refused, Unavailable."""
+    cleaned = await gateway.pictures.clean(data)
+    name = await caller.door.gallery.keep(cleaned.data, mime=cleaned.mime)
+    return {
+        "id": name,
+        "mime": cleaned.mime,
+        "width": cleaned.width,
+        "height": cleaned.height,
+        "bytes": len(cleaned.data),
+        "sha256": name.rpartition("_")[2],
+    }
+
+
+async def read_file(file: UploadFile) -> bytes:
+    """Read a file of a form. Raises Refused (`upload_too_large`)."""
+    data = await file.read(MAX_EACH + 1)
+    if len(data) > MAX_EACH:
+        raise Refused("upload_too_large", max=f"{MAX_EACH // 2**20} MiB")
+    return data
+
+
+async def _received(chunks: AsyncIterable[bytes]) -> bytes:
+    """Collect a body on disk, so that a slow client costs no memory, and read it back at its end."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            async for chunk in chunks:
+                file.write(chunk)
+            file.seek(0)
+            return await asyncio.to_thread(file.read)
+    except OSError as error:
+        raise Refused("storage_full") from error

@@ -1,0 +1,1 @@
+"""What routes share: rate limits, signed links, readiness, sessions."""

@@ -1,0 +1,98 @@
+"""Could this gateway take a job, and show its images? Asked by each look at `/readyz`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from contract.errors import ConfigInvalid
+from contract.installation import digest_of
+from contract.redis_needs import Weight, refusals
+from contract.secret import Secret
+from contract.settings import Settings
+from producer.client.client import Darkroom
+from producer.doctor.versions import see_versions
+from producer.health.disk import room_of
+from producer.health.queue import Pulse
+
+ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; without what is `needed` no job can be taken."""
+
+    ok: bool
+    needed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Looks at what a gateway needs."""
+
+    settings: Settings
+    darkroom: Darkroom
+    secret: Secret
+
+    async def look(self) -> tuple[dict[str, Check], str]:
+        """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
+        pulse = await self.darkroom.pulse()
+        checks = {
+            "redis": Check(pulse.cause is None, True, pulse.cause.says if pulse.cause else "takes jobs"),
+            "media": await asyncio.to_thread(self._media, pulse),
+            "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
+        }
+        if pulse.is_reached:
+            checks |= {
+                "safety": self._safety(pulse),
+                "versions": self._versions(pulse),
+                "secret": await asyncio.to_thread(self._secret, pulse),
+            }
+        return checks, pulse.installation.id
+
+    def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
+        """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
+        told = {
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
+            "secret": (logging.WARNING, "the secret", self._secret(pulse)),
+            "versions": (logging.WARNING, "versions:", self._versions(pulse)),
+        }
+        return {
+            about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
+        }
+
+    def _media(self, pulse: Pulse) -> Check:
+        """Look at the media directory; blocking."""
+        room = room_of(self.settings.media)
+        if room.problem:
+            return Check(False, True, room.problem)
+        if pulse.installation.is_elsewhere(self.settings.media):
+            return Check(False, True, ELSEWHERE)
+        return Check(True, True, "can be written to")
+
+    def _safety(self, pulse: Pulse) -> Check:
+        bad = [doubt for doubt in pulse.doubts if doubt.weight is not Weight.TOLD]
+        is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
+        told = bad or pulse.doubts
+        return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
+
+    def _versions(self, pulse: Pulse) -> Check:
+        found = see_versions(pulse.fleet)
+        return Check(found.ok, False, found.detail)
+
+    def _secret(self, pulse: Pulse) -> Check:
+        """Compare the secret with the workers'; blocking."""
+        try:
+            own = digest_of(self.secret.key("installation"))
+        except ConfigInvalid as error:
+            return Check(False, False, error.problems[0].message)
+        is_same = pulse.installation.secret in ("", own)
+        return Check(is_same, False, "is the workers'" if is_same else "is not the workers': set one DARKROOM_SECRET")
+
+
+def shown(checks: dict[str, Check]) -> dict[str, Any]:
+    """Write checks as JSON."""
+    return {name: {"ok": check.ok, "needed": check.needed, "detail": check.detail} for name, check in checks.items()}

@@ -1,0 +1,88 @@
+"""Opening the reception: settings, Redis and mailbox of one nanobot. Blocking, and heavy to import: use a thread."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from contract.artifacts import temporary_name, write_whole
+from contract.mailbox import Mailbox
+from contract.newjob import digest
+from contract.running import find_running
+from contract.settings import Settings, load_settings
+from producer.chat.image_requests import Host, Reception
+from producer.chat.late_delivery import Post, Postman
+from producer.chat.turn import Turn
+from producer.client.client import Darkroom
+
+
+class Surroundings(Host, Post, Protocol):
+    """The process we are in, and its way into chats."""
+
+
+class Opened(NamedTuple):
+    """All that a nanobot has of Darkroom."""
+
+    reception: Reception
+    postman: Postman
+    mailbox: Mailbox
+    darkroom: Darkroom
+
+    async def close(self) -> None:
+        """Send nothing any more, and end the connections."""
+        await self.postman.close()
+        await self.darkroom.__aexit__(None, None, None)
+
+
+def open_reception(
+    config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
+) -> Opened:
+    """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
+    own = load_settings(config, needs_keys=False)
+    settings = _settings_of_stack(own)
+    darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
+    mailbox = darkroom.mailbox(_mailbox_name(own))
+    postman = Postman(mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings)
+
+    def door(turn: Turn) -> Darkroom:
+        # The chats of channels have names of their own; the command line's is called alike in every nanobot.
+        place = "" if turn.hears_later else f"{mailbox.name}/"
+        return darkroom.of(place + turn.owner, names_paths=True, chat=place + turn.chat)
+
+    reception = Reception(
+        door=door,
+        mailbox=mailbox,
+        postman=postman,
+        host=surroundings,
+        result=result,
+        wait_s=own.knobs.tool_wait_seconds,
+    )
+    return Opened(reception, postman, mailbox, darkroom)
+
+
+def _settings_of_stack(own: Settings) -> Settings:
+    """Take the Redis that was named, else the running stack with its providers: a demonstration has others."""
+    running = find_running(own.home)
+    if "redis_url" in own.knobs.model_fields_set or running is None:
+        return own
+    there = own if Path(running.config) == own.config_path else load_settings(Path(running.config), needs_keys=False)
+    return there.with_redis(running.redis_url).without_keys()
+
+
+def _mailbox_name(settings: Settings) -> str:
+    """Name this nanobot's mailbox, the same after each start; by machine and place where nothing can be kept."""
+    path = settings.home / "mailbox"
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own = path.with_name(temporary_name(path.name))
+        write_whole(own, secrets.token_hex(10).encode())
+        with suppress(FileExistsError):  # linked by us or by another process, but once
+            path.hardlink_to(own)
+        own.unlink()
+        return digest(path.read_text())
+    except OSError:
+        return digest(f"{platform.node()}:{settings.config_path}")

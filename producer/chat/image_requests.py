@@ -1,0 +1,189 @@
+"""The reception: takes what the model of a chat orders, waits a while for it, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from contract.artifacts import Sidecar, read_record
+from contract.errors import DarkroomError, Refused, Unavailable
+from contract.job import Job, JobState
+from contract.mailbox import Mailbox
+from contract.newjob import Letter
+from contract.request import JobRequest
+from producer.chat import messages
+from producer.chat.late_delivery import Postman, insist
+from producer.chat.turn import Calls, Turn
+from producer.client.client import Accepted, Darkroom
+
+HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and postman both answer
+PATIENT_S = 100.0  # the wait where nothing can be sent later; nanobot's API gives up after 120
+LONGEST_LOOK_S = 20.0
+CANCEL_S = 3.0
+
+
+class Answer(NamedTuple):
+    """What the model is told."""
+
+    text: str
+    is_error: bool = False
+
+
+class Host(Protocol):
+    """The process that the reception stands in."""
+
+    async def goes_on(self) -> None:
+        """Return once it is known that this process works on: never, if it is about to end."""
+
+
+class Reception:
+    """Takes orders from all chats of one nanobot."""
+
+    def __init__(
+        self,
+        *,
+        door: Callable[[Turn], Darkroom],
+        mailbox: Mailbox,
+        postman: Postman,
+        host: Host,
+        result: Callable[[Sequence[Mapping[str, Any]]], str],
+        wait_s: float,
+    ) -> None:
+        self._door = door
+        self._mailbox = mailbox
+        self._postman = postman
+        self._host = host
+        self._result = result  # writes artifacts as nanobot's own tool does
+        self._wait_s = wait_s
+        self._calls = Calls()
+        self._cancelling: set[asyncio.Task[None]] = set()
+
+    async def generate(self, turn: Turn, wishes: Mapping[str, Any]) -> Answer:
+        """Hand a job in and wait for it; what takes longer is sent by letter where that is possible.
+
+        Whoever stops the turn cancels the job, but a process that ends does not.
+        """
+        wishes = {name: value for name, value in wishes.items() if value is not None}
+        unknown = next((name for name in wishes if name not in JobRequest.model_fields), None)
+        if unknown is not None:
+            return _refusal(Refused("unknown_field", field=unknown))
+        wait_s = self._wait_s if turn.hears_later else max(self._wait_s, PATIENT_S)
+        letter = None
+        if turn.hears_later:
+            letter = Letter(
+                mailbox=self._mailbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
+            )
+        key = self._calls.key(turn, wishes)
+        handing_in = asyncio.create_task(
+            self._door(turn).accept(conversation=turn.session, idempotency_key=key, letter=letter, **wishes)
+        )
+        try:
+            accepted = await asyncio.shield(handing_in)
+            return await self._see_through(turn, accepted.job, wait_s)
+        except Unavailable as error:
+            self._calls.take_back(turn, key)
+            return Answer(f"{_refusal(error).text} {messages.ONCE_MORE}", is_error=True)
+        except DarkroomError as error:
+            return _refusal(error)
+        except asyncio.CancelledError:
+            await self._stopped(turn, handing_in)
+            raise
+
+    async def status(self, turn: Turn, job_id: str | None, wait_s: float) -> Answer:
+        """Say how a job stands, after waiting for it a little; by default this chat's newest one."""
+        door = self._door(turn)
+        try:
+            job = await self._find(door, turn, job_id)
+            job = await door.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
+            if job.is_over:
+                return await self._over(job, messages.SENT_BY_ITSELF if await self._mailbox.has(job.id) else None)
+            next_step = messages.WAIT_FOR_THEM if turn.hears_later else messages.ASK_LATER
+            return Answer(messages.under_way(job, await _expected(door, job), next_step))
+        except DarkroomError as error:
+            return _refusal(error)
+
+    async def cancel(self, turn: Turn, job_id: str | None) -> Answer:
+        """Cancel a job, by default this chat's newest one, and write no letter about it."""
+        door = self._door(turn)
+        try:
+            job = await self._find(door, turn, job_id)
+            job, was_possible = await door.cancel(job.id, silently=True)
+            return Answer(messages.cancelled(job, was_possible=was_possible))
+        except DarkroomError as error:
+            return _refusal(error)
+
+    async def _see_through(self, turn: Turn, job: Job, wait_s: float) -> Answer:
+        door = self._door(turn)
+        try:
+            job = await door.wait(job.id, timeout_s=wait_s)
+            if job.is_over and await self._may_answer(turn, job):
+                return await self._over(job, None)
+            expected = await _expected(door, job)
+        except Unavailable:
+            self._leave_to_postman(turn, job.id)
+            return Answer(messages.unknown(job.id, messages.SENT_LATER if turn.hears_later else messages.ASK_LATER))
+        if not turn.hears_later:
+            return Answer(messages.under_way(job, expected, messages.ASK_LATER))
+        self._leave_to_postman(turn, job.id)
+        return Answer(messages.under_way(job, expected, messages.SENT_LATER))
+
+    async def _may_answer(self, turn: Turn, job: Job) -> bool:
+        """Take the letter of an ended job back; if the postman was faster, the chat has its images."""
+        try:
+            return not turn.hears_later or await self._mailbox.close(job.id)
+        except Unavailable:  # twice is better than never
+            return True
+
+    def _leave_to_postman(self, turn: Turn, job_id: str) -> None:
+        if turn.hears_later:
+            self._postman.see_to(job_id, turn.route, in_turn=True)
+
+    async def _over(self, job: Job, next_step: str | None) -> Answer:
+        if job.state is not JobState.SUCCEEDED:
+            return Answer(f"Error: {messages.failure(job)}", is_error=True)
+        try:
+            sidecars = await asyncio.to_thread(_read, job)
+        except Refused:
+            return Answer(f"Error: {messages.ELSEWHERE}", is_error=True)
+        return Answer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
+
+    async def _find(self, door: Darkroom, turn: Turn, job_id: str | None) -> Job:
+        if job_id:
+            return await door.get(job_id.strip())
+        jobs, _ = await door.page(limit=1, conversation=turn.session)
+        if not jobs:
+            raise Refused("job_not_found")
+        return jobs[0]
+
+    async def _stopped(self, turn: Turn, handing_in: asyncio.Task[Accepted]) -> None:
+        """Cancel what a stopped turn has ordered: if this process goes on, it was the user who stopped it."""
+        cancelling = asyncio.create_task(self._cancel_stopped(turn, handing_in))
+        self._cancelling.add(cancelling)
+        cancelling.add_done_callback(self._cancelling.discard)
+        if not turn.hears_later:  # there may be nobody to go on
+            await asyncio.wait({cancelling}, timeout=CANCEL_S)
+
+    async def _cancel_stopped(self, turn: Turn, handing_in: asyncio.Task[Accepted]) -> None:
+        with suppress(DarkroomError):
+            if turn.hears_later:
+                await self._host.goes_on()
+            job = (await handing_in).job
+            _, was_possible = await insist(lambda: self._door(turn).cancel(job.id, silently=True))
+            if not was_possible:
+                await insist(lambda: self._mailbox.close(job.id))
+
+
+def _refusal(error: DarkroomError) -> Answer:
+    others = error.others if isinstance(error, Refused) else ()
+    return Answer("Error: " + " ".join(each.detail for each in (error, *others)), is_error=True)
+
+
+async def _expected(door: Darkroom, job: Job) -> tuple[int, int] | None:
+    return None if job.is_over else (await door.expectations([job])).get(job.id)
+
+
+def _read(job: Job) -> list[Sidecar]:
+    return [read_record(Path(image.path)) for image in job.images]

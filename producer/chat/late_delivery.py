@@ -1,0 +1,133 @@
+"""The postman: sends the letters of jobs that ended after their turn, also of those from before a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from contract.errors import DarkroomError, Refused, Unavailable
+from contract.job import Job, JobState
+from contract.mailbox import Mailbox
+from producer.chat import messages
+from producer.chat.turn import Route
+from producer.client.client import Darkroom
+
+LOOK_S = 5.0
+PUT_BACK_S = 60.0
+TRY_AGAIN_S = 2.0  # while Redis is away
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Post(Protocol):
+    """The way into chats."""
+
+    def reaches(self, channel: str) -> bool:
+        """Tell whether something can be sent there by itself."""
+
+    async def after_turn(self, route: Route) -> None:
+        """Return when the model has answered in a chat, or has taken very long to."""
+
+    async def send(self, route: Route, text: str, media: Sequence[str]) -> bool:
+        """Send something into a chat; tell whether the channel has taken it."""
+
+
+class Postman:
+    """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
+
+    def __init__(self, *, mailbox: Mailbox, door: Callable[[Route], Darkroom], post: Post) -> None:
+        self._mailbox = mailbox
+        self._door = door
+        self._post = post
+        self._rounds: dict[str, asyncio.Task[None]] = {}
+        self._left: set[str] = set()
+
+    async def work(self) -> None:
+        """Look for letters for ever: those from before a restart, and those that nobody sees to."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """See to the letters that may be sent."""
+        for job_id, text in (await insist(self._mailbox.due)).items():
+            if not text:  # its job is forgotten
+                await insist(partial(self._mailbox.close, job_id))
+                continue
+            if job_id in self._left:
+                continue
+            try:
+                self.see_to(job_id, Route.model_validate_json(text))
+            except ValidationError:
+                self._leave(job_id)
+
+    def _leave(self, job_id: str) -> None:
+        """Leave a letter in its box that only another version can read, and say so once."""
+        if job_id not in self._left:
+            self._left.add(job_id)
+            logger.warning(
+                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
+            )
+
+    def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
+        """Send a job's letter when the job is over, and the turn that is on."""
+        if job_id in self._rounds or not self._post.reaches(route.channel):
+            return
+        task = asyncio.create_task(self._round(job_id, route, in_turn=in_turn), name=f"letter-{job_id}")
+        self._rounds[job_id] = task
+        task.add_done_callback(lambda _: self._rounds.pop(job_id, None))
+
+    async def close(self) -> None:
+        """Leave all letters where they are."""
+        rounds = list(self._rounds.values())
+        for task in rounds:
+            task.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+    async def _round(self, job_id: str, route: Route, *, in_turn: bool) -> None:
+        if in_turn:
+            await self._post.after_turn(route)
+            await insist(lambda: self._mailbox.let_go(job_id))
+        try:
+            job = await insist(lambda: self._door(route).wait(job_id))
+        except Refused:
+            return  # it was deleted, and its letter with it
+        except DarkroomError:  # its job cannot be read
+            self._leave(job_id)
+            return
+        if await insist(lambda: self._mailbox.take(job_id)):
+            await self._send(job, route)
+
+    async def _send(self, job: Job, route: Route) -> None:
+        """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
+        paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
+        if missing := await asyncio.to_thread(_first_missing, paths):
+            logger.warning("%s of job %s is not on this machine", missing, job.id)
+            paths = []
+        text = messages.misplaced(job) if missing else messages.letter(job)
+        if not await self._post.send(route, text, paths):
+            logger.warning("%s did not take the letter of job %s; it is sent again", route.channel, job.id)
+            await insist(lambda: self._mailbox.put_back(job.id, wait_s=PUT_BACK_S))
+        else:
+            memo = messages.memo(job, paths)
+            await insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
+
+
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask Redis until it answers."""
+    while True:
+        try:
+            return await ask()
+        except Unavailable:
+            await asyncio.sleep(TRY_AGAIN_S)
+
+
+def _first_missing(paths: Sequence[str]) -> str | None:
+    return next((path for path in paths if not Path(path).is_file()), None)

@@ -1,0 +1,249 @@
+"""The commands about jobs: submit, generate, edit, status, wait, watch, list, cancel."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from contract.errors import Refused
+from contract.job import Job, JobState
+from producer.cli import terminal
+from producer.cli.completion import unfinished_jobs
+from producer.cli.options import (
+    AsJson,
+    EndedJobId,
+    JobId,
+    Order,
+    Owner,
+    Quiet,
+    States,
+    Timeout,
+    UnfinishedJobId,
+    with_order,
+)
+from producer.cli.runner import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
+from producer.client.client import Darkroom
+from producer.client.unfinished import Tally, cancel_each, find_unfinished
+
+ANYWHERE = (Path("/"),)  # a person who types a command may read these files anyway; a model may not
+
+jobs = typer.Typer()
+
+
+@jobs.command()
+@with_order
+def submit(order: Order, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Hand a job in and print its id at once."""
+
+    async def work(darkroom: Darkroom) -> int:
+        job = await _submit(darkroom, order)
+        _print_json(job) if as_json else terminal.out.print(job.id)
+        if not (as_json or quiet):
+            terminal.err.print(f"{job.progress.message} Wait for it with: darkroom wait {job.id}")
+        return 0
+
+    with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
+
+
+@jobs.command()
+@with_order
+def generate(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Make images and wait for them; print their paths."""
+    _make(order, timeout_s, as_json=as_json, quiet=quiet)
+
+
+@jobs.command()
+@with_order
+def edit(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Change an image: the latest one, or those given with --reference."""
+    _make(replace(order, reference=order.reference or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
+
+
+@jobs.command()
+def status(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
+    """Show how a job stands."""
+
+    async def work(darkroom: Darkroom) -> int:
+        job = await darkroom.get(job_id)
+        _print_json(job) if as_json else terminal.describe(job)
+        return 0
+
+    with_darkroom(owner, work)
+
+
+@jobs.command(name="wait")
+def wait_for(
+    job_id: UnfinishedJobId,
+    timeout_s: Timeout = None,
+    owner: Owner = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Wait for a job with live progress; print its pictures."""
+
+    async def work(darkroom: Darkroom) -> int:
+        job = await darkroom.get(job_id)
+        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+    with_darkroom(owner, work)
+
+
+@jobs.command()
+def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
+    """Print a job's story as it happens; with --json one event a line."""
+
+    async def work(darkroom: Darkroom) -> int:
+        if not as_json:
+            job = await terminal.follow(darkroom, await darkroom.get(job_id))
+            terminal.describe(job)
+            return EXIT_BY_STATE[job.state]
+        async for event in darkroom.events(job_id):
+            sys.stdout.write(event.model_dump_json() + "\n")
+            sys.stdout.flush()
+        return EXIT_BY_STATE[(await darkroom.wait(job_id)).state]
+
+    with_darkroom(owner, work)
+
+
+@jobs.command(name="list")
+def list_jobs(
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 20,
+    state: States = None,
+    owner: Owner = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """List jobs, newest first."""
+
+    async def work(darkroom: Darkroom) -> int:
+        if state:
+            found, _ = await darkroom.page(limit=limit, state=frozenset(state))
+        else:
+            found = await darkroom.list(limit=limit)
+        if as_json:
+            terminal.out.print_json(json.dumps([job.model_dump(mode="json") for job in found]))
+        elif quiet:
+            for job in found:
+                terminal.out.print(job.id)
+        elif found:
+            terminal.tabulate(found)
+        else:
+            terminal.err.print(f"{darkroom.owner} has no jobs{' in this state' if state else ''}.", markup=False)
+        return 0
+
+    with_darkroom(owner, work)
+
+
+@jobs.command()
+def cancel(
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="The id of a job.", autocompletion=unfinished_jobs)
+    ] = None,
+    is_for_all: Annotated[bool, typer.Option("--all", help="All jobs of yours that are not over.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask in a terminal.")] = False,
+    owner: Owner = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a job that is not over, or with --all every one."""
+    if (job_id is None) is not is_for_all:
+        raise typer.BadParameter("name one job, or all with --all.", param_hint="JOB")
+
+    async def work(darkroom: Darkroom) -> int:
+        if job_id is None:
+            return await _cancel_all(darkroom, is_sure=is_sure, as_json=as_json)
+        job, was_possible = await darkroom.cancel(job_id)
+        if as_json:
+            _print_json(job)
+        else:
+            terminal.out.print("Cancelled." if was_possible else f"It was already over: {job.state}.")
+        return 0
+
+    with_darkroom(owner, work)
+
+
+@jobs.command()
+def retry(
+    job_id: EndedJobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """Hand in anew what a job that is over asked for, and wait for it."""
+
+    async def work(darkroom: Darkroom) -> int:
+        job = (await darkroom.retry(job_id)).job
+        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+    with_darkroom(owner, work, needs_keys=True)
+
+
+def _make(order: Order, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
+    async def work(darkroom: Darkroom) -> int:
+        job = await _submit(darkroom, order)
+        return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
+
+    with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
+
+
+async def _cancel_all(darkroom: Darkroom, *, is_sure: bool, as_json: bool) -> int:
+    found = await find_unfinished(darkroom)
+    running = sum(job.state is JobState.RUNNING for job in found)
+    verb = "runs" if running == 1 else "run"
+    question = f"Cancel {_jobs(len(found))} of {darkroom.owner}, of which {running} {verb} now?"
+    if found and not is_sure and not await terminal.agrees_to(question):
+        terminal.err.print("Nothing was cancelled.")
+        return INTERRUPTED
+    tally = Tally()
+    try:
+        await cancel_each(darkroom, found, tally)
+    finally:  # also where it breaks off
+        if as_json:
+            terminal.out.print_json(json.dumps(asdict(tally)))
+        else:
+            over = f"; {len(tally.already_over)} had already ended" if tally.already_over else ""
+            done = f"Cancelled {_jobs(len(tally.cancelled))}{over}."
+            terminal.out.print(done if found else "There is no unfinished job.")
+    return 0
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"
+
+
+async def _submit(darkroom: Darkroom, order: Order) -> Job:
+    try:
+        return await darkroom.submit(
+            prompt=order.prompt,
+            count=order.count,
+            aspect_ratio=order.aspect_ratio,
+            image_size=order.image_size,
+            quality=order.quality,
+            provider=order.provider,
+            model=order.model,
+            reference_images=order.references(),
+            fallback=order.fallback,
+            attempt_timeout_seconds=order.attempt_timeout,
+            deadline_seconds=order.deadline,
+            conversation=order.conversation,
+            idempotency_key=order.idempotency_key,
+        )
+    except Refused as error:
+        missing = order.missing(darkroom.settings.workspace) if error.code == "reference_outside_roots" else None
+        if missing is None:
+            raise
+        raise Refused("reference_unreadable", path=missing) from error
+
+
+async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:
+    show = _print_json if as_json else _print_id if quiet else terminal.show
+    return await wait(darkroom, job, timeout_s=timeout_s, show=show, quiet=quiet)
+
+
+def _print_json(job: Job) -> None:
+    sys.stdout.write(job.model_dump_json(indent=2) + "\n")
+
+
+def _print_id(job: Job) -> None:
+    terminal.out.print(job.id)

@@ -1,0 +1,187 @@
+"""One run of a command: find the stack, do the work, turn errors into words and exit codes.
+
+Exit codes: 0 done, 1 job failed, 2 usage or configuration, 3 cancelled, 4 no such job,
+69 Redis cannot be used, 124 time-out, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn
+
+from contract.cause import cause_of
+from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
+from contract.job import Job, JobState
+from contract.running import Running, find_running
+from contract.settings import Settings, default_config_path, load_settings
+from producer.cli import terminal
+from producer.client.client import Darkroom
+
+EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
+TIMED_OUT, INTERRUPTED = 124, 130
+LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
+SECOND_THOUGHT_S = 2.0
+NO_KEY = "`darkroom up --demo` needs no key; README has an example under `Use a real key`."
+NO_FILE = "`darkroom config init` writes an example; `darkroom up --demo` needs no key."
+OTHER_PROVIDER = (
+    "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
+)
+NO_REFERENCE = (
+    "Any image file that you can read will do; a relative path starts here, in {here}, "
+    "or in the workspace, {workspace}."
+)
+HINTS = {
+    "reference_not_found": "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path will do, too.",
+    "missing_api_key": "`darkroom up --demo` needs no key.",
+    "queue_full": "`darkroom doctor` tells how much memory Redis uses.",
+    "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
+    "job_not_found": "`darkroom list` shows your jobs; --owner names another owner.",
+}
+
+
+def config_path() -> Path:
+    """Name the configuration this command works with."""
+    return Path(os.environ.get("DARKROOM_CONFIG") or default_config_path())
+
+
+def default_owner() -> str:
+    """Name whose jobs those of the command line are, if nobody is named."""
+    return f"cli:{getpass.getuser()}"
+
+
+def adopt_running_stack() -> Running | None:
+    """Use the stack that runs from this configuration, unless told otherwise; answer where it is."""
+    running = find_running(config_path().parent / "darkroom")
+    if running is None or os.environ.get("DARKROOM_REDIS_URL"):
+        return None
+    os.environ["DARKROOM_CONFIG"] = running.config
+    os.environ["DARKROOM_REDIS_URL"] = running.redis_url
+    return running
+
+
+def with_darkroom(
+    owner: str | None,
+    work: Callable[[Darkroom], Awaitable[int]],
+    *,
+    needs_keys: bool = False,
+    roots: tuple[Path, ...] = (),
+) -> NoReturn:
+    """Do some work with the queue, then exit; reference images may also lie below `roots`.
+
+    Keys are looked for only where jobs are handed in and no running stack has them.
+    """
+    needs_keys = adopt_running_stack() is None and needs_keys
+    try:
+        settings = load_settings(needs_keys=needs_keys)
+    except DarkroomError as error:
+        fail(error)
+    settings = settings if needs_keys else settings.without_keys()
+
+    async def session() -> int:
+        async with Darkroom(settings, owner=owner or default_owner(), roots=roots) as darkroom:
+            return await work(darkroom)
+
+    run(session, settings)
+
+
+def run(work: Callable[[], Awaitable[int]], settings: Settings | None = None) -> NoReturn:
+    """Run async work to its exit code; `settings` tell where somebody has to look who made a mistake."""
+
+    async def awaited() -> int:
+        return await work()
+
+    try:
+        sys.exit(asyncio.run(awaited()))
+    except DarkroomError as error:
+        fail(error, settings)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(INTERRUPTED)
+
+
+def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
+    """Say what is wrong and how to mend it, and exit."""
+    lines = [error.detail]
+    if isinstance(error, ConfigInvalid):
+        lines = [str(problem) for problem in error.problems]
+    elif isinstance(error, Refused):
+        lines = [one.detail for one in (error, *error.others)]
+    for line in lines:
+        terminal.err.print(f"Error: {line}", markup=False)
+    if error.__cause__ and isinstance(error, Unavailable):
+        terminal.err.print(f"Cause: Redis {cause_of(error.__cause__).says}.", markup=False)
+    hint = _cure(error, settings)
+    if hint:
+        terminal.err.print(f"Hint: {hint}", markup=False)
+    if isinstance(error, Unavailable):
+        sys.exit(69)
+    if error.code == "job_not_found":
+        sys.exit(4)
+    sys.exit(2 if isinstance(error, Refused) else 1)
+
+
+def _cure(error: DarkroomError, settings: Settings | None) -> str:
+    """Tell what to do about an error, unless its sentence has said it already."""
+    if not isinstance(error, ConfigInvalid):
+        return _cure_here(error, settings) or HINTS.get(error.code) or error.kind.mend
+    paths = {problem.path for problem in error.problems}
+    if "tools.imageGeneration.provider" in paths:
+        return OTHER_PROVIDER
+    if any(path.endswith(".apiKey") or path == str(config_path().absolute()) for path in paths):
+        return NO_KEY if config_path().exists() else f"There is no {config_path()}. {NO_FILE}"
+    return ""
+
+
+def _cure_here(error: DarkroomError, settings: Settings | None) -> str:
+    """Tell what this machine and its configuration have instead of what was asked for."""
+    if settings is not None and (error.code == "reference_outside_roots" or "path" in error.values):
+        return NO_REFERENCE.format(here=Path.cwd(), workspace=settings.workspace)
+    if settings is not None and error.code == "unknown_model":
+        known = [f"{name} has {' and '.join(settings.models(name)) or 'none'}" for name in settings.provider_names]
+        return f"{'; '.join(known)}. DARKROOM_MODELS adds more."
+    return ""
+
+
+async def wait(
+    darkroom: Darkroom, job: Job, *, timeout_s: float | None, show: Callable[[Job], None], quiet: bool
+) -> int:
+    """Wait for a job, with progress unless `quiet`; `show` it at its end.
+
+    A first Ctrl-C leaves the job to itself and says how to come back; a second one cancels it.
+    """
+    pressed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, pressed.set)
+    waiting = asyncio.ensure_future(darkroom.wait(job.id) if quiet else terminal.follow(darkroom, job))
+    pressing = asyncio.create_task(pressed.wait())
+    try:
+        await asyncio.wait({waiting, pressing}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            job = waiting.result()
+            show(job)
+            return EXIT_BY_STATE[job.state]
+        waiting.cancel()
+        await asyncio.wait({waiting}, timeout=LEAVE_S)
+        terminal.err.print(f"The job goes on. Wait for it with: darkroom wait {job.id}")
+        return await _second_thought(darkroom, job, pressed) if pressed.is_set() else TIMED_OUT
+    finally:
+        pressing.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def _second_thought(darkroom: Darkroom, job: Job, pressed: asyncio.Event) -> int:
+    terminal.err.print(f"Ctrl-C again within {SECOND_THOUGHT_S:.0f} s cancels it.")
+    pressed.clear()
+    try:
+        async with asyncio.timeout(SECOND_THOUGHT_S):
+            await pressed.wait()
+    except TimeoutError:
+        return INTERRUPTED
+    await darkroom.cancel(job.id)
+    terminal.err.print("Cancelled.")
+    return EXIT_BY_STATE[JobState.CANCELLED]

@@ -1,0 +1,105 @@
+"""The commands about the HTTP gateway's tokens: create, list, revoke."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from contract.errors import DarkroomError
+from contract.settings import load_settings
+from producer.cli import terminal
+from producer.cli.completion import token_names
+from producer.cli.options import AsJson
+from producer.cli.runner import adopt_running_stack, fail
+from producer.tokens import DEFAULT_RIGHTS, Right, Token, Tokens
+
+DAY_S = 86_400
+USUAL_RIGHTS = ",".join(sorted(DEFAULT_RIGHTS))
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What the token is called.")]
+ToRevoke = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=token_names)]
+User = Annotated[str | None, typer.Option(help="Whose jobs it is for; by default its own name.")]
+Rights = Annotated[str, typer.Option(help=f"Some of {', '.join(Right)}, with commas.")]
+Days = Annotated[int | None, typer.Option(help="How long it is valid; by default for ever.", min=1, max=36_500)]
+
+tokens_app = typer.Typer(help="Make, list and revoke tokens for the HTTP gateway.", no_args_is_help=True)
+
+
+@tokens_app.command()
+def create(
+    name: Name,
+    user: User = None,
+    rights: Rights = USUAL_RIGHTS,
+    days: Days = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and print its text, which nobody can see again."""
+    allowed = _rights(rights)
+    with _tokens() as tokens:
+        text = tokens.create(name, user, allowed, None if days is None else days * DAY_S)
+        made = next(token for token in tokens.list() if token.name == name)
+    if as_json:
+        sys.stdout.write(json.dumps({"token": text, **_shown(made)}, indent=2) + "\n")
+    else:
+        sys.stdout.write(text + "\n")
+        terminal.err.print("Keep it: it is not shown again.")
+
+
+@tokens_app.command(name="list")
+def list_tokens(as_json: AsJson = False) -> None:
+    """List the tokens, without their texts."""
+    with _tokens() as tokens:
+        found = tokens.list()
+    if as_json:
+        sys.stdout.write(json.dumps([_shown(token) for token in found], indent=2) + "\n")
+        return
+    table = Table("name", "user", "rights", "created", "expires", box=None, pad_edge=False)
+    for token in found:
+        expires = "never" if token.expires_at is None else _day(token.expires_at)
+        if token.is_expired:
+            expires = f"[red]{expires}[/red]"
+        table.add_row(
+            escape(token.name), escape(token.user), ",".join(sorted(token.rights)), _day(token.created_at), expires
+        )
+    terminal.out.print(table)
+
+
+@tokens_app.command()
+def revoke(name: ToRevoke) -> None:
+    """Take a token away; a running gateway hears of it within a second."""
+    with _tokens() as tokens:
+        tokens.revoke(name)
+    terminal.err.print("Revoked.")
+
+
+@contextmanager
+def _tokens() -> Iterator[Tokens]:
+    """Find the tokens of this configuration; what goes wrong with them ends the command."""
+    adopt_running_stack()
+    try:
+        yield Tokens(load_settings(needs_keys=False).tokens_path)
+    except DarkroomError as error:
+        fail(error)
+
+
+def _rights(text: str) -> frozenset[Right]:
+    try:
+        return frozenset(Right(name.strip()) for name in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"only {', '.join(Right)} are known.", param_hint="--rights") from error
+
+
+def _shown(token: Token) -> dict[str, object]:
+    return token.model_dump(mode="json", exclude={"sha256"})
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d}"

@@ -1,0 +1,158 @@
+"""One owner's pictures: finished ones, uploads, and what a request may name as its references."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+
+from contract.artifacts import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
+from contract.errors import Refused
+from contract.installation import read_installation
+from contract.job import Snapshot
+from contract.references import References, check_together
+from contract.settings import Settings
+from contract.store import JobStore
+from producer.client.redis_deadline import answering
+
+
+class Gallery:
+    """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
+
+    def __init__(self, settings: Settings, store: JobStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
+        self._settings = settings
+        self._store = store
+        self._owner = owner
+        self._names_paths = True
+        self._reads_all = Path("/") in roots  # a person who types a command may open the pictures of others anyway
+        self._references = References(
+            roots=(settings.workspace, settings.media, *roots),
+            workspace=settings.workspace,
+            inputs=settings.home / "inputs",
+        )
+
+    def of(self, owner: str, *, names_paths: bool) -> Gallery:
+        """Look at another owner's pictures."""
+        other = copy(self)
+        other._owner, other._names_paths, other._reads_all = owner, names_paths, False
+        return other
+
+    async def renew(self, snapshots: Sequence[Snapshot]) -> None:
+        """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
+        await asyncio.to_thread(self._references.touch, snapshots)
+
+    async def find(self, artifact: str) -> Path:
+        """Find an image of this owner on disk, also for its sidecar. Raises Refused (`artifact_not_found`)."""
+        async with answering():
+            is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
+        image = await asyncio.to_thread(self._find_image, artifact) if is_own else None
+        if image is None:
+            if is_own:
+                await self.check_disk()
+            raise Refused("artifact_not_found")
+        return image
+
+    async def check_disk(self) -> None:
+        """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
+        async with answering():
+            installation = await read_installation(self._store.redis)
+        if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
+            raise Refused("media_elsewhere")
+
+    async def keep(self, data: bytes, *, mime: str) -> str:
+        """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
+
+        It has been looked at: `data` is a whole picture of this type. Raises Refused.
+        """
+        snapshot = await asyncio.to_thread(self._references.keep, data, mime)
+        async with answering():
+            await self._store.add_upload(self._owner, snapshot, most=self._settings.knobs.max_uploads_per_owner)
+        return UPLOAD + snapshot.sha256
+
+    async def find_signed(self, artifact: str) -> Path:
+        """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
+        is_one = is_artifact_id(artifact)
+        image = await asyncio.to_thread(self._find_image, artifact) if is_one else None
+        if image is None:
+            if is_one:
+                await self.check_disk()
+            raise Refused("artifact_not_found")
+        return image
+
+    async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[Snapshot, ...]:
+        """Copy what references name as it is now, in their order."""
+        if not references:
+            return ()  # as most have none, without a thread
+        found: dict[str, Snapshot | str] = {name: await self._look_up(name, conversation) for name in references}
+        paths = [path for path in found.values() if isinstance(path, str)]
+        copied = iter(await asyncio.to_thread(self._references.snapshot, paths))
+        snapshots = tuple(next(copied) if isinstance(what, str) else what for what in found.values())
+        check_together(snapshots)
+        await asyncio.to_thread(self._references.touch, snapshots)
+        return snapshots
+
+    async def _look_up(self, reference: str, conversation: str | None) -> Snapshot | str:
+        """Find what a reference names: an upload, or the path of a file."""
+        sha256 = uploaded(reference)
+        if sha256 is None:
+            return await self._path(reference, conversation)
+        async with answering():
+            snapshot = await self._store.upload(self._owner, sha256)
+        if snapshot is None:
+            raise Refused("reference_not_found")
+        return snapshot
+
+    async def _path(self, reference: str, conversation: str | None) -> str:
+        """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
+        if reference == "latest":
+            return await self._latest(conversation)
+        if not self._names_paths:
+            return await self._own_artifact(reference)
+        if is_artifact_id(reference):
+            return await self._artifact(reference)
+        if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
+            raise Refused("reference_not_found")
+        artifact = Path(reference).stem
+        if is_artifact_id(artifact) and not self._reads_all:
+            async with answering():
+                if await self._store.is_foreign(artifact, self._owner):
+                    raise Refused("reference_outside_roots")  # as if there were no such file
+        return reference
+
+    async def _artifact(self, artifact: str) -> str:
+        """Find the file of an artifact that is not known to be another's; who names paths may name forgotten ones."""
+        async with answering():
+            is_foreign = await self._store.is_foreign(artifact, self._owner)
+            is_own = not is_foreign and await self._store.image_owner_is(artifact, self._owner)
+        image = None if is_foreign else await asyncio.to_thread(self._find_image, artifact)
+        if image is None:
+            if is_own:
+                await self.check_disk()
+            raise Refused("reference_not_found")
+        return str(image)
+
+    async def _latest(self, conversation: str | None) -> str:
+        async with answering():
+            latest = await self._store.latest_image(self._owner, conversation) if conversation else None
+        if latest is None:
+            raise Refused("no_previous_image")
+        path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
+        if not await asyncio.to_thread(path.exists):
+            await self.check_disk()
+        return str(path)
+
+    async def _own_artifact(self, reference: str) -> str:
+        try:
+            return str(await self.find(reference))
+        except Refused as error:
+            if error.code == "media_elsewhere":
+                raise
+            raise Refused("reference_not_found" if is_like_an_id(reference) else "reference_outside_roots") from error
+
+    def _is_in_workspace(self, name: str) -> bool:
+        return os.path.lexists(self._settings.workspace / name)
+
+    def _find_image(self, artifact: str) -> Path | None:
+        return find_image(self._settings.media, self._settings.image.save_dir, artifact)

@@ -1,0 +1,77 @@
+"""The doctor: looks at everything a job needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from contract.doorbell import Doorbell
+from contract.errors import ConfigInvalid
+from contract.scripts import open_redis
+from contract.settings import Settings
+from contract.store import JobStore
+from producer.doctor.breakers import see_breakers
+from producer.doctor.configuration import see_config
+from producer.doctor.finding import Finding
+from producer.doctor.gateway import see_gateway
+from producer.doctor.redis import see_clock, see_redis, see_secret, see_workers
+from producer.doctor.versions import see_versions
+from producer.health.disk import try_room
+from producer.health.queue import Pulse, feel
+from producer.tokens import Tokens
+
+MOST_JOBS = 2000  # of each index, that are looked at
+
+__all__ = ["Finding", "examine"]
+
+
+async def examine(
+    config: Path | None, *, gateway_url: str | None = None, keys_elsewhere: bool = False
+) -> list[Finding]:
+    """Look at configuration, keys, Redis, worker, versions, clock, media directory, gateway and tokens, in this order.
+
+    A gateway that is not known to run, by its `gateway_url`, may be absent, and so may the keys that a stack has.
+    """
+    findings, settings = see_config(config, keys_elsewhere=keys_elsewhere)
+    return findings + (await _queue(settings, gateway_url) if settings else [])
+
+
+async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
+    """Look at what is outside of the configuration."""
+    url = settings.knobs.redis_url.get_secret_value()
+    async with open_redis(url) as client:
+        pulse = await feel(JobStore(client, Doorbell()), most=MOST_JOBS)
+        findings = see_redis(pulse, url)
+        if pulse.is_reached:
+            findings += [
+                see_workers(pulse),
+                see_versions(pulse.fleet),
+                await see_clock(client),
+                *await see_secret(settings, pulse),
+                *await see_breakers(client),
+            ]
+    findings.append(await asyncio.to_thread(_media, settings.media, pulse))
+    findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
+    return [*findings, _tokens(settings)]
+
+
+def _media(media: Path, pulse: Pulse) -> Finding:
+    """Write into the media directory, and compare it with the workers'; blocking."""
+    name = "media directory"
+    room = try_room(media)
+    if room.problem:
+        return Finding(name, False, f"{media} {room.problem}", room.mend)
+    if pulse.installation.is_elsewhere(media):
+        detail = f"{media} is not the one that the workers write to: their images cannot be found here"
+        return Finding(name, False, detail, "Let gateway and workers share one media directory.")
+    if not room.is_there:
+        return Finding(name, True, f"{media} is not there yet; the first worker makes it")
+    return Finding(name, True, f"{media}, {room.words}")
+
+
+def _tokens(settings: Settings) -> Finding:
+    try:
+        valid = [token for token in Tokens(settings.tokens_path).list() if not token.is_expired]
+    except ConfigInvalid as error:
+        return Finding("tokens", False, error.problems[0].message, f"Mend {settings.tokens_path}.")
+    return Finding("tokens", True, f"{len(valid)} valid" if valid else "none: `darkroom token create NAME` makes one")

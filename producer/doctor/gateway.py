@@ -1,0 +1,48 @@
+"""What the doctor says of the HTTP gateway."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection, HTTPException
+
+from contract.knobs import Knobs
+from producer.doctor.finding import Finding
+from producer.doctor.versions import differing
+
+GATEWAY_S = 5.0
+MAX_ANSWER = 10_000
+OTHER = "Set DARKROOM_PORT."
+
+
+def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
+    """Ask the gateway whether it could take a job, and whether it is of this installation; blocking."""
+    address = url.partition("://")[2] if url else _own_address(knobs)
+    connection = HTTPConnection(address, timeout=GATEWAY_S)
+    try:
+        connection.request("GET", "/readyz?verbose", headers={"Host": "localhost"})
+        told = json.loads(connection.getresponse().read(MAX_ANSWER))
+        wrong = [f"{name} {check['detail']}" for name, check in told["checks"].items() if not check["ok"]]
+        theirs = told.get("installation") or ""
+        build = differing(told.get("version"))
+    except TimeoutError:
+        return Finding("gateway", False, f"something at {address} does not answer in time", OTHER)
+    except (ValueError, KeyError, TypeError, AttributeError, HTTPException):
+        return Finding("gateway", False, f"something else answers at {address}", OTHER)
+    except OSError:
+        if url is None:
+            return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
+        mend = "The stack starts it again; logs/gateway.log in its directory says why it ended."
+        return Finding("gateway", False, "does not run", mend)
+    finally:
+        connection.close()
+    if theirs != installation and theirs and installation:
+        return Finding("gateway", False, f"the one at {address} is another installation's, with another Redis", OTHER)
+    is_ready = told["ready"] is True
+    mend = "" if is_ready else "Mend what is said of it; its log says more."
+    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
+
+
+def _own_address(knobs: Knobs) -> str:
+    """Tell where a gateway with these settings is asked from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(knobs.host, knobs.host)  # noqa: S104 - read, not bound
+    return f"[{host}]:{knobs.port}" if ":" in host else f"{host}:{knobs.port}"

@@ -1,0 +1,110 @@
+"""`darkroom doctor --nanobot PYTHON`: has that nanobot the plugin, which switch is set, does it find the queue."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from contract.errors import ConfigInvalid
+from contract.settings import load_settings
+from producer.doctor.doctor import Finding
+
+LOOK_S = 60.0
+# Run by nanobot's own Python, whose environment may lack all that is imported here.
+PROBE = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+
+def installed(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+told = {"nanobot": installed("nanobot-ai"), "darkroom": installed("nanobot-darkroom"), "tools": [], "error": None}
+try:
+    if told["darkroom"]:
+        from producer import nanobot_switch
+        config = Path(sys.argv[1])
+        told["off"], queue = nanobot_switch.is_off(config), nanobot_switch.find_queue(config)
+        told["queue"] = queue and queue.how
+    if told["nanobot"] and told["darkroom"]:
+        found = [each for each in entry_points(group="nanobot.tools") if each.dist.name == "nanobot-darkroom"]
+        told["tools"] = [each.name for each in found if each.load() is not None]
+except Exception as error:
+    told["error"] = f"{type(error).__name__}: {error}"
+print(json.dumps(told))
+"""
+
+
+def inspect_nanobot(python: Path, config: Path) -> list[Finding]:
+    """Look at the nanobot that a Python, or its environment's folder, runs with a config.json; blocking."""
+    python = python / "bin" / "python" if python.is_dir() else python
+    try:
+        told = _ask(python.absolute(), config.expanduser().absolute())
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        mend = "Name nanobot's own Python: the first line of the file `which nanobot` shows has it."
+        return [Finding("nanobot", False, f"{python} cannot be asked ({type(error).__name__})", mend)]
+    return list(_findings(told, python, config.expanduser().absolute()))
+
+
+def _ask(python: Path, config: Path) -> dict[str, Any]:
+    done = subprocess.run(  # noqa: S603 - the Python that the user names
+        [python, "-c", PROBE, config], cwd="/", capture_output=True, text=True, timeout=LOOK_S, check=True
+    )
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _findings(told: dict[str, Any], python: Path, config: Path) -> Iterator[Finding]:
+    if told["nanobot"] is None:
+        mend = "Name the Python of nanobot's environment: the first line of the file `which nanobot` shows has it."
+        yield Finding("nanobot", False, f"nanobot-ai is not installed for {python}", mend)
+        return
+    yield Finding("nanobot", True, f"{told['nanobot']}, run by {python}")
+    yield _plugin(told, python)
+    if told["tools"] and told["error"] is None:
+        yield _switch(told, config)
+        yield _queue(told, config)
+
+
+def _plugin(told: dict[str, Any], python: Path) -> Finding:
+    if told["darkroom"] is None:
+        mend = (
+            f"In a clone of Darkroom: {python} -m pip install .   (or `uv pip install --python {python} .`; "
+            "with pipx `pipx inject nanobot-ai .`)"
+        )
+        return Finding("plugin", False, "is not installed with that nanobot", mend)
+    if told["error"] or not told["tools"]:
+        mend = "Darkroom needs nanobot 0.3.0 or newer; install both anew if it is."
+        return Finding("plugin", False, f"does not load: {told['error'] or 'nanobot is too old'}", mend)
+    return Finding("plugin", True, f"nanobot-darkroom {told['darkroom']}: {', '.join(sorted(told['tools']))}")
+
+
+def _switch(told: dict[str, Any], config: Path) -> Finding:
+    if told["off"]:
+        mend = "Take DARKROOM_PLUGIN out of nanobot's environment, or of darkroom.env beside its config.json."
+        return Finding("switch", False, "DARKROOM_PLUGIN is off: nanobot's own tool makes the images", mend)
+    try:
+        enabled = load_settings(config, needs_keys=False).image.enabled if config.exists() else False
+    except ConfigInvalid:
+        return Finding("switch", False, f"{config} cannot be read", "Mend it, then run doctor again.")
+    mend = f"Set tools.imageGeneration.enabled to true in {config}, and restart nanobot."
+    detail = f"tools.imageGeneration.enabled is {str(enabled).lower()}"
+    return Finding(
+        "switch", enabled, detail if enabled else f"{detail}: there is no image tool", "" if enabled else mend
+    )
+
+
+def _queue(told: dict[str, Any], config: Path) -> Finding:
+    if told["queue"]:
+        return Finding("nanobot's queue", True, f"found by {told['queue']}")
+    mend = (
+        f"Start `darkroom up` with {config}, or set DARKROOM_REDIS_URL where nanobot runs, also in "
+        f"{config.parent / 'darkroom.env'}."
+    )
+    return Finding("nanobot's queue", False, "none is found; without one nanobot's own tool makes the images", mend)

@@ -1,0 +1,73 @@
+"""What the doctor says of Redis, the workers, the clock, and the secret they share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from redis.asyncio import Redis
+
+from contract.cause import place_of
+from contract.errors import ConfigInvalid, Unavailable
+from contract.installation import digest_of
+from contract.redis_needs import Weight
+from contract.scripts import reaching_redis
+from contract.secret import Secret
+from contract.settings import Settings
+from producer.doctor.finding import Finding
+from producer.health.queue import Pulse
+
+CLOCK_S = 5.0
+
+
+def see_redis(pulse: Pulse, url: str) -> list[Finding]:
+    """Say whether Redis would take a job, and whether it would keep it."""
+    place = place_of(url)
+    if pulse.cause:
+        first = Finding("redis", False, f"at {place}: Redis {pulse.cause.says}", pulse.cause.mend)
+    else:
+        told = [f"answers at {place}", pulse.sight.version, pulse.sight.memory]
+        first = Finding("redis", True, ", ".join(part for part in told if part))
+    doubts = [
+        Finding(f"redis {doubt.name}", doubt.weight is Weight.TOLD, f"Redis {doubt.says}", doubt.mend)
+        for doubt in pulse.doubts
+    ]
+    if pulse.is_reached and not doubts:
+        doubts = [Finding("redis safety", True, "keeps every accepted job")]
+    return [first, *doubts]
+
+
+def see_workers(pulse: Pulse) -> Finding:
+    """Say whether somebody works."""
+    mend = "" if pulse.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
+    return Finding("worker", pulse.workers > 0, f"{pulse.workers} running", mend)
+
+
+async def see_clock(client: Redis) -> Finding:
+    """Compare this machine's clock with Redis's."""
+    try:
+        async with reaching_redis():
+            before = time.time()
+            seconds, micros = await client.time()
+            after = time.time()
+    except Unavailable:
+        return Finding("clock", False, "Redis went away meanwhile", "Run doctor again.")
+    off = seconds + micros / 1e6 - (before + after) / 2
+    is_right = abs(off) < CLOCK_S
+    return Finding("clock", is_right, f"{off:+.1f} s beside Redis", "" if is_right else "Set it with NTP.")
+
+
+async def see_secret(settings: Settings, pulse: Pulse) -> list[Finding]:
+    """Compare the secret with the workers', if both have one; make none."""
+    theirs = pulse.installation.secret
+    secret = Secret.of(settings)
+    if not theirs or not await asyncio.to_thread(secret.exists):
+        return []
+    try:
+        own = digest_of(await asyncio.to_thread(secret.key, "installation"))
+    except ConfigInvalid as error:
+        return [Finding("secret", False, error.problems[0].message, f"Mend it in {settings.home}.")]
+    if own == theirs:
+        return []
+    detail = "is not the workers': webhooks are signed with another one than is shown here"
+    return [Finding("secret", False, detail, "Set the same DARKROOM_SECRET for gateways and workers.")]

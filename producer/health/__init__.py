@@ -1,0 +1,1 @@
+"""What tells whether a queue and a disk can be used."""

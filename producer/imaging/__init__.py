@@ -1,0 +1,1 @@
+"""Images that callers sent or see: checked and converted in a sandbox."""

@@ -1,0 +1,45 @@
+"""The child process that looks at pictures which strangers sent (`producer/imaging/sandbox.py` has the other end).
+
+It imports nothing of the gateway: what breaks a decoder finds no key, no connection and no other picture here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from contract.child import Reply, serve
+from contract.images import NotAnImage, TooLarge, clean, convert, shrink
+
+
+def reply(question: dict[str, Any], body: bytearray) -> Reply:
+    """Do what is asked for; whatever goes wrong is a part of the reply."""
+    try:
+        return _done(bytes(body), **question)
+    except (TooLarge, MemoryError):
+        return {"refused": "upload_image_too_large"}, b""
+    except NotAnImage:
+        return {"refused": "upload_not_an_image"}, b""
+    except ValueError as error:  # `contract.images` makes none of a picture
+        return {"misused": str(error)}, b""
+    # Bytes that bring an unforeseen exception out of a parser are no picture, whatever they are.
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write(f"retouch: {type(error).__name__}\n")
+        return {"refused": "upload_not_an_image"}, b""
+
+
+def _done(data: bytes, task: str, **options: Any) -> Reply:
+    found: dict[str, Any] = {}
+    if task == "clean":
+        info, made = clean(data)
+        found = {"mime": info.mime, "width": info.width, "height": info.height}
+    elif task == "shrink":
+        made = shrink(data, **options)
+    else:
+        made = convert(data, **options)
+    is_same = made is data  # then it need not cross the socket once more
+    return {**found, "is_same": is_same}, b"" if is_same else made
+
+
+if __name__ == "__main__":
+    serve(reply)

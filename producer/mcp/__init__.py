@@ -1,0 +1,1 @@
+"""The tools that chat programs find over MCP."""

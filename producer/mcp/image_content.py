@@ -1,0 +1,78 @@
+"""Images for an answer of an MCP tool: the originals as far as they fit, smaller copies of the others.
+
+MOST_BYTES is what one answer may have: 5 MiB as base64. Models that look at images take no more of one; to write more
+than that at once would keep everybody else waiting (50 ms); and over stdio clients take in some 3 MB a second, of the
+30 s after which they give up. Clients such as nanobot keep what they get, so a copy has the size of its original, in
+pixels, where it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pybase64
+
+from contract.artifacts import read_record
+from contract.errors import DarkroomError, Refused
+from contract.job import Image
+from producer.client.client import Darkroom
+from producer.imaging.sandbox import Pictures
+from producer.imaging.thumbnails import SIDES, Thumbnails
+from producer.mcp.answer import Print
+
+MOST_BYTES = 5 * 2**20 * 3 // 4
+COPY, QUALITY = "image/webp", 90  # one can see through it, if need be
+
+
+class Prints:
+    """Makes what of an owner's images is shown."""
+
+    def __init__(self, pictures: Pictures, thumbnails: Thumbnails, *, most_bytes: int = MOST_BYTES) -> None:
+        self._pictures = pictures
+        self._thumbnails = thumbnails
+        self._most_bytes = most_bytes
+
+    async def of(self, door: Darkroom, images: Sequence[Image]) -> list[Print | None]:
+        """Fetch images, each with its share of what is left; None for one that cannot be had now."""
+        left = self._most_bytes
+        prints: list[Print | None] = []
+        for number, image in enumerate(images):
+            try:
+                data, mime = await self._fit(door, image, most=left // (len(images) - number))
+            except (DarkroomError, OSError):  # it was removed, or Redis is away: the job is told all the same
+                prints.append(None)
+                continue
+            left -= len(data)
+            encoded = await asyncio.to_thread(_encode, data)
+            prints.append(Print(encoded, mime, len(data) == image.bytes))
+        return prints
+
+    async def _fit(self, door: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:
+        """Read an image, or make the best copy of it that fits."""
+        path, mime = await door.gallery.find(image.id), image.mime
+        original = await asyncio.to_thread(path.read_bytes)
+        if len(original) <= most:
+            return original, mime
+        with suppress(Refused):  # of a side that WebP does not have
+            copy = await self._pictures.convert(original, mime=COPY, quality=QUALITY)
+            if len(copy) <= most:
+                return copy, COPY
+        return await self._small(path, most=most)
+
+    async def _small(self, path: Path, *, most: int) -> tuple[bytes, str]:
+        """Find the largest thumbnail that fits, or the smallest there is."""
+        sidecar = await asyncio.to_thread(read_record, path)
+        data, mime = b"", ""
+        for side in reversed(SIDES):
+            small, mime = await self._thumbnails.find(sidecar, path, side=side)
+            data = await asyncio.to_thread(small.read_bytes)
+            if len(data) <= most:
+                break
+        return data, mime
+
+
+def _encode(data: bytes) -> str:
+    return pybase64.b64encode(data).decode("ascii")

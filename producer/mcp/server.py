@@ -1,0 +1,218 @@
+"""The MCP server: four tools over the client, the same on stdio and over HTTP.
+
+It is the SDK's low-level server, as its other one would put its own words before our sentences, repeat wrong
+arguments in its errors, and let unknown ones pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+
+from contract import story
+from contract.errors import DarkroomError, Refused, Unavailable
+from contract.job import Image, Job, JobEvent, JobState
+from contract.logs import about
+from producer.client.client import Darkroom
+from producer.error_log import report
+from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
+from producer.mcp.image_content import Prints
+from producer.mcp.tools import MAX_WAIT_S, TOOLS, CancelArguments, ListArguments, LookArguments, job_fields, read
+from producer.tokens import Right
+
+CONVERSATION = "mcp"  # what `latest` refers to: clients do not tell of which chat a call is
+UNANSWERED_S = 60.0  # an equal call means the same job for so long if the first one was never answered,
+ANSWERED_S = 5.0  # and for so long after its answer: clients repeat a call within a second or two
+LISTED = 10
+INSTRUCTIONS = (
+    "Makes images in the background. generate_image answers with the images, or with a job_id when they take longer; "
+    "then ask get_image_job later."
+)
+
+Request = ServerRequestContext[Any, Any]
+
+
+class Guest(Protocol):
+    """Who calls a tool."""
+
+    @property
+    def door(self) -> Darkroom:
+        """The door of whose jobs are meant."""
+
+    def check(self, right: Right) -> None:
+        """Let only those pass who have a right. Raises Refused (`forbidden`)."""
+
+    async def count(self) -> None:
+        """Count that something is handed in. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
+
+    async def count_miss(self) -> None:
+        """Count that somebody asked for what does not exist. Raises Refused (`rate_limited`), Unavailable."""
+
+    def links(self, image: Image) -> Links:
+        """Tell where an image can be had."""
+
+
+Tool = Callable[[Request, Guest, Mapping[str, Any]], Awaitable[CallToolResult]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolbox:
+    """Where tools are called."""
+
+    prints: Prints
+    wait_s: float
+
+    async def generate(self, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+        """Hand a job in, and wait for it a while; an equal call that comes meanwhile means the same job."""
+        until = asyncio.get_running_loop().time() + min(self.wait_s, MAX_WAIT_S)
+        guest.check(Right.SUBMIT)
+        await guest.count()
+        fields, key = job_fields(given)
+        what = json.dumps(["mcp", fields], sort_keys=True)
+        job, is_repeat = await self._hand_in(guest.door, what, fields, key)
+        job = await _follow(request, guest.door, job, until=until)
+        result = await self._show(guest, job, is_repeat=is_repeat, is_error=job.state in FAILED)
+        if key is None and not guest.door.is_leaving:
+            with suppress(Unavailable):
+                await guest.door.recall.note(what, job, for_s=ANSWERED_S)
+        return result
+
+    async def look(self, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+        """Tell how a job stands, at its end or after a while."""
+        until = asyncio.get_running_loop().time()
+        guest.check(Right.READ)
+        asked = read(given, LookArguments)
+        job = await guest.door.get(asked.job_id)
+        job = await _follow(request, guest.door, job, until=until + (asked.wait_seconds or 0))
+        return await self._show(guest, job)
+
+    async def cancel(self, _: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+        """Cancel a job; one that is over otherwise is refused."""
+        guest.check(Right.SUBMIT)
+        job, _was_possible = await guest.door.cancel(read(given, CancelArguments).job_id)
+        if job.state is not JobState.CANCELLED:
+            raise Refused("job_already_finished", state=job.state)
+        return await self._show(guest, job)
+
+    async def list(self, _: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+        """List jobs."""
+        guest.check(Right.READ)
+        asked = read(given, ListArguments)
+        state = frozenset({JobState(asked.state)}) if asked.state else None
+        jobs, following = await guest.door.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
+        return result_of(list_of(jobs, following))
+
+    async def _hand_in(self, door: Darkroom, what: str, fields: dict[str, Any], key: str | None) -> tuple[Job, bool]:
+        """Hand a job in, or find that of an equal call; tell whether it is one."""
+        if key is not None:
+            return await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
+        begun = await door.recall.begin(what, for_s=UNANSWERED_S)
+        if isinstance(begun, Job):
+            return begun, True
+        try:
+            accepted = await door.accept(conversation=CONVERSATION, idempotency_key=begun, **fields)
+        except Refused:
+            with suppress(Unavailable):
+                await door.recall.forget(what)
+            raise
+        with suppress(Unavailable):  # it is accepted: an error would bring it once more
+            await door.recall.note(what, accepted.job, for_s=UNANSWERED_S)
+        return accepted
+
+    async def _show(self, guest: Guest, job: Job, *, is_repeat: bool = False, is_error: bool = False) -> CallToolResult:
+        """Tell how a job stands, with its images when it is over."""
+        expected = None
+        with suppress(Unavailable):
+            expected = (await guest.door.expectations([job])).get(job.id)
+        prints = await self.prints.of(guest.door, job.images) if job.is_over else [None] * len(job.images)
+        images = images_of(job, prints, [guest.links(image) for image in job.images])
+        answer = answer_of(job, expected=expected, images=images, is_repeat=is_repeat)
+        return result_of(answer, prints, is_error=is_error)
+
+
+def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[dict[str, Any]]:
+    """Build the server; `welcome` finds out who calls, by the HTTP request if there is one."""
+    tools: dict[str, Tool] = {
+        "generate_image": toolbox.generate,
+        "get_image_job": toolbox.look,
+        "cancel_image_job": toolbox.cancel,
+        "list_image_jobs": toolbox.list,
+    }
+
+    async def list_tools(_: Request, __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=list(TOOLS))
+
+    async def call_tool(request: Request, call: CallToolRequestParams) -> CallToolResult:
+        if call.name not in tools:
+            raise MCPError(code=INVALID_PARAMS, message="There is no such tool.")
+        with about(request_id=request.request.state.request_id if request.request else ""):
+            return await _answered(call.name, tools[call.name], request, welcome(request.request), call.arguments or {})
+
+    return Server(
+        "darkroom",
+        version=version("nanobot-darkroom"),
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+async def _answered(name: str, tool: Tool, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+    """Call a tool; whatever goes wrong becomes a sentence."""
+    try:
+        return await tool(request, guest, given)
+    except DarkroomError as error:
+        told = await _counted(error, guest)
+        report(told, f"tool {name}")
+        return refusal_of(told)
+    except Exception as mistake:  # noqa: BLE001 - it is logged
+        told = DarkroomError("internal_error")
+        report(told, f"tool {name}", mistake=mistake)
+        return refusal_of(told)
+
+
+async def _counted(error: DarkroomError, guest: Guest) -> DarkroomError:
+    """Count an error if it is a miss; answer it, or that there were too many."""
+    if error.code == "job_not_found":
+        try:
+            await guest.count_miss()
+        except (Refused, Unavailable) as instead:
+            return instead
+    return error
+
+
+async def _follow(request: Request, door: Darkroom, job: Job, *, until: float) -> Job:
+    """Wait for a job until some time, and tell a client that wants to know how it goes; answer how it stands.
+
+    When Redis goes away meanwhile, that is how it stood before.
+    """
+    if job.is_over or until <= asyncio.get_running_loop().time():
+        return job
+    wants_to_know = bool(request.meta and "progress_token" in request.meta)
+    told: tuple[int, str] | None = None
+    with suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout_at(until):
+            async for event in door.events(job.id):
+                if wants_to_know:
+                    job = await door.get(job.id)
+                    if (telling := (job.progress.done, _told(event, job))) != told:
+                        told = telling
+                        await request.session.report_progress(job.progress.done, job.progress.count, telling[1])
+    with suppress(Unavailable):
+        job = await door.get(job.id)
+    return job
+
+
+def _told(event: JobEvent, job: Job) -> str:
+    """Say what has happened, or how the job stands where that says more."""
+    return story.told(event) if event.type in ("attempt", "retry", "fallback", "waiting") else job.progress.message

@@ -1,0 +1,49 @@
+"""MCP on stdin and stdout, for a chat program that starts it on this machine: `darkroom mcp`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from mcp.server.stdio import stdio_server
+
+from contract.job import Image
+from contract.logs import log_to_stderr
+from producer.client.client import Darkroom
+from producer.imaging.sandbox import Pictures
+from producer.imaging.thumbnails import Thumbnails
+from producer.mcp.answer import Links
+from producer.mcp.image_content import Prints
+from producer.mcp.server import Toolbox, build_server
+from producer.tokens import Right
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGuest:
+    """The user of this machine, who may do everything and name paths."""
+
+    door: Darkroom
+
+    def check(self, right: Right) -> None:
+        """Let everything pass."""
+
+    async def count(self) -> None:
+        """Count nothing."""
+
+    async def count_miss(self) -> None:
+        """Count nothing."""
+
+    def links(self, image: Image) -> Links:
+        """Tell where an image lies."""
+        return Links(path=image.path)
+
+
+async def serve(darkroom: Darkroom) -> int:
+    """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
+    log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
+    settings, guest = darkroom.settings, LocalGuest(darkroom)
+    async with Pictures() as pictures, stdio_server() as (given, told):
+        prints = Prints(pictures, Thumbnails(settings.home / "thumbnails", pictures))
+        server = build_server(Toolbox(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
+        await server.run(given, told, server.create_initialization_options())
+    return 0

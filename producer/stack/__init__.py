@@ -1,0 +1,1 @@
+"""The processes that `darkroom up` starts and supervises."""

