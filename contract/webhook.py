@@ -17,12 +17,12 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict
 
-from contract.errors import Refused, Transient
-from contract.job import Job
-from contract.link import Network, Unsafe, address_of, judge_within, split
-from contract.public import public
-from contract.record import Record
-from contract.secret import Secret
+from contract.errors.exceptions import Refused, Transient
+from contract.frozen_model import Record
+from contract.jobs.job import Job
+from contract.jobs.public_json import public
+from contract.settings.installation_secret import Secret
+from contract.untrusted.ssrf import Network, Unsafe, address_of, judge_within, split
 
 MAX_URL = 2048
 MIN_KEY, MAX_KEY = 24, 64  # bytes of a signing secret

@@ -7,10 +7,10 @@ import os
 import socket
 import sys
 
-from contract.doorbell import Doorbell
-from contract.errors import Unavailable
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.errors.exceptions import Unavailable
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 
 SIGN_OF_LIFE_S = 5  # it gives one every second
 

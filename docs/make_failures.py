@@ -1,4 +1,4 @@
-"""Writes docs/failures.md from contract/kinds.py and what the worker does about each error: `make docs`."""
+"""Writes docs/failures.md from contract/errors/catalogue.py and what the worker does about each error: `make docs`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from contract.errors import DarkroomError, ProviderError
-from contract.gateway_kinds import GATEWAY
-from contract.job import Outcome
-from contract.kind import Kind
-from contract.kinds import CONFIGURATION, JOB, KINDS, QUEUE, REQUEST
-from contract.knobs import Knobs
-from contract.provider_kinds import PROVIDER
-from contract.references import MAX_EACH, MAX_TOGETHER
-from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
+from contract.errors.catalogue import CONFIGURATION, JOB, KINDS, QUEUE, REQUEST
+from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.gateway_catalogue import GATEWAY
+from contract.errors.kind import Kind
+from contract.errors.provider_catalogue import PROVIDER
+from contract.jobs.job import Outcome
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
+from contract.settings.environment import Knobs
 from contract.webhook import MAX_URL
 from producer.imaging.sandbox import MOST
 from worker.policy.retry_policy import TRIES
@@ -79,7 +79,7 @@ VALUES: dict[str, dict[str, object]] = {
 NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-image-2"}
 
 INTRODUCTION = """\
-<!-- Made by `make docs` from contract/kinds.py and worker/: change those, not this page. -->
+<!-- Made by `make docs` from contract/errors/catalogue.py and worker/: change those, not this page. -->
 
 # When something goes wrong
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from contract.cause import UNKNOWN, cause_of
-from contract.errors import DarkroomError, Unavailable
+from contract.errors.exceptions import DarkroomError, Unavailable
+from contract.redis.failure import UNKNOWN, cause_of
 
 logger = logging.getLogger(__name__)
 

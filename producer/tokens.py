@@ -23,9 +23,9 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from contract.artifacts import write_whole
-from contract.errors import ConfigInvalid, Problem, Refused
-from contract.record import Record
+from contract.artifacts.sidecar import write_whole
+from contract.errors.exceptions import ConfigInvalid, Problem, Refused
+from contract.frozen_model import Record
 
 PREFIX = "dk_"
 MAX_TEXT = 200  # characters of what may be a token

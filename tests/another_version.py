@@ -26,23 +26,24 @@ def grown(text: str) -> str:
 def step_ahead(steps: int) -> None:
     """Become another version; nothing else of Darkroom may be imported yet."""
     contract.version.CONTRACT += steps
-    from contract import newjob
+    from contract.store import new_job
 
-    fields = newjob.NewJob.fields
+    fields = new_job.NewJob.fields
 
-    def more_fields(new: newjob.NewJob) -> dict[str, str | int]:
+    def more_fields(new: new_job.NewJob) -> dict[str, str | int]:
         told = fields(new)
         return told | {"request": grown(str(told["request"])), "grain": "fine"}
 
-    newjob.NewJob.fields = more_fields  # type: ignore[method-assign, assignment]
+    new_job.NewJob.fields = more_fields  # type: ignore[method-assign, assignment]
     _grow_records()
 
 
 def _grow_records() -> None:
     """Write more fields with each call, image and sidecar."""
-    from contract import artifacts, job
+    from contract.artifacts import sidecar
+    from contract.jobs import job
 
-    for kind in (job.Attempt, job.Image, artifacts.Sidecar):
+    for kind in (job.Attempt, job.Image, sidecar.Sidecar):
         kind.model_dump_json = _growing(kind.model_dump_json)  # type: ignore[method-assign]
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from pictures import picture
 
-from contract.artifacts import Sidecar, artifact_id
-from contract.doorbell import Doorbell
-from contract.errors import DarkroomError
-from contract.job import JobState, Rendition
-from contract.scripts import open_redis
-from contract.store import EVENTS_CHANNEL, JobStore
+from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.errors.exceptions import DarkroomError
+from contract.jobs.job import JobState, Rendition
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import EVENTS_CHANNEL, JobStore
 from producer.chat.factory import Opened, open_reception
 from producer.chat.turn import Route, Turn
 

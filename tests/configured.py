@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from contract.errors import ConfigInvalid
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.settings import load_settings
 
 SECRET = "sk-very-secret-0123456789"
 

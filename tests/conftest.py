@@ -11,9 +11,9 @@ import pytest
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):

@@ -17,7 +17,7 @@ from house import House
 from real_redis import RealRedis
 from simulator.server import Simulator
 
-from contract.job import Job, Outcome
+from contract.jobs.job import Job, Outcome
 
 LOOK_S = 0.02
 MIB = 2**20

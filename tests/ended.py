@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from contract.job import Degraded, Failure, Image, Job, JobState, Progress, Rendition, moment
-from contract.request import JobRequest
+from contract.jobs.job import Degraded, Failure, Image, Job, JobState, Progress, Rendition, moment
+from contract.jobs.request import JobRequest
 
 ARTIFACT = "img_0123456789ab"
 REFERENCES = ("/home/ann/fox.png", "fox.png", ARTIFACT, "latest", f"/media/{ARTIFACT}.png")

@@ -20,9 +20,9 @@ from simulator.order import Order
 from simulator.script import Step
 from simulator.server import Simulator
 
-from contract.job import Job, JobState
-from contract.jobview import owner_key
-from contract.scripts import open_redis
+from contract.jobs.job import Job, JobState
+from contract.redis.client import open_redis
+from contract.store.job_reader import owner_key
 from producer.tokens import Right
 
 MODEL = "openai/gpt-5.4-image-2"  # the default one

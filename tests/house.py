@@ -16,10 +16,10 @@ from network import Network
 from real_redis import RealRedis
 from simulator.server import Simulator
 
-from contract.doorbell import Doorbell
-from contract.scripts import open_redis
-from contract.settings import Settings, load_settings
-from contract.store import JobStore
+from contract.redis.client import open_redis
+from contract.settings.settings import Settings, load_settings
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens

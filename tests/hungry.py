@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contract.child import Reply, serve
+from contract.untrusted.sandbox_process import Reply, serve
 
 
 def eat(question: dict[str, Any], body: bytearray) -> Reply:

@@ -9,8 +9,8 @@ from itertools import pairwise
 from job_model import MOST_CALLS, RETENTION_MS, JobModel, ModelJob
 from job_table import Look
 
-from contract.job import ACTIVE, MOVES, TERMINAL, JobState
-from contract.store import digest
+from contract.jobs.job import ACTIVE, MOVES, TERMINAL, JobState
+from contract.store.worker_store import digest
 
 _OWNER = r"owner:[0-9a-f]{20}"
 _KNOWN_KEYS = re.compile(  # docs/architecture.md, "Redis keys"

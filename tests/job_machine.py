@@ -13,8 +13,8 @@ from job_records import COUNT, attempt, image
 from job_table import JobTable
 from queue_machine import LEASE_S, SECONDS, WHICH, WORKERS, QueueMachine
 
-from contract.job import JobState, Outcome
-from contract.store import Lease
+from contract.jobs.job import JobState, Outcome
+from contract.store.worker_store import Lease
 from worker.policy.circuit_breaker import Closed, Verdict
 
 HANGING_MS = 120_000  # past its deadline a job is given up, although its worker renews

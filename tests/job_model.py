@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from contract.job import ACTIVE, Attempt, JobState, Outcome
+from contract.jobs.job import ACTIVE, Attempt, JobState, Outcome
 
 LEASE_MS = 15_000
 LOCK_MS = 60_000

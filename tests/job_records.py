@@ -6,9 +6,9 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from contract.job import Attempt, Image, Outcome, moment
-from contract.request import JobRequest
-from contract.store import NewJob, digest
+from contract.jobs.job import Attempt, Image, Outcome, moment
+from contract.jobs.request import JobRequest
+from contract.store.worker_store import NewJob, digest
 
 COUNT = 2  # images of a job
 

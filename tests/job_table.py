@@ -10,9 +10,9 @@ from typing import Any, Self, TypeVar
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.scripts import PREFIX, open_redis
-from contract.store import JobStore
+from contract.redis.client import PREFIX, open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 
 Answer = TypeVar("Answer")
 START_MS = 1_800_000_000_000

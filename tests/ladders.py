@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.job import Attempt, Outcome
+from contract.jobs.job import Attempt, Outcome
 from worker.policy.circuit_breaker import Closed
 from worker.policy.ladder import Plan, Route, Rung
 

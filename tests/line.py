@@ -12,9 +12,9 @@ import pytest
 from pictures import picture
 from pydantic import SecretStr
 
-from contract.config import ProviderConfig
-from contract.errors import ProviderError
-from contract.frames import Frame
+from contract.errors.exceptions import ProviderError
+from contract.settings.nanobot_config import ProviderConfig
+from contract.untrusted.sandbox_protocol import Frame
 from worker.http.pending_result import Made
 from worker.http.provider_client import Conversation, Wire
 from worker.memory.budget import Budget

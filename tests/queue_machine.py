@@ -13,10 +13,10 @@ from job_model import LEASE_MS, LOCK_MS, MOST_ACTIVE, MOST_QUEUED, RETENTION_MS,
 from job_records import asked
 from job_table import JobTable
 
-from contract.errors import Refused
-from contract.job import ACTIVE, Job, JobState
-from contract.newjob import micro
-from contract.store import CallRefused, Lease, LeaseLost, NewJob
+from contract.errors.exceptions import Refused
+from contract.jobs.job import ACTIVE, Job, JobState
+from contract.store.new_job import micro
+from contract.store.worker_store import CallRefused, Lease, LeaseLost, NewJob
 from worker.policy.circuit_breaker import Gates
 
 LEASE_S = LEASE_MS / 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from contract.errors import ConfigInvalid
-from contract.extras import check_extra
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.extras import check_extra
 
 if __name__ == "__main__":
     try:

@@ -18,16 +18,15 @@ from typing import Any
 from celery.signals import setup_logging
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
-from contract.doorbell import Doorbell
-from contract.installation import digest_of, make_mark
-from contract.knobs import Knobs
-from contract.logs import log_to_stderr
-from contract.outbox import Outbox
-from contract.references import References
-from contract.scripts import open_redis
-from contract.secret import Secret
-from contract.settings import Settings, load_settings
-from contract.store import JobStore
+from contract.artifacts.references import References
+from contract.redis.client import open_redis
+from contract.redis.installation import digest_of, make_mark
+from contract.settings.environment import Knobs
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings, load_settings
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
+from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Strays
@@ -46,6 +45,7 @@ from worker.process.sweeper import Sweeper
 from worker.process.watchdog import Watchdog, give_up
 from worker.sandbox.pool import Sandbox, return_large_blocks
 from worker.webhooks.dispatcher import Courier
+from worker.webhooks.outbox import Outbox
 
 NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
 

@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from itertools import count
 
-from contract.errors import ConfigInvalid, Problem
+from contract.errors.exceptions import ConfigInvalid, Problem
 
 NAMES = frozenset(
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")

@@ -20,10 +20,10 @@ from sse_starlette.sse import AppStatus
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
-from contract.errors import ConfigInvalid, Problem
-from contract.logs import log_to_stderr
-from contract.secret import Secret
-from contract.settings import Settings, load_settings
+from contract.errors.exceptions import ConfigInvalid, Problem
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings, load_settings
+from contract.telemetry.logs import log_to_stderr
 from producer.api import problem_details
 from producer.api.dependencies import Gateway
 from producer.api.openai import images, models, modelscope

@@ -15,7 +15,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from contract.errors import ConfigInvalid, Refused
+from contract.errors.exceptions import ConfigInvalid, Refused
 from producer.api.dependencies import Gateway, Here
 from producer.client.client import Darkroom
 from producer.tokens import Right, Token, Tokens

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from contract.errors import Refused
-from contract.secret import Secret
-from contract.settings import Settings
+from contract.errors.exceptions import Refused
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings
 from producer.api.services.cancel_on_disconnect import Attendance
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness

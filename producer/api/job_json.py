@@ -11,8 +11,8 @@ from fastapi import Request
 from pydantic import Field
 from starlette.responses import Response
 
-from contract.job import Image, Job
-from contract.public import public
+from contract.jobs.job import Image, Job
+from contract.jobs.public_json import public
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.tokens import Right

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.artifacts import Sidecar
-from contract.images import EXTENSIONS
-from contract.kinds import KINDS
-from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
+from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue import KINDS
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
+from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.job_json import ShownJob
 
 Responses = dict[int | str, dict[str, Any]]

@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from contract.errors import DarkroomError, Refused, Unavailable
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.ids import is_job_id
-from contract.kinds import KINDS
 from producer.api.openai import error_envelope
 from producer.error_log import report
 

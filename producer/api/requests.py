@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 
 BODY_S = 30.0
 LEAST_BYTES_PER_S = 65_536  # once it has begun

@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts import temporary_name, write_whole
-from contract.mailbox import Mailbox
-from contract.newjob import digest
-from contract.running import find_running
-from contract.settings import Settings, load_settings
+from contract.artifacts.sidecar import temporary_name, write_whole
+from contract.settings.running_stack import find_running
+from contract.settings.settings import Settings, load_settings
+from contract.store.new_job import digest
 from producer.chat.image_requests import Host, Reception
 from producer.chat.late_delivery import Post, Postman
+from producer.chat.outbox import Mailbox
 from producer.chat.turn import Turn
 from producer.client.client import Darkroom
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts import Sidecar, read_record
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import Job, JobState
-from contract.mailbox import Mailbox
-from contract.newjob import Letter
-from contract.request import JobRequest
+from contract.artifacts.sidecar import Sidecar, read_record
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.jobs.job import Job, JobState
+from contract.jobs.request import JobRequest
+from contract.store.new_job import Letter
 from producer.chat import messages
 from producer.chat.late_delivery import Postman, insist
+from producer.chat.outbox import Mailbox
 from producer.chat.turn import Calls, Turn
 from producer.client.client import Accepted, Darkroom
 

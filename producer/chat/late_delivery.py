@@ -11,10 +11,10 @@ from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import Job, JobState
-from contract.mailbox import Mailbox
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.jobs.job import Job, JobState
 from producer.chat import messages
+from producer.chat.outbox import Mailbox
 from producer.chat.turn import Route
 from producer.client.client import Darkroom
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from contract import story
-from contract.artifacts import Sidecar
-from contract.job import Job, JobState
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs import wording
+from contract.jobs.job import Job, JobState
 
 NO_BRACKETS = str.maketrans("[]", "()")  # nanobot's marks around what it adds to a user's words have them
 MOST_OF_A_PROMPT = 60  # characters; enough to tell one picture from another
@@ -43,7 +43,7 @@ def artifacts(sidecars: Sequence[Sidecar]) -> list[dict[str, Any]]:
 def unlike(job: Job) -> str:
     """Say what is not as it was asked for; nothing when all is."""
     missing = job.progress.count - job.progress.done
-    parts = [f"{story.degraded(job.degraded)}."] if job.degraded else []
+    parts = [f"{wording.degraded(job.degraded)}."] if job.degraded else []
     if missing:
         why = f": {job.error.detail}" if job.error else "."
         parts.append(f"{missing} of {job.progress.count} images could not be made{why}")

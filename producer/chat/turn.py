@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from contract.record import Record, Stored
+from contract.frozen_model import Record, Stored
 
 MOST_TURNS = 1000  # whose calls are remembered
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import typer
 
-from contract.errors import DarkroomError
-from contract.job import ACTIVE, TERMINAL, Job, JobState
-from contract.settings import Settings, load_settings
+from contract.errors.exceptions import DarkroomError
+from contract.jobs.job import ACTIVE, TERMINAL, Job, JobState
+from contract.settings.settings import Settings, load_settings
 from producer.cli.runner import default_owner
 from producer.client.client import Darkroom
 from producer.tokens import Tokens

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from contract.job import Job
-from contract.settings import load_settings
+from contract.jobs.job import Job
+from contract.settings.settings import load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
 from producer.stack.stack import Stack

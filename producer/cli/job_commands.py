@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from contract.errors import Refused
-from contract.job import Job, JobState
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job, JobState
 from producer.cli import terminal
 from producer.cli.completion import unfinished_jobs
 from producer.cli.options import (

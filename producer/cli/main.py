@@ -14,10 +14,10 @@ from typing import Annotated
 
 import typer
 
-from contract.errors import ConfigInvalid
-from contract.extras import check_extra, lacking, told_lacking
-from contract.running import Running
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.extras import check_extra, lacking, told_lacking
+from contract.settings.running_stack import Running
+from contract.settings.settings import load_settings
 from producer.cli import terminal
 from producer.cli.demo import show_everything
 from producer.cli.first_config import Provider, key_variable, write_first_config

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn
 
-from contract.cause import cause_of
-from contract.errors import ConfigInvalid, DarkroomError, Refused, Unavailable
-from contract.job import Job, JobState
-from contract.running import Running, find_running
-from contract.settings import Settings, default_config_path, load_settings
+from contract.errors.exceptions import ConfigInvalid, DarkroomError, Refused, Unavailable
+from contract.jobs.job import Job, JobState
+from contract.redis.failure import cause_of
+from contract.settings.running_stack import Running, find_running
+from contract.settings.settings import Settings, default_config_path, load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
 

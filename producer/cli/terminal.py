@@ -14,10 +14,10 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from contract import story
-from contract.errors import DarkroomError
-from contract.job import Job, JobEvent, JobState
-from contract.kinds import look_up
+from contract.errors.catalogue import look_up
+from contract.errors.exceptions import DarkroomError
+from contract.jobs import wording
+from contract.jobs.job import Job, JobEvent, JobState
 from producer.client.client import Darkroom
 from producer.doctor.doctor import Finding
 
@@ -69,7 +69,7 @@ async def _refresh(darkroom: Darkroom, job_id: str, line: Status) -> None:
 
 def _tell(event: JobEvent, *, plain: bool) -> None:
     if not event.is_last and (plain or event.type not in QUIET_EVENTS):
-        err.print(f"[dim]{event.at.astimezone():%H:%M:%S}[/dim] {escape(story.told(event))}")
+        err.print(f"[dim]{event.at.astimezone():%H:%M:%S}[/dim] {escape(wording.told(event))}")
 
 
 async def agrees_to(question: str) -> bool:
@@ -92,7 +92,7 @@ def show(job: Job) -> None:
     for image in job.images:
         out.print(image.path, markup=False)
     if job.degraded is not None:
-        err.print(f"[yellow]{escape(story.degraded(job.degraded))}.[/yellow]")
+        err.print(f"[yellow]{escape(wording.degraded(job.degraded))}.[/yellow]")
     for warning in job.warnings:
         err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:

@@ -20,20 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from contract.artifacts import remove_files
-from contract.defaults import defaults_of
-from contract.doorbell import Doorbell
-from contract.errors import Refused, Unavailable
-from contract.job import TERMINAL, Job, JobEvent, JobState, Snapshot
+from contract.artifacts.sidecar import remove_files
+from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
-from contract.mailbox import Mailbox
-from contract.newjob import Letter
-from contract.request import KeptRequest
-from contract.scripts import open_redis
-from contract.secret import Secret
-from contract.settings import Settings
-from contract.store import JobStore, NewJob
+from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, Snapshot
+from contract.jobs.request import KeptRequest
+from contract.redis.client import open_redis
+from contract.settings.accepted_defaults import defaults_of
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings
+from contract.store.doorbell import Doorbell
+from contract.store.new_job import Letter
+from contract.store.worker_store import JobStore, NewJob
 from contract.webhook import accept as judge_webhook
+from producer.chat.outbox import Mailbox
 from producer.client.deduplication import Recall
 from producer.client.eta import Outlook
 from producer.client.load_shedding import Crowd

@@ -9,9 +9,9 @@ import secrets
 from contextlib import suppress
 from copy import copy
 
-from contract.errors import Refused
-from contract.job import Job, JobState
-from contract.store import JobStore
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job, JobState
+from contract.store.worker_store import JobStore
 from producer.client.redis_deadline import answering
 
 REMEMBERED_S = 600.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from contract.eta import Pace
-from contract.store import JobStore
+from contract.jobs.eta import Pace
+from contract.store.worker_store import JobStore
 from producer.client.redis_deadline import answering
 
 FRESH_S = 1.0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 
 FEW = 32  # are never too many
 LONG_S = 0.2

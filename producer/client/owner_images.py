@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
-from contract.artifacts import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
-from contract.errors import Refused
-from contract.installation import read_installation
-from contract.job import Snapshot
-from contract.references import References, check_together
-from contract.settings import Settings
-from contract.store import JobStore
+from contract.artifacts.references import References, check_together
+from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Snapshot
+from contract.redis.installation import read_installation
+from contract.settings.settings import Settings
+from contract.store.worker_store import JobStore
 from producer.client.redis_deadline import answering
 
 

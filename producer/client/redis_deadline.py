@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contract.errors import Unavailable
+from contract.errors.exceptions import Unavailable
 
 ANSWER_S = 2.8
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from contract.errors import Refused
-from contract.job import ACTIVE, Job, JobState
+from contract.errors.exceptions import Refused
+from contract.jobs.job import ACTIVE, Job, JobState
 from producer.client.client import Darkroom
 
 PAGE = 100

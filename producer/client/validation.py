@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.errors import Refused
-from contract.kinds import KINDS
-from contract.prices import estimate
-from contract.request import JobRequest, KeptRequest
-from contract.settings import Settings
-from contract.store import digest
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import Refused
+from contract.jobs.pricing import estimate
+from contract.jobs.request import JobRequest, KeptRequest
+from contract.settings.settings import Settings
+from contract.store.worker_store import digest
 
 MOST_PROBLEMS = 20  # that are told of one request
 _FIELD = re.compile(r"\w{1,50}", re.ASCII)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.breakers import Breaker, read_breakers
-from contract.cause import NO_RIGHTS, cause_of
-from contract.errors import DarkroomError, Unavailable
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import DarkroomError, Unavailable
+from contract.redis.failure import NO_RIGHTS, cause_of
+from contract.store.breakers import Breaker, read_breakers
 from producer.doctor.finding import Finding
 
 NAME = "circuit breaker"

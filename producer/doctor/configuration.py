@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from contract.errors import ConfigInvalid, Problem
-from contract.settings import Settings, default_config_path, load_settings
+from contract.errors.exceptions import ConfigInvalid, Problem
+from contract.settings.settings import Settings, default_config_path, load_settings
 from producer.doctor.finding import Finding
 
 INIT = "`darkroom config init` writes an example"

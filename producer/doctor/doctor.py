@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from contract.doorbell import Doorbell
-from contract.errors import ConfigInvalid
-from contract.scripts import open_redis
-from contract.settings import Settings
-from contract.store import JobStore
+from contract.errors.exceptions import ConfigInvalid
+from contract.redis.client import open_redis
+from contract.settings.settings import Settings
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from producer.doctor.breakers import see_breakers
 from producer.doctor.configuration import see_config
 from producer.doctor.finding import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.client import HTTPConnection, HTTPException
 
-from contract.knobs import Knobs
+from contract.settings.environment import Knobs
 from producer.doctor.finding import Finding
 from producer.doctor.versions import differing
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract.errors import ConfigInvalid
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.settings import load_settings
 from producer.doctor.doctor import Finding
 
 LOOK_S = 60.0

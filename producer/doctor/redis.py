@@ -7,13 +7,13 @@ import time
 
 from redis.asyncio import Redis
 
-from contract.cause import place_of
-from contract.errors import ConfigInvalid, Unavailable
-from contract.installation import digest_of
-from contract.redis_needs import Weight
-from contract.scripts import reaching_redis
-from contract.secret import Secret
-from contract.settings import Settings
+from contract.errors.exceptions import ConfigInvalid, Unavailable
+from contract.redis.client import reaching_redis
+from contract.redis.failure import place_of
+from contract.redis.installation import digest_of
+from contract.redis.requirements import Weight
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings
 from producer.doctor.finding import Finding
 from producer.health.queue import Pulse
 

@@ -16,10 +16,10 @@ from flower.urls import settings as flower_settings
 from tornado.ioloop import IOLoop
 from tornado.options import options
 
-from contract.doorbell import celery_app
-from contract.errors import Problem
-from contract.knobs import Knobs, read_knobs
-from contract.scripts import open_redis
+from contract.errors.exceptions import Problem
+from contract.redis.client import open_redis
+from contract.settings.environment import Knobs, read_knobs
+from contract.store.doorbell import celery_app
 from producer.cli.runner import config_path
 from producer.flower.jobs import JobEvents
 from producer.flower.queues import HANDLERS

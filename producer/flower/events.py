@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contract.doorbell import TASK
-from contract.job import JobState
-from contract.journal import Move
+from contract.jobs.job import JobState
+from contract.store.doorbell import TASK
+from contract.store.journal import Move
 
 NOWHERE = "queue"  # stands for a worker where a job had none
 

@@ -12,8 +12,8 @@ from celery.events import EventReceiver
 from flower.events import Events
 from redis.asyncio import Redis
 
-from contract.errors import Unavailable
-from contract.journal import AT_ONCE, Counts, Line, read_journal
+from contract.errors.exceptions import Unavailable
+from contract.store.journal import AT_ONCE, Counts, Line, read_journal
 from producer.flower.events import task_events
 
 RECONNECT_S = 2.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contract.cause import Cause, cause_of
-from contract.errors import Unavailable
-from contract.fleet import LOOK, Fleet, read_fleet
-from contract.installation import Installation, read_installation
-from contract.redis_needs import Doubt, Sight, judge, look
-from contract.store import JobStore
+from contract.errors.exceptions import Unavailable
+from contract.redis.failure import Cause, cause_of
+from contract.redis.installation import Installation, read_installation
+from contract.redis.requirements import Doubt, Sight, judge, look
+from contract.store.fleet import LOOK, Fleet, read_fleet
+from contract.store.worker_store import JobStore
 from producer.client.redis_deadline import answering
 
 NOTHING = Sight(None, None)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from contract.child import Child
-from contract.errors import Refused
-from contract.frames import Frame
-from contract.images import MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from contract.errors.exceptions import Refused
+from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from contract.untrusted.sandbox_process import Child
+from contract.untrusted.sandbox_protocol import Frame
 
 RETOUCH = "producer.imaging.sandbox_child"
 WALL_S = 10.0  # for one picture; waiting for one's turn is not counted

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from contract.child import Reply, serve
-from contract.images import NotAnImage, TooLarge, clean, convert, shrink
+from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, shrink
+from contract.untrusted.sandbox_process import Reply, serve
 
 
 def reply(question: dict[str, Any], body: bytearray) -> Reply:

@@ -6,9 +6,9 @@ import asyncio
 from collections import defaultdict
 from pathlib import Path
 
-from contract.artifacts import Sidecar, write_whole
-from contract.errors import Refused
-from contract.job import Job
+from contract.artifacts.sidecar import Sidecar, write_whole
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job
 from producer.imaging.sandbox import Pictures
 
 SIDES = (128, 256, 512, 1024)

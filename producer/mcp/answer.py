@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
-from contract import story
-from contract.errors import DarkroomError, Refused
-from contract.job import Job, JobState
-from contract.record import Record
+from contract.errors.exceptions import DarkroomError, Refused
+from contract.frozen_model import Record
+from contract.jobs import wording
+from contract.jobs.job import Job, JobState
 
 MAX_WORDS = 120  # of a prompt in a list, in characters
 FAILED = frozenset({JobState.FAILED, JobState.EXPIRED})
@@ -145,7 +145,7 @@ def words_of(job: Job) -> str:
     """Say how a job stands, what was delivered instead of what was asked for, and why images are missing."""
     said = [job.progress.message]
     if job.degraded is not None:
-        said.append(f"{story.degraded(job.degraded)}.")
+        said.append(f"{wording.degraded(job.degraded)}.")
     if job.error is not None:
         said.append(job.error.detail)
     return " ".join(said)
@@ -153,7 +153,7 @@ def words_of(job: Job) -> str:
 
 def eta_words(expected: tuple[int, int]) -> str:
     """Say when a job may be done, as in "in about 20 to 40 s"."""
-    least, most = (story.duration(seconds) for seconds in expected)
+    least, most = (wording.duration(seconds) for seconds in expected)
     if least == most:
         return f"in about {most}"
     number, _, unit = least.rpartition(" ")

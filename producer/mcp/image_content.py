@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pybase64
 
-from contract.artifacts import read_record
-from contract.errors import DarkroomError, Refused
-from contract.job import Image
+from contract.artifacts.sidecar import read_record
+from contract.errors.exceptions import DarkroomError, Refused
+from contract.jobs.job import Image
 from producer.client.client import Darkroom
 from producer.imaging.sandbox import Pictures
 from producer.imaging.thumbnails import SIDES, Thumbnails

@@ -19,10 +19,10 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
-from contract import story
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import Image, Job, JobEvent, JobState
-from contract.logs import about
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.jobs import wording
+from contract.jobs.job import Image, Job, JobEvent, JobState
+from contract.telemetry.logs import about
 from producer.client.client import Darkroom
 from producer.error_log import report
 from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
@@ -215,4 +215,4 @@ async def _follow(request: Request, door: Darkroom, job: Job, *, until: float) -
 
 def _told(event: JobEvent, job: Job) -> str:
     """Say what has happened, or how the job stands where that says more."""
-    return story.told(event) if event.type in ("attempt", "retry", "fallback", "waiting") else job.progress.message
+    return wording.told(event) if event.type in ("attempt", "retry", "fallback", "waiting") else job.progress.message

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mcp.server.stdio import stdio_server
 
-from contract.job import Image
-from contract.logs import log_to_stderr
+from contract.jobs.job import Image
+from contract.telemetry.logs import log_to_stderr
 from producer.client.client import Darkroom
 from producer.imaging.sandbox import Pictures
 from producer.imaging.thumbnails import Thumbnails

@@ -11,8 +11,8 @@ from mcp_types import Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from contract.errors import Refused
-from contract.request import RATIOS
+from contract.errors.exceptions import Refused
+from contract.jobs.request import RATIOS
 from producer.mcp.answer import JobAnswer, JobListAnswer
 
 MAX_WAIT_S = 20.0  # clients give up after 30 s

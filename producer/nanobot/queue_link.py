@@ -17,7 +17,7 @@ from nanobot.config.loader import get_config_path
 from nanobot.runtime_context import RuntimeContextBlock, wrap_runtime_context_lines
 from nanobot.utils.artifacts import generated_image_tool_result
 
-from contract.errors import DarkroomError
+from contract.errors.exceptions import DarkroomError
 from producer.chat.turn import Turn
 from producer.nanobot.log import say
 from producer.nanobot.message_bus import Gateway

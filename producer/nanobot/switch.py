@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.running import Running, find_running
+from contract.settings.running_stack import Running, find_running
 
 REDIS_URL, PLUGIN = "DARKROOM_REDIS_URL", "DARKROOM_PLUGIN"
 _OFF = frozenset({"0", "off", "f", "false", "n", "no"})  # as pydantic reads them

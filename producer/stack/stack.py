@@ -24,13 +24,13 @@ from random import SystemRandom
 
 from redis.exceptions import RedisError
 
-from contract.doorbell import Doorbell
-from contract.errors import ConfigInvalid, Problem
-from contract.extras import how_to_install
-from contract.running import Running
-from contract.scripts import open_redis
-from contract.settings import Settings, load_settings
-from contract.store import JobStore, digest
+from contract.errors.exceptions import ConfigInvalid, Problem
+from contract.redis.client import open_redis
+from contract.settings.extras import how_to_install
+from contract.settings.running_stack import Running
+from contract.settings.settings import Settings, load_settings
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore, digest
 from producer.stack.redis_server import find_redis_server, write_redis_config
 from producer.stack.supervised_process import Part
 from producer.tokens import Tokens

@@ -8,8 +8,8 @@ import pytest
 from house import House
 from pictures import picture
 
-from contract.errors import Refused
-from contract.job import Job, JobState, Outcome
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job, JobState, Outcome
 
 pytestmark = pytest.mark.real_redis
 

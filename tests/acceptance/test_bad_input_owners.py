@@ -15,7 +15,7 @@ from bad_input.gate import Gate
 from bad_input.wire import FOX, LENGTH, head, tell
 from pictures import picture
 
-from contract.secret import Secret
+from contract.settings.installation_secret import Secret
 from producer.api.services.signed_links import Links
 
 pytestmark = pytest.mark.real_redis

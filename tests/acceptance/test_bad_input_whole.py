@@ -12,7 +12,7 @@ from bad_input.requests import REQUESTS
 from bad_input.strangers import STRANGERS
 from bad_input.uploads import UPLOADS
 
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
 
 pytestmark = pytest.mark.real_redis
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from rows.rooms import Room, open_room
 from rows.telling import GOOD, step_of
 from simulator.catalogue import CATALOGUE
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = [
     pytest.mark.real_redis,

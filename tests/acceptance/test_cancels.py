@@ -29,12 +29,12 @@ from simulator import order as simulated
 from simulator.ledger import Call
 from simulator.script import Step
 
-from contract.artifacts import artifact_id
-from contract.doorbell import Doorbell
-from contract.installation import MARKER
-from contract.job import TERMINAL, Job, JobState, Outcome
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.artifacts.sidecar import artifact_id
+from contract.jobs.job import TERMINAL, Job, JobState, Outcome
+from contract.redis.client import open_redis
+from contract.redis.installation import MARKER
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis

@@ -18,7 +18,7 @@ from rows.table import EXPECTED, MOODS, NOT_USED, cases
 from rows.telling import Told, commands_in, secrets_in, tell
 from simulator.catalogue import PORTS, variants
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(600)]
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from rows.rooms import PROMPT, Room, open_room
 from rows.telling import GOOD
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 

@@ -32,10 +32,10 @@ from pictures import picture
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from contract.config import TIMEOUT_S
-from contract.job import Job, JobState
-from contract.knobs import Knobs
-from contract.settings import DRAIN_MARGIN_S, load_settings
+from contract.jobs.job import Job, JobState
+from contract.settings.environment import Knobs
+from contract.settings.nanobot_config import TIMEOUT_S
+from contract.settings.settings import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
 from producer.client.client import Darkroom
 from producer.stack.redis_server import find_redis_server

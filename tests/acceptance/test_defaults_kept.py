@@ -7,8 +7,8 @@ import json
 import pytest
 from house import House
 
-from contract.job import Job, JobState
-from contract.scripts import open_redis
+from contract.jobs.job import Job, JobState
+from contract.redis.client import open_redis
 
 pytestmark = pytest.mark.real_redis
 

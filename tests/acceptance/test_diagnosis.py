@@ -18,8 +18,8 @@ from house import House
 from mounts import mounting
 from redis.asyncio import Redis
 
-from contract.installation import MARKER
-from contract.job import JobState
+from contract.jobs.job import JobState
+from contract.redis.installation import MARKER
 from producer.doctor.doctor import examine
 from producer.doctor.finding import Finding
 from producer.stack.stack import free_port

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from house import House
 
-from contract.knobs import Knobs
+from contract.settings.environment import Knobs
 
 ROOT = Path(__file__).parents[2]
 README, HTTP, ARCHITECTURE = (

@@ -16,7 +16,7 @@ from house import House
 from network import Network
 from PIL import Image
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = pytest.mark.real_redis
 

@@ -11,7 +11,7 @@ import pytest
 from house import House
 from pictures import picture
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = pytest.mark.real_redis
 

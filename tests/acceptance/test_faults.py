@@ -31,12 +31,12 @@ from house import House, Process
 from mounts import mounting
 from simulator.script import Step
 
-from contract.doorbell import Doorbell
-from contract.errors import Refused, Unavailable
-from contract.installation import MARKER
-from contract.job import Job, JobEvent, JobState, Outcome
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.errors.exceptions import Refused, Unavailable
+from contract.jobs.job import Job, JobEvent, JobState, Outcome
+from contract.redis.client import open_redis
+from contract.redis.installation import MARKER
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom
 from worker.failpoint import NAMES
 

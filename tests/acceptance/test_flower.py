@@ -14,8 +14,8 @@ import pytest
 from dashboard import hears_workers, open_flower, page_when, tasks_when
 from house import House
 
-from contract.job import Job, JobState
-from contract.scripts import open_redis
+from contract.jobs.job import Job, JobState
+from contract.redis.client import open_redis
 from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis

@@ -17,8 +17,8 @@ from house import House
 from outages import WAYS, Outages, redis_outages
 from routes import FOX, JSON, Route, routes
 
-from contract.scripts import open_redis
-from contract.store import EVENTS_CHANNEL
+from contract.redis.client import open_redis
+from contract.store.worker_store import EVENTS_CHANNEL
 
 pytestmark = pytest.mark.real_redis
 

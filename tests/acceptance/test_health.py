@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from house import House
 
-from contract.job import Job, JobState, Outcome
+from contract.jobs.job import Job, JobState, Outcome
 from producer.client.client import Darkroom
 
 pytestmark = pytest.mark.real_redis

@@ -18,7 +18,7 @@ from house import House
 from pictures import picture
 from routes import FOX, JSON, Route, routes
 
-from contract.scripts import open_redis
+from contract.redis.client import open_redis
 from producer.tokens import Right
 
 pytestmark = pytest.mark.real_redis

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from house import House
 
-from contract.errors import Refused, Unavailable
-from contract.installation import MARKER
-from contract.job import Image, Job, JobState, Outcome
-from contract.scripts import open_redis
-from contract.store import EVENTS_CHANNEL
+from contract.errors.exceptions import Refused, Unavailable
+from contract.jobs.job import Image, Job, JobState, Outcome
+from contract.redis.client import open_redis
+from contract.redis.installation import MARKER
+from contract.store.worker_store import EVENTS_CHANNEL
 
 pytestmark = pytest.mark.real_redis
 

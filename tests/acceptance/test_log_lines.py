@@ -15,8 +15,8 @@ from house import House
 from routes import routes
 from tools import tools_at
 
-from contract.job import JobState
-from contract.scripts import open_redis
+from contract.jobs.job import JobState
+from contract.redis.client import open_redis
 from producer.stack.stack import free_port
 
 pytestmark = pytest.mark.real_redis

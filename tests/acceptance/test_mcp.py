@@ -12,7 +12,7 @@ from front import SIDE, Account, Front, fresh, opened
 from mcp.client.client import Client
 from tools import kept, refused, shown, told, tools_at
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 from producer.mcp.tools import TOOLS
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]

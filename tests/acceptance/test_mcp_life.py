@@ -14,7 +14,7 @@ import pytest
 from house import House
 from tools import refused, shown, told, tools_at, tools_of_command
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = pytest.mark.real_redis
 BOTH = "application/json, text/event-stream"

@@ -12,7 +12,7 @@ from cgroup import CannotBeMade
 from crowded import Crowd, crowd
 from heavy import Kind
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(900)]
 

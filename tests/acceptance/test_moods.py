@@ -9,7 +9,7 @@ import time
 import pytest
 from rows.rooms import PROMPT, Room, open_room
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 pytestmark = [pytest.mark.real_redis]
 

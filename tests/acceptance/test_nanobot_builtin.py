@@ -22,7 +22,7 @@ from guest.model import Asked, Call, Model, Said, Say
 from guest.venv import Venvs
 from PIL import Image
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 
 PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]

@@ -27,7 +27,7 @@ from guest.venv import Venvs
 from PIL import Image
 from tools import DARKROOM
 
-from contract.job import Job, JobState
+from contract.jobs.job import Job, JobState
 from producer.mcp.tools import TOOLS
 
 PAGE = (Path(__file__).parents[2] / "docs/nanobot.md").read_text()

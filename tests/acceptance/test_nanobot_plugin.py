@@ -15,7 +15,7 @@ from guest.model import Asked, Call, Said, Say
 from guest.venv import NANOBOT, OLDEST_NANOBOT
 from PIL import Image
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 
 SEED = {"id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"}
 

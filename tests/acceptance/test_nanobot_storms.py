@@ -11,7 +11,7 @@ from front import fresh
 from guest.chat import Chat
 from guest.home import LATER, Home, has_picture
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 
 pytestmark = [
     pytest.mark.real_redis,

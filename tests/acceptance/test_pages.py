@@ -21,9 +21,9 @@ from guest.venv import ENVIRONMENT, Venv, Venvs
 from pages.block import BY_LANGUAGE, ROOT, TABLE, Block, How, blocks, parse
 from pages.internet import ENTER, lacks
 
-from contract.errors import ConfigInvalid
-from contract.job import TERMINAL, JobState
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.jobs.job import TERMINAL, JobState
+from contract.settings.settings import load_settings
 from producer.stack.redis_server import find_redis_server
 
 TOOLS = ("bash", "curl", "jq", "node", "npm")

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from house import House, Process
 
-from contract.doorbell import Doorbell
-from contract.fleet import read_fleet
-from contract.job import TERMINAL, JobState
-from contract.scripts import open_redis
+from contract.jobs.job import TERMINAL, JobState
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.fleet import read_fleet
 from contract.version import CONTRACT, own_version
 from producer.doctor.doctor import examine
 

@@ -49,10 +49,10 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 from simulator.server import Simulator
 
-from contract.config import ProviderConfig
-from contract.errors import Refused
-from contract.job import Job, JobState
-from contract.redaction import clean
+from contract.errors.exceptions import Refused
+from contract.errors.redaction import clean
+from contract.jobs.job import Job, JobState
+from contract.settings.nanobot_config import ProviderConfig
 from contract.version import CONTRACT
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port

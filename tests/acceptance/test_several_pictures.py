@@ -13,7 +13,7 @@ import pytest
 from house import House
 from tools import DARKROOM, told, tools_at
 
-from contract.job import Job, JobState, Outcome
+from contract.jobs.job import Job, JobState, Outcome
 
 pytestmark = pytest.mark.real_redis
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from house import House
 
-from contract.job import Job, JobState, Outcome
+from contract.jobs.job import Job, JobState, Outcome
 
 pytestmark = pytest.mark.real_redis
 

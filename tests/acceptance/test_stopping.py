@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from house import House, Process
 
-from contract.job import JobState, Outcome
+from contract.jobs.job import JobState, Outcome
 
 pytestmark = pytest.mark.real_redis
 

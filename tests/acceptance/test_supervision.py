@@ -18,7 +18,7 @@ import pytest
 from house import House, Process
 from redis import Redis
 
-from contract.job import JobState
+from contract.jobs.job import JobState
 from producer.stack.redis_server import find_redis_server
 
 GIVEN_UP = os.EX_SOFTWARE

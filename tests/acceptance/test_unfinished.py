@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from house import House
 
-from contract.errors import Unavailable
-from contract.job import TERMINAL, Job, JobState
+from contract.errors.exceptions import Unavailable
+from contract.jobs.job import TERMINAL, Job, JobState
 from producer.client.client import Darkroom
 from producer.client.unfinished import PAGE, Tally, cancel_each, find_unfinished
 

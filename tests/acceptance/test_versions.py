@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from house import House
 
-from contract.artifacts import Sidecar
-from contract.job import JobState, Outcome
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.job import JobState, Outcome
 
 pytestmark = pytest.mark.real_redis
 

@@ -26,12 +26,12 @@ from house import House
 from network import Network
 from receiver import GOOD, Heard, Receiver
 
-from contract.errors import Refused
-from contract.job import TERMINAL, Job, JobState
-from contract.outbox import LEASE_S
-from contract.scripts import open_redis
-from contract.secret import Secret
+from contract.errors.exceptions import Refused
+from contract.jobs.job import TERMINAL, Job, JobState
+from contract.redis.client import open_redis
+from contract.settings.installation_secret import Secret
 from contract.webhook import signing_secret
+from worker.webhooks.outbox import LEASE_S
 
 pytestmark = pytest.mark.real_redis
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from house import House
 
-from contract.job import JobState
-from contract.settings import load_settings
+from contract.jobs.job import JobState
+from contract.settings.settings import load_settings
 from worker.providers.registry import PROVIDERS
 
 pytestmark = pytest.mark.real_redis

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from PIL import Image
 from pydantic import SecretStr
 
-from contract.config import ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 from worker.http.provider_client import Conversation, Wire
 from worker.memory.budget import Budget
 from worker.providers.openrouter import OPENROUTER

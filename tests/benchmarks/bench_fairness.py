@@ -25,9 +25,9 @@ from job_records import asked
 from job_table import JobTable
 from real_redis import RealRedis
 
-from contract.doorbell import PRIORITIES
-from contract.job import JobState
-from contract.store import Lease, NewJob
+from contract.jobs.job import JobState
+from contract.store.doorbell import PRIORITIES
+from contract.store.worker_store import Lease, NewJob
 
 SLOTS = 8
 OWNERS = 20

@@ -29,7 +29,7 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 from simulator.server import Simulator
 
-from contract.scripts import open_redis
+from contract.redis.client import open_redis
 from producer.tokens import Right
 
 OWNERS = 200

@@ -25,9 +25,9 @@ from chaos.orders import Order, read_orders, write_orders
 from chaos.proxy import Proxy
 from chaos.storm import Gust
 from chaos.witness import Witness
-from contract.doorbell import Doorbell
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 
 TESTS = Path(__file__).parents[1]
 SLOW_S = (0.3, 0.2)  # latency and jitter

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from chaos.evidence import Evidence, Found, Made
 from chaos.orders import Order
-from contract.artifacts import artifact_id
-from contract.job import JobState, Outcome
+from contract.artifacts.sidecar import artifact_id
+from contract.jobs.job import JobState, Outcome
 
 CALLS_PER_IMAGE = 9
 POISON = 3  # crashes that fail a job

@@ -16,10 +16,10 @@ from chaos.control import completed, control_app, submit
 from chaos.evidence import Evidence, Found
 from chaos.journal import Journal
 from chaos.orders import Order, read_orders
-from contract.artifacts import artifact_id
-from contract.doorbell import broker_url
-from contract.job import Image, Job, JobEvent, JobState, Progress, moment
-from contract.request import JobRequest
+from contract.artifacts.sidecar import artifact_id
+from contract.jobs.job import Image, Job, JobEvent, JobState, Progress, moment
+from contract.jobs.request import JobRequest
+from contract.store.doorbell import broker_url
 
 VISIBILITY_S = 30  # longer than most tasks: what runs twice does so because of a kill
 

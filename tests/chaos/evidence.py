@@ -12,9 +12,9 @@ import httpx
 
 from chaos.journal import Entry
 from chaos.orders import Order
-from contract.job import Job, JobEvent
-from contract.jobhash import read_attempts
-from contract.store import JobStore
+from contract.jobs.job import Job, JobEvent
+from contract.store.job_hash import read_attempts
+from contract.store.worker_store import JobStore
 
 BACKLOG_S = 1.0  # until all has arrived that the network held back
 

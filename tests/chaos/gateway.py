@@ -13,8 +13,8 @@ from pathlib import Path
 
 from chaos.journal import Journal
 from chaos.orders import Order, read_orders
-from contract.errors import Unavailable
-from contract.settings import Settings, load_settings
+from contract.errors.exceptions import Unavailable
+from contract.settings.settings import Settings, load_settings
 from producer.client.client import Darkroom
 
 AT_ONCE = 24

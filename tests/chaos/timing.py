@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chaos.arena import Struck
 from chaos.crew import Life
 from chaos.evidence import Found
-from contract.job import TERMINAL
+from contract.jobs.job import TERMINAL
 
 REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
 HELPLESS = frozenset({"freeze_worker", "freeze_at_failpoint", "part_worker"})

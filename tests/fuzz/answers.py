@@ -16,8 +16,8 @@ from simulator import aihubmix, openrouter
 from simulator.corpus import specimen
 from simulator.order import Order, base64_text
 
-from contract.errors import ProviderError, revive
-from contract.images import inspect
+from contract.errors.exceptions import ProviderError, revive
+from contract.untrusted.imaging.inspect import inspect
 from fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
 from fuzz.wellformed import assert_error
 from worker.providers.registry import PROVIDERS

@@ -9,8 +9,8 @@ import httpx
 from hypothesis import strategies as st
 from simulator.catalogue_link import LINK
 
-from contract.link import Unsafe, bracketed, follow, host_of, judge, split
-from contract.redaction import clean
+from contract.errors.redaction import clean
+from contract.untrusted.ssrf import Unsafe, bracketed, follow, host_of, judge, split
 from fuzz.hostile import hostile, padded
 from fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
 

@@ -12,12 +12,21 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image
 
-from contract.containers import strip
-from contract.images import EXTENSIONS, MAX_FRAMES, MAX_PIXELS, MAX_SIDE, ImageInfo, NotAnImage, inspect, shrink
+from contract.untrusted.imaging import strip
+from contract.untrusted.imaging.inspect import (
+    EXTENSIONS,
+    MAX_FRAMES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    ImageInfo,
+    NotAnImage,
+    inspect,
+    shrink,
+)
 from fuzz.mutants import Edit, Mutant
 
 _MOST_S = 5.0  # of CPU: other work may go on on this machine
-_MOST_BYTES = 2**30  # what the reader's process may have (`contract/child.py`)
+_MOST_BYTES = 2**30  # what the reader's process may have (`contract/untrusted/sandbox_process.py`)
 _SIDE = 48
 _COMPARED_PIXELS = 1_000_000
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024

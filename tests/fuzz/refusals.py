@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contract.errors import ProviderError
-from contract.redaction import clean
+from contract.errors.exceptions import ProviderError
+from contract.errors.redaction import clean
 from fuzz.hostile import hostile, padded
 from fuzz.json_edits import ANY_JSON, NAMES, SCALARS
 from fuzz.wellformed import KEYS, PROMPTS, assert_error

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 from simulator.spelling import PREFIXES, TEXTS, UNREADABLE, USUAL_PREFIX
 
-from contract.errors import Interrupted
+from contract.errors.exceptions import Interrupted
 from fuzz.wellformed import assert_error
 from worker.sandbox.child import decode_picture, is_link
 

@@ -7,9 +7,9 @@ import math
 import re
 import unicodedata
 
-from contract.errors import ProviderError, revive
-from contract.kinds import KINDS
-from contract.redaction import clean
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import ProviderError, revive
+from contract.errors.redaction import clean
 
 MAX_DETAIL = 500
 LEAST_OF_KEY = 8  # characters of a key that are a leak

@@ -18,8 +18,8 @@ from simulator.order import Order
 from simulator.script import Step
 from simulator.server import Simulator
 
-from contract.job import Job
-from contract.scripts import open_redis
+from contract.jobs.job import Job
+from contract.redis.client import open_redis
 from guest.chat import Chat, Frame
 from guest.gateway import Nanobot, merged
 from guest.model import Asked, Call, Model, Said, Say

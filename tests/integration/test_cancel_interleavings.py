@@ -16,8 +16,8 @@ from job_records import COUNT, asked, attempt, image
 from job_table import JobTable, Look
 from real_redis import RealRedis
 
-from contract.job import ACTIVE, JobState, Outcome
-from contract.store import CallRefused, Lease, LeaseLost, NewJob
+from contract.jobs.job import ACTIVE, JobState, Outcome
+from contract.store.worker_store import CallRefused, Lease, LeaseLost, NewJob
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]
 

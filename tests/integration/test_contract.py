@@ -9,11 +9,11 @@ import pytest
 from job_records import new_job
 from redis.asyncio import Redis
 
-from contract import scripts
-from contract.doorbell import Doorbell
-from contract.fleet import Build, read_fleet
-from contract.job import JobState
-from contract.store import JobStore
+from contract.jobs.job import JobState
+from contract.redis import client
+from contract.store.doorbell import Doorbell
+from contract.store.fleet import Build, read_fleet
+from contract.store.worker_store import JobStore
 from contract.version import CONTRACT, own_version
 
 NEXT = CONTRACT + 1
@@ -24,7 +24,7 @@ LIST = f"darkroom:bells-{NEXT}"
 def newer(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     """The job table as the next version has it."""
     with monkeypatch.context() as patch:
-        patch.setattr(scripts, "CONTRACT", NEXT)
+        patch.setattr(client, "CONTRACT", NEXT)
         return JobStore(redis, Doorbell(), retention_s=3600)
 
 

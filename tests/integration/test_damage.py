@@ -12,13 +12,13 @@ import pytest
 from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
-from contract.errors import DarkroomError
-from contract.job import TERMINAL, JobState, Outcome
-from contract.jobhash import read_state
-from contract.journal import read_journal
-from contract.lease import LeaseLost
-from contract.outbox import Outbox
-from contract.store import JobStore, Lease, digest
+from contract.errors.exceptions import DarkroomError
+from contract.jobs.job import TERMINAL, JobState, Outcome
+from contract.store.job_hash import read_state
+from contract.store.journal import read_journal
+from contract.store.lease import LeaseLost
+from contract.store.worker_store import JobStore, Lease, digest
+from worker.webhooks.outbox import Outbox
 
 FIELDS = (
     *("state", "owner_digest", "created_at", "deadline", "retention", "priority", "order", "run_time", "fence"),

@@ -8,9 +8,9 @@ import pytest
 from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import JobState, Outcome
-from contract.store import JobStore, Lease, digest
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.jobs.job import JobState, Outcome
+from contract.store.worker_store import JobStore, Lease, digest
 
 READY = 10
 DAY_MS = 86_400_000

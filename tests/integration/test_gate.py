@@ -16,10 +16,10 @@ from job_records import new_job
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.job import JobState
-from contract.scripts import open_redis
-from contract.store import JobStore, Lease, LeaseLost, digest
+from contract.jobs.job import JobState
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
 from worker.policy.circuit_breaker import GRACE_S, Closed, Gate, Gates, Verdict
 
 OPEN_S = 10.0

@@ -17,10 +17,10 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 from simulator.server import Simulator
 
-from contract.doorbell import Doorbell
-from contract.job import Image, JobState, Snapshot
-from contract.scripts import open_redis
-from contract.store import JobStore, Lease
+from contract.jobs.job import Image, JobState, Snapshot
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore, Lease
 from worker.policy.circuit_breaker import Closed, Gate, Gates, Verdict
 
 pytestmark = pytest.mark.real_redis

@@ -6,11 +6,11 @@ import pytest
 from job_records import image, new_job
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.job import JobState
-from contract.mailbox import Mailbox
-from contract.newjob import Letter
-from contract.store import JobStore
+from contract.jobs.job import JobState
+from contract.store.doorbell import Doorbell
+from contract.store.new_job import Letter
+from contract.store.worker_store import JobStore
+from producer.chat.outbox import Mailbox
 
 LETTER = Letter(mailbox="box", route='{"channel":"c"}', hold_s=0)
 

@@ -17,7 +17,7 @@ from job_model import MOST_READY
 from job_table import JobTable
 from real_redis import RealRedis
 
-from contract.errors import Unavailable
+from contract.errors.exceptions import Unavailable
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(600)]  # shrinking an example takes its time
 

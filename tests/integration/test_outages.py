@@ -9,8 +9,8 @@ import pytest
 from job_records import new_job
 from redis.asyncio import Redis
 
-from contract.breakers import OPEN, Level, read_breakers
-from contract.store import JobStore, Lease
+from contract.store.breakers import OPEN, Level, read_breakers
+from contract.store.worker_store import JobStore, Lease
 from worker.policy.circuit_breaker import Gate, Gates, Verdict
 
 KEY, MODEL, OPEN_S = "canary-key", "a/b", 10.0

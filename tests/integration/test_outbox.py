@@ -8,10 +8,10 @@ import pytest
 from job_records import new_job
 from redis.asyncio import Redis
 
-from contract.job import TERMINAL, JobState
-from contract.outbox import LEASE_S, LOOK, Delivery, Outbox, WebhookState
-from contract.store import JobStore
+from contract.jobs.job import TERMINAL, JobState
+from contract.store.worker_store import JobStore
 from contract.webhook import Webhook
+from worker.webhooks.outbox import LEASE_S, LOOK, Delivery, Outbox, WebhookState
 
 KEY = "darkroom:webhooks"
 

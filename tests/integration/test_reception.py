@@ -13,8 +13,8 @@ import pytest
 from chats import CHATTY, Chat, Hand, nanobot
 from real_redis import RealRedis
 
-from contract.job import JobState
-from contract.scripts import open_redis
+from contract.jobs.job import JobState
+from contract.redis.client import open_redis
 from producer.chat.factory import Opened
 from producer.chat.image_requests import Answer
 

@@ -12,13 +12,13 @@ from job_records import new_job
 from real_redis import RealRedis
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, Snapshot, moment
-from contract.jobhash import read_attempts
-from contract.request import JobRequest
-from contract.scripts import open_redis
-from contract.store import CallRefused, JobStore, Lease, LeaseLost
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, Snapshot, moment
+from contract.jobs.request import JobRequest
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.job_hash import read_attempts
+from contract.store.worker_store import CallRefused, JobStore, Lease, LeaseLost
 from worker.execution.attempt_log import Logbook
 from worker.policy.ladder import Rung
 

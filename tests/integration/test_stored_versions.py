@@ -8,9 +8,9 @@ import pytest
 from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
-from contract.errors import DarkroomError
-from contract.job import JobState, Outcome
-from contract.store import JobStore, digest
+from contract.errors.exceptions import DarkroomError
+from contract.jobs.job import JobState, Outcome
+from contract.store.worker_store import JobStore, digest
 
 UNREADABLE = ("{", "[]", '{"prompt": 1}')
 

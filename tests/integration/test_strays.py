@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from job_records import asked
 
-from contract.artifacts import Sidecar, artifact_id
-from contract.job import JobState, Rendition
-from contract.store import JobStore, Lease, NewJob
+from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.jobs.job import JobState, Rendition
+from contract.store.worker_store import JobStore, Lease, NewJob
 from worker.artifacts.orphans import Strays
 from worker.artifacts.writer import Writer
 

@@ -9,10 +9,10 @@ import pytest
 from job_records import image, new_job
 from redis.asyncio import Redis
 
-from contract import jobview
-from contract.errors import Refused
-from contract.job import JobState, Snapshot
-from contract.store import JobStore, digest
+from contract.errors.exceptions import Refused
+from contract.jobs.job import JobState, Snapshot
+from contract.store import job_reader
+from contract.store.worker_store import JobStore, digest
 from worker.execution.leases import Leases
 
 QUEUED, CANCELLED = frozenset({JobState.QUEUED}), frozenset({JobState.CANCELLED})
@@ -84,8 +84,8 @@ async def test_pages_are_filtered_by_state_and_conversation(store: JobStore) -> 
 async def test_a_page_looks_at_so_many_jobs_and_then_says_where_to_go_on(
     store: JobStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobview, "MOST_SCANNED", 4)
-    monkeypatch.setattr(jobview, "CHUNK", 3)
+    monkeypatch.setattr(job_reader, "MOST_SCANNED", 4)
+    monkeypatch.setattr(job_reader, "CHUNK", 3)
     await submitted(store, 10)
     ids = await newest_first(redis)
     await store.cancel(ids[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from contract.job import Outcome
+from contract.jobs.job import Outcome
 
 MOST_CALLS = 9
 

@@ -20,7 +20,7 @@ from real_redis import RealRedis
 from redis.asyncio import Redis
 from simulator.server import Simulator
 
-from contract.scripts import open_redis
+from contract.redis.client import open_redis
 from producer.client.client import Darkroom
 
 KEY, PROMPT = "canary-key", "canary-prompt"

@@ -12,7 +12,7 @@ from typing import Any
 from simulator.catalogue import CATALOGUE
 from simulator.ledger import Call, Visit
 
-from contract.job import Job
+from contract.jobs.job import Job
 from rows.expectation import Expect, Story, stories
 from rows.rooms import KEY, PROMPT, REBINDING, Room
 

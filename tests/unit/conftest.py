@@ -59,7 +59,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen
         started.append(start(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr("contract.child.subprocess.Popen", note)
+    monkeypatch.setattr("contract.untrusted.sandbox_process.subprocess.Popen", note)
     yield started
     for process in started:
         process.kill()

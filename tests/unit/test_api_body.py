@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.api import requests
 from producer.api.requests import parse_json, read_body, read_json
 

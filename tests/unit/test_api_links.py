@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.api.services.signed_links import Links
 
 ARTIFACT = "img_ab12cd34ef56"

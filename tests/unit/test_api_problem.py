@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contract.errors import DarkroomError, Refused, Unavailable
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from producer.api.problem_details import document_of, headers_of, problem
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from contract.errors import Unavailable
+from contract.errors.exceptions import Unavailable
 from producer.api.services.cancel_on_disconnect import Attendance
 from producer.client.client import Darkroom
 

@@ -13,9 +13,9 @@ from chaos.evidence import Evidence, Found, Held, Made
 from chaos.journal import Entry
 from chaos.orders import Order
 
-from contract.artifacts import artifact_id
-from contract.job import Attempt, Failure, Image, Job, JobEvent, JobState, Outcome, Progress, moment
-from contract.request import JobRequest
+from contract.artifacts.sidecar import artifact_id
+from contract.jobs.job import Attempt, Failure, Image, Job, JobEvent, JobState, Outcome, Progress, moment
+from contract.jobs.request import JobRequest
 
 ORDER = Order(key="order-1", owner="ann", count=2, image_size="1K", at=0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors import Interrupted, RateLimited, Transient
+from contract.errors.exceptions import Interrupted, RateLimited, Transient
 from worker.answers.error_classification import (
     FOR_EVER_S,
     of_download,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from certificates import Certificates
 
-from contract.errors import ProviderError
+from contract.errors.exceptions import ProviderError
 from worker.answers.error_classification import AT_ONCE_S, of_exception
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -3,7 +3,7 @@
 import pytest
 from configured import SECRET, Write, problems, with_image, with_provider
 
-from contract.config import MAX_CONFIG_BYTES
+from contract.settings.nanobot_config import MAX_CONFIG_BYTES
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from simulator import animation, png
 from simulator.corpus import ROWS, specimen
 from simulator.corpus_good import exif, save, scene
 
-from contract.containers import read, strip
-from contract.images import inspect
+from contract.untrusted.imaging import read, strip
+from contract.untrusted.imaging.inspect import inspect
 
 Pixels = list[tuple[str, tuple[int, int], bytes]]
 

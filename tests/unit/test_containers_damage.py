@@ -12,8 +12,8 @@ from simulator import png
 from simulator.corpus import ROWS, SPECIMENS, specimen
 from simulator.corpus_good import save, scene
 
-from contract.containers import strip
-from contract.images import NotAnImage, inspect
+from contract.untrusted.imaging import strip
+from contract.untrusted.imaging.inspect import NotAnImage, inspect
 
 MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 TAKEN = [*ROWS["good"], *ROWS["P62"], *(name for name in ROWS["P67"] if "mpx" not in name), *ROWS["P69"]]
@@ -135,7 +135,7 @@ def test_a_damaged_picture_that_is_taken_keeps_its_pixels(name: str, data: st.Da
 )
 def test_a_heap_of_parts_is_refused(data: bytes, mime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert strip(data, mime) is not None
-    monkeypatch.setattr("contract.containers.container.MAX_PARTS", 1000)
+    monkeypatch.setattr("contract.untrusted.imaging.container.MAX_PARTS", 1000)
     with pytest.raises(ValueError, match="too many"):
         strip(data, mime)
 

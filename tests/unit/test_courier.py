@@ -14,13 +14,13 @@ from certificates import Certificates
 from network import Network
 from pydantic import SecretStr
 
-from contract.errors import Unavailable
-from contract.knobs import Knobs
-from contract.outbox import Delivery, WebhookState
-from contract.secret import Secret
+from contract.errors.exceptions import Unavailable
+from contract.settings.environment import Knobs
+from contract.settings.installation_secret import Secret
 from contract.webhook import Webhook, seal
 from worker.webhooks import dispatcher
 from worker.webhooks.dispatcher import MOST, MOST_TO_HOST, SPARE, Answer, Courier, outcome
+from worker.webhooks.outbox import Delivery, WebhookState
 
 SCHEDULE = Knobs().webhook_schedule
 HOST, PUBLIC = "hooks.example", "93.184.215.14"

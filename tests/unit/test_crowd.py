@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.client import load_shedding
 from producer.client.load_shedding import FEW, Crowd
 

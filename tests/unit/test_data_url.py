@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.api.openai.data_url import decode, read_urls
 
 PICTURE = bytes(range(256))

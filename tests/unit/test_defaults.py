@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from contract.config import ImageGeneration, ProviderConfig
-from contract.defaults import accepted_with, defaults_of
-from contract.errors import DarkroomError
-from contract.knobs import Knobs
-from contract.request import KeptRequest
-from contract.settings import Settings
+from contract.errors.exceptions import DarkroomError
+from contract.jobs.request import KeptRequest
+from contract.settings.accepted_defaults import accepted_with, defaults_of
+from contract.settings.environment import Knobs
+from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.settings import Settings
 from worker.policy.ladder import plan_ladder
 from worker.providers.registry import PROVIDERS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors import ConfigInvalid
-from contract.knobs import Fallback
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.environment import Fallback
+from contract.settings.settings import load_settings
 
 SECRET = "sk-very-secret-0123456789"
 

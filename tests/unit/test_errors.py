@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from contract.errors import (
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import (
     ConfigInvalid,
     DarkroomError,
     Interrupted,
@@ -19,8 +20,7 @@ from contract.errors import (
     Unusable,
     revive,
 )
-from contract.job import Outcome
-from contract.kinds import KINDS
+from contract.jobs.job import Outcome
 
 BRANCHES: list[type[ProviderError]] = [Transient, RateLimited, TimedOut, Interrupted, Unusable, Rejected]
 SECRET = "custom-key-0123456789abcdef"

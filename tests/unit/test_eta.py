@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.eta import expected
+from contract.jobs.eta import expected
 
 TENS = (10.0, 10.0, 10.0)
 SPREAD = (10.0, 20.0, 30.0, 40.0, 50.0)  # quartiles 20 and 40

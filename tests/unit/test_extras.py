@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 from typer.testing import CliRunner
 
-from contract import extras
+from contract.settings import extras
 from producer.cli import main
 
 COMMANDS = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors import ConfigInvalid
+from contract.errors.exceptions import ConfigInvalid
 from worker import failpoint
 
 WORKER = Path(failpoint.__file__).parent

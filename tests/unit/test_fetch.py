@@ -15,8 +15,8 @@ from cdn import Cdn, reply
 from certificates import Certificates
 from network import Network
 
-from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
-from contract.images import MAX_BYTES
+from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
+from contract.untrusted.imaging.inspect import MAX_BYTES
 from worker.http.download import MAX_HOPS, Fetcher, is_page
 from worker.http.pinned_client import no_cookies
 

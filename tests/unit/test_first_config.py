@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contract.settings import load_settings
+from contract.settings.settings import load_settings
 from producer.cli.first_config import Provider, first_config, key_variable
 from producer.cli.main import app
 

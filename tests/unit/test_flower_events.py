@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from celery.events.state import State
 
-from contract.job import JobState
-from contract.journal import Move
+from contract.jobs.job import JobState
+from contract.store.journal import Move
 from producer.flower.events import NOWHERE, summary, task_events
 
 MOVE = Move(

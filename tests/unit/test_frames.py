@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contract.frames import receive, send
+from contract.untrusted.sandbox_protocol import receive, send
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -62,7 +62,7 @@ def test_an_end_in_the_middle_is_told(pair: Pair, sent: bytes) -> None:
 
 
 def test_a_head_that_is_too_long_is_not_read_to_its_end(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contract.frames.MAX_HEAD", 100)
+    monkeypatch.setattr("contract.untrusted.sandbox_protocol.MAX_HEAD", 100)
     pair[0].sendall(b'{"length": 0}'.rjust(99) + b"\n" + b'{"length": 0}'.rjust(100) + b"\n")
     assert receive(pair[1]) == ({}, bytearray())
     with pytest.raises(EOFError):

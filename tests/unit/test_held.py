@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
-from contract.errors import Refused
-from contract.job import Job
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job
 from producer.api.openai.response import Asker
 from producer.api.openai.waiting_response import Held, Told
 from producer.api.services.cancel_on_disconnect import Attendance

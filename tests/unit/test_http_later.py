@@ -10,7 +10,7 @@ from line import ASK, B64, CDN, GOOD, HUB, KEY, PICTURE, POLL, Line, Said, answe
 from pictures import picture
 from simulator import png
 
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
 from worker.providers.aihubmix import AIHUBMIX
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Json, Provider

@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 from simulator.corpus import ROWS, specimen
 from simulator.corpus_good import exif, save, scene
 
-from contract.images import (
+from contract.untrusted.imaging.inspect import (
     EXTENSIONS,
     MAX_FRAMES,
     MIN_SIDE,

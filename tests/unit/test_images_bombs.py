@@ -16,7 +16,7 @@ from simulator import animation, png
 from simulator.corpus import ROWS, specimen
 from simulator.corpus_good import save
 
-from contract.images import MAX_BYTES, MAX_FRAMES, ImageInfo, NotAnImage, inspect
+from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_FRAMES, ImageInfo, NotAnImage, inspect
 
 QUICK_S = 1.5
 PEAK_MIB = 250
@@ -37,7 +37,7 @@ def tiny_gif(frames: int, width: int = 1, height: int = 1) -> bytes:
 LOOK = """
 import json, sys, time
 from pathlib import Path
-from contract.images import NotAnImage, inspect
+from contract.untrusted.imaging.inspect import NotAnImage, inspect
 for path in sys.stdin:
     data, refusal = Path(path.strip()).read_bytes(), ""
     begun = time.process_time()

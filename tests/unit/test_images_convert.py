@@ -8,7 +8,7 @@ from simulator import png
 from simulator.corpus import ROWS, specimen
 from simulator.corpus_good import save, scene
 
-from contract.images import CONVERTIBLE, NotAnImage, TooLarge, clean, convert, inspect
+from contract.untrusted.imaging.inspect import CONVERTIBLE, NotAnImage, TooLarge, clean, convert, inspect
 
 KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 

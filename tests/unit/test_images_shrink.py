@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from simulator.corpus import specimen
 from simulator.corpus_good import exif, save, scene
 
-from contract.images import NotAnImage, inspect, shrink
+from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 
 
 def opened(data: bytes) -> Image.Image:

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from pictures import picture
 
-from contract.artifacts import Sidecar, artifact_id, read_sidecar
-from contract.doorbell import Doorbell
-from contract.job import Job, JobState, Progress, Rendition
-from contract.references import References
-from contract.request import JobRequest
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.artifacts.references import References
+from contract.artifacts.sidecar import Sidecar, artifact_id, read_sidecar
+from contract.jobs.job import Job, JobState, Progress, Rendition
+from contract.jobs.request import JobRequest
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from worker import failpoint
 from worker.artifacts import janitor
 from worker.artifacts.janitor import Janitor
@@ -463,7 +463,7 @@ class Stepped:
 @pytest.fixture
 def stepped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Actors halt in the writer, the janitor and the references."""
-    for module in ("worker.artifacts.writer", "worker.artifacts.janitor", "contract.references"):
+    for module in ("worker.artifacts.writer", "worker.artifacts.janitor", "contract.artifacts.references"):
         monkeypatch.setattr(f"{module}.os", Stepped())
 
 

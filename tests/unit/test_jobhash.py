@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from job_records import attempt, image, new_job
 
-from contract import story
-from contract.artifacts import Sidecar
-from contract.errors import DarkroomError
-from contract.job import Degraded, Failure, JobState, Outcome, Rendition, Snapshot
-from contract.jobhash import read_attempts, read_job, read_snapshots, read_state
-from contract.kinds import look_up
-from contract.request import KeptRequest
+from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue import look_up
+from contract.errors.exceptions import DarkroomError
+from contract.jobs import wording
+from contract.jobs.job import Degraded, Failure, JobState, Outcome, Rendition, Snapshot
+from contract.jobs.request import KeptRequest
+from contract.store.job_hash import read_attempts, read_job, read_snapshots, read_state
 from contract.webhook import Webhook
 from producer.chat.turn import Route
 from worker.policy.ladder import Plan, Rung
@@ -107,7 +107,7 @@ def test_codes_and_outcomes_of_a_newer_version_are_told_in_words() -> None:
     assert job.error.code == "provider_moved"
     assert "provider_moved" in job.error.detail
     assert job.attempts[0].outcome is Outcome.UNKNOWN
-    assert story.failed(job.attempts[0]) == "1K failed (provider moved)"
+    assert wording.failed(job.attempts[0]) == "1K failed (provider moved)"
     assert DarkroomError("provider_moved").kind == look_up("provider_moved")
     assert "<b>" not in look_up("<b>{x}").sentence.format_map({})
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors import DarkroomError, ProviderError
-from contract.kinds import KINDS
-from contract.provider_kinds import PROVIDER
-from contract.sentence import Sentence
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.provider_catalogue import PROVIDER
+from contract.errors.template import Sentence
 from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
 
 LUA = Path(__file__).parents[2] / "contract" / "lua"

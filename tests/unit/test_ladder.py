@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from ladders import FIRST, GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 
-from contract.job import Attempt, Outcome
-from contract.provider_kinds import PROVIDER
+from contract.errors.provider_catalogue import PROVIDER
+from contract.jobs.job import Attempt, Outcome
 from worker.policy.circuit_breaker import Closed
 from worker.policy.ladder import Plan
 from worker.policy.retry_policy import (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ladders import FAILURES, GATES, PLACES, PLAN, TWO, Failure, Gates, attempts, name
 
-from contract.job import Attempt, Outcome
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
+from contract.jobs.job import Attempt, Outcome
 from worker.policy.ladder import Plan
 from worker.policy.retry_policy import (
     LEAST_CALL_S,

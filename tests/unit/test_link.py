@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network
 
-from contract.errors import ProviderError, Transient
-from contract.link import (
+from contract.errors.exceptions import ProviderError, Transient
+from contract.untrusted.ssrf import (
     MAX_CHARS,
     Unsafe,
     address_of,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.logs import Line, about
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.telemetry.logs import Line, about
 from producer.error_log import report
 
 JOB = "904947f4-0e7a-46b5-8b45-18eb4e79b3c5"

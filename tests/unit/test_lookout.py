@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from contract.cause import FULL, SILENT, UNKNOWN
-from contract.redis_needs import Doubt, Weight
+from contract.redis.failure import FULL, SILENT, UNKNOWN
+from contract.redis.requirements import Doubt, Weight
 from producer.api.services.surroundings import Lookout
 from producer.health.queue import Pulse
 

@@ -9,8 +9,8 @@ import pytest
 from ended import ARTIFACT, a_job
 from mcp_types import ImageContent, TextContent
 
-from contract.errors import Refused
-from contract.job import Failure, JobState, Progress
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Failure, JobState, Progress
 from producer.mcp.answer import (
     Links,
     Print,

@@ -11,8 +11,8 @@ import pytest
 from ended import a_job
 from PIL import Image as Pillow
 
-from contract.errors import Refused
-from contract.job import Image
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Image
 from producer.client.client import Darkroom
 from producer.imaging.sandbox import Pictures
 from producer.imaging.thumbnails import Thumbnails

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contract.errors import Refused
-from contract.job import JobState
+from contract.errors.exceptions import Refused
+from contract.jobs.job import JobState
 from producer.mcp.tools import TOOLS, ListArguments, LookArguments, job_fields, read
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from contract.errors import Unavailable
-from contract.job import JobState
+from contract.errors.exceptions import Unavailable
+from contract.jobs.job import JobState
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from contract.config import ImageGeneration, ProviderConfig
-from contract.errors import Refused
-from contract.knobs import Knobs
-from contract.settings import Settings
+from contract.errors.exceptions import Refused
+from contract.settings.environment import Knobs
+from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.settings import Settings
 from producer.api.openai.request import ImageOrder, ratio_of, read_order
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contract.config import ProviderConfig
-from contract.errors import ProviderError
+from contract.errors.exceptions import ProviderError
+from contract.settings.nanobot_config import ProviderConfig
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Answer, Ask, Json
 

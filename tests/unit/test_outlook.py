@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from contract.eta import Pace
-from contract.store import JobStore
+from contract.jobs.eta import Pace
+from contract.store.worker_store import JobStore
 from producer.client import eta
 from producer.client.eta import Outlook
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.prices import MOST_USD
+from contract.jobs.pricing import MOST_USD
 from worker.answers.untrusted_json import is_draft, told_cost
 from worker.providers.provider import Json
 

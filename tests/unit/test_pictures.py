@@ -20,8 +20,8 @@ from simulator.corpus import ROWS, specimen
 from simulator.corpus_good import exif, save, scene
 from stalls import watching_the_loop
 
-from contract.child import MEMORY_BYTES
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
+from contract.untrusted.sandbox_process import MEMORY_BYTES
 from producer.imaging.sandbox import Cleaned, Pictures
 
 PICTURE = picture()

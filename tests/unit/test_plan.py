@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from contract.config import ImageGeneration, ProviderConfig
-from contract.errors import Refused
-from contract.job import Rendition
-from contract.knobs import Fallback, Knobs
-from contract.request import JobRequest
-from contract.settings import Settings
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Rendition
+from contract.jobs.request import JobRequest
+from contract.settings.environment import Fallback, Knobs
+from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.settings import Settings
 from worker.policy.ladder import Plan, Rung, plan_ladder
 from worker.providers.registry import PROVIDERS
 

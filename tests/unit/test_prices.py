@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.prices import estimate
+from contract.jobs.pricing import estimate
 
 SQUARE, TALL, WIDE = "1024x1024", "1024x1536", "1536x1024"
 

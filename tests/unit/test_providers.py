@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from contract.config import ProviderConfig
-from contract.errors import ProviderError
+from contract.errors.exceptions import ProviderError
+from contract.settings.nanobot_config import ProviderConfig
 from worker.providers.provider import Answer, Ask, Json, Provider
 from worker.providers.registry import PROVIDERS
 

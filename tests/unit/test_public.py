@@ -5,7 +5,7 @@ from typing import Any
 
 from ended import ARTIFACT, a_job
 
-from contract.public import public
+from contract.jobs.public_json import public
 
 
 def test_no_path_leaves_this_machine() -> None:

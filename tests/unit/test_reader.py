@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pictures import picture
 from simulator import corpus_good, png
 
-from contract.errors import Interrupted, ProviderError, revive
-from contract.images import MIN_SIDE
+from contract.errors.exceptions import Interrupted, ProviderError, revive
+from contract.untrusted.imaging.inspect import MIN_SIDE
 from worker.sandbox.child import (
     MAX_LINK,
     MAX_PARTS,

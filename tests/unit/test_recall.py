@@ -10,9 +10,9 @@ import pytest
 from ended import a_job
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.job import Job, JobState
-from contract.store import JobStore
+from contract.jobs.job import Job, JobState
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from producer.client.deduplication import Recall
 
 WHAT = '["mcp", {"prompt": "a fox"}]'

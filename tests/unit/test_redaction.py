@@ -2,8 +2,8 @@
 
 import pytest
 
-from contract.errors import ProviderError
-from contract.redaction import LEAST, RUN, clean
+from contract.errors.exceptions import ProviderError
+from contract.errors.redaction import LEAST, RUN, clean
 from worker.answers.error_classification import of_error_object, of_refusal, of_silence, of_status
 
 KEY = "custom-key-0123456789abcdefghij"

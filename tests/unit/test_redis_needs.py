@@ -9,7 +9,7 @@ from fakeredis import FakeAsyncRedis
 from redis._parsers.helpers import parse_info
 from redis.exceptions import NoPermissionError, ResponseError
 
-from contract.redis_needs import Sight, Weight, judge, look, refusals
+from contract.redis.requirements import Sight, Weight, judge, look, refusals
 
 REFUSES, WARNS, TOLD = Weight.REFUSES, Weight.WARNS, Weight.TOLD
 KEEPS = "aof_enabled:1\naof_last_write_status:ok\nrole:master\nmaxmemory:0\nmaxmemory_policy:noeviction\n"

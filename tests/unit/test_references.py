@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from simulator import png
 
-from contract.artifacts import meant_name
-from contract.errors import Refused
-from contract.references import MAX_EACH, MAX_TOGETHER, References
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, References
+from contract.artifacts.sidecar import meant_name
+from contract.errors.exceptions import Refused
 
 MIB = 2**20
 
@@ -220,7 +220,7 @@ def test_b06_a_file_that_grows_while_it_is_read_ends_at_the_cap(
         values[stat.ST_SIZE] = 10
         return os.stat_result(values)
 
-    monkeypatch.setattr("contract.references.os.fstat", small)
+    monkeypatch.setattr("contract.artifacts.references.os.fstat", small)
     assert refusal(references, "grows.png").code == "reference_too_large"
 
 
@@ -239,7 +239,7 @@ def test_b08_what_is_no_path_is_refused(path: str, references: References) -> No
 
 def test_b09_an_unreadable_file_is_refused(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
     error = PermissionError(13, "Permission denied")  # root, as in a container, may read everything
-    monkeypatch.setattr("contract.references.os.open", Mock(side_effect=error))
+    monkeypatch.setattr("contract.artifacts.references.os.open", Mock(side_effect=error))
     assert refusal(references, "in.png").code == "reference_unreadable"
 
 
@@ -318,7 +318,7 @@ def test_a_snapshot_that_cannot_be_touched_is_written_anew(
     (snapshot,) = references.snapshot(["in.png"])
     kept = space.parent / "inputs" / snapshot.sha256
     written = kept.stat().st_ino
-    monkeypatch.setattr("contract.references.os.utime", Mock(side_effect=PermissionError(1, "not the owner")))
+    monkeypatch.setattr("contract.artifacts.references.os.utime", Mock(side_effect=PermissionError(1, "not the owner")))
     assert references.snapshot(["in.png"]) == (snapshot,)
     assert kept.stat().st_ino != written
     assert references.load(snapshot) == INSIDE
@@ -333,7 +333,7 @@ def test_a_snapshot_has_a_temporary_name_until_it_is_whole_and_on_a_full_disk_no
         seen.extend(meant_name(path.name) for path in (space.parent / "inputs").iterdir())
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("contract.references.os.fsync", fail)
+    monkeypatch.setattr("contract.artifacts.references.os.fsync", fail)
     with pytest.raises(Refused) as refusal:
         references.snapshot(["in.png"])
     assert refusal.value.code == "storage_full"

@@ -7,13 +7,13 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from contract.config import ImageGeneration
-from contract.errors import Refused
-from contract.job import Job
-from contract.knobs import Knobs
-from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
-from contract.settings import Settings
-from contract.store import NewJob
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Job
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
+from contract.settings.environment import Knobs
+from contract.settings.nanobot_config import ImageGeneration
+from contract.settings.settings import Settings
+from contract.store.worker_store import NewJob
 from producer.client.validation import read_request
 
 SETTINGS = Settings(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tenacity import AsyncRetrying
 
-from contract.errors import (
+from contract.errors.exceptions import (
     Interrupted,
     ProviderError,
     RateLimited,

@@ -11,7 +11,7 @@ import pytest
 from line import CDN, GOOD, Line, answer, linking, raw
 from PIL import Image
 
-from contract.errors import ProviderError, TimedOut
+from contract.errors.exceptions import ProviderError, TimedOut
 from worker.http.response_body import read_body
 from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, Room
 from worker.memory.budget import Budget, Share

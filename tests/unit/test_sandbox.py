@@ -19,8 +19,8 @@ import pytest
 from pictures import picture
 from stalls import watching_the_loop
 
-from contract.child import MEMORY_BYTES, Child
-from contract.errors import ProviderError, Rejected
+from contract.errors.exceptions import ProviderError, Rejected
+from contract.untrusted.sandbox_process import MEMORY_BYTES, Child
 from worker.sandbox.pool import Picture, Reading, Sandbox
 
 PICTURE = picture()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from contract.errors import ConfigInvalid
-from contract.secret import FILE, SIZE, Secret
+from contract.errors.exceptions import ConfigInvalid
+from contract.settings.installation_secret import FILE, SIZE, Secret
 
 
 def test_the_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import pytest
 from configured import SECRET, Write, problems, with_image, with_provider
 
-from contract.config import ImageGeneration
-from contract.doorbell import broker_url
-from contract.errors import ConfigInvalid, Refused
-from contract.settings import load_settings
+from contract.errors.exceptions import ConfigInvalid, Refused
+from contract.settings.nanobot_config import ImageGeneration
+from contract.settings.settings import load_settings
+from contract.store.doorbell import broker_url
 
 OPENROUTER = """{
 "providers": {

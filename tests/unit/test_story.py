@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import story
-from contract.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
+from contract.jobs import wording
+from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = Rendition(provider="openrouter", model="a/b", image_size="2K")
@@ -37,7 +37,7 @@ def attempt(outcome: Outcome, error: str | None = None, **more: Any) -> Attempt:
     ],
 )
 def test_progress_is_one_line(state: str, done: int, count: int, position: int | None, note: str, line: str) -> None:
-    assert story.progress(JobState(state), done=done, count=count, position=position, note=note) == line
+    assert wording.progress(JobState(state), done=done, count=count, position=position, note=note) == line
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_progress_is_one_line(state: str, done: int, count: int, position: int |
     ids=str,
 )
 def test_a_rendition_is_told_by_what_differs(changes: dict[str, str], words: str) -> None:
-    assert story.rendition(ASKED.model_copy(update=changes), beside=ASKED) == words
+    assert wording.rendition(ASKED.model_copy(update=changes), beside=ASKED) == words
 
 
 def test_a_quality_that_was_left_out_is_not_named() -> None:
     low = ASKED.model_copy(update={"quality": "low"})
-    assert story.rendition(ASKED.model_copy(update={"image_size": "1K"}), beside=low) == "1K"
+    assert wording.rendition(ASKED.model_copy(update={"image_size": "1K"}), beside=low) == "1K"
 
 
 @pytest.mark.parametrize(
@@ -77,32 +77,32 @@ def test_a_quality_that_was_left_out_is_not_named() -> None:
     ids=lambda value: str(value)[:40],
 )
 def test_a_failure_is_told_in_a_few_words(ended: Attempt, words: str) -> None:
-    assert story.failed(ended) == words
+    assert wording.failed(ended) == words
 
 
 def test_among_several_images_a_failure_names_its_own() -> None:
     lost = attempt(Outcome.LOST, index=2)
-    assert story.failed(lost, among=4) == "image 3: 2K was lost with its worker"
-    assert story.failed(lost, among=1) == "2K was lost with its worker"
+    assert wording.failed(lost, among=4) == "image 3: 2K was lost with its worker"
+    assert wording.failed(lost, among=1) == "2K was lost with its worker"
 
 
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.RUNNING, Outcome.DELIVERED}))
 def test_every_failure_has_words(outcome: Outcome) -> None:
     for code in (None, *KINDS):
-        assert "{" not in story.failed(attempt(outcome, code))
+        assert "{" not in wording.failed(attempt(outcome, code))
 
 
 def test_reasons_are_counted_in_their_order_and_deliveries_are_none() -> None:
     slow = attempt(Outcome.TIMEOUT, "provider_timeout", seconds=120)
     history = [slow, attempt(Outcome.RATE_LIMITED), slow, attempt(Outcome.DELIVERED, image_size="1K")]
-    assert story.reasons(history) == "2K timed out after 120 s (2 times); 2K is rate limited"
-    assert story.reasons([]) == ""
+    assert wording.reasons(history) == "2K timed out after 120 s (2 times); 2K is rate limited"
+    assert wording.reasons([]) == ""
 
 
 def test_a_smaller_picture_is_told_with_its_reason() -> None:
     small = ASKED.model_copy(update={"image_size": "1K"})
     what = Degraded(requested=ASKED, delivered=small, reason="2K timed out after 120 s")
-    assert story.degraded(what) == "Delivered at 1K: 2K timed out after 120 s"
+    assert wording.degraded(what) == "Delivered at 1K: 2K timed out after 120 s"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_smaller_picture_is_told_with_its_reason() -> None:
     ids=str,
 )
 def test_an_event_is_told_in_one_line(event: dict[str, Any], line: str) -> None:
-    assert story.told(JobEvent(at=WHEN, **event)) == line
+    assert wording.told(JobEvent(at=WHEN, **event)) == line
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_an_event_is_told_in_one_line(event: dict[str, Any], line: str) -> None:
     ],
 )
 def test_a_time_is_said_as_people_do(seconds: float, words: str) -> None:
-    assert story.duration(seconds) == words
+    assert wording.duration(seconds) == words
 
 
 @given(st.floats(0, 1e12))
 def test_any_time_is_short_to_say(seconds: float) -> None:
-    assert len(story.duration(seconds)) <= len("several days")
+    assert len(wording.duration(seconds)) <= len("several days")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_any_time_is_short_to_say(seconds: float) -> None:
     ],
 )
 def test_a_wait_is_told_with_its_reason(code: str, seconds: float, words: str) -> None:
-    assert story.waiting("openrouter", code, seconds) == words
+    assert wording.waiting("openrouter", code, seconds) == words
 
 
 def test_a_provider_that_is_left_alone_is_told() -> None:
-    assert story.unavailable("openrouter") == "openrouter is unavailable"
+    assert wording.unavailable("openrouter") == "openrouter is unavailable"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.config import TIMEOUT_S
-from contract.settings import DRAIN_MARGIN_S
+from contract.settings.nanobot_config import TIMEOUT_S
+from contract.settings.settings import DRAIN_MARGIN_S
 from producer.api.server.uvicorn_server import DRAIN_S
 from worker.process.graceful_shutdown import LAST_S
 

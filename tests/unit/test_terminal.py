@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contract.job import JobEvent
+from contract.jobs.job import JobEvent
 from producer.cli.job_commands import edit, generate, submit
 from producer.cli.main import app
 from producer.cli.options import Order

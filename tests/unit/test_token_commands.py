@@ -7,7 +7,7 @@ import pytest
 from configured import Write
 from typer.testing import CliRunner, Result
 
-from contract.settings import load_settings
+from contract.settings.settings import load_settings
 from producer.cli.main import app
 from producer.tokens import Right, Tokens
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors import ConfigInvalid, Refused
+from contract.errors.exceptions import ConfigInvalid, Refused
 from producer.tokens import DEFAULT_RIGHTS, FIRST, Right, Tokens, first_token
 
 

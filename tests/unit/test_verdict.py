@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contract.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
-from contract.kinds import KINDS
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from worker.policy.circuit_breaker import Verdict, verdict_of
 
 KEY = {"provider_auth", "provider_tls_failed"}

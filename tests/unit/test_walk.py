@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from ladders import rung
 
-from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
-from contract.job import Attempt
-from contract.request import JobRequest
-from contract.store import JobStore, Lease
+from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.jobs.job import Attempt
+from contract.jobs.request import JobRequest
+from contract.store.worker_store import JobStore, Lease
 from worker.execution.attempt_log import Logbook
 from worker.execution.context import Desk
 from worker.execution.image_run import Walk

@@ -11,9 +11,9 @@ from celery.signals import task_postrun, task_prerun
 from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
-from contract.doorbell import BELLS_KEY, Doorbell
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.redis.client import open_redis
+from contract.store.doorbell import BELLS_KEY, Doorbell
+from contract.store.worker_store import JobStore
 from worker.execution.leases import Leases
 from worker.process.watchdog import PATIENCE, Sight, Watchdog
 

@@ -13,11 +13,11 @@ from ended import a_job
 from network import Network
 from pydantic import SecretStr
 
-from contract.errors import Refused
-from contract.job import TERMINAL, JobState
-from contract.link import bracketed
-from contract.public import public
-from contract.secret import Secret
+from contract.errors.exceptions import Refused
+from contract.jobs.job import TERMINAL, JobState
+from contract.jobs.public_json import public
+from contract.settings.installation_secret import Secret
+from contract.untrusted.ssrf import bracketed
 from contract.webhook import (
     MAX_URL,
     Webhook,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from contract.child import Child
-from contract.images import clean
+from contract.untrusted.imaging.inspect import clean
+from contract.untrusted.sandbox_process import Child
 
 MIB = 2**20
 SIDE = 3000

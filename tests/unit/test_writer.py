@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts import Sidecar, artifact_id, find_image, folder_parts, is_artifact_id, read_sidecar
-from contract.errors import Refused
-from contract.job import Attempt, Job, JobState, Outcome, Progress, Rendition
-from contract.request import JobRequest
+from contract.artifacts.sidecar import Sidecar, artifact_id, find_image, folder_parts, is_artifact_id, read_sidecar
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Attempt, Job, JobState, Outcome, Progress, Rendition
+from contract.jobs.request import JobRequest
 from worker.artifacts.writer import Writer
 
 JOB_ID = "6f1c9a52-7a0e-4a3b-9a58-000000000001"

@@ -9,10 +9,10 @@ import pytest
 from ladders import FIRST, HUB
 from redis.asyncio import Redis
 
-from contract.doorbell import Doorbell
-from contract.errors import Unavailable
-from contract.scripts import open_redis
-from contract.store import JobStore
+from contract.errors.exceptions import Unavailable
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
 from worker.execution.images_per_answer import MOST, Lesson, Memory, Yields, asked_for
 from worker.http.pending_result import Made
 from worker.policy.circuit_breaker import Gate, Gates

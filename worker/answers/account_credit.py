@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contract.errors import ProviderError, Unusable
+from contract.errors.exceptions import ProviderError, Unusable
 from worker.answers.content_refusal import texts_in
 from worker.providers.provider import Json
 

@@ -14,17 +14,9 @@ from collections.abc import Iterator, Mapping
 import h11
 import httpx
 
-from contract.errors import (
-    Interrupted,
-    ProviderError,
-    RateLimited,
-    Rejected,
-    TimedOut,
-    Transient,
-    Unusable,
-)
-from contract.redaction import clean
-from contract.story import duration
+from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
+from contract.errors.redaction import clean
+from contract.jobs.wording import duration
 from worker.answers.account_credit import of_account
 from worker.answers.content_refusal import refusal_in, said_upstream
 from worker.answers.task_stage import is_lost

@@ -5,8 +5,8 @@ An end is final. What a server says of itself (no key, too busy, away) says noth
 
 from __future__ import annotations
 
-from contract.errors import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
-from contract.redaction import clean
+from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
+from contract.errors.redaction import clean
 from worker.answers.content_refusal import refusal_in
 from worker.answers.error_classification import of_error_object, of_refusal
 from worker.answers.task_stage import Stage, has_status, is_lost, places, stage_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.prices import MOST_USD
+from contract.jobs.pricing import MOST_USD
 from worker.providers.provider import Json
 
 _DRAFT = ("thought", "draft", "partial")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contract.errors import ProviderError, Unusable, WrongOutput
+from contract.errors.exceptions import ProviderError, Unusable, WrongOutput
 
 _OUTPUT = re.compile(r"output modalit", re.IGNORECASE)
 _POLICY = re.compile(r"data policy|guardrail restrictions|privacy settings", re.IGNORECASE)

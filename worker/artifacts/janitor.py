@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from stat import S_IFREG
 
-from contract.artifacts import Sidecar, is_artifact_id, meant_name, temporary_name
+from contract.artifacts.sidecar import Sidecar, is_artifact_id, meant_name, temporary_name
 from worker.artifacts.orphans import Strays
 from worker.artifacts.writer import open_folder
 

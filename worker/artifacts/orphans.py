@@ -11,9 +11,9 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from contract.artifacts import Sidecar
-from contract.errors import DarkroomError, Refused, Unavailable
-from contract.store import JobStore
+from contract.artifacts.sidecar import Sidecar
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.store.worker_store import JobStore
 from worker.artifacts.writer import Writer
 
 DAYS = 3  # whose folders are looked at: a job does not live longer

@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from contract.artifacts import Sidecar, folder_parts, read_sidecar, temporary_name
-from contract.job import Job
+from contract.artifacts.sidecar import Sidecar, folder_parts, read_sidecar, temporary_name
+from contract.jobs.job import Job
 from worker import failpoint
 
 SETTLE_S = 1.0  # between a sidecar's link and the end of its writer's work

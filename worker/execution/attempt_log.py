@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
-from contract import story
-from contract.errors import DarkroomError, ProviderError
-from contract.job import Attempt, Outcome, moment
-from contract.store import CallRefused, JobStore, Lease
+from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.jobs import wording
+from contract.jobs.job import Attempt, Outcome, moment
+from contract.store.worker_store import CallRefused, JobStore, Lease
 from worker.policy.backoff import until_reachable
 from worker.policy.ladder import Rung
 
@@ -58,7 +58,7 @@ class Logbook:
 
     async def tell_unfetched(self, number: int, error: ProviderError, *, among: int) -> None:
         """Tell that what a call has made cannot be fetched yet. Raises LeaseLost."""
-        text = story.unfetched(self._attempts[number], error.code, among=among)
+        text = wording.unfetched(self._attempts[number], error.code, among=among)
         await self.write(number, event="retry", text=text)
 
     async def waste(self, unused: Mapping[int, int]) -> None:
@@ -70,7 +70,7 @@ class Logbook:
             if place < len(late):
                 await self.write(number)
             else:
-                await self.write(number, event="unused", text=story.unused(more))
+                await self.write(number, event="unused", text=wording.unused(more))
 
     def failed(self, number: int, error: ProviderError, *, seconds: float) -> Attempt:
         """Note how a call failed; it is written together with what comes next."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import pybase64
 
-from contract.artifacts import Sidecar
-from contract.errors import Refused, Unavailable
-from contract.images import NotAnImage, inspect, shrink
-from contract.job import Job, Snapshot
-from contract.references import References
-from contract.settings import Settings
-from contract.store import JobStore, Lease
+from contract.artifacts.references import References
+from contract.artifacts.sidecar import Sidecar
+from contract.errors.exceptions import Refused, Unavailable
+from contract.jobs.job import Job, Snapshot
+from contract.settings.settings import Settings
+from contract.store.worker_store import JobStore, Lease
+from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import Logbook, persist
 from worker.execution.images_per_answer import Lesson, Memory, Yields, asked_for

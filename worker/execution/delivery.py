@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from contract import story
-from contract.artifacts import Sidecar, artifact_id
-from contract.errors import DarkroomError
-from contract.job import Attempt, Rendition
-from contract.store import LeaseLost
+from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.errors.exceptions import DarkroomError
+from contract.jobs import wording
+from contract.jobs.job import Attempt, Rendition
+from contract.store.worker_store import LeaseLost
 from worker import failpoint
 from worker.execution.context import Desk, Spare
 from worker.policy.retry_policy import GiveUp
@@ -38,7 +38,7 @@ class Delivery:
         """Store and report a picture that a call has brought, perhaps that of another image."""
         desk = self._desk
         attempt = desk.logbook.attempt(number)
-        said = story.arrived(self.index, asked_for=attempt.index, unused=unused)
+        said = wording.arrived(self.index, asked_for=attempt.index, unused=unused)
         saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
@@ -61,7 +61,7 @@ class Delivery:
         costs = [known.cost_usd for known in history if known.cost_usd is not None]
         others = () if attempt.index == self.index else (attempt,)
         reasons = "; ".join(
-            filter(None, [*dict.fromkeys(self.passed), story.reasons(desk.logbook.history(attempt.index))])
+            filter(None, [*dict.fromkeys(self.passed), wording.reasons(desk.logbook.history(attempt.index))])
         )
         beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
         sidecar = Sidecar(

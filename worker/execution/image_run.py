@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from contract import story
-from contract.errors import DarkroomError, ProviderError, TimedOut, Unusable
-from contract.prices import estimate
-from contract.store import CallRefused
+from contract.errors.exceptions import DarkroomError, ProviderError, TimedOut, Unusable
+from contract.jobs import wording
+from contract.jobs.pricing import estimate
+from contract.store.worker_store import CallRefused
 from worker import failpoint
 from worker.execution.attempt_log import persist
 from worker.execution.context import Desk, Spare
@@ -127,7 +127,7 @@ class Walk:
         """Leave a rung out whose gate is closed."""
         closed[rung.route] = shut
         if shut.code:
-            self.delivery.passed.append(story.unavailable(rung.provider))
+            self.delivery.passed.append(wording.unavailable(rung.provider))
             self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, share: Share, references: tuple[str, ...]) -> Step | None:
@@ -240,12 +240,12 @@ class Walk:
         self._has_waited, self._retry_after_s = False, error.retry_after_s
         step = self._next()
         self._has_waited = isinstance(step, Again)  # before it is made
-        said = story.failed(attempt, among=self._desk.job.request.count)
+        said = wording.failed(attempt, among=self._desk.job.request.count)
         if isinstance(step, Again):
             await logbook.write(number, event="retry", text=f"{said}, trying again")
         elif isinstance(step, Call):
             here, below = (rungs[rung].rendition() for rung in (attempt.rung, step.rung))
-            instead = story.rendition(below, beside=here)
+            instead = wording.rendition(below, beside=here)
             await logbook.write(number, event="fallback", text=f"{said}, trying {instead}")
         else:
             await logbook.write(number)

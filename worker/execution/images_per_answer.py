@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from contract.scripts import PREFIX, reaching_redis
+from contract.redis.client import PREFIX, reaching_redis
 from worker.http.pending_result import Made
 from worker.policy.circuit_breaker import Gate
 from worker.policy.ladder import Route

@@ -10,15 +10,15 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
 
-from contract import story
-from contract.artifacts import Sidecar, artifact_id
-from contract.defaults import accepted_with
-from contract.errors import DarkroomError, ProviderError, Unavailable
-from contract.job import Job, JobState, Outcome
-from contract.jobhash import read_attempts, read_job, read_snapshots
-from contract.logs import about
-from contract.settings import Settings
-from contract.store import JobStore, Lease, LeaseLost
+from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.errors.exceptions import DarkroomError, ProviderError, Unavailable
+from contract.jobs import wording
+from contract.jobs.job import Job, JobState, Outcome
+from contract.settings.accepted_defaults import accepted_with
+from contract.settings.settings import Settings
+from contract.store.job_hash import read_attempts, read_job, read_snapshots
+from contract.store.worker_store import JobStore, Lease, LeaseLost
+from contract.telemetry.logs import about
 from worker import failpoint
 from worker.execution.attempt_log import Logbook, persist
 from worker.execution.context import Bench, Desk
@@ -178,7 +178,7 @@ class Development:
         codes = [stop.code for stop in stops if isinstance(stop, GiveUp)]
         if waits:
             longest = max(waits, key=lambda wait: wait.wait_s)
-            note = story.waiting(longest.provider, longest.code, longest.wait_s)
+            note = wording.waiting(longest.provider, longest.code, longest.wait_s)
             at_gate = all(wait.at_gate for wait in waits)
             await persist(self._bench.store.release, self._lease, wait_s=longest.wait_s, note=note, at_gate=at_gate)
             failpoint.reach("after_release")

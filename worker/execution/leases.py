@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from contract.cause import cause_of
-from contract.errors import Unavailable
-from contract.store import JobStore, Lease, LeaseLost
+from contract.errors.exceptions import Unavailable
+from contract.redis.failure import cause_of
+from contract.store.worker_store import JobStore, Lease, LeaseLost
 from worker.execution.attempt_log import persist
 
 RENEW_S = 1.0

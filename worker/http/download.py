@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contract.errors import Interrupted, ProviderError, Unusable
-from contract.images import MAX_BYTES
-from contract.link import Unsafe, address_of, follow, host_of, is_loopback, split
-from contract.redaction import clean
+from contract.errors.exceptions import Interrupted, ProviderError, Unusable
+from contract.errors.redaction import clean
+from contract.untrusted.imaging.inspect import MAX_BYTES
+from contract.untrusted.ssrf import Unsafe, address_of, follow, host_of, is_loopback, split
 from worker.answers.error_classification import of_download, of_exception
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.http.response_body import read_body

@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import RetryCallState
 
-from contract.config import ProviderConfig
-from contract.errors import Interrupted, ProviderError, TimedOut, Unusable
+from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
 from worker.http.download import Fetcher
 from worker.memory.body_room import Room

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlunsplit
 
 import httpx
 
-from contract.link import bracketed
+from contract.untrusted.ssrf import bracketed
 
 NOT_A_URL = (httpx.InvalidURL, UnicodeError)  # what httpx raises for it; UnicodeError: a name that IDNA forbids
 

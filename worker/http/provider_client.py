@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import orjson
 
-from contract.config import ProviderConfig
-from contract.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
 from worker.answers.upstream_routing import Outputs
 from worker.http.download import Fetcher

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import httpx
 
-from contract.errors import TimedOut, Unusable
+from contract.errors.exceptions import TimedOut, Unusable
 from worker.memory.body_room import Room
 
 LEAST_PER_S = 1024  # bytes; an answer that comes slower is as good as none

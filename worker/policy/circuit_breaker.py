@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
 
-from contract.errors import ProviderError, RateLimited
-from contract.scripts import Scripts
-from contract.store import JobStore, Lease, LeaseLost, digest
+from contract.errors.exceptions import ProviderError, RateLimited
+from contract.redis.client import Scripts
+from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
 from worker.policy.breaker_log import Way, tell
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from contract.errors import Refused
-from contract.job import Rendition
-from contract.request import KeptRequest
-from contract.settings import Settings
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Rendition
+from contract.jobs.request import KeptRequest
+from contract.settings.settings import Settings
 from worker.providers.provider import Provider
 
 Route = tuple[str, str]  # a provider and its model

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contract.job import Attempt, Outcome
-from contract.kinds import look_up
+from contract.errors.catalogue import look_up
+from contract.jobs.job import Attempt, Outcome
 from worker.policy.circuit_breaker import Closed
 from worker.policy.ladder import Plan, Route
 

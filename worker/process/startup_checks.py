@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from contract.cause import cause_of
-from contract.errors import ConfigInvalid, Problem, Unavailable
-from contract.installation import join_installation
-from contract.redis_needs import Doubt, Weight, judge, look, refusals
-from contract.store import JobStore
+from contract.errors.exceptions import ConfigInvalid, Problem, Unavailable
+from contract.redis.failure import cause_of
+from contract.redis.installation import join_installation
+from contract.redis.requirements import Doubt, Weight, judge, look, refusals
+from contract.store.worker_store import JobStore
 
 RETRY_S = 1.0
 SIGN_OF_LIFE_S = 5

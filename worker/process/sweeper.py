@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from contract.errors import Unavailable
-from contract.store import JobStore
+from contract.errors.exceptions import Unavailable
+from contract.store.worker_store import JobStore
 
 SWEEP_S = 1.0
 LOCK_S = 2.0  # a killed sweeper holds the others up for so long

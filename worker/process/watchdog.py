@@ -21,10 +21,10 @@ from typing import NoReturn
 
 from celery.signals import task_postrun, task_prerun
 
-from contract.doorbell import KEY_PREFIX, PRIORITIES, QUEUES
-from contract.errors import Unavailable
-from contract.scripts import reaching_redis
-from contract.store import JobStore
+from contract.errors.exceptions import Unavailable
+from contract.redis.client import reaching_redis
+from contract.store.doorbell import KEY_PREFIX, PRIORITIES, QUEUES
+from contract.store.worker_store import JobStore
 from worker.execution.leases import Leases
 
 LOOK_S = 5.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.config import TIMEOUT_S, ProviderConfig
-from contract.errors import ProviderError
-from contract.redaction import clean
-from contract.request import explicit_size
+from contract.errors.exceptions import ProviderError
+from contract.errors.redaction import clean
+from contract.jobs.request import explicit_size
+from contract.settings.nanobot_config import TIMEOUT_S, ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost

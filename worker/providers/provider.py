@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.config import ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 
 Json = Any  # JSON nobody vouches for; read it with payload.py
 

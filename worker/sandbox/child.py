@@ -1,7 +1,7 @@
 """The child process that reads what nobody vouches for: JSON, base64, pictures.
 
 A body of 15 MB can make a parser busy for a second and fill gigabytes, and Pillow is a large
-decoder of hostile files. So all of it happens here, under the limits of `contract/child.py`;
+decoder of hostile files. So all of it happens here, under the limits of `contract/untrusted/sandbox_process.py`;
 `worker/sandbox/pool.py` has the other end of the socket.
 """
 
@@ -20,9 +20,9 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import pybase64
 
-from contract.child import Reply, serve
-from contract.errors import Interrupted, ProviderError, Unusable
-from contract.images import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
+from contract.errors.exceptions import Interrupted, ProviderError, Unusable
+from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
+from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.untrusted_json import mapping, told_cost
 from worker.memory.reader_lock import Scales

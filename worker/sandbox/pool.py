@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 from weakref import finalize
 
-from contract.child import LARGE_BYTES, MEMORY_BYTES, Child
-from contract.errors import Interrupted, revive
-from contract.images import EXTENSIONS
+from contract.errors.exceptions import Interrupted, revive
+from contract.untrusted.imaging.inspect import EXTENSIONS
+from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, Child
 
 CHILDREN = 2
 READER = "worker.sandbox.child"

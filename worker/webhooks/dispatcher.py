@@ -21,16 +21,16 @@ from random import SystemRandom
 import httpx
 import standardwebhooks
 
-from contract.errors import ConfigInvalid, Transient, Unavailable
-from contract.jobhash import read_job
-from contract.link import Network, Unsafe, address_of, split
-from contract.logs import about
-from contract.outbox import Delivery, Outbox, WebhookState
-from contract.secret import Secret
+from contract.errors.exceptions import ConfigInvalid, Transient, Unavailable
+from contract.settings.installation_secret import Secret
+from contract.store.job_hash import read_job
+from contract.telemetry.logs import about
+from contract.untrusted.ssrf import Network, Unsafe, address_of, split
 from contract.webhook import Webhook, event, signing_secret, unseal
 from worker.answers.error_classification import retry_after
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.policy.backoff import until_reachable
+from worker.webhooks.outbox import Delivery, Outbox, WebhookState
 
 LOOK_S = 1.0
 PAGES = 10  # of the outbox, in one look

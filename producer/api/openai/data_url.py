@@ -8,9 +8,9 @@ from typing import Any
 
 import pybase64
 
-from contract.errors import Refused
-from contract.references import MAX_EACH
-from contract.request import MAX_REFERENCES
+from contract.artifacts.references import MAX_EACH
+from contract.errors.exceptions import Refused
+from contract.jobs.request import MAX_REFERENCES
 
 MAX_JSON_PICTURES = 32 * 2**20  # bytes of a body that may have some
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from contract.errors import DarkroomError, Refused
+from contract.errors.exceptions import DarkroomError, Refused
 
 PREFIXES = ("/v1/images/", "/v1/models")
 

@@ -14,10 +14,10 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from contract.errors import Refused, Unavailable
-from contract.job import Job
-from contract.references import MAX_TOGETHER
-from contract.request import MAX_REFERENCES
+from contract.artifacts.references import MAX_TOGETHER
+from contract.errors.exceptions import Refused, Unavailable
+from contract.jobs.job import Job
+from contract.jobs.request import MAX_REFERENCES
 from producer.api.authentication import Caller, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.api.authentication import Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response

@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from contract.errors import Unavailable
-from contract.job import Image, Job, JobState
+from contract.errors.exceptions import Unavailable
+from contract.jobs.job import Image, Job, JobState
 from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.errors import Refused
-from contract.kinds import KINDS
-from contract.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
+from contract.errors.catalogue import KINDS
+from contract.errors.exceptions import Refused
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from producer.api.openai.error_envelope import envelope
 from producer.api.openapi import ALWAYS, BODY, BY_STATUS, EXAMPLE, PICTURE, Responses, answer, errors, inline
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contract.errors import Refused
-from contract.request import RATIOS
-from contract.settings import Settings
+from contract.errors.exceptions import Refused
+from contract.jobs.request import RATIOS
+from contract.settings.settings import Settings
 
 Format = Literal["png", "jpeg", "webp"]
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pybase64
 from sse_starlette import ServerSentEvent
 
-from contract import story
-from contract.errors import DarkroomError, Refused
-from contract.job import Image, Job
+from contract.errors.exceptions import DarkroomError, Refused
+from contract.jobs import wording
+from contract.jobs.job import Image, Job
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.chunked_json import MARK, weave
@@ -88,7 +88,7 @@ async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
                     sent.add(image.id)
                     yield await _completed(asker, job, image)
         elif not event.is_last:
-            yield [comment(story.told(event))]
+            yield [comment(wording.told(event))]
     job = await asker.caller.door.get(job.id)
     if not job.is_over:
         raise Refused("gateway_stopping", retry_after_s=1)
@@ -142,7 +142,7 @@ def about(job: Job) -> dict[str, Any]:
         "job_id": job.id,
         "images": [image.id for image in job.images],
         "cost_usd": job.cost_usd,
-        "degraded": story.degraded(job.degraded) if job.degraded else None,
+        "degraded": wording.degraded(job.degraded) if job.degraded else None,
         "error": job.error.detail if job.error else None,  # of images that are missing
         "warnings": job.warnings,
     }

@@ -15,8 +15,8 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from contract.errors import DarkroomError, Refused
-from contract.job import Job
+from contract.errors.exceptions import DarkroomError, Refused
+from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
 from producer.api.openai.chunked_json import Pieces, cut, send_parts
 from producer.api.openai.response import Asker

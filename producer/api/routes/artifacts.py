@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response
 
-from contract.artifacts import Sidecar, read_record
-from contract.errors import Refused
-from contract.images import EXTENSIONS
+from contract.artifacts.sidecar import Sidecar, read_record
+from contract.errors.exceptions import Refused
+from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response

@@ -10,9 +10,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from contract import story
-from contract.job import JobEvent
+from contract.jobs import wording
 from contract.jobs.ids import check_event_id
+from contract.jobs.job import JobEvent
 from producer.api.authentication import Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.openapi import EVENT_STREAM, errors
@@ -60,5 +60,5 @@ async def _told(door: Darkroom, job_id: str, after: str) -> AsyncIterator[Server
 
 def server_sent(event: JobEvent) -> ServerSentEvent:
     """Write one event as a single line of JSON, with its words."""
-    told = event.model_copy(update={"text": story.told(event)})
+    told = event.model_copy(update={"text": wording.told(event)})
     return ServerSentEvent(told.model_dump_json(), event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")

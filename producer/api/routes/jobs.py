@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from contract.errors import Refused
-from contract.job import JobState
+from contract.errors.exceptions import Refused
+from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint

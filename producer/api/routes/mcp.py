@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from contract.errors import Refused
-from contract.job import Image
+from contract.errors.exceptions import Refused
+from contract.jobs.job import Image
 from producer.api.authentication import Caller, identify
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from contract.errors import Refused
-from contract.references import MAX_EACH
+from contract.artifacts.references import MAX_EACH
+from contract.errors.exceptions import Refused
 from producer.api.authentication import Caller, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contract.errors import Refused
-from contract.logs import about
+from contract.errors.exceptions import Refused
+from contract.telemetry.logs import about
 from producer.api.problem_details import answer
 
 SAFE = frozenset({"GET", "HEAD"})

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 from producer.api.problem_details import document_of
 from producer.api.server.security_middleware import dressed, new_request_id
 from producer.api.server.strict_http import StrictBuffer

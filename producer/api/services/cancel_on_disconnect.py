@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from starlette.types import Receive
 
-from contract.errors import DarkroomError
+from contract.errors.exceptions import DarkroomError
 from producer.client.client import Darkroom
 
 logger = logging.getLogger(__name__)

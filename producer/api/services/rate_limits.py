@@ -13,9 +13,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from contract.errors import Refused
-from contract.scripts import PREFIX, reaching_redis
-from contract.store import digest
+from contract.errors.exceptions import Refused
+from contract.redis.client import PREFIX, reaching_redis
+from contract.store.worker_store import digest
 
 
 class Rates:

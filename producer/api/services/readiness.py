@@ -7,11 +7,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from contract.errors import ConfigInvalid
-from contract.installation import digest_of
-from contract.redis_needs import Weight, refusals
-from contract.secret import Secret
-from contract.settings import Settings
+from contract.errors.exceptions import ConfigInvalid
+from contract.redis.installation import digest_of
+from contract.redis.requirements import Weight, refusals
+from contract.settings.installation_secret import Secret
+from contract.settings.settings import Settings
 from producer.client.client import Darkroom
 from producer.doctor.versions import see_versions
 from producer.health.disk import room_of

@@ -11,7 +11,7 @@ import hmac
 import time
 from urllib.parse import urlencode
 
-from contract.errors import Refused
+from contract.errors.exceptions import Refused
 
 
 class Links:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from contract.redis_needs import Weight
+from contract.redis.requirements import Weight
 from producer.api.services.readiness import Readiness
 from producer.health.queue import Pulse
 

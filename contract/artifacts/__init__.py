@@ -1,0 +1,1 @@
+"""What lies in the media directory: images, their sidecars, and reference images."""

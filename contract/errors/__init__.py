@@ -1,0 +1,1 @@
+"""Errors: their kinds, their codes, their sentences."""

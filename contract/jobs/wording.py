@@ -1,0 +1,147 @@
+"""A job's state and events in words, the same on every face."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contract.errors.catalogue import look_up
+from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
+
+_STATES = {
+    JobState.CANCELLED: "Cancelled.",
+    JobState.EXPIRED: "Not finished in the time it had.",
+    JobState.FAILED: "No image could be made.",
+}
+_EVENTS = {
+    "attempt": "Asking {provider} for image {image} at {image_size}{quality}.",
+    "image": "Image {image} is there.",
+    "queued": "Queued.",
+    "running": "Started.",
+}
+_OUTCOMES = {
+    Outcome.TIMEOUT: "timed out after {seconds:.0f} s",
+    Outcome.INTERRUPTED: "was cut off",
+    Outcome.RATE_LIMITED: "is rate limited",
+    Outcome.LOST: "was lost with its worker",
+    Outcome.CANCELLED: "was given up",
+    Outcome.REJECTED: "was refused",
+}
+
+_ERRORS = {
+    "result_expired": "was lost before it could be fetched",
+    "result_unreachable": "could not be fetched",
+}
+
+
+def progress(state: JobState, *, done: int, count: int, position: int | None, note: str) -> str:
+    """Say in one line how far a job is; nothing in it is a guess."""
+    if state in _STATES:
+        return _STATES[state]
+    images = f"{done} of {count} image{'s' if count > 1 else ''} made"
+    if state is JobState.SUCCEEDED:
+        return f"{images}."
+    if state is JobState.RUNNING:
+        return f"{images}; {note}" if note else f"{images}."
+    if note:
+        return note
+    if position is None:
+        return "Queued."
+    return "Queued, next in line." if position == 0 else f"Queued, {position} ahead."
+
+
+def rendition(knobs: Rendition, *, beside: Rendition) -> str:
+    """Name what is different about one rendition beside another, as in "1K, low quality"."""
+    parts = [] if knobs.image_size == beside.image_size else [knobs.image_size]
+    if knobs.quality != beside.quality and knobs.quality:
+        parts.append(f"{knobs.quality} quality")
+    if knobs.model != beside.model:
+        parts.append(knobs.model)
+    if knobs.provider != beside.provider:
+        parts.append(knobs.provider)
+    return ", ".join(parts) or knobs.image_size
+
+
+def arrived(index: int, *, asked_for: int, unused: int) -> str:
+    """Tell of an image what its event does not: that another one's call brought it, or more than was needed."""
+    there = f"Image {index + 1} is there"
+    if asked_for != index:
+        return f"{there}: it came in the answer for image {asked_for + 1}."
+    others = "1 more picture" if unused == 1 else f"{unused} more pictures"
+    return f"{there}; {others} of its answer could not be used." if unused else ""
+
+
+def unused(many: int) -> str:
+    """Tell of pictures that came in answers and became no image; nothing when there are none."""
+    if many < 1:
+        return ""
+    pictures = "1 more picture of an answer was" if many == 1 else f"{many} more pictures of the answers were"
+    return f"{pictures} not used."
+
+
+def unfetched(attempt: Attempt, code: str, *, among: int = 1) -> str:
+    """Say that what a call has made cannot be fetched yet, and why."""
+    image = f"Image {attempt.index + 1}: w" if among > 1 else "W"
+    why = look_up(code).title.lower()
+    return f"{image}hat {attempt.provider} has made cannot be fetched yet ({why}); trying as long as there is time"
+
+
+def failed(attempt: Attempt, *, among: int = 1) -> str:
+    """Say how an attempt ended, as in "2K timed out after 120 s"; `among` several images it names its own."""
+    title = look_up(attempt.error).title.lower() if attempt.error else "no reason given"
+    told = _ERRORS.get(attempt.error or "") or _OUTCOMES.get(attempt.outcome, "failed ({title})")
+    words = told.format(seconds=attempt.seconds or 0, title=title)
+    image = f"image {attempt.index + 1}: " if among > 1 else ""
+    return f"{image}{attempt.image_size} {words}"
+
+
+def reasons(history: Iterable[Attempt]) -> str:
+    """Say why the first rungs did not deliver, as in "2K timed out after 120 s (2 times)"."""
+    told = Counter(failed(attempt) for attempt in history if attempt.outcome is not Outcome.DELIVERED)
+    return "; ".join(words if times == 1 else f"{words} ({times} times)" for words, times in told.items())
+
+
+def degraded(what: Degraded) -> str:
+    """Tell what was delivered instead, as in "Delivered at 1K: 2K timed out after 120 s"."""
+    return f"Delivered at {rendition(what.delivered, beside=what.requested)}: {what.reason}"
+
+
+def told(event: JobEvent) -> str:
+    """Say what an event means, in one line."""
+    if event.text:
+        return event.text if event.text.endswith(".") else f"{event.text}."
+    if event.type in _STATES:
+        return _STATES[JobState(event.type)]
+    words = _EVENTS.get(event.type, "Done." if event.is_last else event.type)
+    return words.format_map(_values(event.model_extra or {}))
+
+
+def _values(more: Mapping[str, Any]) -> dict[str, object]:
+    """Fill in what the words of an event may name; events of other versions may lack some of it."""
+    quality = f", {more['quality']} quality" if more.get("quality") else ""
+    known = {name: more.get(name, "") for name in ("provider", "image_size")}
+    return {**known, "image": int(more.get("index", 0)) + 1, "quality": quality}
+
+
+def duration(seconds: float) -> str:
+    """Say a time as people do: "2 s", "5 min", "24 h", "several days"."""
+    if seconds < 120:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else "several days"
+
+
+def waiting(provider: str, code: str, seconds: float) -> str:
+    """Say what a job waits for; without a code a provider only has no free place."""
+    if not code:
+        return f"Waiting for a free place at {provider}."
+    if code == "provider_rate_limited":
+        return f"Waiting {duration(seconds)}: {provider} takes no more calls now."
+    return f"{unavailable(provider)}, trying again in {duration(seconds)}."
+
+
+def unavailable(provider: str) -> str:
+    """Say that a provider is left alone for a while."""
+    return f"{provider} is unavailable"

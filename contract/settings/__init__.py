@@ -1,0 +1,1 @@
+"""Settings: nanobot's configuration, environment variables, and what belongs to an installation."""

@@ -1,0 +1,1 @@
+"""The job table in Redis, and the doorbell over Celery."""

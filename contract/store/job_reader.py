@@ -1,0 +1,248 @@
+"""What can be seen of jobs. Reads need no script: each is one round trip, or two where one answer asks the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from contract.errors.exceptions import DarkroomError, Refused
+from contract.jobs.eta import Pace
+from contract.jobs.job import Job, JobEvent, JobState, Snapshot, moment
+from contract.redis.client import PREFIX, reaching_redis
+from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
+from contract.store.new_job import digest
+
+SEEN_S = 10  # since a worker's last sign of life, for its slots to count
+MOST_SCANNED = 500  # jobs that one page looks at, however few of them fit
+CHUNK = 100  # jobs that are looked at together where not all of them will fit
+
+_OF_A_STATE = ("state", "started_at", "ended_at", "images")
+_QUEUED, _PARKED = PREFIX + "queued", PREFIX + "parked"
+
+Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
+
+
+class JobView:
+    """The job table for those who only look."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Read a job. Raises Refused (`job_not_found`), also for a job of another owner, and `job_unreadable`."""
+        [(fields, position)] = await self._look([job_id])
+        if not fields or (owner is not None and fields.get("owner") != owner):
+            raise Refused("job_not_found")
+        return read_job(fields, position)
+
+    async def news(self, job_id: str, *, after: str = "0") -> tuple[JobState, list[JobEvent]]:
+        """Read where a job stands, and its story after a stream id. Raises Refused (`job_not_found`)."""
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hmget(PREFIX + "job:" + job_id, _OF_A_STATE)  # before its events: none of an ended job is missed
+            pipe.xrange(f"{PREFIX}job:{job_id}:events", min=f"({after}")
+            found, entries = await pipe.execute()
+        fields = {name: value for name, value in zip(_OF_A_STATE, found, strict=True) if value is not None}
+        if "state" not in fields:
+            raise Refused("job_not_found")
+        return read_state(fields), _story(entries)
+
+    async def snapshots(self, job_id: str) -> tuple[Snapshot, ...]:
+        """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
+        async with reaching_redis():
+            text = await self.redis.hget(PREFIX + "job:" + job_id, "snapshots")
+        if text is None:
+            raise Refused("job_not_found")
+        return read_snapshots({"snapshots": str(text)})
+
+    async def recent(self, owner: str, what: str) -> str | None:
+        """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""
+        async with reaching_redis():
+            job_id = await self.redis.get(owner_key(owner, "recent:" + digest(what)))
+        return str(job_id) if job_id else None
+
+    async def jobs_of(self, owner: str, *, offset: int, limit: int) -> list[Job]:
+        """Read an owner's jobs, newest first; forgotten ones are left out, and such as cannot be read."""
+        async with reaching_redis():
+            ids = await self.redis.zrevrange(owner_key(owner, "jobs"), offset, offset + limit - 1)
+        looked = await self._look(list(map(str, ids)))
+        return [job for fields, position in looked if fields and (job := _readable(fields, position))]
+
+    async def page_of(
+        self,
+        owner: str,
+        *,
+        before: str | None,
+        limit: int,
+        state: frozenset[JobState] | None,
+        conversation: str | None,
+    ) -> tuple[list[Job], str | None]:
+        """Read a page of an owner's jobs, newest first, and the cursor of the next one; None after the last.
+
+        `before` is the cursor of the page before this one. A page is shorter than `limit`, or even empty, where
+        few of the jobs that were looked at fit or can be read. Raises Refused (`cursor_invalid`).
+        """
+        rows = await self._rows(owner, before)
+        step = limit if state is None and conversation is None else CHUNK
+        found: list[Job] = []
+        for start in range(0, min(len(rows), MOST_SCANNED), step):
+            chunk = rows[start : min(start + step, MOST_SCANNED)]
+            looked = await self._look([job_id for job_id, _ in chunk])
+            for place, (fields, position) in enumerate(looked, start + 1):
+                if _fits(fields, state, conversation) and (job := _readable(fields, position)):
+                    found.append(job)
+                if len(found) == limit:
+                    return found, _cursor(rows[:place]) if place < len(rows) else None
+        return found, _cursor(rows[:MOST_SCANNED]) if len(rows) > MOST_SCANNED else None
+
+    async def _rows(self, owner: str, before: str | None) -> list[Row]:
+        """List the jobs after a cursor, and one more than will be looked at."""
+        score, last = _place(before) if before else (float("inf"), "")
+        most = MOST_SCANNED + 1
+        rows: list[Row] = []
+        start = 0
+        async with reaching_redis():
+            while True:  # more than once only where very many jobs are of one millisecond
+                answer: Any = await self.redis.zrevrangebyscore(
+                    owner_key(owner, "jobs"), score, "-inf", start=start, num=most, withscores=True
+                )
+                rows += [row for row in answer if row[1] < score or row[0] < last]
+                start += most
+                if len(answer) < most or len(rows) >= most:
+                    return rows[:most]
+
+    async def pace(self, kinds: Sequence[str]) -> dict[str, Pace]:
+        """Read how fast jobs of these kinds are made just now."""
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.time()
+            pipe.zcard(PREFIX + "running")
+            pipe.zrange(PREFIX + "workers", 0, -1, withscores=True)
+            pipe.hgetall(PREFIX + "slots")
+            for kind in kinds:
+                pipe.lrange(f"{PREFIX}durations:{kind}", 0, -1)
+            (seconds, _), running, workers, slots, *found = await pipe.execute()
+        alive = [name for name, seen_ms in workers if seen_ms >= 1000 * (seconds - SEEN_S)]
+        there = sum(_count(slots.get(name, "0")) for name in alive)
+        return {
+            kind: Pace(durations_s=tuple(_count(one) / 1000 for one in took), slots=there, running=running)
+            for kind, took in zip(kinds, found, strict=True)
+        }
+
+    async def latest_image(self, owner: str, conversation: str) -> str | None:
+        """Find the path of the newest artifact of a conversation."""
+        return await self._text(owner_key(owner, f"latest:{digest(conversation)}"))
+
+    async def is_foreign(self, artifact_id: str, owner: str) -> bool:
+        """Tell whether an artifact is known to belong to somebody else."""
+        return await self._text(f"{PREFIX}image:{artifact_id}") not in (None, digest(owner))
+
+    async def image_owner_is(self, artifact_id: str, owner: str) -> bool:
+        """Tell whether an artifact is known to belong to this owner."""
+        return await self._text(f"{PREFIX}image:{artifact_id}") == digest(owner)
+
+    async def lists_image(self, job_id: str, index: int) -> bool:
+        """Tell whether a job has an image, readable or not."""
+        async with reaching_redis():
+            return bool(await self.redis.hexists(PREFIX + "job:" + job_id, f"image:{index}"))
+
+    async def is_deleted(self, job_id: str) -> bool:
+        """Tell whether a job was deleted lately."""
+        return await self._text(f"{PREFIX}deleted:{job_id}") is not None
+
+    async def upload(self, owner: str, sha256: str) -> Snapshot | None:
+        """Find a reference image that an owner has uploaded."""
+        text = await self._text(owner_key(owner, f"upload:{sha256}"))
+        try:
+            return Snapshot.model_validate_json(text) if text else None
+        except ValidationError:  # it is uploaded anew
+            return None
+
+    async def workers(self, *, within_s: float) -> list[str]:
+        """Name the workers that gave a sign of life lately."""
+        async with reaching_redis():
+            seconds, _ = await self.redis.time()
+            oldest = 1000 * (seconds - within_s)
+            return [str(name) for name in await self.redis.zrangebyscore(PREFIX + "workers", oldest, "+inf")]
+
+    async def _text(self, key: str) -> str | None:
+        async with reaching_redis():
+            text = await self.redis.get(key)
+        return None if text is None else str(text)
+
+    async def _look(self, ids: Sequence[str]) -> list[tuple[Fields, int | None]]:
+        """Read job hashes, empty ones of unknown jobs, and how many jobs are before each."""
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)  # who is claimed meanwhile stands nowhere: position None
+            for job_id in ids:
+                pipe.hgetall(PREFIX + "job:" + job_id)
+                _ask_for_position(pipe, job_id)
+            answers = await pipe.execute()
+        rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
+        return [(fields, _ahead(*ranks)) for fields, *ranks in rows]
+
+
+def owner_key(owner: str, what: str) -> str:
+    """Name a Redis key of an owner."""
+    return f"{PREFIX}owner:{digest(owner)}:{what}"
+
+
+def _count(text: str) -> int:
+    """Read a whole number; what is damaged counts nothing."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _ask_for_position(pipe: Any, job_id: str) -> None:
+    pipe.zrank(_QUEUED, job_id)
+    pipe.zrank(_PARKED, job_id)
+    pipe.zcard(_QUEUED)
+
+
+def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:
+    """Count the jobs before one, which is ready, parked behind all that are, or neither."""
+    return rank if parked_rank is None else ready + parked_rank
+
+
+def _story(entries: Any) -> list[JobEvent]:
+    """Read events; one that cannot be read is left out."""
+    events = []
+    for entry_id, entry in entries:
+        with suppress(ValueError, KeyError, TypeError, OverflowError, OSError):
+            told = json.loads(entry["event"])
+            events.append(JobEvent(**{**told, "id": entry_id, "at": moment(float(entry["at"]))}))
+    return events
+
+
+def _readable(fields: Fields, position: int | None) -> Job | None:
+    """Read a job for a page, which has to go without one that cannot be read."""
+    try:
+        return read_job(fields, position)
+    except DarkroomError:
+        return None
+
+
+def _fits(fields: Fields, state: frozenset[JobState] | None, conversation: str | None) -> bool:
+    return (
+        "state" in fields
+        and (state is None or read_state(fields) in state)
+        and (conversation is None or fields.get("conversation") == conversation)
+    )
+
+
+def _cursor(rows: Sequence[Row]) -> str:
+    """Name the place behind the last of these rows."""
+    job_id, accepted_ms = rows[-1]
+    return f"{accepted_ms:.0f}:{job_id}"
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    """Read a cursor. Raises Refused (`cursor_invalid`)."""
+    accepted_ms, _, job_id = cursor.partition(":")
+    if not (job_id and accepted_ms.isascii() and accepted_ms.isdigit() and len(accepted_ms) < 16):
+        raise Refused("cursor_invalid")
+    return float(accepted_ms), job_id

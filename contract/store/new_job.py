@@ -1,0 +1,87 @@
+"""A job that is to be accepted: what submit has to know of it, and how the job hash will keep it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from contract.jobs.job import Snapshot
+from contract.jobs.request import KeptRequest
+
+
+def digest(text: str) -> str:
+    """Make a short fixed-form name of any text (80 bits)."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+def micro(usd: float) -> int:
+    """Count money in whole micro-dollars, so that sums stay exact."""
+    return round(usd * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a chat gateway writes into a chat when a job ends."""
+
+    mailbox: str  # of the gateway
+    route: str  # where the letter goes, in the gateway's own words
+    hold_s: float  # how long the turn that handed the job in may wait for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What submit needs to know; digests keep owners and keys out of the names of Redis keys."""
+
+    id: str
+    owner: str
+    conversation: str | None
+    request: KeptRequest
+    snapshots: tuple[Snapshot, ...]
+    idempotency_key: str | None = None
+    queue_time_s: float
+    run_time_s: float
+    max_active: int
+    max_queued: int
+    max_running: int = 0  # of the owner's jobs, ready and running together; 0: as many as there are slots
+    kind: str = ""  # names those jobs that take about as long: a digest of provider, model and size
+    budget_usd: float = 0  # of the owner for a day; 0: none
+    price_usd: float = 0  # of one image, as far as it can be known
+    webhook: str = ""  # sealed: whoever sends it can open it
+    webhook_url: str = ""  # only to tell requests apart, as the sealed text differs each time
+    retry_of: str | None = None
+    defaults: str = ""  # of the configuration: `contract/settings/accepted_defaults.py`
+    gallery: str = ""  # whose pictures its images are, if not the owner's: those of a chat
+    letter: Letter | None = None
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint what was asked for, to tell a repeated request from another one."""
+        snapshots = [snapshot.sha256 for snapshot in self.snapshots]
+        hook = [self.webhook_url] if self.webhook_url else []
+        return digest(json.dumps([self.request.model_dump(mode="json"), snapshots, self.conversation, *hook]))
+
+    @property
+    def most_usd(self) -> float:
+        """Tell what the job will cost if each image is made at once."""
+        return self.request.count * self.price_usd
+
+    def fields(self) -> dict[str, str | int]:
+        """Write those fields of the job hash that nobody changes any more."""
+        conversation = self.conversation or ""
+        return {
+            "owner": self.owner,
+            "conversation": conversation,
+            "conversation_digest": digest(conversation) if conversation else "",
+            "request": self.request.model_dump_json(),
+            "count": self.request.count,
+            "snapshots": json.dumps([snapshot.model_dump() for snapshot in self.snapshots]),
+            "run_time": int(self.run_time_s * 1000),
+            "kind": self.kind,
+            "price": micro(self.price_usd),
+            "webhook": self.webhook,
+            "retry_of": self.retry_of or "",
+            **({"defaults": self.defaults} if self.defaults else {}),
+            **({"gallery_digest": digest(self.gallery)} if self.gallery else {}),
+            **({"mailbox": self.letter.mailbox, "route": self.letter.route} if self.letter else {}),
+        }

@@ -1,0 +1,78 @@
+"""The mailbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
+
+A letter is put in when its job is handed in, and held back while the chat's own turn waits for the job. Whoever
+takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time. What a
+channel has not taken is put back.
+"""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from contract.redis.client import PREFIX, Scripts, reaching_redis
+from contract.store.new_job import digest
+
+LEASE_S = 60.0
+MOST_TRIES = 2
+MEMO_S = 7 * 86_400
+
+
+class Mailbox:
+    """The letters of one chat gateway, and what its chats are to be told on their next turn."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self.name = name
+        self._redis = redis
+        self._run = Scripts(redis, ("take_letter", "put_back_letter", "close_letter")).run
+
+    async def due(self) -> dict[str, str]:
+        """List the jobs whose letters nobody holds back or has taken, and their routes. Raises Unavailable."""
+        async with reaching_redis():
+            seconds, micros = await self._redis.time()
+            now = 1000 * seconds + micros / 1000
+            ids = [str(job_id) for job_id in await self._redis.zrangebyscore(self._key, "-inf", now)]
+            pipe = self._redis.pipeline(transaction=False)
+            for job_id in ids:
+                pipe.hget(f"{PREFIX}job:{job_id}", "route")
+            routes = await pipe.execute()
+        return {job_id: str(route or "") for job_id, route in zip(ids, routes, strict=True)}
+
+    async def let_go(self, job_id: str) -> None:
+        """Hold a letter back no longer. Raises Unavailable."""
+        async with reaching_redis():
+            await self._redis.zadd(self._key, {job_id: 0}, xx=True)
+
+    async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> bool:
+        """Take an ended job's letter to send it now; tell whether there is one to be sent. Raises Unavailable."""
+        return bool(await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
+
+    async def put_back(self, job_id: str, *, wait_s: float) -> None:
+        """Put a letter back that its channel has not taken. Raises Unavailable."""
+        await self._run("put_back_letter", self.name, job_id, int(wait_s * 1000))
+
+    async def has(self, job_id: str) -> bool:
+        """Tell whether a job's letter is still to be sent, or being sent. Raises Unavailable."""
+        async with reaching_redis():
+            return await self._redis.zscore(self._key, job_id) is not None
+
+    async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
+        """Take a letter out for good; tell whether nobody has taken it to send it. Raises Unavailable.
+
+        With a memo, its session is told so on its next turn.
+        """
+        named = digest(session) if memo else ""
+        return bool(await self._run("close_letter", self.name, job_id, named, memo, MEMO_S * 1000))
+
+    async def memos(self, session: str) -> list[str]:
+        """Hear what a session has to be told; it is told once. Raises Unavailable."""
+        key = f"{PREFIX}memo:{self.name}:{digest(session)}"
+        async with reaching_redis():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.lrange(key, 0, -1)
+            pipe.delete(key)
+            found, _ = await pipe.execute()
+        return [str(memo) for memo in found]
+
+    @property
+    def _key(self) -> str:
+        return f"{PREFIX}mail:{self.name}"
