@@ -24,18 +24,18 @@ fuzz: setup ## Throw random input at whatever reads some
 
 .PHONY: chaos
 chaos: setup ## Kill workers, Redis and gateway under 700 jobs (3 minutes; SEED=… repeats a storm)
-	PYTHONPATH=.:tests $(BIN)/python -m chaos short $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos short $(if $(SEED),--seed $(SEED))
 
 .PHONY: chaos-full
 chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery beside it; writes docs/reliability.md
-	PYTHONPATH=.:tests $(BIN)/python -m chaos full recovery outages control --write docs/reliability.md $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos full recovery outages control --write docs/reliability.md $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, what the gateway bears, and memory
-	$(BIN)/python tests/benchmarks/bench_queue.py
-	$(BIN)/python tests/benchmarks/bench_fairness.py
-	$(BIN)/python tests/benchmarks/bench_decode.py
-	$(BIN)/python tests/benchmarks/bench_gateway.py
+	$(BIN)/python -m tests.benchmarks.bench_queue
+	$(BIN)/python -m tests.benchmarks.bench_fairness
+	$(BIN)/python -m tests.benchmarks.bench_decode
+	$(BIN)/python -m tests.benchmarks.bench_gateway
 	$(BIN)/python tests/benchmarks/bench_memory.py
 
 .PHONY: lint

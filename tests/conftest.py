@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from real_redis import RealRedis
 from redis.asyncio import Redis
 
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
+from tests.support.stack.redis_server import RealRedis
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):

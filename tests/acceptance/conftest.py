@@ -8,14 +8,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
-from bad_input.checks import check_log
-from bad_input.gate import Gate, open_gate
-from front import Front, open_front
-from guest.home import Home, open_home
-from guest.venv import NANOBOT, Venvs, shared_folder
-from house import House
-from real_redis import RealRedis
-from simulator.server import Simulator
+from simulator.server.server import Simulator
+
+from tests.catalogues.bad_input.checks import check_log
+from tests.catalogues.bad_input.gateway import Gate, open_gate
+from tests.support.nanobot.home import Home, open_home
+from tests.support.nanobot.venv import NANOBOT, Venvs, shared_folder
+from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.shared_stack import Front, open_front
+from tests.support.stack.stack import House
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from PIL import Image
 from pydantic import SecretStr
 

@@ -19,15 +19,12 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from job_records import asked
-from job_table import JobTable
-from real_redis import RealRedis
-
 from contract.jobs.job import JobState
 from contract.store.doorbell import PRIORITIES
 from contract.store.worker_store import Lease, NewJob
+from tests.support.factories.jobs import asked
+from tests.support.model.table import JobTable
+from tests.support.stack.redis_server import RealRedis
 
 SLOTS = 8
 OWNERS = 20

@@ -18,19 +18,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from benchmarks.bench_fairness import jain
-from benchmarks.table import Line
-from benchmarks.turns import bursts, newcomers_wait, shares
-from connection import Connection
-from house import House
-from real_redis import RealRedis
 from redis.asyncio import Redis
-from simulator.server import Simulator
+from simulator.server.server import Simulator
 
 from contract.redis.client import open_redis
 from producer.tokens import Right
+from tests.benchmarks.bench_fairness import jain
+from tests.benchmarks.table import Line
+from tests.benchmarks.turns import bursts, newcomers_wait, shares
+from tests.support.network.http_client import Connection
+from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.stack import House
 
 OWNERS = 200
 STREAMS_EACH = 5

@@ -11,11 +11,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from cgroup import CannotBeMade
-from crowded import crowd
-from heavy import Kind
+from tests.support.network.heavy_provider import Kind
+from tests.support.process.memory_cgroup import CannotBeMade
+from tests.support.stack.crowded_worker import crowd
 
 MIB = 2**20
 LIMIT = 1024 * MIB

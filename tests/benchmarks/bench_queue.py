@@ -6,20 +6,17 @@ It prints figures and asserts none: machines differ. The last ones are in docs/d
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from house import House
-from real_redis import RealRedis
-from simulator.server import Simulator
+from simulator.server.server import Simulator
 
 from producer.client.client import Darkroom
+from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.stack import House
 
 JOBS = 300
 

@@ -11,14 +11,11 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from statistics import median, quantiles
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from connection import LAST_CHUNK, Answer, Connection
+from tests.support.network.http_client import LAST_CHUNK, Answer, Connection
 
 JSON = {"Content-Type": "application/json"}
 MOST_UNDER_WAY = 1000

@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chaos.campaign import CAMPAIGNS, run
-from chaos.report import lines, page
-from chaos.result import Result
+from tests.chaos.campaign import CAMPAIGNS, run
+from tests.chaos.report import lines, page
+from tests.chaos.result import Result
 
 
 def main() -> None:

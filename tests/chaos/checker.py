@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chaos.evidence import Evidence, Found, Made
-from chaos.orders import Order
 from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import JobState, Outcome
+from tests.chaos.evidence import Evidence, Found, Made
+from tests.chaos.orders import Order
 
 CALLS_PER_IMAGE = 9
 POISON = 3  # crashes that fail a job

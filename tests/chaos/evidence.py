@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from chaos.journal import Entry
-from chaos.orders import Order
 from contract.jobs.job import Job, JobEvent
 from contract.store.job_hash import read_attempts
 from contract.store.worker_store import JobStore
+from tests.chaos.journal import Entry
+from tests.chaos.orders import Order
 
 BACKLOG_S = 1.0  # until all has arrived that the network held back
 

@@ -1,4 +1,4 @@
-"""`python -m chaos.gateway config.json orders journal`: a gateway that hands orders in, and may be killed at any time.
+"""`python -m tests.chaos.gateway config.json orders journal`: a gateway that hands orders in, and may be killed at any time.
 
 After a restart it goes on with the orders that have no answer yet, with the same idempotency keys, as a careful client
 does; it exits when each order has its answer.
@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from chaos.journal import Journal
-from chaos.orders import Order, read_orders
 from contract.errors.exceptions import Unavailable
 from contract.settings.settings import Settings, load_settings
 from producer.client.client import Darkroom
+from tests.chaos.journal import Journal
+from tests.chaos.orders import Order, read_orders
 
 AT_ONCE = 24
 PAUSE_S = 0.2

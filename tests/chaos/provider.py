@@ -1,4 +1,4 @@
-"""`python -m chaos.provider seed port`: the simulator with the load of a bad day, the same for the same seed.
+"""`python -m tests.chaos.provider seed port`: the simulator with the load of a bad day, the same for the same seed.
 
 Latency is log-normal (median 0.3 s, p99 3 s), and 30 of 100 calls go wrong in a way that another try mends.
 """
@@ -13,9 +13,9 @@ import sys
 from collections import Counter
 from random import Random
 
-from simulator.order import Order
-from simulator.script import Step
-from simulator.server import Simulator
+from simulator.catalogue.script import Step
+from simulator.providers.order import Order
+from simulator.server.server import Simulator
 
 MEDIAN_S, P99_S, LONGEST_S = 0.3, 3.0, 5.0
 FAULTS = 0.30

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
-from chaos.result import Result
-from chaos.timing import p99
+from tests.chaos.result import Result
+from tests.chaos.timing import p99
 
 
 def lines(result: Result) -> Iterator[str]:

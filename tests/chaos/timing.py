@@ -6,10 +6,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from chaos.arena import Struck
-from chaos.crew import Life
-from chaos.evidence import Found
 from contract.jobs.job import TERMINAL
+from tests.chaos.arena import Struck
+from tests.chaos.crew import Life
+from tests.chaos.evidence import Found
 
 REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
 HELPLESS = frozenset({"freeze_worker", "freeze_at_failpoint", "part_worker"})

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from simulator import aihubmix, openrouter
-from simulator.corpus import specimen
-from simulator.order import Order, base64_text
+from simulator.pictures.corpus import specimen
+from simulator.providers import aihubmix, openrouter
+from simulator.providers.order import Order, base64_text
 
 from contract.errors.exceptions import ProviderError, revive
 from contract.untrusted.imaging.inspect import inspect
-from fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
-from fuzz.wellformed import assert_error
+from tests.fuzz.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
+from tests.fuzz.wellformed import assert_error
 from worker.providers.registry import PROVIDERS
 from worker.sandbox.child import load_json, reply
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from fuzz.wellformed import KEYS
+from tests.fuzz.wellformed import KEYS
 
 _PIECES = (
     *("<", ">", "</", "<b>", "<!--", "-->", "<script", "/>", "<img src=x onerror=alert(1)>", "&lt;", '"', "'"),

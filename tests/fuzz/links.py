@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import httpx
 from hypothesis import strategies as st
-from simulator.catalogue_link import LINK
+from simulator.catalogue.link_rows import LINK
 
 from contract.errors.redaction import clean
 from contract.untrusted.ssrf import Unsafe, bracketed, follow, host_of, judge, split
-from fuzz.hostile import hostile, padded
-from fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
+from tests.fuzz.hostile import hostile, padded
+from tests.fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
 
 _GOOD = (
     *("https://cdn.example/a.png", "https://CDN.Example:443/x?y=1#z", "https://cdn.example:8443/", "https://8.8.8.8/x"),

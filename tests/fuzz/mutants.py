@@ -8,10 +8,10 @@ from functools import cache
 
 from hypothesis import strategies as st
 from PIL import Image
-from simulator.corpus import ROWS, SPECIMENS
-from simulator.corpus_good import encoded, save, scene
+from simulator.pictures.corpus import ROWS, SPECIMENS
+from simulator.pictures.corpus_good import encoded, save, scene
 
-from fuzz.parts import mended, parts, with_rows
+from tests.fuzz.parts import mended, parts, with_rows
 
 _SMALL = (96, 64)
 _MAX_BYTES = 40_000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hypothesis import strategies as st
-from simulator.spelling import PREFIXES, TEXTS, UNREADABLE, USUAL_PREFIX
+from simulator.providers.spelling import PREFIXES, TEXTS, UNREADABLE, USUAL_PREFIX
 
 from contract.errors.exceptions import Interrupted
-from fuzz.wellformed import assert_error
+from tests.fuzz.wellformed import assert_error
 from worker.sandbox.child import decode_picture, is_link
 
 Way = Callable[[str], str]

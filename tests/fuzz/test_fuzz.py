@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from fuzz.laws import LAWS
+from tests.fuzz.laws import LAWS
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(400)]
 

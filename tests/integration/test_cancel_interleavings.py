@@ -11,13 +11,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from job_laws import check_story
-from job_records import COUNT, asked, attempt, image
-from job_table import JobTable, Look
-from real_redis import RealRedis
 
 from contract.jobs.job import ACTIVE, JobState, Outcome
 from contract.store.worker_store import CallRefused, Lease, LeaseLost, NewJob
+from tests.support.factories.jobs import COUNT, asked, attempt, image
+from tests.support.model.invariants import check_story
+from tests.support.model.table import JobTable, Look
+from tests.support.stack.redis_server import RealRedis
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]
 

@@ -6,7 +6,6 @@ import json
 import logging
 
 import pytest
-from job_records import new_job
 from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
@@ -15,6 +14,7 @@ from contract.store.doorbell import Doorbell
 from contract.store.fleet import Build, read_fleet
 from contract.store.worker_store import JobStore
 from contract.version import CONTRACT, own_version
+from tests.support.factories.jobs import new_job
 
 NEXT = CONTRACT + 1
 LIST = f"darkroom:bells-{NEXT}"

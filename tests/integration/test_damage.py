@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError
@@ -18,6 +17,7 @@ from contract.store.job_hash import read_state
 from contract.store.journal import read_journal
 from contract.store.lease import LeaseLost
 from contract.store.worker_store import JobStore, Lease, digest
+from tests.support.factories.jobs import attempt, image, new_job
 from worker.webhooks.outbox import Outbox
 
 FIELDS = (

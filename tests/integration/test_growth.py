@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House
-from job_records import new_job
-from real_redis import RealRedis
 from redis.asyncio import Redis
-from simulator.server import Simulator
+from simulator.server.server import Simulator
 
 from contract.jobs.job import Image, JobState, Snapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore, Lease
+from tests.support.factories.jobs import new_job
+from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.stack import House
 from worker.policy.circuit_breaker import Closed, Gate, Gates, Verdict
 
 pytestmark = pytest.mark.real_redis

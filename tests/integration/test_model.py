@@ -1,7 +1,7 @@
 """Whatever comes in whatever order: the job table on a real Redis does what a model of plain dicts does.
 
-Time stands still until the machine moves it (`tests/job_table.py`); the rules are in `tests/job_machine.py` and
-`tests/queue_machine.py`, what must hold after each step in `tests/job_laws.py`.
+Time stands still until the machine moves it (`tests/support/model/table.py`); the rules are in `tests/support/model/worker_machine.py` and
+`tests/support/model/queue_machine.py`, what must hold after each step in `tests/support/model/invariants.py`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from importlib.resources import files
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from job_machine import JobMachine
-from job_model import MOST_READY
-from job_table import JobTable
-from real_redis import RealRedis
 
 from contract.errors.exceptions import Unavailable
+from tests.support.model.model import MOST_READY
+from tests.support.model.table import JobTable
+from tests.support.model.worker_machine import JobMachine
+from tests.support.stack.redis_server import RealRedis
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(600)]  # shrinking an example takes its time
 

@@ -6,11 +6,11 @@ import logging
 from itertools import count
 
 import pytest
-from job_records import new_job
 from redis.asyncio import Redis
 
 from contract.store.breakers import OPEN, Level, read_breakers
 from contract.store.worker_store import JobStore, Lease
+from tests.support.factories.jobs import new_job
 from worker.policy.circuit_breaker import Gate, Gates, Verdict
 
 KEY, MODEL, OPEN_S = "canary-key", "a/b", 10.0

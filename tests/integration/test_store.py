@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
-from job_records import new_job
-from real_redis import RealRedis
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
@@ -19,6 +17,8 @@ from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_attempts
 from contract.store.worker_store import CallRefused, JobStore, Lease, LeaseLost
+from tests.support.factories.jobs import new_job
+from tests.support.stack.redis_server import RealRedis
 from worker.execution.attempt_log import Logbook
 from worker.policy.ladder import Rung
 

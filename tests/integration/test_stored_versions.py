@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from job_records import attempt, image, new_job
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import JobState, Outcome
 from contract.store.worker_store import JobStore, digest
+from tests.support.factories.jobs import attempt, image, new_job
 
 UNREADABLE = ("{", "[]", '{"prompt": 1}')
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from configured import Write
 from hypothesis import settings
-from simulator.calls import KEY
-from simulator.server import Simulator
+from simulator.providers.calls import KEY
+from simulator.server.server import Simulator
+
+from tests.support.factories.configs import Write
 
 # `make fuzz` tries thousands of other cases.
 settings.register_profile("unit", max_examples=30, deadline=None)

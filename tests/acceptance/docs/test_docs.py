@@ -1,0 +1,35 @@
+"""What the pages list is what there is: routes, settings, modules. test_pages.py runs their examples."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.settings.environment import Knobs
+from tests.support.stack.stack import House
+
+ROOT = Path(__file__).parents[3]
+README, HTTP, ARCHITECTURE = (
+    (ROOT / name).read_text() for name in ("README.md", "docs/http.md", "docs/architecture.md")
+)
+
+
+@pytest.mark.real_redis
+async def test_routes_are_those_of_the_page(house: House) -> None:
+    async with httpx.AsyncClient(base_url=await house.start_gateway()) as client:
+        routes = (await client.get("/openapi.json")).json()["paths"]
+    told = re.findall(r"(GET|POST|DELETE) (/[\w/{}.]+)", HTTP.partition("## Tokens")[0])
+    shapes = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in told}
+    real = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path in routes for method in routes[path]}
+    undescribed = {("GET", path) for path in ("/health", "/healthz", "/docs", "/openapi.json", "/problems/{}")}
+    assert shapes == real | undescribed
+
+
+def test_every_setting_and_every_module_has_its_row() -> None:
+    settings = set(re.findall(r"DARKROOM_[A-Z_]+", README.partition("## Configuration")[2]))
+    assert {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields} <= settings
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "producer/api").glob("[!_]*.py")}
+    assert sorted(module for module in modules if module not in ARCHITECTURE) == []

@@ -1,0 +1,272 @@
+"""A worker that cannot work ends with an exit code that says so; one whose Redis is ill or away lives on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from redis import Redis
+
+from contract.jobs.job import JobState
+from producer.stack.redis_server import find_redis_server
+from tests.support.stack.stack import House, Process
+
+GIVEN_UP = os.EX_SOFTWARE
+MISCONFIGURED = 2
+TRACEBACK = "Traceback"
+# Runs `python -m worker CONFIG` with something wrong in it, and with a watchdog that looks every 0.2 s.
+LAUNCHER = """
+import os, runpy, sys, time
+import kombu.transport.redis, worker.process.sweeper, worker.process.watchdog
+worker.process.watchdog.LOOK_S = 0.2
+async def sweep(self):
+    {sweep}
+{setup}
+runpy.run_module("worker", run_name="__main__", alter_sys=True)
+"""
+ILL_SWEEPER = "worker.process.sweeper.Sweeper.sweep = sweep"
+DEAF = "kombu.transport.redis.Channel._brpop_start = lambda self, timeout=None: None"
+
+pytestmark = pytest.mark.real_redis
+
+
+def launch(house: House, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
+    """Start a worker, and wait for nothing."""
+    log = (house.folder / f"worker-{len(house.workers)}.log").open("wb")
+    worker = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER.format(setup=setup, sweep=sweep), str(house.config)],
+        env=os.environ | house.environment | environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    log.close()
+    house.workers.append(worker)
+    return worker
+
+
+async def end_of(worker: Process, *, within_s: float = 12) -> int:
+    """Wait for a worker's exit code."""
+    return await asyncio.to_thread(worker.wait, within_s)
+
+
+async def happens(what: Callable[[], bool], *, within_s: float = 10) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(within_s):
+        while not what():
+            await asyncio.sleep(0.05)
+
+
+def command(redis_url: str, *words: str) -> None:
+    """Tell a server something."""
+    with Redis.from_url(redis_url) as client:
+        client.execute_command(*words)
+
+
+async def succeeds(house: House, *, within_s: float = 10) -> None:
+    """Run one job."""
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox")
+        assert (await darkroom.wait(job.id, timeout_s=within_s)).state is JobState.SUCCEEDED
+
+
+def break_config(house: House) -> None:
+    house.config.write_text("{")
+
+
+def block_media(house: House) -> None:
+    (house.folder / "media").write_text("not a directory")
+
+
+def restrict(house: House, *, rules: str = "", login: str = "ann:canary-word@") -> None:
+    """Let a user of Redis do less than a worker must, and have the worker log in as them, or as somebody else."""
+    command(house.redis.url, "ACL", "SETUSER", "ann", "on", ">canary-word", "~*", "&*", "+@all", *rules.split())
+    command(house.redis.url, "ACL", "SETUSER", "default", "resetpass", ">another-word")
+    house.environment["DARKROOM_REDIS_URL"] = house.redis.url.replace("unix://", f"unix://{login}")
+
+
+@pytest.mark.parametrize(
+    ("ruin", "code", "words"),
+    [
+        (break_config, MISCONFIGURED, "is not valid JSON"),
+        (block_media, MISCONFIGURED, "media: cannot be written to: "),
+        (partial(restrict, login=""), MISCONFIGURED, "Redis refuses: "),
+        (partial(restrict, login="ann:canary-slip@"), MISCONFIGURED, "Redis refuses: invalid username-password pair"),
+        (partial(restrict, rules="-evalsha"), MISCONFIGURED, "permissions to run the 'evalsha' command"),
+        (partial(restrict, rules="-zadd"), MISCONFIGURED, "Redis refuses: "),
+        (partial(restrict, rules="resetkeys ~other:*"), MISCONFIGURED, "Redis refuses: "),
+        (partial(restrict, rules="-brpop"), GIVEN_UP, "permissions to run the 'brpop' command"),
+    ],
+    ids=["config", "media", "no login", "password", "scripts", "commands", "keys", "bells"],
+)
+async def test_a_configuration_that_cannot_work_ends_the_worker(
+    house: House, ruin: Callable[[House], None], code: int, words: str
+) -> None:
+    ruin(house)
+    assert await end_of(launch(house)) == code
+    said = house.logs()
+    assert words in said
+    assert "canary" not in said
+    assert (TRACEBACK in said) == (code == GIVEN_UP)
+
+
+async def test_a_redis_that_is_away_at_the_start_is_waited_for(house: House) -> None:
+    house.redis.kill()
+    worker = launch(house)
+    await happens(lambda: "waiting for Redis, which does not answer" in house.logs())
+    await asyncio.sleep(1.5)  # it tries again, and does not say so again
+    house.redis.start()
+    await succeeds(house)
+    worker.terminate()
+    assert await end_of(worker) == 0
+    assert house.logs().count("waiting for Redis") == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["at its first sign of life", "while it waits for Redis"])
+async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(house: House, is_there: bool) -> None:
+    if is_there:
+        worker = await house.start_worker()
+    else:
+        house.redis.kill()
+        worker = launch(house)
+        await happens(lambda: "waiting for Redis" in house.logs())
+        house.redis.start()
+    worker.terminate()
+    assert await end_of(worker, within_s=5) == 0
+    assert TRACEBACK not in house.logs()
+
+
+@pytest.mark.parametrize(
+    ("ill", "words"),
+    [
+        ({"setup": ILL_SWEEPER, "sweep": "time.sleep(1000)"}, "gives up: its event loop stands still"),
+        ({"setup": ILL_SWEEPER, "sweep": "raise ValueError('cracked')"}, "ValueError: cracked"),
+        ({"setup": DEAF}, "gives up: bells ring that it does not hear"),
+    ],
+    ids=["stuck", "broken", "deaf"],
+)
+async def test_a_worker_that_cannot_work_any_more_ends_and_the_next_one_does_its_job(
+    house: House, ill: dict[str, str], words: str
+) -> None:
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="a fox")
+        assert await end_of(launch(house, **ill)) == GIVEN_UP
+        assert words in house.logs()
+        await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        assert (await darkroom.wait(job.id, timeout_s=12)).state is JobState.SUCCEEDED
+
+
+async def test_a_worker_whose_very_log_stands_still_ends_all_the_same(house: House) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER.format(setup=ILL_SWEEPER, sweep="os.write(2, bytes(2**20))"), house.config],
+        env=os.environ | house.environment,
+        stderr=subprocess.PIPE,
+    )
+    house.workers.append(worker)
+    assert await end_of(worker) == -signal.SIGALRM
+    assert worker.stderr is not None
+    worker.stderr.close()
+
+
+@pytest.mark.parametrize("who", ["worker", "Redis"])
+async def test_a_worker_that_stood_still_itself_or_whose_redis_did_is_not_taken_for_dead(
+    house: House, who: str
+) -> None:
+    worker = launch(house)
+    await succeeds(house)
+    sleeper = worker if who == "worker" else house.redis.process
+    assert sleeper is not None
+    sleeper.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(2.5)  # twice as long as its watchdog's patience
+    sleeper.send_signal(signal.SIGCONT)
+    await succeeds(house)
+    assert worker.poll() is None
+
+
+async def test_one_worker_takes_jobs_again_within_10_s_whatever_redis_went_through(house: House) -> None:
+    worker = await house.start_worker()
+
+    async def restart(pause_s: float) -> None:
+        house.redis.kill()
+        await asyncio.sleep(pause_s)
+        house.redis.start()
+
+    async def stop(pause_s: float) -> None:
+        assert house.redis.process is not None
+        house.redis.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(pause_s)
+        house.redis.process.send_signal(signal.SIGCONT)
+
+    async def cut(*kinds: str) -> None:
+        for kind in kinds:
+            command(house.redis.url, "CLIENT", "KILL", "TYPE", kind)
+
+    for trouble in (
+        partial(restart, 0),
+        partial(cut, "normal", "pubsub", "normal"),
+        partial(stop, 2),
+        partial(restart, 0.5),
+        partial(cut, "pubsub"),
+    ):
+        await trouble()
+        await succeeds(house)
+    assert worker.poll() is None
+
+
+async def test_when_celery_breaks_down_running_jobs_get_their_time_and_the_exit_code_says_so(house: House) -> None:
+    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="0.5")
+    async with house.client() as darkroom:
+        job = await darkroom.submit(prompt="[slow 30] a fox")
+        async with asyncio.timeout(10):
+            while (await darkroom.get(job.id)).state is not JobState.RUNNING:
+                await asyncio.sleep(0.05)
+        command(house.redis.url, "ACL", "SETUSER", "default", "-brpop")
+        assert await end_of(worker) == GIVEN_UP
+        assert (await darkroom.get(job.id)).state is JobState.QUEUED
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells the limits of another process")
+async def test_neither_a_worker_nor_its_readers_leave_a_core_dump(house: House) -> None:
+    worker = await house.start_worker()
+    await succeeds(house)
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    assert children
+    for pid in (worker.pid, *map(int, children)):
+        assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+
+
+async def test_a_stack_starts_a_worker_again_that_gave_up() -> None:
+    if find_redis_server() is None and not os.environ.get("CI"):
+        pytest.skip("no Redis server")
+    darkroom = Path(sys.executable).parent / "darkroom"
+    with TemporaryDirectory(prefix="dr-") as home:
+        environment = {"HOME": home, "PATH": os.environ["PATH"], "DARKROOM_PORT": "0"}
+        up = await asyncio.create_subprocess_exec(darkroom, "up", "--demo", env=environment, stderr=subprocess.PIPE)
+        assert up.stderr is not None
+        try:
+            async with asyncio.timeout(40):
+                while b"Darkroom is up" not in await up.stderr.readline():
+                    assert up.returncode is None
+                stack = json.loads((Path(home) / ".nanobot/darkroom/stack.json").read_text())
+                command(stack["redis_url"], "ACL", "SETUSER", "default", "-brpop")
+                while b"worker ended (70); it is started again" not in await up.stderr.readline():
+                    assert up.returncode is None
+            command(stack["redis_url"], "ACL", "SETUSER", "default", "+brpop")
+            generate = await asyncio.create_subprocess_exec(
+                darkroom, "generate", "a fox", "--timeout", "30", env=environment, stderr=subprocess.PIPE
+            )
+            _, said = await generate.communicate()
+            assert generate.returncode == 0, said
+        finally:
+            up.terminate()
+            await up.communicate()

@@ -1,0 +1,117 @@
+"""OpenAI's JavaScript SDK against the gateway; it is installed from npm, once, into a folder that goes again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.factories.images import picture
+from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Account, Front, fresh, opened
+
+pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
+
+SCRIPT = Path(__file__).with_name("openai_client.mjs")
+INSTALL = "npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts openai"
+
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script beside the SDK; without node or npm's registry a laptop skips and CI fails."""
+    folder = tmp_path_factory.mktemp("js")
+    problem = installed(folder)
+    if problem and os.environ.get("CI"):
+        pytest.fail(f"{problem}, and this is CI")
+    if problem:
+        pytest.skip(problem)
+    return Path(shutil.copy(SCRIPT, folder))
+
+
+def installed(folder: Path) -> str:
+    """Install the SDK, or tell why that is not possible."""
+    if missing := [tool for tool in ("node", "npm") if shutil.which(tool) is None]:
+        return f"no {missing[0]}"
+    installing = subprocess.run(INSTALL.split(), cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    return installing.stderr if installing.returncode else ""
+
+
+@pytest.fixture
+def ann(front: Front) -> Account:
+    """Somebody without any jobs."""
+    return front.account()
+
+
+@pytest.fixture
+def start(front: Front, script: Path, ann: Account) -> Start:
+    """Starts the SDK as a process: what it shall do, the prompt, its environment."""
+
+    async def start(what: str, prompt: str, *, url: str = front.url, **environment: str) -> Process:
+        environment = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": ann.token, **environment}
+        command = ("node", script, what, prompt)
+        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=os.environ | environment)
+
+    return start
+
+
+async def ended(process: Process, data: bytes = b"") -> Any:
+    """Read what it says at its end; in between it gets this on its stdin."""
+    async with asyncio.timeout(20):
+        said, _ = await process.communicate(data)
+    return json.loads(said)
+
+
+async def test_images_are_made(front: Front, start: Start) -> None:
+    answer = await ended(await start("generate", prompt := fresh()))
+    assert [opened(image["b64_json"]).size for image in answer["data"]] == 2 * [(SIDE, SIDE)]
+    assert {call.job_id for call in front.calls(prompt)} == {answer["darkroom"]["job_id"]}
+    assert {call.aspect_ratio for call in front.calls(prompt)} == {"3:2"}
+
+
+@pytest.mark.parametrize("what", ["edit", "edits"])
+async def test_an_edit_of_one_file_or_of_a_list(front: Front, start: Start, what: str) -> None:
+    answer = await ended(await start(what, prompt := fresh()), picture())
+    assert opened(answer["data"][0]["b64_json"]).size == (SIDE, SIDE)
+    assert [call.references for call in front.calls(prompt)] == [1]
+
+
+async def test_a_stream(start: Start) -> None:
+    events = await ended(await start("stream", fresh()))
+    assert [event["type"] for event in events] == 2 * ["image_generation.completed"]
+    assert [opened(event["b64_json"]).size for event in events] == 2 * [(SIDE, SIDE)]
+
+
+async def test_models(start: Start) -> None:
+    listed, one = await ended(await start("models", OTHER_MODEL))
+    assert ([model["id"] for model in listed], one["id"]) == ([MODEL, OTHER_MODEL], OTHER_MODEL)
+
+
+async def test_an_error_has_code_status_and_request_id(front: Front, start: Start, ann: Account) -> None:
+    error = await ended(await start("generate", fresh("[refuse]"), RETRIES="2"))
+    assert (error["kind"], error["status"], error["code"]) == ("BadRequestError", 400, "content_refused")
+    assert "refused" in error["message"]
+    assert error["requestID"].startswith("req_")
+    assert len(await front.jobs(ann.owner)) == 1
+
+
+async def test_a_client_that_gives_up_and_comes_back_finds_its_job(front: Front, start: Start, ann: Account) -> None:
+    answer = await ended(await start("timeout", prompt := fresh("[slow 2]"), RETRIES="2"))
+    assert len(answer["data"]) == len(await front.jobs(ann.owner)) == len(front.calls(prompt)) == 1
+
+
+async def test_the_job_of_a_request_that_is_aborted_is_cancelled(front: Front, start: Start, ann: Account) -> None:
+    process = await start("abort", prompt := fresh("[slow 60]"), url=front.hasty_url)
+    await front.called(prompt)
+    error = await ended(process, b"abort")
+    assert error["kind"] == "APIUserAbortError"
+    await front.given_up(prompt)
+    await front.cancelled(ann.owner)

@@ -1,0 +1,1 @@
+"""The catalogue of misbehaviour, and how a step is chosen."""

@@ -1,0 +1,1 @@
+"""Pictures: drawn, damaged, foreign and explosive."""

@@ -1,0 +1,1 @@
+"""The dialects of the providers, and what they have been asked."""

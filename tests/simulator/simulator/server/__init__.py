@@ -1,0 +1,1 @@
+"""The HTTP server of the simulator, well framed or not."""

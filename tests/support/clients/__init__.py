@@ -1,0 +1,1 @@
+"""Clients: MCP, chat, OpenAPI."""

@@ -1,0 +1,1 @@
+"""Builders of jobs, configurations, ladders and images."""

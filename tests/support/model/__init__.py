@@ -1,0 +1,1 @@
+"""The model of the job table that random tests compare with Redis."""

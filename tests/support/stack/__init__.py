@@ -1,0 +1,1 @@
+"""Redis, workers, gateways and Flower as tests start them."""

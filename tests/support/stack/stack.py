@@ -1,0 +1,142 @@
+"""A whole Darkroom for one test: its own Redis, simulator, worker and gateway processes, and client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+from simulator.server.server import Simulator
+
+from contract.redis.client import open_redis
+from contract.settings.settings import Settings, load_settings
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import JobStore
+from producer.client.client import Darkroom
+from producer.stack.stack import free_port
+from producer.tokens import Right, Tokens
+from tests.support.network.fake_network import Network
+from tests.support.stack.redis_server import RealRedis
+
+Process = subprocess.Popen[bytes]
+ROOT = str(Path(__file__).parents[3])
+DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
+
+
+class House:
+    """Everything of one Darkroom; workers are started by the test."""
+
+    def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator) -> None:
+        self.folder = folder
+        self.redis = redis
+        self.simulator = simulator
+        self.config = folder / "config.json"
+        self.environment = {"DARKROOM_REDIS_URL": redis.url, "DARKROOM_RETRY_SECONDS": "0.05"}
+        self.workers: list[Process] = []
+        self.gateways: list[Process] = []
+        self.write_config()
+
+    def write_config(
+        self,
+        provider: str = "openrouter",
+        *,
+        providers: Mapping[str, Mapping[str, object]] | None = None,
+        **image: object,
+    ) -> None:
+        """Write config.json with the simulator as both providers; `providers` adds to their sections, or replaces."""
+        sections: dict[str, dict[str, object]] = {
+            "openrouter": {"apiKey": "canary-key", "apiBase": f"{self.simulator.url}/api/v1"},
+            "aihubmix": {"apiKey": "canary-key", "apiBase": f"{self.simulator.url}/v1"},
+        }
+        for name, section in (providers or {}).items():
+            sections[name] |= section
+        tools = {"imageGeneration": {"provider": provider, **image}}
+        agents = {"defaults": {"workspace": str(self.folder / "workspace")}}
+        self.config.write_text(json.dumps({"providers": sections, "tools": tools, "agents": agents}))
+
+    def settings(self) -> Settings:
+        """Read the settings as the producer would."""
+        return load_settings(self.config).with_redis(self.redis.url)
+
+    def client(self, owner: str = "ann") -> Darkroom:
+        """Make a client for an owner."""
+        return Darkroom(self.settings(), owner=owner)
+
+    async def start_worker(
+        self, *, network: Network | None = None, within: Sequence[str] = (), ahead: str = "", **environment: str
+    ) -> Process:
+        """Start a worker process and wait for its sign of life; `within` is a command that runs it elsewhere.
+
+        It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
+        """
+        command = [*within, sys.executable, "-m", *_version(ahead), "worker", str(self.config)]
+        environment = {"PYTHONPATH": ROOT, **environment} if ahead else environment
+        if network is not None:
+            command[-2:-2] = ["tests.support.network.fake_network", network.table(), "--"]
+            environment["PYTHONPATH"] = ROOT
+        log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
+        worker = subprocess.Popen(
+            command, env=os.environ | self.environment | environment, stdout=log, stderr=log, start_new_session=True
+        )
+        log.close()
+        self.workers.append(worker)
+        async with open_redis(self.redis.url) as client, asyncio.timeout(20):
+            store = JobStore(client, Doorbell())
+            while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
+                await asyncio.sleep(0.05)
+        return worker
+
+    def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
+        """Make a token, by default of a user with the token's name."""
+        return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
+
+    async def start_gateway(self, *, module: str = "producer.api", ahead: str = "", **environment: str) -> str:
+        """Start a gateway process, on a free port if none is named, wait until it answers, and tell its address."""
+        port = int(environment.get("DARKROOM_PORT") or free_port())
+        log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
+        gateway = subprocess.Popen(
+            [sys.executable, "-m", *_version(ahead), module, str(self.config)],
+            env=os.environ | self.environment | {"DARKROOM_PORT": str(port), "PYTHONPATH": ROOT} | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        self.gateways.append(gateway)
+        async with httpx.AsyncClient() as client, asyncio.timeout(20):
+            while not await _is_alive(client, port):
+                assert gateway.poll() is None, self.logs("gateway")
+                await asyncio.sleep(0.05)
+        return f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """End all processes."""
+        self.end(*self.workers, *self.gateways)
+
+    def end(self, *processes: Process) -> None:
+        """Kill processes with all that they started."""
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def logs(self, of: str = "worker") -> str:
+        """Read what the workers or gateways logged."""
+        return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+
+
+def _version(ahead: str) -> list[str]:
+    return ["another_version", ahead, "--"] if ahead else []
+
+
+async def _is_alive(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://127.0.0.1:{port}/livez")).status_code == 200
+    except httpx.TransportError:
+        return False

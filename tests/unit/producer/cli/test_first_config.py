@@ -1,0 +1,52 @@
+"""What `darkroom config init` writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contract.settings.settings import load_settings
+from producer.cli.first_config import Provider, first_config, key_variable
+from producer.cli.main import app
+
+README = Path(__file__).parents[4] / "README.md"
+
+
+@pytest.mark.parametrize("provider", Provider)
+def test_the_example_is_read_as_it_is_written(provider: Provider, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home / ".nanobot/config.json"
+    done = CliRunner().invoke(app, ["config", "init", "--provider", provider])
+    assert (done.exit_code, done.stdout.strip()) == (0, str(path))
+    assert f"export {key_variable(provider)}=" in done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv(key_variable(provider), "k")
+    settings = load_settings()
+    assert (settings.image.provider, settings.config_path) == (provider, path)
+
+
+def test_the_examples_are_those_of_the_readme() -> None:
+    examples = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", README.read_text(), re.M | re.S)]
+    for provider in Provider:
+        assert first_config(provider) in examples
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["file", "link to nowhere"])
+def test_what_is_there_stays_as_it_is(is_link: bool, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.symlink_to(tmp_path / "elsewhere") if is_link else path.write_text("mine")
+    done = CliRunner().invoke(app, ["config", "init"], env={"DARKROOM_CONFIG": str(path)})
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{path} is there already" in done.stderr
+    assert not (tmp_path / "elsewhere").exists()
+    assert is_link or path.read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["config", "init"], env={"DARKROOM_CONFIG": str(tmp_path / "file/config.json")})
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr

@@ -1,0 +1,173 @@
+"""One image's walk: what the gate hears of a call that has failed, by how long its provider was waited for."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.jobs.job import Attempt
+from contract.jobs.request import JobRequest
+from contract.store.worker_store import JobStore, Lease
+from tests.support.factories.ladders import rung
+from worker.execution.attempt_log import Logbook
+from worker.execution.context import Desk
+from worker.execution.image_run import Walk
+from worker.execution.leases import Leases
+from worker.http.pending_result import Heard, Made
+from worker.http.provider_client import Conversation
+from worker.memory.budget import Budget, Share
+from worker.policy.circuit_breaker import Closed, Gate, Verdict
+from worker.policy.ladder import Plan
+from worker.policy.retry_policy import GiveUp
+from worker.providers.provider import Ask
+
+
+class Turnstile(Gate):
+    """Lets every call in, and keeps what is said when it leaves."""
+
+    def __init__(self) -> None:
+        self.heard: set[tuple[Verdict, str]] = set()
+
+    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Closed | None:
+        return None
+
+    async def leave(self, lease: Lease, number: int, verdict: Verdict, *, code: str = "", **told: object) -> bool:
+        self.heard.add((verdict, code))
+        return False
+
+
+class Failing(Conversation):
+    """Fails every call in the same way, and takes no time for it."""
+
+    def __init__(self, error: ProviderError) -> None:
+        self._error = error
+
+    async def make(
+        self,
+        ask: Ask,
+        *,
+        share: Share,
+        begin_s: float,
+        whole_s: float,
+        request_id: str,
+        fetch_s: float | None = None,
+        heard: Heard | None = None,
+    ) -> Made:
+        raise self._error
+
+
+class Blank(JobStore):
+    """A table that takes everything and keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def begin_attempt(self, lease: Lease, number: int, attempt: Attempt, *, max_calls: int) -> None:
+        pass
+
+    async def end_attempt(self, *args: object, **kwargs: object) -> None:
+        pass
+
+
+class Hanging(Failing):
+    """Never answers its first call, and fails the others."""
+
+    calls = 0
+
+    async def make(self, *args: Any, **kwargs: Any) -> Made:
+        self.calls += 1
+        if self.calls == 1:
+            await asyncio.Event().wait()
+        raise self._error
+
+
+def desk_of(talk: Conversation, plan: Plan, *, left_s: float = 600, count: int = 1) -> Desk:
+    """Lay out a job."""
+    lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
+    request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K", count=count)
+    bench: Any = SimpleNamespace(
+        leases=Leases(Blank(), worker="w", lease_s=15), wire=SimpleNamespace(budget=Budget(2**20))
+    )
+    job: Any = SimpleNamespace(id="7", request=request)
+    return Desk(
+        bench=bench,
+        lease=lease,
+        job=job,
+        snapshots=(),
+        plan=plan,
+        logbook=Logbook(lease, Blank(), {}, max_calls=9),
+        talks={"openrouter": talk},
+        gates={plan.rungs[0].route: Turnstile()},
+    )
+
+
+async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tuple[Verdict, str]]:
+    """Walk down a ladder on which every call fails; tell what the gate hears of it."""
+    desk = desk_of(Failing(error), plan, left_s=left_s)
+    assert await Walk(0, desk).make() == GiveUp(error.code)
+    [gate] = desk.gates.values()
+    assert isinstance(gate, Turnstile)
+    return gate.heard
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "left_s", "verdict"),
+    [
+        (120, 600, Verdict.BAD),
+        (60, 600, Verdict.BAD),
+        (59, 600, Verdict.UNKNOWN),
+        (1, 600, Verdict.UNKNOWN),
+        (120, 61, Verdict.BAD),
+        (120, 59, Verdict.UNKNOWN),
+    ],
+)
+async def test_a_time_out_after_less_than_half_of_the_operators_patience_says_nothing(
+    timeout_s: float, left_s: float, verdict: Verdict
+) -> None:
+    plan = Plan(rungs=(rung(timeout_s=timeout_s, patience_s=120),), retry_s=0.001)
+    assert await heard(TimedOut("provider_timeout"), plan, left_s) == {(verdict, "provider_timeout")}
+
+
+async def test_a_share_of_the_time_that_is_a_little_short_of_the_patience_says_enough() -> None:
+    first = rung(timeout_s=300, patience_s=300)
+    plan = Plan(rungs=(first, rung(timeout_s=300, patience_s=300, quality="low")), retry_s=0.001)
+    assert await heard(TimedOut("provider_timeout"), plan, 599.9) == {(Verdict.BAD, "provider_timeout")}
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (Interrupted("provider_interrupted"), Verdict.BAD),
+        (Unusable("provider_auth", http_status=401), Verdict.KEY),
+    ],
+    ids=["cut off", "key"],
+)
+async def test_what_a_provider_has_said_counts_however_soon_it_came(error: ProviderError, verdict: Verdict) -> None:
+    plan = Plan(rungs=(rung(timeout_s=1, patience_s=120),), retry_s=0.001)
+    assert await heard(error, plan) == {(verdict, error.code)}
+
+
+async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.execution.image_run.ARRIVING_S", 0.0)
+    first = rung(timeout_s=0.3, patience_s=0.3)
+    talk = Hanging(Unusable("bad_model", http_status=404))
+    desk = desk_of(talk, Plan(rungs=(first,)), count=3)
+    desk.yields.known = {first.route: 3}
+    walks = [asyncio.create_task(Walk(index, desk).make()) for index in range(3)]
+    while talk.calls < 1:
+        await asyncio.sleep(0)
+    assert [talk.calls, desk.is_due()] == [1, True]
+    assert await asyncio.gather(*walks[1:]) == [GiveUp("bad_model")] * 2
+    assert [talk.calls, walks[0].done()] == [3, False]
+    walks[0].cancel()
+    await asyncio.wait(walks)
+
+
+@pytest.mark.parametrize("known", [{}, {rung().route: 1}, {("openrouter", "another"): 4}])
+async def test_nobody_waits_for_a_model_that_brings_one_picture(known: dict[tuple[str, str], int]) -> None:
+    desk = desk_of(Failing(Unusable("bad_model")), Plan(rungs=(rung(),)), count=4)
+    desk.yields.known = dict(known)
+    with desk.calls(0, rung().route), desk.calls(1, rung().route), desk.calls(2, rung().route):
+        assert not desk.is_due()
