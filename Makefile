@@ -36,7 +36,7 @@ bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue 
 	$(BIN)/python -m tests.benchmarks.bench_fairness
 	$(BIN)/python -m tests.benchmarks.bench_decode
 	$(BIN)/python -m tests.benchmarks.bench_gateway
-	$(BIN)/python tests/benchmarks/bench_memory.py
+	$(BIN)/python -m tests.benchmarks.bench_memory
 
 .PHONY: lint
 lint: setup ## Run the checks only

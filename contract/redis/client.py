@@ -72,16 +72,16 @@ def unavailable(error: BaseException) -> Unavailable:
 
 
 class Scripts:
-    """Scripts of `contract/lua/`, each with the prelude before it, and then what else they share."""
+    """Scripts of `contract/store/lua/`, each with the prelude before it, and then what else they share."""
 
     def __init__(self, redis: Redis, names: Iterable[str], *, shared: Sequence[str] = ()) -> None:
-        folder = files("contract") / "lua"
+        folder = files("contract.store") / "lua"
 
         def read(*parts: str) -> str:
             text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
             return f"local CONTRACT = {CONTRACT}\n{text}"
 
-        self._scripts = {name: redis.register_script(read("prelude", *shared, name)) for name in names}
+        self._scripts = {name: redis.register_script(read("include/prelude", *shared, name)) for name in names}
 
     async def run(self, name: str, *args: str | float) -> Any:
         """Run a script; its answer is as its last lines say. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""The circuit breakers that are open, as Redis tells of them; `contract/lua/gate.lua` opens and closes them."""
+"""The circuit breakers that are open, as Redis tells of them; `breaker/leave.lua` opens and closes them."""
 
 from __future__ import annotations
 

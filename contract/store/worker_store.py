@@ -34,8 +34,17 @@ logger = logging.getLogger(__name__)
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
 _SCRIPTS = (
-    *("submit", "claim", "renew", "begin_attempt", "end_attempt", "add_image"),
-    *("end", "release", "cancel", "delete", "sweep", "ring", "add_upload", "check"),
+    *("jobs/submit", "jobs/claim", "jobs/renew", "jobs/begin_attempt", "jobs/end_attempt", "jobs/add_image"),
+    *(
+        "jobs/end",
+        "jobs/release",
+        "jobs/cancel",
+        "jobs/delete",
+        "upkeep/sweep",
+        "upkeep/ring_doorbell",
+        "upkeep/add_upload",
+        "upkeep/check_redis",
+    ),
 )
 
 
@@ -56,7 +65,7 @@ class JobStore(JobView):
         a `retry_after_s`.
         """
         status, answer = await self._run(
-            "submit",
+            "jobs/submit",
             new.id,
             digest(new.owner),
             digest(new.idempotency_key) if new.idempotency_key else "",
@@ -82,14 +91,14 @@ class JobStore(JobView):
 
         Raises Refused (`job_not_found`).
         """
-        state = await self._run("cancel", job_id, "" if owner is None else digest(owner), int(silently))
+        state = await self._run("jobs/cancel", job_id, "" if owner is None else digest(owner), int(silently))
         if state is None:
             raise Refused("job_not_found")
         return read_state({"state": state, "ended_at": "1"})
 
     async def delete(self, job_id: str, *, owner: str) -> Job:
         """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
-        flat = await self._run("delete", job_id, digest(owner), self._retention_ms)
+        flat = await self._run("jobs/delete", job_id, digest(owner), self._retention_ms)
         if flat is None:
             raise Refused("job_not_found")
         return read_job(_pairs(flat), None)
@@ -97,13 +106,13 @@ class JobStore(JobView):
     async def add_upload(self, owner: str, snapshot: Snapshot, *, most: int) -> None:
         """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
         text = snapshot.model_dump_json()
-        answer = await self._run("add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
+        answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
         if answer != "ok":
             raise Refused("too_many_uploads", max=most)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""
-        await self._run("check")
+        await self._run("upkeep/check_redis")
 
     async def note_recent(self, owner: str, what: str, job_id: str, *, for_s: float) -> None:
         """Remember for a while which job a request was answered with."""
@@ -125,7 +134,7 @@ class JobStore(JobView):
 
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""
-        answer = await self._run("claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))
+        answer = await self._run("jobs/claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))
         if not answer:
             return None
         if answer[0] == "newer":
@@ -148,14 +157,14 @@ class JobStore(JobView):
         `slots` is how many jobs it runs at a time, 0 if that is not told.
         """
         holds = [part for lease in leases for part in (lease.job_id, lease.fence)]
-        return list(await self._run("renew", worker, int(lease_s * 1000), slots, own_version(), *holds))
+        return list(await self._run("jobs/renew", worker, int(lease_s * 1000), slots, own_version(), *holds))
 
     async def begin_attempt(self, lease: Lease, number: int, attempt: Attempt, *, max_calls: int) -> None:
         """Count and record a call before it is made, one of so many for its image. Raises CallRefused, LeaseLost."""
         told = {"index", "rung", "provider", "model", "image_size", "quality"}
         event = {"type": "attempt", **attempt.model_dump(include=told, exclude_none=True)}
         answer = await self._fenced(
-            "begin_attempt", lease, number, max_calls, attempt.model_dump_json(), json.dumps(event)
+            "jobs/begin_attempt", lease, number, max_calls, attempt.model_dump_json(), json.dumps(event)
         )
         if answer != "ok":
             raise CallRefused(answer)
@@ -171,19 +180,19 @@ class JobStore(JobView):
     ) -> None:
         """Write how a call ended and, if the ladder goes on, how. Raises LeaseLost."""
         told = json.dumps({"type": event, "index": attempt.index, "text": text}) if event else ""
-        await self._fenced("end_attempt", lease, number, attempt.model_dump_json(), told, text)
+        await self._fenced("jobs/end_attempt", lease, number, attempt.model_dump_json(), told, text)
 
     async def add_image(self, lease: Lease, image: Image, *, text: str = "") -> None:
         """Add a stored image, and tell of it; adding it again changes nothing. Raises LeaseLost."""
         told = {"text": text} if text else {}
         event = {"type": "image", "index": image.index, "image": image.id, **told}
         await self._fenced(
-            "add_image", lease, image.index, image.model_dump_json(), json.dumps(event), image.id, image.path
+            "jobs/add_image", lease, image.index, image.model_dump_json(), json.dumps(event), image.id, image.path
         )
 
     async def end(self, lease: Lease, state: JobState, error: DarkroomError | None = None) -> JobState:
         """End a job; one with images that `failed` has `succeeded` in part. Raises LeaseLost."""
-        answer = await self._run("end", lease.job_id, lease.fence, state, failure(error) if error else "")
+        answer = await self._run("jobs/end", lease.job_id, lease.fence, state, failure(error) if error else "")
         if answer == "lost":
             raise LeaseLost(lease.job_id)
         ended, admitted = answer
@@ -198,7 +207,7 @@ class JobStore(JobView):
         """
         event = {"type": "waiting" if wait_s else "queued", "text": note}
         bell = self._doorbell.bell(lease.job_id)
-        await self._fenced("release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_gate))
+        await self._fenced("jobs/release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_gate))
 
     async def sweep(self, sweeper: str, *, patience_s: float, lock_s: float, bell_s: float) -> int:
         """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung.
@@ -206,7 +215,7 @@ class JobStore(JobView):
         Leases are judged once sweepers have reached Redis for `patience_s` without a gap of that length.
         """
         silent, damaged, *newer = await self._run(
-            "sweep", sweeper, int(lock_s * 1000), int(patience_s * 1000), int(bell_s * 1000), 100
+            "upkeep/sweep", sweeper, int(lock_s * 1000), int(patience_s * 1000), int(bell_s * 1000), 100
         )
         await self._let_go(damaged)
         if newer:
@@ -218,7 +227,7 @@ class JobStore(JobView):
         if not job_ids:
             return 0
         bells = (part for job_id in job_ids for part in (job_id, self._doorbell.bell(job_id)))
-        return int(await self._run("ring", *bells))
+        return int(await self._run("upkeep/ring_doorbell", *bells))
 
     async def _let_go(self, damaged: Sequence[str]) -> None:
         """Tell of damaged jobs that have ended, and take them out of their owners' lists, whose names may be lost."""

@@ -23,7 +23,7 @@ class Mailbox:
     def __init__(self, redis: Redis, name: str) -> None:
         self.name = name
         self._redis = redis
-        self._run = Scripts(redis, ("take_letter", "put_back_letter", "close_letter")).run
+        self._run = Scripts(redis, ("chat_outbox/take", "chat_outbox/put_back", "chat_outbox/close")).run
 
     async def due(self) -> dict[str, str]:
         """List the jobs whose letters nobody holds back or has taken, and their routes. Raises Unavailable."""
@@ -44,11 +44,11 @@ class Mailbox:
 
     async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> bool:
         """Take an ended job's letter to send it now; tell whether there is one to be sent. Raises Unavailable."""
-        return bool(await self._run("take_letter", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
+        return bool(await self._run("chat_outbox/take", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
 
     async def put_back(self, job_id: str, *, wait_s: float) -> None:
         """Put a letter back that its channel has not taken. Raises Unavailable."""
-        await self._run("put_back_letter", self.name, job_id, int(wait_s * 1000))
+        await self._run("chat_outbox/put_back", self.name, job_id, int(wait_s * 1000))
 
     async def has(self, job_id: str) -> bool:
         """Tell whether a job's letter is still to be sent, or being sent. Raises Unavailable."""
@@ -61,7 +61,7 @@ class Mailbox:
         With a memo, its session is told so on its next turn.
         """
         named = digest(session) if memo else ""
-        return bool(await self._run("close_letter", self.name, job_id, named, memo, MEMO_S * 1000))
+        return bool(await self._run("chat_outbox/close", self.name, job_id, named, memo, MEMO_S * 1000))
 
     async def memos(self, session: str) -> list[str]:
         """Hear what a session has to be told; it is told once. Raises Unavailable."""

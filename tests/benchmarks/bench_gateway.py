@@ -109,7 +109,7 @@ async def said(process: Process) -> dict[str, Any]:
 async def provider(seconds: float) -> AsyncIterator[Simulator]:
     """Start a simulator as a process that stands back, as a real provider would be on another machine."""
     command = ["nice", "-n", "15", sys.executable, "-m", "simulator", "--seconds", str(seconds)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, cwd=Path(__file__).parents[1])
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, cwd=Path(__file__).parents[1] / "simulator")
     try:
         yield Simulator(port=(await said(process))["port"])
     finally:

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.gateway config.json orders journal`: a gateway that hands orders in, and may be killed at any time.
+"""`python -m tests.chaos.gateway config.json orders journal`: a gateway that hands orders in, and may be killed.
 
 After a restart it goes on with the orders that have no answer yet, with the same idempotency keys, as a careful client
 does; it exits when each order has its answer.

@@ -1,13 +1,14 @@
 """Whatever comes in whatever order: the job table on a real Redis does what a model of plain dicts does.
 
-Time stands still until the machine moves it (`tests/support/model/table.py`); the rules are in `tests/support/model/worker_machine.py` and
-`tests/support/model/queue_machine.py`, what must hold after each step in `tests/support/model/invariants.py`.
+Time stands still until the machine moves it (`tests/support/model/table.py`); the rules are in
+`worker_machine.py` and `queue_machine.py` beside it, what must hold after each step in `invariants.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -93,7 +94,7 @@ def test_the_table_does_what_the_model_does(own_redis: RealRedis) -> None:
 
 @pytest.mark.parametrize(("old", "new"), BROKEN.values(), ids=BROKEN)
 def test_the_machine_finds_what_is_broken(own_redis: RealRedis, old: str, new: str) -> None:
-    scripts = [file.read_text() for file in (files("contract") / "lua").iterdir()]
+    scripts = [file.read_text() for file in Path(str(files("contract.store") / "lua")).rglob("*.lua")]
     assert sum(script.count(old) for script in scripts) == 1, "this line is written in another way now"
     with JobTable(own_redis, {**FEWER, old: new}) as table, pytest.raises((AssertionError, Unavailable)):
         run(table, how(phases=[Phase.generate], report_multiple_bugs=False), Counter())

@@ -19,7 +19,7 @@ class Way(NamedTuple):
 
 
 def tell(changes: Iterable[Sequence[str | int]], way: Way) -> None:
-    """Log what the script of a gate has changed: `contract/lua/gate.lua` has the order of the fields."""
+    """Log what the script of a gate has changed: `contract/store/lua/include/gate.lua` has the order of the fields."""
     for level, what, code, milliseconds, owner in changes:
         breaker = Breaker(Level(int(level)), *way, code=str(code), owner=str(owner))
         seconds = int(milliseconds) / 1000

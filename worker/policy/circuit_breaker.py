@@ -5,7 +5,7 @@ key closes the gate for all; what concerns one model closes the way to that mode
 jobs in a row close that way to the owner's jobs, and five of several owners to everybody's; of one job, and of
 one owner, only the first ones count, and a success of anybody ends the row. Then one call at a time probes.
 A job that is refused gives its slot back and is woken, in the order of the queue, once there is room. All
-decisions are made in Redis: `contract/lua/enter_gate.lua` and `leave_gate.lua`.
+decisions are made in Redis: `contract/store/lua/breaker/enter.lua` and `leave.lua`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Gates:
 
     def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
-        self._scripts = Scripts(store.redis, ("enter_gate", "leave_gate"), shared=("gate",))
+        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
         self._limit = limit
         self._open_s = open_s
 
@@ -109,7 +109,7 @@ class Gate:
         not come back in the same instant; give the slot back with `release(…, at_gate=True)`.
         """
         call = self._call(lease, number)
-        answer = await self._run("enter_gate", *call, int((most_s + GRACE_S) * 1000))
+        answer = await self._run("breaker/enter", *call, int((most_s + GRACE_S) * 1000))
         if answer == "lost":
             raise LeaseLost(lease.job_id)
         tell(answer.pop(), self._way)
@@ -139,7 +139,7 @@ class Gate:
         call = self._call(lease, number)
         begun = self._begun.pop(call, 0)
         said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
-        woken, falters, changes = await self._run("leave_gate", *call, *said)
+        woken, falters, changes = await self._run("breaker/leave", *call, *said)
         tell(changes, self._way)
         await self._ring(woken)
         return bool(falters)

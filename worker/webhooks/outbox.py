@@ -1,6 +1,6 @@
 """The outbox: webhooks of ended jobs, each taken by one worker at a time until it is delivered or given up.
 
-`finish` in `contract/lua/prelude.lua` puts a job's webhook in. One whose worker dies comes back when its
+`finish` in `contract/store/lua/include/prelude.lua` puts a job's webhook in. One whose worker dies comes back when its
 lease is over, so it is delivered at least once. The job hash keeps what came of it: `webhook_state` and
 `webhook_tries`.
 """
@@ -41,7 +41,7 @@ class Outbox:
     """Webhooks that wait to be delivered."""
 
     def __init__(self, redis: Redis) -> None:
-        self._run = Scripts(redis, ("take_webhooks", "settle_webhook")).run
+        self._run = Scripts(redis, ("webhook_outbox/take", "webhook_outbox/settle")).run
 
     async def take(
         self, most: int, *, busy: Mapping[str, int], most_to_host: int, lease_s: float = LEASE_S
@@ -51,7 +51,7 @@ class Outbox:
         Raises Unavailable.
         """
         pairs = (part for item in busy.items() for part in item)
-        looked, *taken = await self._run("take_webhooks", most, int(lease_s * 1000), LOOK, most_to_host, *pairs)
+        looked, *taken = await self._run("webhook_outbox/take", most, int(lease_s * 1000), LOOK, most_to_host, *pairs)
         deliveries = [
             Delivery(job_id=job_id, number=number, host=host, fields=dict(zip(flat[::2], flat[1::2], strict=True)))
             for job_id, number, host, flat in taken
@@ -60,4 +60,4 @@ class Outbox:
 
     async def settle(self, delivery: Delivery, state: WebhookState, *, wait_s: float = 0) -> None:
         """Write what a try came to; a pending one is due again after `wait_s`. A repeat changes nothing."""
-        await self._run("settle_webhook", delivery.job_id, delivery.number, state, int(wait_s * 1000))
+        await self._run("webhook_outbox/settle", delivery.job_id, delivery.number, state, int(wait_s * 1000))

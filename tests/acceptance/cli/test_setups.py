@@ -18,7 +18,7 @@ import pytest
 from producer.doctor.finding import Finding
 from tests.support.network.broken_redis import serving
 from tests.support.process.mounts import mounting
-from tests.support.stack.stack import TESTS
+from tests.support.stack.stack import ROOT
 
 Look = Callable[..., dict[str, Finding]]
 
@@ -38,7 +38,7 @@ def look(tmp_path: Path) -> Look:
         (tmp_path / ".nanobot").mkdir(exist_ok=True)
         if config is not None:
             (tmp_path / ".nanobot/config.json").write_text(config)
-        given = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "DARKROOM_REDIS_URL": NOWHERE, "PYTHONPATH": TESTS}
+        given = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "DARKROOM_REDIS_URL": NOWHERE, "PYTHONPATH": ROOT}
         command = [*(before or (DARKROOM,)), "doctor", "--json"]
         done = subprocess.run(command, env=given | environment, capture_output=True, text=True, timeout=60, check=False)
         assert ("canary" in done.stdout, done.stderr) == (False, "")

@@ -346,7 +346,6 @@ class Containers:
             "dir /data": f"dir {self.folder}/data",
             "redis-cli": f"redis-cli -p {self.ports['redis']}",
             "0.0.0.0": "127.0.0.1",
-            "/opt/darkroom/worker_health.py": str(ROOT / "deploy/worker_health.py"),
         }.items():
             text = text.replace(there, here)
         return text

@@ -98,10 +98,10 @@ def test_who_does_what_the_pages_say_has_what_they_promise(
     fetched: Fetched, venvs: Venvs, short: Path, walk: str
 ) -> None:
     options = ("-q", "-p", "no:cacheprovider", f"--basetemp={short / 'pages'}")
-    pytest_ = (sys.executable, "-m", "pytest", *options, f"tests/pages/{walk}")
+    pytest_ = (sys.executable, "-m", "pytest", *options, f"tests/acceptance/docs/{walk}")
     environment = {
         **ENVIRONMENT,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/simulator'}",
         "PAGES_PATH": _plain_path(),
         "PAGES_NODE_MODULES": str(fetched.node_modules),
         "PAGES_NANOBOT_WITH": str(fetched.nanobot.folder),

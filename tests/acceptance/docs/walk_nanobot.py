@@ -1,7 +1,7 @@
 """nanobot as README and docs/nanobot.md say: with the plugin, and without it by configuration alone.
 
-tests/acceptance/docs/test_pages.py runs this in a network of its own: chat model, channel, gateway and Redis stand where the
-pages name them.
+tests/acceptance/docs/test_pages.py runs this in a network of its own: chat model, channel, gateway and Redis stand
+where the pages name them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cancels at random moments and at each named one (G06): what is cancelled stays so, and nothing goes on behind it.
 
-`CANCELS=1000 pytest -s tests/acceptance/faults/test_cancels.py` cancels as many and tells its figures; with `CANCELS_SEED` the
-same orders come again.
+`CANCELS=1000 pytest -s tests/acceptance/faults/test_cancels.py` cancels as many and tells its figures; with
+`CANCELS_SEED` the same orders come again.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ DARKROOM = Path(sys.executable).parent / "darkroom"
 FLOWER_LOGIN = ("ann", PASSWORDS["flower"])
 SUBMIT = hashlib.sha1(
     f"local CONTRACT = {CONTRACT}\n".encode()
-    + b"".join((files("contract") / "lua" / f"{name}.lua").read_bytes() for name in ("prelude", "submit")),
+    + b"".join(
+        (files("contract.store") / "lua" / f"{name}.lua").read_bytes() for name in ("include/prelude", "jobs/submit")
+    ),
     usedforsecurity=False,
 ).hexdigest()
 LINK = "a link to"

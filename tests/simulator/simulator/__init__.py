@@ -11,11 +11,11 @@ Three ways to choose what happens to a call:
 - the model name `sim/P09` or `sim/P09.variant`, for every call with it, in both dialects
 - the prompt, for people: `[slow 8]`, `[fail]`, `[refuse]`, `[2K times out]`
 
-Kinds are the catalogue's rows (`simulator.catalogue.table.CATALOGUE[row][variant]`, the first variant is the default) and the
-behaviours that they are made of (`simulator.catalogue.behaviour.BEHAVIOURS`). Options that most of them take: `seconds`,
-`every`, `images`, `side` (pixels), `specimen` (a picture of `simulator.pictures.corpus.SPECIMENS`), `label`, `spelling`,
-`headers`, `status`, `body`, `message` (with {key}, {prompt}, {url}), `download`, `outcome`, `links`. Faults that come
-before a call can be read have ports of their own: `await sim.port_of("accept_and_reset")`, or POST /__sim/port;
+Kinds are the catalogue's rows (`simulator.catalogue.table.CATALOGUE[row][variant]`, the first variant is the default)
+and the behaviours that they are made of (`simulator.catalogue.behaviour.BEHAVIOURS`). Options that most of them take:
+`seconds`, `every`, `images`, `side` (pixels), `specimen` (a picture of `simulator.pictures.corpus.SPECIMENS`), `label`,
+`spelling`, `headers`, `status`, `body`, `message` (with {key}, {prompt}, {url}), `download`, `outcome`, `links`. Faults
+that come before a call can be read have ports of their own: `await sim.port_of("accept_and_reset")`, or POST /__sim/port;
 `CATALOGUE`'s neighbour `PORTS` names them. `sim.die(seconds)`, or POST /__sim/die, resets every new connection for a
 while.
 

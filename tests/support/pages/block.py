@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FENCE = re.compile(r"^ *(```+|~~~+)(.*)$")
 SERVICE = re.compile(r"^(darkroom up|nanobot gateway)\b", re.MULTILINE)
 

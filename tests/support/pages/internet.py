@@ -33,7 +33,7 @@ def lacks() -> str:
     if not shutil.which("unshare"):
         return "no unshare(1), which is part of Linux"
     command = (*ENTER, sys.executable, "-m", "tests.support.pages.internet", "true")
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     return f"a network of our own cannot be made: {done.stderr}" if done.returncode else ""
 
 

@@ -12,7 +12,7 @@ import pytest
 from simulator.providers.calls import CHAT, KEY, PREDICT, chat, predict
 from simulator.server.server import Simulator
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "simulator")}
 
 
 async def converse(sim: Simulator, text: bytes) -> bytes:

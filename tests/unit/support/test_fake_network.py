@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.network.fake_network import Network
 
+ROOT = Path(__file__).parents[3]
 PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:4700:4700::1111"
 
 

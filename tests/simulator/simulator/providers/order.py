@@ -61,7 +61,7 @@ class Order:
 
 
 class Dialect(Protocol):
-    """Speaks one provider's wire format; `simulator.providers.openrouter` and `simulator.providers.aihubmix` are such modules."""
+    """Speaks one provider's wire format; `providers.openrouter` and `providers.aihubmix` are such modules."""
 
     NAME: str
     FAILURES: dict[str, Callable[["Order"], JsonObject]]  # bodies of named errors

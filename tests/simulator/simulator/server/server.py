@@ -101,7 +101,7 @@ class Simulator:
         self._stage.moods.die(seconds)
 
     async def port_of(self, name: str) -> int:
-        """Open, or return, a port with a fault that comes before any call; `simulator.catalogue.table.PORTS` names them."""
+        """Open, or return, a port with a fault that comes before any call; `catalogue.table.PORTS` names them."""
         return await self._stage.ports.open(name)
 
     async def reset(self) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import contract.store
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.errors.provider_catalogue import PROVIDER
 from contract.errors.template import Sentence
 from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
 
-LUA = Path(contract.__file__).parent / "lua"
+LUA = Path(contract.store.__file__).parent / "lua"
 
 
 def reads_well(text: str) -> bool:
@@ -97,7 +98,7 @@ def test_p39_references_may_be_too_large_for_us_or_for_the_provider(values: dict
 
 
 def test_scripts_know_only_codes_whose_sentences_need_no_values() -> None:
-    codes = {code for script in LUA.glob("*.lua") for code in re.findall(r'"code":"(\w+)"', script.read_text())}
+    codes = {code for script in LUA.rglob("*.lua") for code in re.findall(r'"code":"(\w+)"', script.read_text())}
     assert codes
     assert all(KINDS[code].sentence == KINDS[code].sentence.format_map({}) for code in codes)
 
