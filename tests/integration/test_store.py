@@ -491,24 +491,24 @@ async def test_a_job_that_starts_again_does_not_make_waiting_bells_look_lost(sto
 
 async def test_a_claim_whose_answer_was_lost_is_answered_again(store: JobStore) -> None:
     job_id = await submitted(store)
-    first = await store._run("claim", job_id, "w1", 15_000, "nonce")
-    again = await store._run("claim", job_id, "w1", 15_000, "nonce")
+    first = await store._run("jobs/claim", job_id, "w1", 15_000, "nonce")
+    again = await store._run("jobs/claim", job_id, "w1", 15_000, "nonce")
     assert again[0] == first[0] == 1  # the fence
     assert again[2] == first[2]  # the deadline
     assert dict(zip(again[3][::2], again[3][1::2], strict=True)) == dict(
         zip(first[3][::2], first[3][1::2], strict=True)
     )
-    assert await store._run("claim", job_id, "w2", 15_000, "another") == []
+    assert await store._run("jobs/claim", job_id, "w2", 15_000, "another") == []
     assert [event.type for event in (await store.news(job_id))[1]] == ["queued", "running"]
 
 
 async def test_a_claim_is_not_answered_again_once_its_job_was_given_back(store: JobStore, redis: Redis) -> None:
     job_id = await submitted(store)
-    fence, *_ = await store._run("claim", job_id, "w1", 15_000, "nonce")
+    fence, *_ = await store._run("jobs/claim", job_id, "w1", 15_000, "nonce")
     await let_lease_end(redis, job_id)
     await sweep(store)
     await claimed(store, job_id, worker="w2")
-    assert await store._run("claim", job_id, "w1", 15_000, "nonce") == []
+    assert await store._run("jobs/claim", job_id, "w1", 15_000, "nonce") == []
     assert (await store.get(job_id)).state is JobState.RUNNING
     assert await redis.hget(f"darkroom:job:{job_id}", "fence") == str(fence + 1)
 

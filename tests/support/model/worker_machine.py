@@ -67,7 +67,7 @@ class JobMachine(QueueMachine):
             assert self._claim_again(lease) == [lease.fence]
 
     def _claim_again(self, lease: Lease) -> object:
-        answer = self.ask(self.store._run("claim", lease.job_id, "w1", LEASE_MS, lease.fields["claim"]))
+        answer = self.ask(self.store._run("jobs/claim", lease.job_id, "w1", LEASE_MS, lease.fields["claim"]))
         assert isinstance(answer, list)
         return answer[:1]
 
