@@ -13,12 +13,10 @@ Three ways to choose what happens to a call:
 
 Kinds are the catalogue's rows (`simulator.catalogue.table.CATALOGUE[row][variant]`, the first variant is the default)
 and the behaviours that they are made of (`simulator.catalogue.behaviour.BEHAVIOURS`). Options that most of them take:
-`seconds`, `every`, `images`, `side` (pixels), `specimen` (a picture of `simulator.pictures.corpus.SPECIMENS`), `label`,
-`spelling`, `headers`, `status`, `body`, `message` (with {key}, {prompt}, {url}), `download`, `outcome`, `links`. Faults
-that come before a call can be read have ports of their own: `await sim.port_of("accept_and_reset")`, or
-POST /__sim/port; `CATALOGUE`'s neighbour `PORTS` names them. `sim.die(seconds)`, or POST /__sim/die, resets every new connection for a
-while.
-
-What happened is in `sim.ledger`, `sim.visits` (polls, downloads, redirects followed), `sim.connections`,
-`sim.max_parallel` and `sim.errors`, or GET /__sim/ledger; POST /__sim/reset forgets it.
+`seconds`, `every`, `images`, `side` (pixels), `specimen` (a picture of `simulator.pictures.corpus.SPECIMENS`),
+`label`, `spelling`, `headers`, `status`, `body`, `message` (with {key}, {prompt}, {url}), `download`, `outcome`,
+`links`. Faults that come before a call can be read have ports of their own: `await sim.port_of("accept_and_reset")`,
+or POST /__sim/port; `CATALOGUE`'s neighbour `PORTS` names them. `sim.die(seconds)`, or POST /__sim/die, resets every
+new connection for a while.  What happened is in `sim.ledger`, `sim.visits` (polls, downloads, redirects followed),
+`sim.connections`, `sim.max_parallel` and `sim.errors`, or GET /__sim/ledger; POST /__sim/reset forgets it.
 """
