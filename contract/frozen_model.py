@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 
-class Record(BaseModel):
+class FrozenModel(BaseModel):
     """The base of our own formats: immutable, nothing unknown in it, and no prompt in its errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -19,7 +19,7 @@ class Record(BaseModel):
         return handler({name: part for name, part in core_schema.items() if name != "serialization"})
 
 
-class Stored(Record):
+class Stored(FrozenModel):
     """The base of what is kept in Redis or on disk: fields that a newer version has added are ignored."""
 
     model_config = ConfigDict(extra="ignore")

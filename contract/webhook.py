@@ -1,6 +1,6 @@
 """Webhooks: where they may lead, what they are signed with, and what they say.
 
-    {"type": "job.succeeded", "timestamp": "…", "data": {the job as `public` writes it}}
+    {"type": "job.succeeded", "timestamp": "…", "data": {the job as `public_json` writes it}}
 
 In the job hash stands the text of a `Webhook`: a client's own secret in it is sealed, and a secret that
 nobody gave is derived from its owner's name whenever it is needed. The form is that of Standard Webhooks.
@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pydantic import ConfigDict
 
 from contract.errors.exceptions import Refused, Transient
-from contract.frozen_model import Record
+from contract.frozen_model import FrozenModel
 from contract.jobs.job import Job
-from contract.jobs.public_json import public
-from contract.settings.installation_secret import Secret
-from contract.untrusted.ssrf import Network, Unsafe, address_of, judge_within, split
+from contract.jobs.public_json import public_json
+from contract.settings.installation_secret import InstallationSecret
+from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, check_link_within, split
 
 MAX_URL = 2048
 MIN_KEY, MAX_KEY = 24, 64  # bytes of a signing secret
@@ -30,7 +30,7 @@ RESOLVE_S = 1.0  # for a name, when a job is handed in
 PREFIX = "whsec_"
 
 
-class Webhook(Record):
+class Webhook(FrozenModel):
     """Where a job's end is told; `sealed` is its client's own secret, or ""."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -40,7 +40,9 @@ class Webhook(Record):
     sealed: str = ""
 
 
-async def accept(url: str | None, client_secret: str | None, *, secret: Secret, allowed: Sequence[Network]) -> str:
+async def accept(
+    url: str | None, client_secret: str | None, *, secret: InstallationSecret, allowed: Sequence[Network]
+) -> str:
     """Check what a client wants to be told by; answer the text to keep, "" for nothing. Raises Refused."""
     if url is None and client_secret is None:
         return ""
@@ -61,8 +63,8 @@ def check_url(url: str, allowed: Sequence[Network] = ()) -> None:
     if len(url) > MAX_URL:
         raise _forbidden()
     try:
-        judge_within(split(url), allowed)
-    except Unsafe as error:
+        check_link_within(split(url), allowed)
+    except UnsafeUrl as error:
         raise _forbidden() from error
 
 
@@ -73,7 +75,7 @@ async def check_reachable(url: str, allowed: Sequence[Network] = ()) -> None:
     """
     try:
         await address_of(split(url), within_s=RESOLVE_S, allowed=allowed)
-    except Unsafe as error:
+    except UnsafeUrl as error:
         raise _forbidden() from error
     except Transient:
         pass
@@ -89,14 +91,14 @@ def check_secret(text: str) -> None:
         raise Refused("webhook_secret_invalid")
 
 
-def seal(text: str, secret: Secret) -> str:
+def seal(text: str, secret: InstallationSecret) -> str:
     """Encrypt a client's secret, so that Redis and its files do not know it."""
     from cryptography.fernet import Fernet  # nanobot's own process has none, and brings no secrets
 
     return Fernet(_key(secret)).encrypt(text.encode()).decode()
 
 
-def unseal(sealed: str, secret: Secret) -> str:
+def unseal(sealed: str, secret: InstallationSecret) -> str:
     """Decrypt a client's secret. Raises ValueError: it was sealed with another installation's secret."""
     from cryptography.fernet import Fernet, InvalidToken
 
@@ -106,7 +108,7 @@ def unseal(sealed: str, secret: Secret) -> str:
         raise ValueError("it was sealed with another DARKROOM_SECRET") from error
 
 
-def signing_secret(secret: Secret, owner: str) -> str:
+def signing_secret(secret: InstallationSecret, owner: str) -> str:
     """Derive what an owner's webhooks are signed with if their client gave no secret."""
     key = hmac.new(secret.key("webhook-signing"), owner.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
     return PREFIX + base64.b64encode(key).decode()
@@ -114,12 +116,12 @@ def signing_secret(secret: Secret, owner: str) -> str:
 
 def event(job: Job) -> tuple[str, bytes]:
     """Tell a job's end; the same id and the same bytes each time."""
-    data = public(job)
+    data = public_json(job)
     told = {"type": f"job.{job.state}", "timestamp": data["ended_at"], "data": data}
     return f"msg_{job.id}", json.dumps(told, separators=(",", ":")).encode()
 
 
-def _key(secret: Secret) -> bytes:
+def _key(secret: InstallationSecret) -> bytes:
     return base64.urlsafe_b64encode(secret.key("webhooks"))
 
 

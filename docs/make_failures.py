@@ -11,11 +11,11 @@ from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
 from contract.errors.catalogue import CONFIGURATION, JOB, KINDS, QUEUE, REQUEST
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.errors.gateway_catalogue import GATEWAY
-from contract.errors.kind import Kind
+from contract.errors.kind import ErrorKind
 from contract.errors.provider_catalogue import PROVIDER
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from contract.webhook import MAX_URL
 from producer.imaging.sandbox import MOST
 from worker.policy.retry_policy import TRIES
@@ -63,8 +63,8 @@ VALUES: dict[str, dict[str, object]] = {
     "provider_timeout": {"seconds": 120.0},
     "result_unreachable": {"reason": "provider down"},
     "reference_too_large": {"max_mib": MAX_EACH // 2**20, "total_mib": MAX_TOGETHER // 2**20},
-    "timeout_out_of_range": {"field": "deadline_seconds", "max": Knobs.model_fields["deadline_seconds"].default},
-    "too_many_jobs": {"max": Knobs.model_fields["max_jobs_per_owner"].default},
+    "timeout_out_of_range": {"field": "deadline_seconds", "max": Environment.model_fields["deadline_seconds"].default},
+    "too_many_jobs": {"max": Environment.model_fields["max_jobs_per_owner"].default},
     "too_many_references": {"max": MAX_REFERENCES},
     "token_exists": {"name": "chat"},
     "token_not_found": {"name": "chat"},
@@ -142,7 +142,7 @@ def _raised(node: ast.AST) -> Iterator[tuple[str, str]]:
         yield from ((branch.id, str(word)) for word in words if word in KINDS)
 
 
-def _chapter(kinds: dict[str, Kind], title: str, introduction: str) -> Iterator[str]:
+def _chapter(kinds: dict[str, ErrorKind], title: str, introduction: str) -> Iterator[str]:
     yield f"## {title}\n\n{introduction}\n"
     if kinds is PROVIDER:
         yield from _legend()

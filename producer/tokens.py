@@ -25,7 +25,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_se
 
 from contract.artifacts.sidecar import write_whole
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
-from contract.frozen_model import Record
+from contract.frozen_model import FrozenModel
 
 PREFIX = "dk_"
 MAX_TEXT = 200  # characters of what may be a token
@@ -50,7 +50,7 @@ class Right(StrEnum):
 DEFAULT_RIGHTS = frozenset({Right.READ, Right.SUBMIT})
 
 
-class Token(Record):
+class Token(FrozenModel):
     """What is kept of a token; its jobs belong to its `user`.
 
     What a newer version has added stays in the file when this one writes it; a right that is not known allows nothing.
@@ -75,7 +75,7 @@ class Token(Record):
         return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
-class _File(Record):
+class _File(FrozenModel):
     model_config = ConfigDict(extra="allow")
 
     tokens: tuple[Token, ...]

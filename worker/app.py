@@ -21,31 +21,31 @@ from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 from contract.artifacts.references import References
 from contract.redis.client import open_redis
 from contract.redis.installation import digest_of, make_mark
-from contract.settings.environment import Knobs
-from contract.settings.installation_secret import Secret
+from contract.settings.environment import Environment
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
 from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
-from worker.artifacts.orphans import Strays
+from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import Writer
-from worker.execution.context import Bench
+from worker.execution.context import WorkerContext
 from worker.execution.images_per_answer import Memory
 from worker.execution.leases import Leases
-from worker.http.provider_client import Wire
+from worker.http.provider_client import HttpResources
 from worker.memory.budget import Budget
 from worker.memory.cgroup import machine_memory, memory_limit
 from worker.memory.division import MIB, Portions, divide
-from worker.policy.circuit_breaker import Gates
+from worker.policy.circuit_breaker import CircuitBreakers
 from worker.process.celery_worker import answer_bells
-from worker.process.startup_checks import Belongings, check_media, find_redis
+from worker.process.startup_checks import Installation, check_media, find_redis
 from worker.process.sweeper import Sweeper
 from worker.process.watchdog import Watchdog, give_up
 from worker.sandbox.pool import Sandbox, return_large_blocks
-from worker.webhooks.dispatcher import Courier
-from worker.webhooks.outbox import Outbox
+from worker.webhooks.dispatcher import WebhookDispatcher
+from worker.webhooks.outbox import WebhookOutbox
 
 NICE = 5  # Redis and gateways on the same machine answer people; a picture can wait for some milliseconds
 
@@ -65,14 +65,14 @@ def main(config: Path | None = None) -> None:
     _log()
     name = f"{socket.gethostname()}-{os.getpid()}"
     check_media(settings.media)
-    bench = make_bench(settings, name)
+    bench = make_context(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
     lease_s = settings.knobs.lease_seconds
     asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_courier(bench).keep())
+    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_webhook_dispatcher(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
     Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
     code = answer_bells(bench, loop)
@@ -80,23 +80,23 @@ def main(config: Path | None = None) -> None:
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
 
 
-async def _arrive(bench: Bench) -> None:
+async def _arrive(bench: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
     settings = bench.settings
     knobs = settings.knobs
     mark = await asyncio.to_thread(make_mark, settings.media)
-    own = Belongings(mark, digest_of(Secret.of(settings).key("installation")))
+    own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = knobs.allow_unsafe_redis
     await find_redis(bench.store, bench.worker, own, lease_s=knobs.lease_seconds, allow_unsafe=allow)
 
 
-def make_bench(settings: Settings, name: str) -> Bench:
+def make_context(settings: Settings, name: str) -> WorkerContext:
     """Build what every job of this worker works with."""
     knobs = settings.knobs
     portions = portions_of(knobs)
     redis = open_redis(knobs.redis_url.get_secret_value(), timeout_s=5)
     store = JobStore(redis, Doorbell(), retention_s=knobs.retention_seconds)
-    return Bench(
+    return WorkerContext(
         worker=name,
         settings=settings,
         store=store,
@@ -105,8 +105,8 @@ def make_bench(settings: Settings, name: str) -> Bench:
             roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
         ),
         writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
-        gates=Gates(store, limit=knobs.max_concurrency, open_s=knobs.breaker_seconds),
-        wire=Wire(
+        gates=CircuitBreakers(store, limit=knobs.max_concurrency, open_s=knobs.breaker_seconds),
+        wire=HttpResources(
             ssl_context=ssl.create_default_context(),
             sandbox=Sandbox(beside=portions.beside),
             budget=Budget(portions.bodies),
@@ -118,7 +118,7 @@ def make_bench(settings: Settings, name: str) -> Bench:
     )
 
 
-def portions_of(knobs: Knobs) -> Portions:
+def portions_of(knobs: Environment) -> Portions:
     """Divide this worker's memory: that of its cgroup, or half of the machine's."""
     limit = memory_limit()
     bodies = knobs.body_memory_mb * MIB if knobs.body_memory_mb else None
@@ -127,7 +127,7 @@ def portions_of(knobs: Knobs) -> Portions:
     return portions
 
 
-def make_janitor(bench: Bench) -> Janitor:
+def make_janitor(bench: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
     settings = bench.settings
     knobs = settings.knobs
@@ -136,17 +136,17 @@ def make_janitor(bench: Bench) -> Janitor:
         save_dir=settings.image.save_dir,
         inputs=settings.home / "inputs",
         snapshot_age_s=knobs.queue_seconds + knobs.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        strays=Strays(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+        strays=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
     )
 
 
-def make_courier(bench: Bench) -> Courier:
+def make_webhook_dispatcher(bench: WorkerContext) -> WebhookDispatcher:
     """Build what tells receivers that jobs have ended."""
     knobs = bench.settings.knobs
-    return Courier(
-        Outbox(bench.store.redis),
+    return WebhookDispatcher(
+        WebhookOutbox(bench.store.redis),
         ssl_context=bench.wire.ssl_context,
-        secret=Secret.of(bench.settings),
+        secret=InstallationSecret.of(bench.settings),
         schedule=knobs.webhook_schedule,
         allowed=knobs.webhook_networks,
     )

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from contract.artifacts.sidecar import write_whole
 from contract.errors.exceptions import Refused
-from contract.jobs.job import Snapshot
+from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
 
 MAX_EACH = 32 * 2**20
@@ -37,7 +37,7 @@ class References:
         self._workspace = workspace
         self._inputs = inputs
 
-    def snapshot(self, paths: Sequence[str]) -> tuple[Snapshot, ...]:
+    def snapshot(self, paths: Sequence[str]) -> tuple[ReferenceSnapshot, ...]:
         """Copy reference files as they are now. Raises Refused with a `reference_…` code."""
         snapshots = []
         left = MAX_TOGETHER
@@ -47,14 +47,14 @@ class References:
             snapshots.append(self._keep(source, data))
         return tuple(snapshots)
 
-    def keep(self, data: bytes, mime: str) -> Snapshot:
+    def keep(self, data: bytes, mime: str) -> ReferenceSnapshot:
         """Keep a picture that has been looked at and is no file of ours. Raises Refused (`reference_too_large`)."""
         if len(data) > MAX_EACH:
             raise _too_large()
         sha256 = self._store(data)
-        return Snapshot(source=str(self._inputs / sha256), sha256=sha256, mime=mime, bytes=len(data))
+        return ReferenceSnapshot(source=str(self._inputs / sha256), sha256=sha256, mime=mime, bytes=len(data))
 
-    def touch(self, snapshots: Sequence[Snapshot]) -> None:
+    def touch(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that snapshots are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
         try:
             for snapshot in snapshots:
@@ -62,7 +62,7 @@ class References:
         except OSError as error:
             raise Refused("reference_unreadable") from error
 
-    def load(self, snapshot: Snapshot) -> bytes:
+    def load(self, snapshot: ReferenceSnapshot) -> bytes:
         """Read a snapshot's bytes back. Raises OSError when it is gone."""
         return (self._inputs / snapshot.sha256).read_bytes()
 
@@ -110,14 +110,14 @@ class References:
     def _inside(self, path: Path) -> bool:
         return any(path.is_relative_to(root) for root in self._roots)
 
-    def _keep(self, source: Path, data: bytes) -> Snapshot:
+    def _keep(self, source: Path, data: bytes) -> ReferenceSnapshot:
         try:
             info = inspect(data)
         except TooLarge as error:
             raise _too_large() from error
         except NotAnImage as error:
             raise Refused("reference_not_an_image") from error
-        return Snapshot(source=str(source), sha256=self._store(data), mime=info.mime, bytes=len(data))
+        return ReferenceSnapshot(source=str(source), sha256=self._store(data), mime=info.mime, bytes=len(data))
 
     def _store(self, data: bytes) -> str:
         """Put bytes under the name of their hash; answer that. Raises Refused (`storage_full`)."""
@@ -134,7 +134,7 @@ class References:
         return sha256
 
 
-def check_together(snapshots: Sequence[Snapshot]) -> None:
+def check_together(snapshots: Sequence[ReferenceSnapshot]) -> None:
     """Refuse snapshots that are too many bytes together. Raises Refused (`reference_too_large`)."""
     if sum(snapshot.bytes for snapshot in snapshots) > MAX_TOGETHER:
         raise _too_large()

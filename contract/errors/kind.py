@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contract.errors.template import Sentence
+from contract.errors.template import MessageTemplate
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ErrorKind:
     """One error code: its title, HTTP status, whether trying again may help, its sentence.
 
     `mend` says what its reader can do, unless the sentence has already said it.
@@ -17,15 +17,15 @@ class Kind:
     title: str
     status: int
     retryable: bool
-    sentence: Sentence
+    sentence: MessageTemplate
     mend: str = ""
 
 
-def lasting(title: str, sentence: str, mend: str = "", *, status: int = 422) -> Kind:
+def permanent(title: str, sentence: str, mend: str = "", *, status: int = 422) -> ErrorKind:
     """Make a kind of error that stays until somebody changes something."""
-    return Kind(title, status, False, Sentence(sentence), mend)
+    return ErrorKind(title, status, False, MessageTemplate(sentence), mend)
 
 
-def passing(title: str, sentence: str, mend: str = "", *, status: int = 502) -> Kind:
+def temporary(title: str, sentence: str, mend: str = "", *, status: int = 502) -> ErrorKind:
     """Make a kind of error that may be gone next time."""
-    return Kind(title, status, True, Sentence(sentence), mend)
+    return ErrorKind(title, status, True, MessageTemplate(sentence), mend)

@@ -15,7 +15,7 @@ class _Values(Protocol):
     def __getitem__(self, key: str, /) -> object: ...
 
 
-class Sentence(str):
+class MessageTemplate(str):
     """A sentence with values in it that reads well whichever of them are known.
 
     Of `[one|other|…]` the first part stands whose values are all known; where there is none, nothing.

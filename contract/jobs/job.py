@@ -18,7 +18,7 @@ from pydantic import (
     model_serializer,
 )
 
-from contract.frozen_model import Record, Stored
+from contract.frozen_model import FrozenModel, Stored
 from contract.jobs.request import KeptRequest
 
 
@@ -43,7 +43,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 }
 
 
-class Snapshot(Stored):
+class ReferenceSnapshot(Stored):
     """A reference image as it was when the job was accepted."""
 
     source: str  # the path it was read from, as told in the sidecar
@@ -122,7 +122,7 @@ class Image(Stored):
     sidecar: str
 
 
-class Progress(Record):
+class Progress(FrozenModel):
     """How many images are done, and what is happening, in words."""
 
     done: int
@@ -138,7 +138,7 @@ class Failure(Stored):
     retryable: bool
 
 
-class Job(Record):
+class Job(FrozenModel):
     """One accepted request for `count` images; the JSON form is the same on every face."""
 
     id: str

@@ -8,7 +8,7 @@ from contract.artifacts.sidecar import is_artifact_id, uploaded
 from contract.jobs.job import Job
 
 
-def public(job: Job, *, with_paths: bool = False) -> dict[str, Any]:
+def public_json(job: Job, *, with_paths: bool = False) -> dict[str, Any]:
     """Write a job as JSON values, its images with links below the gateway's own address.
 
     Paths of this machine, also those of reference images, are told only `with_paths`.

@@ -97,7 +97,7 @@ Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_words
 Schedule = Annotated[tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(_words), AfterValidator(_schedule)]
 
 
-class Knobs(BaseSettings):
+class Environment(BaseSettings):
     """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` beside config.json."""
 
     model_config = SettingsConfigDict(
@@ -152,10 +152,10 @@ class Knobs(BaseSettings):
     webhook_schedule: Schedule = (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000)  # the wait before each try
 
 
-def read_knobs(path: Path, problems: list[Problem]) -> Knobs:
+def read_environment(path: Path, problems: list[Problem]) -> Environment:
     """Read DARKROOM_*: the environment goes before darkroom.env."""
     try:
-        return Knobs(_env_file=path.parent / "darkroom.env")
+        return Environment(_env_file=path.parent / "darkroom.env")
     except SettingsError:  # the only setting that is JSON
         problems.append(Problem("DARKROOM_FALLBACKS", "is not valid JSON"))
     except ValidationError as error:
@@ -163,4 +163,4 @@ def read_knobs(path: Path, problems: list[Problem]) -> Knobs:
             name, *rest = item["loc"]
             variable = "DARKROOM_" + str(name).upper().removeprefix("DARKROOM_")
             problems.append(Problem(".".join([variable, *map(str, rest)]), item["msg"]))
-    return Knobs.model_construct()
+    return Environment.model_construct()

@@ -24,7 +24,7 @@ FILE = "secret.key"
 SIZE = 32  # bytes
 
 
-class Secret:
+class InstallationSecret:
     """What only this installation knows; gateway and workers have the same one."""
 
     def __init__(self, home: Path, given: SecretStr | None) -> None:
@@ -32,7 +32,7 @@ class Secret:
         self._given = given
 
     @classmethod
-    def of(cls, settings: Settings) -> Secret:
+    def of(cls, settings: Settings) -> InstallationSecret:
         """Find the secret that an installation is configured with."""
         return cls(settings.home, settings.knobs.secret)
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
-from contract.settings.environment import Knobs, read_knobs
+from contract.settings.environment import Environment, read_environment
 from contract.settings.nanobot_config import (
     PROVIDERS,
     TIMEOUT_S,
@@ -40,7 +40,7 @@ class Settings(BaseModel):
     image: ImageGeneration
     providers: dict[str, ProviderConfig]
     workspace: Path
-    knobs: Knobs
+    knobs: Environment
 
     @property
     def media(self) -> Path:
@@ -131,7 +131,7 @@ def _running_stack() -> Running | None:
     """Find the stack that runs from this configuration, unless a Redis was named."""
     path = (_named_config() or default_config_path()).expanduser().absolute()
     running = find_running(path.parent / "darkroom")
-    if running is None or "redis_url" in read_knobs(path, []).model_fields_set:
+    if running is None or "redis_url" in read_environment(path, []).model_fields_set:
         return None
     return running
 
@@ -143,7 +143,7 @@ def _load(config: Path | None, *, needs_keys: bool) -> Settings:
     problems: list[Problem] = []
     provider_problems: list[Problem] = []
     raw = read_config(path, problems, may_be_missing=named is None)
-    knobs = read_knobs(path, problems)
+    knobs = read_environment(path, problems)
     image = read_section(ImageGeneration, raw, ("tools", "imageGeneration"), problems)
     used = {image.provider, *(rung.provider for rung in knobs.fallbacks or ())}
     providers = {

@@ -37,7 +37,7 @@ def broker_url(redis_url: str) -> str:
     return redis_url
 
 
-class Line(Connection):  # type: ignore[misc]
+class BrokerConnection(Connection):  # type: ignore[misc]
     """A connection to the broker; while Redis is away it is not tried ever more rarely."""
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
@@ -51,7 +51,7 @@ def celery_app(redis_url: str) -> Celery:
     Nothing of Celery's own reliability is used, acknowledgements neither; docs/architecture.md says why.
     """
     app = Celery("darkroom", broker=broker_url(redis_url), set_as_current=False)
-    app.amqp.Connection = Line
+    app.amqp.Connection = BrokerConnection
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,

@@ -15,7 +15,18 @@ from typing import TypeVar
 from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
-from contract.jobs.job import TERMINAL, Attempt, Failure, Image, Job, JobState, Outcome, Progress, Snapshot, moment
+from contract.jobs.job import (
+    TERMINAL,
+    Attempt,
+    Failure,
+    Image,
+    Job,
+    JobState,
+    Outcome,
+    Progress,
+    ReferenceSnapshot,
+    moment,
+)
 from contract.jobs.request import KeptRequest
 
 Fields = Mapping[str, str]
@@ -105,10 +116,10 @@ def read_images(fields: Fields) -> tuple[Image, ...]:
     return tuple(_parts(fields, "image:", Image).values())
 
 
-def read_snapshots(fields: Fields) -> tuple[Snapshot, ...]:
+def read_snapshots(fields: Fields) -> tuple[ReferenceSnapshot, ...]:
     """Read what the job's reference images were when it was accepted. Raises DarkroomError (`job_unreadable`)."""
     try:
-        return tuple(Snapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
+        return tuple(ReferenceSnapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
     except _UNREADABLE:
         raise DarkroomError("job_unreadable") from None
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.eta import Pace
-from contract.jobs.job import Job, JobEvent, JobState, Snapshot, moment
+from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
 from contract.redis.client import PREFIX, reaching_redis
 from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
 from contract.store.new_job import digest
@@ -27,7 +27,7 @@ _QUEUED, _PARKED = PREFIX + "queued", PREFIX + "parked"
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
 
 
-class JobView:
+class JobReader:
     """The job table for those who only look."""
 
     def __init__(self, redis: Redis) -> None:
@@ -52,7 +52,7 @@ class JobView:
             raise Refused("job_not_found")
         return read_state(fields), _story(entries)
 
-    async def snapshots(self, job_id: str) -> tuple[Snapshot, ...]:
+    async def snapshots(self, job_id: str) -> tuple[ReferenceSnapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
         async with reaching_redis():
             text = await self.redis.hget(PREFIX + "job:" + job_id, "snapshots")
@@ -155,11 +155,11 @@ class JobView:
         """Tell whether a job was deleted lately."""
         return await self._text(f"{PREFIX}deleted:{job_id}") is not None
 
-    async def upload(self, owner: str, sha256: str) -> Snapshot | None:
+    async def upload(self, owner: str, sha256: str) -> ReferenceSnapshot | None:
         """Find a reference image that an owner has uploaded."""
         text = await self._text(owner_key(owner, f"upload:{sha256}"))
         try:
-            return Snapshot.model_validate_json(text) if text else None
+            return ReferenceSnapshot.model_validate_json(text) if text else None
         except ValidationError:  # it is uploaded anew
             return None
 

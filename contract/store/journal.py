@@ -49,7 +49,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class JournalEntry:
     """A line of the journal; `move` is None where only the counts are news, or a newer version wrote it."""
 
     id: str
@@ -57,7 +57,7 @@ class Line:
     move: Move | None
 
 
-async def read_journal(redis: Redis, after: str = "0") -> AsyncGenerator[list[Line], None]:
+async def read_journal(redis: Redis, after: str = "0") -> AsyncGenerator[list[JournalEntry], None]:
     """Read the journal from after a line, some lines at a time, none if nothing is new. Raises Unavailable."""
     while True:
         async with reaching_redis():
@@ -68,12 +68,12 @@ async def read_journal(redis: Redis, after: str = "0") -> AsyncGenerator[list[Li
         yield lines
 
 
-def _line(entry_id: str, fields: Mapping[str, str]) -> Line:
+def _line(entry_id: str, fields: Mapping[str, str]) -> JournalEntry:
     counts = {name: int(fields.get(name, 0)) for name in ("ready", "parked", "waiting", "running")}
     try:
-        return Line(id=entry_id, counts=Counts(**counts), move=_move(entry_id, fields))
+        return JournalEntry(id=entry_id, counts=Counts(**counts), move=_move(entry_id, fields))
     except (ValueError, KeyError):  # damaged
-        return Line(id=entry_id, counts=Counts(**counts), move=None)
+        return JournalEntry(id=entry_id, counts=Counts(**counts), move=None)
 
 
 def _move(entry_id: str, fields: Mapping[str, str]) -> Move | None:

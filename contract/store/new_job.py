@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from contract.jobs.job import Snapshot
+from contract.jobs.job import ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 
 
@@ -21,7 +21,7 @@ def micro(usd: float) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class ChatDelivery:
     """What a chat gateway writes into a chat when a job ends."""
 
     mailbox: str  # of the gateway
@@ -37,7 +37,7 @@ class NewJob:
     owner: str
     conversation: str | None
     request: KeptRequest
-    snapshots: tuple[Snapshot, ...]
+    snapshots: tuple[ReferenceSnapshot, ...]
     idempotency_key: str | None = None
     queue_time_s: float
     run_time_s: float
@@ -52,7 +52,7 @@ class NewJob:
     retry_of: str | None = None
     defaults: str = ""  # of the configuration: `contract/settings/accepted_defaults.py`
     gallery: str = ""  # whose pictures its images are, if not the owner's: those of a chat
-    letter: Letter | None = None
+    letter: ChatDelivery | None = None
 
     @property
     def digest(self) -> str:

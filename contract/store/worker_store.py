@@ -16,11 +16,11 @@ from typing import Literal
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.jobs.job import Attempt, Image, Job, JobState, Snapshot
+from contract.jobs.job import Attempt, Image, Job, JobState, ReferenceSnapshot
 from contract.redis.client import PREFIX, Scripts, reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import failure, read_job, read_state
-from contract.store.job_reader import JobView, owner_key
+from contract.store.job_reader import JobReader, owner_key
 from contract.store.lease import CallRefused, Lease, LeaseLost
 from contract.store.new_job import NewJob, digest, micro
 from contract.version import Newer, own_version
@@ -48,7 +48,7 @@ _SCRIPTS = (
 )
 
 
-class JobStore(JobView):
+class JobStore(JobReader):
     """All that can be done to a job."""
 
     def __init__(self, redis: Redis, doorbell: Doorbell, *, retention_s: float = 7 * 86_400) -> None:
@@ -103,7 +103,7 @@ class JobStore(JobView):
             raise Refused("job_not_found")
         return read_job(_pairs(flat), None)
 
-    async def add_upload(self, owner: str, snapshot: Snapshot, *, most: int) -> None:
+    async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
         """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
         text = snapshot.model_dump_json()
         answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)

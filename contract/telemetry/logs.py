@@ -26,7 +26,7 @@ def about(**ids: str) -> Iterator[None]:
         _about.reset(before)
 
 
-class Line(logging.Formatter):
+class LogFormatter(logging.Formatter):
     """Writes a record as one line; only a traceback follows on lines of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
@@ -40,7 +40,7 @@ class Line(logging.Formatter):
 def log_to_stderr(level: int = logging.INFO, *, layout: str = LAYOUT) -> None:
     """Log from now on to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Line(layout))
+    handler.setFormatter(LogFormatter(layout))
     logging.basicConfig(level=level, handlers=[handler])
 
 

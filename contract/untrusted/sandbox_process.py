@@ -28,7 +28,7 @@ ANSWER_S = 30.0  # of silence
 Reply = tuple[dict[str, Any], bytes]
 
 
-class Child:
+class SandboxProcess:
     """Our end: one process and the socket to it; blocking, so use a thread."""
 
     def __init__(self, module: str, *arguments: str, lock: IO[bytes] | None = None) -> None:

@@ -40,83 +40,83 @@ _NOT_PUBLIC = tuple(
 )
 
 
-class Unsafe(Exception):
+class UnsafeUrl(Exception):
     """A link will not be opened; the message says why without showing it."""
 
 
 def split(url: str) -> SplitResult:
     """Take a link apart. Raises Unsafe for what two readers could read differently."""
     if len(url) > MAX_CHARS:
-        raise Unsafe("it is too long")
+        raise UnsafeUrl("it is too long")
     if "\\" in url or not url.isprintable() or url != url.strip():
-        raise Unsafe("it has backslashes, control characters or blanks around it")
+        raise UnsafeUrl("it has backslashes, control characters or blanks around it")
     try:
         parts = urlsplit(url)
         written = f"{bracketed(parts.hostname or '')}:{parts.port}"
     except ValueError as error:
-        raise Unsafe("it is not a URL") from error
+        raise UnsafeUrl("it is not a URL") from error
     if "@" in parts.netloc:
-        raise Unsafe("it has a user name")
+        raise UnsafeUrl("it has a user name")
     if parts.netloc.lower() not in (written, written.removesuffix(":None")):
-        raise Unsafe("its host is spelt oddly")
+        raise UnsafeUrl("its host is spelt oddly")
     return parts
 
 
-def judge(parts: SplitResult) -> str:
+def check_link(parts: SplitResult) -> str:
     """Judge how a link is spelt; answer its host. Raises Unsafe."""
     host = parts.hostname or ""
     if parts.scheme != "https":
-        raise Unsafe("it is not https")
+        raise UnsafeUrl("it is not https")
     if not (_is_numeric(host) or _NAME.fullmatch(host)):
-        raise Unsafe("its host is neither a public name nor a plain address")
+        raise UnsafeUrl("its host is neither a public name nor a plain address")
     if parts.port not in _PORTS | {None}:
-        raise Unsafe("its port is neither 443 nor 8443")
+        raise UnsafeUrl("its port is neither 443 nor 8443")
     return host
 
 
 def follow(url: str, location: str) -> str:
     """Tell where a redirect leads. Raises Unsafe."""
     if not location:
-        raise Unsafe("it is redirected to nowhere")
+        raise UnsafeUrl("it is redirected to nowhere")
     try:
         target = urljoin(url, location)
         is_downgrade = urlsplit(url).scheme == "https" != urlsplit(target).scheme
     except ValueError as error:
-        raise Unsafe("it is redirected to what is not a URL") from error
+        raise UnsafeUrl("it is redirected to what is not a URL") from error
     if is_downgrade:
-        raise Unsafe("it is redirected away from https")
+        raise UnsafeUrl("it is redirected away from https")
     return target
 
 
-def judge_within(parts: SplitResult, allowed: Sequence[Network]) -> str:
+def check_link_within(parts: SplitResult, allowed: Sequence[Network]) -> str:
     """Judge how a link is spelt that may lead into one of these networks; answer its host. Raises Unsafe.
 
     Into them http, any port and names of one word are fine. Where a name leads is judged by `address_of`.
     """
     host = parts.hostname or ""
     if _is_numeric(host):
-        judge_addresses(parts, [host], allowed)
+        check_addresses(parts, [host], allowed)
     elif not (allowed and parts.scheme in ("http", "https") and (_NAME.fullmatch(host) or _ONE_WORD.fullmatch(host))):
-        judge(parts)
+        check_link(parts)
     return host
 
 
-def judge_addresses(parts: SplitResult, addresses: Sequence[str], allowed: Sequence[Network]) -> None:
+def check_addresses(parts: SplitResult, addresses: Sequence[str], allowed: Sequence[Network]) -> None:
     """Judge a link by all addresses of its host: all allowed, or a public link and all public. Raises Unsafe."""
     is_web = parts.scheme in ("http", "https")
     if is_web and addresses and all(_is_within(address, allowed) for address in addresses):
         return
-    judge(parts)
+    check_link(parts)
     if not addresses or not all(map(is_public, addresses)):
-        raise Unsafe("not all addresses of its host are public")
+        raise UnsafeUrl("not all addresses of its host are public")
 
 
 async def address_of(
     parts: SplitResult, *, within_s: float, allowed: Sequence[Network] = (), threads: Executor = _RESOLVERS
 ) -> str:
     """Resolve a link's host once; answer an address if it may be opened there. Raises Unsafe, Transient."""
-    addresses = await _addresses(judge_within(parts, allowed), within_s, threads)
-    judge_addresses(parts, addresses, allowed)
+    addresses = await _addresses(check_link_within(parts, allowed), within_s, threads)
+    check_addresses(parts, addresses, allowed)
     return addresses[0]
 
 

@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors.exceptions import ConfigInvalid, Problem
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.telemetry.logs import log_to_stderr
 from producer.api import problem_details
@@ -29,20 +29,20 @@ from producer.api.dependencies import Gateway
 from producer.api.openai import images, models, modelscope
 from producer.api.openapi import finished
 from producer.api.routes import artifacts, health, job_events, jobs, mcp, uploads, webhooks
-from producer.api.server.security_middleware import LOOPBACK, Guard
+from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
-from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.mcp_sessions import Sessions
 from producer.api.services.rate_limits import Rates
-from producer.api.services.signed_links import Links
-from producer.api.services.surroundings import Lookout
+from producer.api.services.signed_links import SignedLinks
+from producer.api.services.surroundings import SurroundingsWatch
 from producer.cli.runner import default_owner
 from producer.client.client import Darkroom
 from producer.client.redis_deadline import ANSWER_S
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
-from producer.mcp.image_content import Prints
-from producer.mcp.server import Toolbox, build_server
+from producer.mcp.image_content import ImageContents
+from producer.mcp.server import Tools, build_server
 from producer.tokens import Tokens, first_token
 
 NOBODY = ""  # owns nothing
@@ -111,32 +111,32 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     problem_details.register(app)
     app.openapi_schema = finished(app.openapi())
-    return Guard(app, hosts=_hosts(settings), origins=knobs.origins)
+    return SecurityMiddleware(app, hosts=_hosts(settings), origins=knobs.origins)
 
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     knobs = settings.knobs
-    secret = Secret(settings.home, knobs.secret)
-    async with Darkroom(settings, owner=NOBODY) as darkroom, Pictures() as pictures:
+    secret = InstallationSecret(settings.home, knobs.secret)
+    async with Darkroom(settings, owner=NOBODY) as darkroom, ImageSandbox() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
-        toolbox = Toolbox(prints=Prints(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
+        toolbox = Tools(prints=ImageContents(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(toolbox, mcp.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
             darkroom=darkroom,
             tokens=tokens,
             secret=secret,
-            links=Links(secret.key("links"), valid_s=knobs.link_seconds),
+            links=SignedLinks(secret.key("links"), valid_s=knobs.link_seconds),
             rates=Rates(
                 knobs.redis_url.get_secret_value(), rate=knobs.rate, miss_rate=knobs.miss_rate, timeout_s=ANSWER_S / 2
             ),
             pictures=pictures,
             thumbnails=thumbnails,
-            attendance=Attendance(closing),
+            attendance=DisconnectTracker(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
-        looking = asyncio.create_task(Lookout(app.state.gateway.readiness, darkroom.pulse).keep())
+        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, darkroom.pulse).keep())
         try:
             async with app.state.sessions.open():
                 yield

@@ -11,14 +11,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from contract.errors.exceptions import Refused
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
-from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
-from producer.api.services.signed_links import Links
+from producer.api.services.signed_links import SignedLinks
 from producer.client.client import Darkroom
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.tokens import Tokens
 
@@ -30,12 +30,12 @@ class Gateway:
     settings: Settings
     darkroom: Darkroom  # nobody's: each request opens the door of its owner
     tokens: Tokens
-    secret: Secret
-    links: Links
+    secret: InstallationSecret
+    links: SignedLinks
     rates: Rates
-    pictures: Pictures
+    pictures: ImageSandbox
     thumbnails: Thumbnails
-    attendance: Attendance
+    attendance: DisconnectTracker
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager

@@ -12,13 +12,13 @@ from pydantic import Field
 from starlette.responses import Response
 
 from contract.jobs.job import Image, Job
-from contract.jobs.public_json import public
+from contract.jobs.public_json import public_json
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.tokens import Right
 
 
-class ShownImage(Image):
+class ImageResponse(Image):
     """A delivered image; the host paths are for tokens with the right `paths` only."""
 
     path: str | None = None  # type: ignore[assignment]
@@ -27,10 +27,10 @@ class ShownImage(Image):
     signed_url: str = Field(description="The same for an hour or two, without a token: for an <img>.")
 
 
-class ShownJob(Job):
+class JobResponse(Job):
     """One accepted request for images."""
 
-    images: tuple[ShownImage, ...]
+    images: tuple[ImageResponse, ...]
     eta_seconds: tuple[int, int] | None = Field(
         None, description="In how many seconds it may be done, at least and at most; null when nobody can know."
     )
@@ -52,7 +52,7 @@ async def jobs_json(request: Request, gateway: Gateway, caller: Caller, jobs: Se
 
 
 def _shown(gateway: Gateway, caller: Caller, job: Job, base: str, expected: tuple[int, int] | None) -> dict[str, Any]:
-    shown = public(job, with_paths=caller.may(Right.PATHS))
+    shown = public_json(job, with_paths=caller.may(Right.PATHS))
     for image in shown["images"]:
         image["url"] = base + f"/v1/artifacts/{image['id']}"
         image["signed_url"] = base + gateway.links.sign(image["id"])

@@ -10,7 +10,7 @@ from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue import KINDS
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
 from contract.untrusted.imaging.inspect import EXTENSIONS
-from producer.api.job_json import ShownJob
+from producer.api.job_json import JobResponse
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -93,11 +93,11 @@ class Problem(BaseModel):
 class JobPage(BaseModel):
     """A page of jobs, newest first; `next` is the cursor of the following one."""
 
-    jobs: list[ShownJob]
+    jobs: list[JobResponse]
     next: str | None
 
 
-class ShownSidecar(Sidecar):
+class SidecarResponse(Sidecar):
     """What is known of an image; the host paths are for tokens with the right `paths` only."""
 
     path: str | None = None  # type: ignore[assignment]
@@ -143,7 +143,7 @@ def answer(model: type[BaseModel], status: int = 200) -> Responses:
 def job_answer(*statuses: int) -> Responses:
     """Describe an answer that is a job."""
     words = {200: "The job.", 202: "The job, which is not over yet."}
-    return {status: {"model": ShownJob, "description": words[status]} for status in statuses}
+    return {status: {"model": JobResponse, "description": words[status]} for status in statuses}
 
 
 def inline(model: type[BaseModel]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ UPLOAD = {
 }
 JOB_LIST = answer(JobPage)
 UPLOADED = answer(Upload, 201)
-SIDECAR = answer(ShownSidecar)
+SIDECAR = answer(SidecarResponse)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,

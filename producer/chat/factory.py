@@ -13,23 +13,23 @@ from contract.artifacts.sidecar import temporary_name, write_whole
 from contract.settings.running_stack import find_running
 from contract.settings.settings import Settings, load_settings
 from contract.store.new_job import digest
-from producer.chat.image_requests import Host, Reception
-from producer.chat.late_delivery import Post, Postman
-from producer.chat.outbox import Mailbox
+from producer.chat.image_requests import Host, ImageRequests
+from producer.chat.late_delivery import ChatSender, LateDelivery
+from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Turn
 from producer.client.client import Darkroom
 
 
-class Surroundings(Host, Post, Protocol):
+class Surroundings(Host, ChatSender, Protocol):
     """The process we are in, and its way into chats."""
 
 
-class Opened(NamedTuple):
+class ChatRuntime(NamedTuple):
     """All that a nanobot has of Darkroom."""
 
-    reception: Reception
-    postman: Postman
-    mailbox: Mailbox
+    reception: ImageRequests
+    postman: LateDelivery
+    mailbox: ChatOutbox
     darkroom: Darkroom
 
     async def close(self) -> None:
@@ -38,22 +38,24 @@ class Opened(NamedTuple):
         await self.darkroom.__aexit__(None, None, None)
 
 
-def open_reception(
+def open_image_requests(
     config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
-) -> Opened:
+) -> ChatRuntime:
     """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
     own = load_settings(config, needs_keys=False)
     settings = _settings_of_stack(own)
     darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
     mailbox = darkroom.mailbox(_mailbox_name(own))
-    postman = Postman(mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings)
+    postman = LateDelivery(
+        mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings
+    )
 
     def door(turn: Turn) -> Darkroom:
         # The chats of channels have names of their own; the command line's is called alike in every nanobot.
         place = "" if turn.hears_later else f"{mailbox.name}/"
         return darkroom.of(place + turn.owner, names_paths=True, chat=place + turn.chat)
 
-    reception = Reception(
+    reception = ImageRequests(
         door=door,
         mailbox=mailbox,
         postman=postman,
@@ -61,7 +63,7 @@ def open_reception(
         result=result,
         wait_s=own.knobs.tool_wait_seconds,
     )
-    return Opened(reception, postman, mailbox, darkroom)
+    return ChatRuntime(reception, postman, mailbox, darkroom)
 
 
 def _settings_of_stack(own: Settings) -> Settings:

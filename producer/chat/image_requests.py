@@ -12,10 +12,10 @@ from contract.artifacts.sidecar import Sidecar, read_record
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import Job, JobState
 from contract.jobs.request import JobRequest
-from contract.store.new_job import Letter
+from contract.store.new_job import ChatDelivery
 from producer.chat import messages
-from producer.chat.late_delivery import Postman, insist
-from producer.chat.outbox import Mailbox
+from producer.chat.late_delivery import LateDelivery, insist
+from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Calls, Turn
 from producer.client.client import Accepted, Darkroom
 
@@ -25,7 +25,7 @@ LONGEST_LOOK_S = 20.0
 CANCEL_S = 3.0
 
 
-class Answer(NamedTuple):
+class ChatAnswer(NamedTuple):
     """What the model is told."""
 
     text: str
@@ -39,15 +39,15 @@ class Host(Protocol):
         """Return once it is known that this process works on: never, if it is about to end."""
 
 
-class Reception:
+class ImageRequests:
     """Takes orders from all chats of one nanobot."""
 
     def __init__(
         self,
         *,
         door: Callable[[Turn], Darkroom],
-        mailbox: Mailbox,
-        postman: Postman,
+        mailbox: ChatOutbox,
+        postman: LateDelivery,
         host: Host,
         result: Callable[[Sequence[Mapping[str, Any]]], str],
         wait_s: float,
@@ -61,7 +61,7 @@ class Reception:
         self._calls = Calls()
         self._cancelling: set[asyncio.Task[None]] = set()
 
-    async def generate(self, turn: Turn, wishes: Mapping[str, Any]) -> Answer:
+    async def generate(self, turn: Turn, wishes: Mapping[str, Any]) -> ChatAnswer:
         """Hand a job in and wait for it; what takes longer is sent by letter where that is possible.
 
         Whoever stops the turn cancels the job, but a process that ends does not.
@@ -73,7 +73,7 @@ class Reception:
         wait_s = self._wait_s if turn.hears_later else max(self._wait_s, PATIENT_S)
         letter = None
         if turn.hears_later:
-            letter = Letter(
+            letter = ChatDelivery(
                 mailbox=self._mailbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
             )
         key = self._calls.key(turn, wishes)
@@ -85,14 +85,14 @@ class Reception:
             return await self._see_through(turn, accepted.job, wait_s)
         except Unavailable as error:
             self._calls.take_back(turn, key)
-            return Answer(f"{_refusal(error).text} {messages.ONCE_MORE}", is_error=True)
+            return ChatAnswer(f"{_refusal(error).text} {messages.ONCE_MORE}", is_error=True)
         except DarkroomError as error:
             return _refusal(error)
         except asyncio.CancelledError:
             await self._stopped(turn, handing_in)
             raise
 
-    async def status(self, turn: Turn, job_id: str | None, wait_s: float) -> Answer:
+    async def status(self, turn: Turn, job_id: str | None, wait_s: float) -> ChatAnswer:
         """Say how a job stands, after waiting for it a little; by default this chat's newest one."""
         door = self._door(turn)
         try:
@@ -101,21 +101,21 @@ class Reception:
             if job.is_over:
                 return await self._over(job, messages.SENT_BY_ITSELF if await self._mailbox.has(job.id) else None)
             next_step = messages.WAIT_FOR_THEM if turn.hears_later else messages.ASK_LATER
-            return Answer(messages.under_way(job, await _expected(door, job), next_step))
+            return ChatAnswer(messages.under_way(job, await _expected(door, job), next_step))
         except DarkroomError as error:
             return _refusal(error)
 
-    async def cancel(self, turn: Turn, job_id: str | None) -> Answer:
+    async def cancel(self, turn: Turn, job_id: str | None) -> ChatAnswer:
         """Cancel a job, by default this chat's newest one, and write no letter about it."""
         door = self._door(turn)
         try:
             job = await self._find(door, turn, job_id)
             job, was_possible = await door.cancel(job.id, silently=True)
-            return Answer(messages.cancelled(job, was_possible=was_possible))
+            return ChatAnswer(messages.cancelled(job, was_possible=was_possible))
         except DarkroomError as error:
             return _refusal(error)
 
-    async def _see_through(self, turn: Turn, job: Job, wait_s: float) -> Answer:
+    async def _see_through(self, turn: Turn, job: Job, wait_s: float) -> ChatAnswer:
         door = self._door(turn)
         try:
             job = await door.wait(job.id, timeout_s=wait_s)
@@ -124,11 +124,11 @@ class Reception:
             expected = await _expected(door, job)
         except Unavailable:
             self._leave_to_postman(turn, job.id)
-            return Answer(messages.unknown(job.id, messages.SENT_LATER if turn.hears_later else messages.ASK_LATER))
+            return ChatAnswer(messages.unknown(job.id, messages.SENT_LATER if turn.hears_later else messages.ASK_LATER))
         if not turn.hears_later:
-            return Answer(messages.under_way(job, expected, messages.ASK_LATER))
+            return ChatAnswer(messages.under_way(job, expected, messages.ASK_LATER))
         self._leave_to_postman(turn, job.id)
-        return Answer(messages.under_way(job, expected, messages.SENT_LATER))
+        return ChatAnswer(messages.under_way(job, expected, messages.SENT_LATER))
 
     async def _may_answer(self, turn: Turn, job: Job) -> bool:
         """Take the letter of an ended job back; if the postman was faster, the chat has its images."""
@@ -141,14 +141,14 @@ class Reception:
         if turn.hears_later:
             self._postman.see_to(job_id, turn.route, in_turn=True)
 
-    async def _over(self, job: Job, next_step: str | None) -> Answer:
+    async def _over(self, job: Job, next_step: str | None) -> ChatAnswer:
         if job.state is not JobState.SUCCEEDED:
-            return Answer(f"Error: {messages.failure(job)}", is_error=True)
+            return ChatAnswer(f"Error: {messages.failure(job)}", is_error=True)
         try:
             sidecars = await asyncio.to_thread(_read, job)
         except Refused:
-            return Answer(f"Error: {messages.ELSEWHERE}", is_error=True)
-        return Answer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
+            return ChatAnswer(f"Error: {messages.ELSEWHERE}", is_error=True)
+        return ChatAnswer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
 
     async def _find(self, door: Darkroom, turn: Turn, job_id: str | None) -> Job:
         if job_id:
@@ -176,9 +176,9 @@ class Reception:
                 await insist(lambda: self._mailbox.close(job.id))
 
 
-def _refusal(error: DarkroomError) -> Answer:
+def _refusal(error: DarkroomError) -> ChatAnswer:
     others = error.others if isinstance(error, Refused) else ()
-    return Answer("Error: " + " ".join(each.detail for each in (error, *others)), is_error=True)
+    return ChatAnswer("Error: " + " ".join(each.detail for each in (error, *others)), is_error=True)
 
 
 async def _expected(door: Darkroom, job: Job) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import Job, JobState
 from producer.chat import messages
-from producer.chat.outbox import Mailbox
+from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Route
 from producer.client.client import Darkroom
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class Post(Protocol):
+class ChatSender(Protocol):
     """The way into chats."""
 
     def reaches(self, channel: str) -> bool:
@@ -39,10 +39,10 @@ class Post(Protocol):
         """Send something into a chat; tell whether the channel has taken it."""
 
 
-class Postman:
+class LateDelivery:
     """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
 
-    def __init__(self, *, mailbox: Mailbox, door: Callable[[Route], Darkroom], post: Post) -> None:
+    def __init__(self, *, mailbox: ChatOutbox, door: Callable[[Route], Darkroom], post: ChatSender) -> None:
         self._mailbox = mailbox
         self._door = door
         self._post = post

@@ -17,7 +17,7 @@ MOST_TRIES = 2
 MEMO_S = 7 * 86_400
 
 
-class Mailbox:
+class ChatOutbox:
     """The letters of one chat gateway, and what its chats are to be told on their next turn."""
 
     def __init__(self, redis: Redis, name: str) -> None:

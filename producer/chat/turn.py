@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from contract.frozen_model import Record, Stored
+from contract.frozen_model import FrozenModel, Stored
 
 MOST_TURNS = 1000  # whose calls are remembered
 
@@ -27,7 +27,7 @@ class Route(Stored):
     thread: dict[str, Any] = Field(default_factory=dict)  # what leads the channel into the same thread
 
 
-class Turn(Record):
+class Turn(FrozenModel):
     """Who asks, where, and whether something can be sent there after the turn."""
 
     channel: str

@@ -17,14 +17,14 @@ from producer.cli.completion import unfinished_jobs
 from producer.cli.options import (
     AsJson,
     EndedJobId,
+    GenerateOptions,
     JobId,
-    Order,
     Owner,
     Quiet,
     States,
     Timeout,
     UnfinishedJobId,
-    with_order,
+    with_generate_options,
 )
 from producer.cli.runner import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
 from producer.client.client import Darkroom
@@ -36,8 +36,8 @@ jobs = typer.Typer()
 
 
 @jobs.command()
-@with_order
-def submit(order: Order, as_json: AsJson = False, quiet: Quiet = False) -> None:
+@with_generate_options
+def submit(order: GenerateOptions, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Hand a job in and print its id at once."""
 
     async def work(darkroom: Darkroom) -> int:
@@ -51,15 +51,15 @@ def submit(order: Order, as_json: AsJson = False, quiet: Quiet = False) -> None:
 
 
 @jobs.command()
-@with_order
-def generate(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+@with_generate_options
+def generate(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Make images and wait for them; print their paths."""
     _make(order, timeout_s, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
-@with_order
-def edit(order: Order, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+@with_generate_options
+def edit(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Change an image: the latest one, or those given with --reference."""
     _make(replace(order, reference=order.reference or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
 
@@ -179,7 +179,7 @@ def retry(
     with_darkroom(owner, work, needs_keys=True)
 
 
-def _make(order: Order, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
+def _make(order: GenerateOptions, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
     async def work(darkroom: Darkroom) -> int:
         job = await _submit(darkroom, order)
         return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
@@ -212,7 +212,7 @@ def _jobs(number: int) -> str:
     return "1 job" if number == 1 else f"{number} jobs"
 
 
-async def _submit(darkroom: Darkroom, order: Order) -> Job:
+async def _submit(darkroom: Darkroom, order: GenerateOptions) -> Job:
     try:
         return await darkroom.submit(
             prompt=order.prompt,

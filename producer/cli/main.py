@@ -26,7 +26,7 @@ from producer.cli.options import AsJson, Owner
 from producer.cli.runner import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
 from producer.cli.token_commands import tokens_app
 from producer.doctor.doctor import examine
-from producer.doctor.nanobot import inspect_nanobot
+from producer.doctor.nanobot import check_nanobot
 from producer.stack.stack import Stack
 from producer.tokens import Tokens, first_token
 
@@ -166,7 +166,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Look at config, keys, Redis, worker, media directory, clock, gateway and tokens; say how to mend each."""
-    guest = inspect_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
+    guest = check_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None

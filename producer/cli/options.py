@@ -1,4 +1,4 @@
-"""The options of the command line, each described once; what several commands ask for is an `Order`."""
+"""The options of the command line, each described once; what several commands ask for is an `GenerateOptions`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class GenerateOptions:
     """What `submit`, `generate` and `edit` take, in the order of their help."""
 
     prompt: Prompt
@@ -115,17 +115,17 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def with_order(command: Callable[Concatenate[Order, P], None]) -> Callable[..., None]:
-    """Let a command that is given an `Order` take its options, before those of its own."""
-    make_order: Callable[..., Order] = Order
+def with_generate_options(command: Callable[Concatenate[GenerateOptions, P], None]) -> Callable[..., None]:
+    """Let a command that is given an `GenerateOptions` take its options, before those of its own."""
+    make_order: Callable[..., GenerateOptions] = GenerateOptions
     call: Callable[..., None] = command
-    names = [field.name for field in fields(Order)]
+    names = [field.name for field in fields(GenerateOptions)]
 
     @wraps(command)
     def run(**given: object) -> None:
         call(make_order(**{name: given.pop(name) for name in names}), **given)
 
-    ordered = inspect.signature(Order, eval_str=True).parameters.values()
+    ordered = inspect.signature(GenerateOptions, eval_str=True).parameters.values()
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     run.__signature__ = inspect.Signature([*ordered, *own])  # type: ignore[attr-defined]  # typer reads it
     return run

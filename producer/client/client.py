@@ -23,25 +23,25 @@ from typing import Any, NamedTuple
 from contract.artifacts.sidecar import remove_files
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
-from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, Snapshot
+from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.redis.client import open_redis
 from contract.settings.accepted_defaults import defaults_of
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
-from contract.store.new_job import Letter
+from contract.store.new_job import ChatDelivery
 from contract.store.worker_store import JobStore, NewJob
 from contract.webhook import accept as judge_webhook
-from producer.chat.outbox import Mailbox
-from producer.client.deduplication import Recall
-from producer.client.eta import Outlook
-from producer.client.load_shedding import Crowd
-from producer.client.owner_images import Gallery
-from producer.client.redis_deadline import ANSWER_S, answering
-from producer.client.subscriber import Feed
+from producer.chat.outbox import ChatOutbox
+from producer.client.deduplication import RecentRequests
+from producer.client.eta import EtaCache
+from producer.client.load_shedding import LoadShedder
+from producer.client.owner_images import OwnerImages
+from producer.client.redis_deadline import ANSWER_S, redis_deadline
+from producer.client.subscriber import JobSubscriber
 from producer.client.validation import kind_of, price_of, read_request
-from producer.health.queue import Pulse, feel
+from producer.health.queue import QueueHealth, read_queue_health
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away
@@ -66,12 +66,12 @@ class Darkroom:
         self._chat = ""
         self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
-        self._feed = Feed(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self.gallery = Gallery(settings, self._store, owner=owner, roots=roots)
-        self.recall = Recall(self._store, owner=owner)
-        self._secret = Secret(settings.home, settings.knobs.secret)
-        self._outlook = Outlook(self._store)
-        self.crowd = Crowd()  # of all who share these connections
+        self._feed = JobSubscriber(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
+        self.gallery = OwnerImages(settings, self._store, owner=owner, roots=roots)
+        self.recall = RecentRequests(self._store, owner=owner)
+        self._secret = InstallationSecret(settings.home, settings.knobs.secret)
+        self._outlook = EtaCache(self._store)
+        self.crowd = LoadShedder()  # of all who share these connections
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -93,9 +93,9 @@ class Darkroom:
         other.gallery = self.gallery.of(chat or owner, names_paths=names_paths)
         return other
 
-    def mailbox(self, name: str) -> Mailbox:
+    def mailbox(self, name: str) -> ChatOutbox:
         """Open the mailbox of a chat gateway, over the same connections."""
-        return Mailbox(self._redis, name)
+        return ChatOutbox(self._redis, name)
 
     def let_go(self) -> None:
         """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
@@ -117,7 +117,7 @@ class Darkroom:
         idempotency_key: str | None = None,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
-        letter: Letter | None = None,
+        letter: ChatDelivery | None = None,
         **fields: object,
     ) -> Accepted:
         """Hand a job in; answer it as it was accepted, and whether it had been before.
@@ -143,7 +143,7 @@ class Darkroom:
         job = await self.get(job_id)
         if not job.is_over:
             raise Refused("job_not_finished", state=job.state)
-        async with answering():
+        async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.gallery.renew(snapshots)
         return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
@@ -151,7 +151,7 @@ class Darkroom:
     async def _hand_in(
         self,
         request: KeptRequest,
-        snapshots: tuple[Snapshot, ...],
+        snapshots: tuple[ReferenceSnapshot, ...],
         conversation: str | None,
         idempotency_key: str | None,
         **more: Any,
@@ -181,14 +181,14 @@ class Darkroom:
             **more,
         )
         with self.crowd.join():
-            async with answering():
+            async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
                 logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
                 return Accepted(await self._store.get(job_id), is_replayed)
 
     async def get(self, job_id: str) -> Job:
         """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
-        async with answering():
+        async with redis_deadline():
             return await self._store.get(check_job_id(job_id), owner=self.owner)
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
@@ -228,14 +228,14 @@ class Darkroom:
     async def _look(self, job_id: str, after: str) -> tuple[JobState | None, list[JobEvent]]:
         """Tell where a job stands, and what was added to its story; nothing while Redis is away."""
         try:
-            async with answering():
+            async with redis_deadline():
                 return await self._store.news(job_id, after=after)
         except Unavailable:
             return None, []
 
     async def cancel(self, job_id: str, *, silently: bool = False) -> tuple[Job, bool]:
         """Cancel a job; answer it and whether it was still possible. If `silently`, no letter tells of it."""
-        async with answering():
+        async with redis_deadline():
             before = await self._store.cancel(check_job_id(job_id), owner=self.owner, silently=silently)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
 
@@ -246,7 +246,7 @@ class Darkroom:
         """
         if (await self.get(job_id)).images:
             await self.gallery.check_disk()
-        async with answering():
+        async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
         await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
         return job
@@ -269,18 +269,18 @@ class Darkroom:
         """List this owner's jobs, newest first, and tell where the next page begins, if there may be one."""
         if before is not None:
             check_cursor(before)
-        async with answering():
+        async with redis_deadline():
             return await self._store.page_of(
                 self.owner, before=before, limit=limit, state=state, conversation=conversation
             )
 
-    async def pulse(self) -> Pulse:
+    async def pulse(self) -> QueueHealth:
         """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
-        return await feel(self._store)
+        return await read_queue_health(self._store)
 
     async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
         """List this owner's jobs, newest first."""
-        async with answering():
+        async with redis_deadline():
             return await self._store.jobs_of(self.owner, offset=offset, limit=limit)
 
     async def _get_patiently(self, job: Job) -> Job:

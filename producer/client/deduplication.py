@@ -12,20 +12,20 @@ from copy import copy
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState
 from contract.store.worker_store import JobStore
-from producer.client.redis_deadline import answering
+from producer.client.redis_deadline import redis_deadline
 
 REMEMBERED_S = 600.0
 _MARK = "again-"  # no id of a job begins like that
 
 
-class Recall:
+class RecentRequests:
     """Remembers which job a request was answered with."""
 
     def __init__(self, store: JobStore, *, owner: str) -> None:
         self._store = store
         self._owner = owner
 
-    def of(self, owner: str) -> Recall:
+    def of(self, owner: str) -> RecentRequests:
         """Remember another owner's requests."""
         other = copy(self)
         other._owner = owner
@@ -33,12 +33,12 @@ class Recall:
 
     async def note(self, what: str, job: Job, *, for_s: float = REMEMBERED_S) -> None:
         """Remember for a while which job a request was answered with. Raises Unavailable."""
-        async with answering():
+        async with redis_deadline():
             await self._store.note_recent(self._owner, what, job.id, for_s=for_s)
 
     async def find(self, what: str) -> Job | None:
         """Find the job that an equal request was answered with, unless that was cancelled. Raises Unavailable."""
-        async with answering():
+        async with redis_deadline():
             found = await self._store.recent(self._owner, what)
             return await self._job(found) if found else None
 
@@ -48,7 +48,7 @@ class Recall:
         Equal ones that come before its job is noted get the same key. Raises Unavailable.
         """
         mark = _MARK + secrets.token_hex(12)
-        async with answering():
+        async with redis_deadline():
             found = await self._store.begin_recent(self._owner, what, mark, for_s=for_s)
             return found if found.startswith(_MARK) else await self._job(found) or mark
 
@@ -63,5 +63,5 @@ class Recall:
 
     async def forget(self, what: str) -> None:
         """Forget a request that was refused. Raises Unavailable."""
-        async with answering():
+        async with redis_deadline():
             await self._store.forget_recent(self._owner, what)

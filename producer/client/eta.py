@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from contract.jobs.eta import Pace
 from contract.store.worker_store import JobStore
-from producer.client.redis_deadline import answering
+from producer.client.redis_deadline import redis_deadline
 
 FRESH_S = 1.0
 MOST_KINDS = 1000  # that are remembered
 
 
-class Outlook:
+class EtaCache:
     """Knows the pace of each kind of job for a second."""
 
     def __init__(self, store: JobStore) -> None:
@@ -31,7 +31,7 @@ class Outlook:
         if stale:
             if len(self._known) > MOST_KINDS:
                 self._known.clear()
-            async with answering():
+            async with redis_deadline():
                 paces = await self._store.pace(stale)
             self._known |= {kind: (now + FRESH_S, pace) for kind, pace in paces.items()}
         return {job_id: self._known[kind][1].expected(position) for job_id, (kind, position) in places.items()}

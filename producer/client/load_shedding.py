@@ -12,7 +12,7 @@ FEW = 32  # are never too many
 LONG_S = 0.2
 
 
-class Crowd:
+class LoadShedder:
     """Those who hand something in."""
 
     def __init__(self) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from contract.artifacts.references import References, check_together
 from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
-from contract.jobs.job import Snapshot
+from contract.jobs.job import ReferenceSnapshot
 from contract.redis.installation import read_installation
 from contract.settings.settings import Settings
 from contract.store.worker_store import JobStore
-from producer.client.redis_deadline import answering
+from producer.client.redis_deadline import redis_deadline
 
 
-class Gallery:
+class OwnerImages:
     """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
 
     def __init__(self, settings: Settings, store: JobStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
@@ -33,19 +33,19 @@ class Gallery:
             inputs=settings.home / "inputs",
         )
 
-    def of(self, owner: str, *, names_paths: bool) -> Gallery:
+    def of(self, owner: str, *, names_paths: bool) -> OwnerImages:
         """Look at another owner's pictures."""
         other = copy(self)
         other._owner, other._names_paths, other._reads_all = owner, names_paths, False
         return other
 
-    async def renew(self, snapshots: Sequence[Snapshot]) -> None:
+    async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
         await asyncio.to_thread(self._references.touch, snapshots)
 
     async def find(self, artifact: str) -> Path:
         """Find an image of this owner on disk, also for its sidecar. Raises Refused (`artifact_not_found`)."""
-        async with answering():
+        async with redis_deadline():
             is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
         image = await asyncio.to_thread(self._find_image, artifact) if is_own else None
         if image is None:
@@ -56,7 +56,7 @@ class Gallery:
 
     async def check_disk(self) -> None:
         """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
-        async with answering():
+        async with redis_deadline():
             installation = await read_installation(self._store.redis)
         if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
             raise Refused("media_elsewhere")
@@ -67,7 +67,7 @@ class Gallery:
         It has been looked at: `data` is a whole picture of this type. Raises Refused.
         """
         snapshot = await asyncio.to_thread(self._references.keep, data, mime)
-        async with answering():
+        async with redis_deadline():
             await self._store.add_upload(self._owner, snapshot, most=self._settings.knobs.max_uploads_per_owner)
         return UPLOAD + snapshot.sha256
 
@@ -81,11 +81,13 @@ class Gallery:
             raise Refused("artifact_not_found")
         return image
 
-    async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[Snapshot, ...]:
+    async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[ReferenceSnapshot, ...]:
         """Copy what references name as it is now, in their order."""
         if not references:
             return ()  # as most have none, without a thread
-        found: dict[str, Snapshot | str] = {name: await self._look_up(name, conversation) for name in references}
+        found: dict[str, ReferenceSnapshot | str] = {
+            name: await self._look_up(name, conversation) for name in references
+        }
         paths = [path for path in found.values() if isinstance(path, str)]
         copied = iter(await asyncio.to_thread(self._references.snapshot, paths))
         snapshots = tuple(next(copied) if isinstance(what, str) else what for what in found.values())
@@ -93,12 +95,12 @@ class Gallery:
         await asyncio.to_thread(self._references.touch, snapshots)
         return snapshots
 
-    async def _look_up(self, reference: str, conversation: str | None) -> Snapshot | str:
+    async def _look_up(self, reference: str, conversation: str | None) -> ReferenceSnapshot | str:
         """Find what a reference names: an upload, or the path of a file."""
         sha256 = uploaded(reference)
         if sha256 is None:
             return await self._path(reference, conversation)
-        async with answering():
+        async with redis_deadline():
             snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
             raise Refused("reference_not_found")
@@ -116,14 +118,14 @@ class Gallery:
             raise Refused("reference_not_found")
         artifact = Path(reference).stem
         if is_artifact_id(artifact) and not self._reads_all:
-            async with answering():
+            async with redis_deadline():
                 if await self._store.is_foreign(artifact, self._owner):
                     raise Refused("reference_outside_roots")  # as if there were no such file
         return reference
 
     async def _artifact(self, artifact: str) -> str:
         """Find the file of an artifact that is not known to be another's; who names paths may name forgotten ones."""
-        async with answering():
+        async with redis_deadline():
             is_foreign = await self._store.is_foreign(artifact, self._owner)
             is_own = not is_foreign and await self._store.image_owner_is(artifact, self._owner)
         image = None if is_foreign else await asyncio.to_thread(self._find_image, artifact)
@@ -134,7 +136,7 @@ class Gallery:
         return str(image)
 
     async def _latest(self, conversation: str | None) -> str:
-        async with answering():
+        async with redis_deadline():
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
             raise Refused("no_previous_image")

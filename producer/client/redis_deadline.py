@@ -12,7 +12,7 @@ ANSWER_S = 2.8
 
 
 @asynccontextmanager
-async def answering() -> AsyncIterator[None]:
+async def redis_deadline() -> AsyncIterator[None]:
     """Bound a whole operation, however many commands it has."""
     try:
         async with asyncio.timeout(ANSWER_S):

@@ -17,7 +17,7 @@ RECONNECT_S = 0.5
 SILENCE_S = 5.0  # then we ask whether Redis is still there, and wait once more as long
 
 
-class Feed:
+class JobSubscriber:
     """Wakes waiting tasks when their job has news; it tells that there are some, not which."""
 
     def __init__(self, redis: Redis) -> None:

@@ -15,7 +15,7 @@ SHOWN = 10
 MEND = "The provider's status page may say more; jobs wait meanwhile, as long as they have time."
 
 
-async def see_breakers(client: Redis) -> list[Finding]:
+async def check_breakers(client: Redis) -> list[Finding]:
     """Say which circuit breakers are open."""
     try:
         breakers = await read_breakers(client)

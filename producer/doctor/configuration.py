@@ -15,7 +15,7 @@ AGAIN = "Mend it, then run doctor again."
 _VARIABLE = re.compile(r"environment variable (\S+) is not set")
 
 
-def see_config(config: Path | None, *, keys_elsewhere: bool = False) -> tuple[list[Finding], Settings | None]:
+def check_config(config: Path | None, *, keys_elsewhere: bool = False) -> tuple[list[Finding], Settings | None]:
     """Say what is wrong with the configuration and its keys; the settings are None when they cannot be read.
 
     Keys may be absent where a stack has them.

@@ -10,14 +10,14 @@ from contract.redis.client import open_redis
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
-from producer.doctor.breakers import see_breakers
-from producer.doctor.configuration import see_config
+from producer.doctor.breakers import check_breakers
+from producer.doctor.configuration import check_config
 from producer.doctor.finding import Finding
-from producer.doctor.gateway import see_gateway
-from producer.doctor.redis import see_clock, see_redis, see_secret, see_workers
-from producer.doctor.versions import see_versions
-from producer.health.disk import try_room
-from producer.health.queue import Pulse, feel
+from producer.doctor.gateway import check_gateway
+from producer.doctor.redis import check_clock, check_redis, check_secret, check_workers
+from producer.doctor.versions import check_versions
+from producer.health.disk import check_disk_space
+from producer.health.queue import QueueHealth, read_queue_health
 from producer.tokens import Tokens
 
 MOST_JOBS = 2000  # of each index, that are looked at
@@ -32,7 +32,7 @@ async def examine(
 
     A gateway that is not known to run, by its `gateway_url`, may be absent, and so may the keys that a stack has.
     """
-    findings, settings = see_config(config, keys_elsewhere=keys_elsewhere)
+    findings, settings = check_config(config, keys_elsewhere=keys_elsewhere)
     return findings + (await _queue(settings, gateway_url) if settings else [])
 
 
@@ -40,25 +40,25 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     """Look at what is outside of the configuration."""
     url = settings.knobs.redis_url.get_secret_value()
     async with open_redis(url) as client:
-        pulse = await feel(JobStore(client, Doorbell()), most=MOST_JOBS)
-        findings = see_redis(pulse, url)
+        pulse = await read_queue_health(JobStore(client, Doorbell()), most=MOST_JOBS)
+        findings = check_redis(pulse, url)
         if pulse.is_reached:
             findings += [
-                see_workers(pulse),
-                see_versions(pulse.fleet),
-                await see_clock(client),
-                *await see_secret(settings, pulse),
-                *await see_breakers(client),
+                check_workers(pulse),
+                check_versions(pulse.fleet),
+                await check_clock(client),
+                *await check_secret(settings, pulse),
+                *await check_breakers(client),
             ]
     findings.append(await asyncio.to_thread(_media, settings.media, pulse))
-    findings.append(await asyncio.to_thread(see_gateway, settings.knobs, gateway_url, pulse.installation.id))
+    findings.append(await asyncio.to_thread(check_gateway, settings.knobs, gateway_url, pulse.installation.id))
     return [*findings, _tokens(settings)]
 
 
-def _media(media: Path, pulse: Pulse) -> Finding:
+def _media(media: Path, pulse: QueueHealth) -> Finding:
     """Write into the media directory, and compare it with the workers'; blocking."""
     name = "media directory"
-    room = try_room(media)
+    room = check_disk_space(media)
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.mend)
     if pulse.installation.is_elsewhere(media):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.client import HTTPConnection, HTTPException
 
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from producer.doctor.finding import Finding
 from producer.doctor.versions import differing
 
@@ -14,7 +14,7 @@ MAX_ANSWER = 10_000
 OTHER = "Set DARKROOM_PORT."
 
 
-def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
+def check_gateway(knobs: Environment, url: str | None, installation: str) -> Finding:
     """Ask the gateway whether it could take a job, and whether it is of this installation; blocking."""
     address = url.partition("://")[2] if url else _own_address(knobs)
     connection = HTTPConnection(address, timeout=GATEWAY_S)
@@ -42,7 +42,7 @@ def see_gateway(knobs: Knobs, url: str | None, installation: str) -> Finding:
     return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
 
 
-def _own_address(knobs: Knobs) -> str:
+def _own_address(knobs: Environment) -> str:
     """Tell where a gateway with these settings is asked from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(knobs.host, knobs.host)  # noqa: S104 - read, not bound
     return f"[{host}]:{knobs.port}" if ":" in host else f"{host}:{knobs.port}"

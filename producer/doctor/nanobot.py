@@ -41,7 +41,7 @@ print(json.dumps(told))
 """
 
 
-def inspect_nanobot(python: Path, config: Path) -> list[Finding]:
+def check_nanobot(python: Path, config: Path) -> list[Finding]:
     """Look at the nanobot that a Python, or its environment's folder, runs with a config.json; blocking."""
     python = python / "bin" / "python" if python.is_dir() else python
     try:

@@ -12,15 +12,15 @@ from contract.redis.client import reaching_redis
 from contract.redis.failure import place_of
 from contract.redis.installation import digest_of
 from contract.redis.requirements import Weight
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from producer.doctor.finding import Finding
-from producer.health.queue import Pulse
+from producer.health.queue import QueueHealth
 
 CLOCK_S = 5.0
 
 
-def see_redis(pulse: Pulse, url: str) -> list[Finding]:
+def check_redis(pulse: QueueHealth, url: str) -> list[Finding]:
     """Say whether Redis would take a job, and whether it would keep it."""
     place = place_of(url)
     if pulse.cause:
@@ -37,13 +37,13 @@ def see_redis(pulse: Pulse, url: str) -> list[Finding]:
     return [first, *doubts]
 
 
-def see_workers(pulse: Pulse) -> Finding:
+def check_workers(pulse: QueueHealth) -> Finding:
     """Say whether somebody works."""
     mend = "" if pulse.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
     return Finding("worker", pulse.workers > 0, f"{pulse.workers} running", mend)
 
 
-async def see_clock(client: Redis) -> Finding:
+async def check_clock(client: Redis) -> Finding:
     """Compare this machine's clock with Redis's."""
     try:
         async with reaching_redis():
@@ -57,10 +57,10 @@ async def see_clock(client: Redis) -> Finding:
     return Finding("clock", is_right, f"{off:+.1f} s beside Redis", "" if is_right else "Set it with NTP.")
 
 
-async def see_secret(settings: Settings, pulse: Pulse) -> list[Finding]:
+async def check_secret(settings: Settings, pulse: QueueHealth) -> list[Finding]:
     """Compare the secret with the workers', if both have one; make none."""
     theirs = pulse.installation.secret
-    secret = Secret.of(settings)
+    secret = InstallationSecret.of(settings)
     if not theirs or not await asyncio.to_thread(secret.exists):
         return []
     try:

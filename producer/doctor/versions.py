@@ -9,7 +9,7 @@ from producer.doctor.finding import Finding
 HOW = "docs/versions.md says how to change versions."
 
 
-def see_versions(fleet: Fleet) -> Finding:
+def check_versions(fleet: Fleet) -> Finding:
     """Say which versions run; wrong is what no running worker can do."""
     own = f"this is {own_build().words}"
     if not fleet.workers:

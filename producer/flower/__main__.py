@@ -18,7 +18,7 @@ from tornado.options import options
 
 from contract.errors.exceptions import Problem
 from contract.redis.client import open_redis
-from contract.settings.environment import Knobs, read_knobs
+from contract.settings.environment import Environment, read_environment
 from contract.store.doorbell import celery_app
 from producer.cli.runner import config_path
 from producer.flower.jobs import JobEvents
@@ -42,7 +42,7 @@ def main() -> None:
     if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
         _refuse("Error: set FLOWER_BASIC_AUTH to user:password; Flower is never run open.")
     problems: list[Problem] = []
-    knobs = read_knobs(config_path(), problems)
+    knobs = read_environment(config_path(), problems)
     if problems:
         _refuse(*(f"Error: {problem}" for problem in problems))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold its logins
@@ -60,7 +60,7 @@ def main() -> None:
         flower.stop()
 
 
-def make_flower(knobs: Knobs) -> Flower:
+def make_flower(knobs: Environment) -> Flower:
     """Build Flower around the journal of a Redis."""
     url = knobs.redis_url.get_secret_value()
     app = celery_app(url)

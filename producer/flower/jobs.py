@@ -13,7 +13,7 @@ from flower.events import Events
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import Unavailable
-from contract.store.journal import AT_ONCE, Counts, Line, read_journal
+from contract.store.journal import AT_ONCE, Counts, JournalEntry, read_journal
 from producer.flower.events import task_events
 
 RECONNECT_S = 2.0
@@ -82,7 +82,7 @@ class JobEvents(Events):  # type: ignore[misc]
                             self.state.metrics = metrics
             await asyncio.sleep(RECONNECT_S)
 
-    def _learn(self, line: Line) -> None:
+    def _learn(self, line: JournalEntry) -> None:
         self.counts = line.counts
         if line.move is not None:
             self._clock += 1

@@ -15,7 +15,7 @@ ROOM = "Make room there."
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """What is free in a directory; where nothing can be stored `problem` says why, and `mend` what to do."""
 
     free: int
@@ -29,22 +29,22 @@ class Room:
         return f"{self.free / 2**30:.1f} GB free" if self.free >= LOW else f"{self.free / 2**20:.0f} MB free"
 
 
-def room_of(folder: Path) -> Room:
+def disk_space_of(folder: Path) -> DiskSpace:
     """Look at a directory, or at where it would be made; blocking."""
     is_there, at = folder.exists(), folder
     while not at.exists():
         at = at.parent
     if not os.access(at, os.W_OK | os.X_OK):
-        return Room(0, "cannot be written to", is_there, _mend_of(at))
+        return DiskSpace(0, "cannot be written to", is_there, _mend_of(at))
     free = shutil.disk_usage(at).free
     if free < LEAST:
-        return Room(free, "has no room left: its disk is full", is_there, ROOM)
-    return Room(free, is_there=is_there)
+        return DiskSpace(free, "has no room left: its disk is full", is_there, ROOM)
+    return DiskSpace(free, is_there=is_there)
 
 
-def try_room(folder: Path) -> Room:
+def check_disk_space(folder: Path) -> DiskSpace:
     """Write as much as an image has into a directory that is there, and take it away again; blocking."""
-    room = room_of(folder)
+    room = disk_space_of(folder)
     if room.problem or not room.is_there:
         return room
     try:
@@ -54,7 +54,7 @@ def try_room(folder: Path) -> Room:
             os.fsync(file.fileno())
     except OSError as error:
         mend = ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else _mend_of(folder)
-        return Room(room.free, f"cannot be written to: {error.strerror}", mend=mend)
+        return DiskSpace(room.free, f"cannot be written to: {error.strerror}", mend=mend)
     return room
 
 

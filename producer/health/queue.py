@@ -10,7 +10,7 @@ from contract.redis.installation import Installation, read_installation
 from contract.redis.requirements import Doubt, Sight, judge, look
 from contract.store.fleet import LOOK, Fleet, read_fleet
 from contract.store.worker_store import JobStore
-from producer.client.redis_deadline import answering
+from producer.client.redis_deadline import redis_deadline
 
 NOTHING = Sight(None, None)
 NOBODYS = Installation()
@@ -18,7 +18,7 @@ NO_FLEET = Fleet()
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class QueueHealth:
     """What was seen; without `cause` Redis would take a job, and `is_reached` tells whether it answered at all."""
 
     cause: Cause | None
@@ -34,27 +34,27 @@ class Pulse:
         return len(self.fleet.workers)
 
 
-async def feel(store: JobStore, *, most: int = LOOK) -> Pulse:
+async def read_queue_health(store: JobStore, *, most: int = LOOK) -> QueueHealth:
     """Look at a queue, and at so many jobs of each index at most; it takes no longer than any answer."""
     cause = await _refusal(store)
     try:
-        async with answering():
+        async with redis_deadline():
             sight = await look(store.redis)
     except Unavailable as error:
-        return Pulse(cause or cause_of(error.__cause__), is_reached=False)
+        return QueueHealth(cause or cause_of(error.__cause__), is_reached=False)
     try:
-        async with answering():
+        async with redis_deadline():
             fleet = await read_fleet(store.redis, most=most)
             installation = await read_installation(store.redis)
     except Unavailable as error:
-        return Pulse(cause or cause_of(error.__cause__), True, sight=sight, doubts=judge(sight))
-    return Pulse(cause, True, fleet, sight, judge(sight), installation)
+        return QueueHealth(cause or cause_of(error.__cause__), True, sight=sight, doubts=judge(sight))
+    return QueueHealth(cause, True, fleet, sight, judge(sight), installation)
 
 
 async def _refusal(store: JobStore) -> Cause | None:
     """Do what handing a job in does; tell why that failed."""
     try:
-        async with answering():
+        async with redis_deadline():
             await store.check()
     except Unavailable as error:
         return cause_of(error.__cause__)

@@ -15,7 +15,7 @@ from typing import Any
 
 from contract.errors.exceptions import Refused
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
-from contract.untrusted.sandbox_process import Child
+from contract.untrusted.sandbox_process import SandboxProcess
 from contract.untrusted.sandbox_protocol import Frame
 
 RETOUCH = "producer.imaging.sandbox_child"
@@ -36,7 +36,7 @@ class Cleaned:
     height: int
 
 
-class Pictures:
+class ImageSandbox:
     """One child at most; a picture waits until those before it are done."""
 
     def __init__(self, *, wall_s: float = WALL_S, most_pictures: int = MOST_PICTURES) -> None:
@@ -44,10 +44,10 @@ class Pictures:
         self._most_pictures = most_pictures
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="darkroom-pictures")
-        self._child: Child | None = None
+        self._child: SandboxProcess | None = None
         self._asked = 0
 
-    async def __aenter__(self) -> Pictures:
+    async def __aenter__(self) -> ImageSandbox:
         return self
 
     async def __aexit__(
@@ -98,11 +98,11 @@ class Pictures:
             code = "upload_image_too_large" if isinstance(error, TimeoutError) else "upload_not_an_image"
             raise Refused(code) from error
 
-    def _ready(self) -> Child:
+    def _ready(self) -> SandboxProcess:
         if self._child is not None and (self._child.is_dead() or self._asked >= self._most_pictures):
             self._drop()
         if self._child is None:
-            self._child, self._asked = Child(RETOUCH), 0
+            self._child, self._asked = SandboxProcess(RETOUCH), 0
         self._asked += 1
         return self._child
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from contract.artifacts.sidecar import Sidecar, write_whole
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 
 SIDES = (128, 256, 512, 1024)
 _ENDINGS = {b"\x89PNG": ("png", "image/png"), b"\xff\xd8\xff": ("jpg", "image/jpeg")}
@@ -18,7 +18,7 @@ _ENDINGS = {b"\x89PNG": ("png", "image/png"), b"\xff\xd8\xff": ("jpg", "image/jp
 class Thumbnails:
     """The thumbnails of one Darkroom, in a folder of their own."""
 
-    def __init__(self, folder: Path, pictures: Pictures) -> None:
+    def __init__(self, folder: Path, pictures: ImageSandbox) -> None:
         self._folder = folder
         self._pictures = pictures
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)

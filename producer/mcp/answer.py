@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.frozen_model import Record
+from contract.frozen_model import FrozenModel
 from contract.jobs import wording
 from contract.jobs.job import Job, JobState
 
@@ -27,7 +27,7 @@ NAMING = (  # clients keep copies under ids that look like ours, and models name
 HINTS = {"reference_not_found": NAMING, "reference_outside_roots": NAMING}
 
 
-class Print(NamedTuple):
+class ShownImage(NamedTuple):
     """An image as it goes into an answer: base64 and its type; a smaller one if it is not the original."""
 
     data: str
@@ -35,7 +35,7 @@ class Print(NamedTuple):
     is_original: bool
 
 
-class ToolImage(Record):
+class ToolImage(FrozenModel):
     """One delivered image."""
 
     id: str = Field(description="Its artifact id: what reference_images may name to change it.")
@@ -50,7 +50,7 @@ class ToolImage(Record):
     path: str | None = Field(None, description="Where the original lies on this machine.")
 
 
-class JobAnswer(Record):
+class JobAnswer(FrozenModel):
     """How a job stands, in words and figures."""
 
     job_id: str
@@ -67,7 +67,7 @@ class JobAnswer(Record):
     next_step: str = Field(description="What to do with this answer.")
 
 
-class ListedJob(Record):
+class ListedJob(FrozenModel):
     """A job in a list."""
 
     job_id: str
@@ -78,7 +78,7 @@ class ListedJob(Record):
     images: tuple[str, ...] = Field(description="The artifact ids of its images.")
 
 
-class JobListAnswer(Record):
+class JobListAnswer(FrozenModel):
     """Some jobs, newest first."""
 
     jobs: tuple[ListedJob, ...]
@@ -113,7 +113,7 @@ def answer_of(
     )
 
 
-def images_of(job: Job, prints: Sequence[Print | None], links: Sequence[Links]) -> list[ToolImage]:
+def images_of(job: Job, prints: Sequence[ShownImage | None], links: Sequence[Links]) -> list[ToolImage]:
     """Tell of each image of a job what it is and how much of it is shown."""
     return [
         ToolImage(
@@ -178,7 +178,9 @@ def next_step(job: Job) -> str:
     return f"Tell the user what went wrong.{again}"
 
 
-def result_of(answer: Record, prints: Sequence[Print | None] = (), *, is_error: bool = False) -> CallToolResult:
+def result_of(
+    answer: FrozenModel, prints: Sequence[ShownImage | None] = (), *, is_error: bool = False
+) -> CallToolResult:
     """Put an answer together: structured, as text, and its images."""
     told: dict[str, Any] = answer.model_dump(mode="json", exclude_none=True)
     content: list[ContentBlock] = [TextContent(text=json.dumps(told, ensure_ascii=False))]

@@ -19,26 +19,26 @@ from contract.artifacts.sidecar import read_record
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Image
 from producer.client.client import Darkroom
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import SIDES, Thumbnails
-from producer.mcp.answer import Print
+from producer.mcp.answer import ShownImage
 
 MOST_BYTES = 5 * 2**20 * 3 // 4
 COPY, QUALITY = "image/webp", 90  # one can see through it, if need be
 
 
-class Prints:
+class ImageContents:
     """Makes what of an owner's images is shown."""
 
-    def __init__(self, pictures: Pictures, thumbnails: Thumbnails, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, pictures: ImageSandbox, thumbnails: Thumbnails, *, most_bytes: int = MOST_BYTES) -> None:
         self._pictures = pictures
         self._thumbnails = thumbnails
         self._most_bytes = most_bytes
 
-    async def of(self, door: Darkroom, images: Sequence[Image]) -> list[Print | None]:
+    async def of(self, door: Darkroom, images: Sequence[Image]) -> list[ShownImage | None]:
         """Fetch images, each with its share of what is left; None for one that cannot be had now."""
         left = self._most_bytes
-        prints: list[Print | None] = []
+        prints: list[ShownImage | None] = []
         for number, image in enumerate(images):
             try:
                 data, mime = await self._fit(door, image, most=left // (len(images) - number))
@@ -47,7 +47,7 @@ class Prints:
                 continue
             left -= len(data)
             encoded = await asyncio.to_thread(_encode, data)
-            prints.append(Print(encoded, mime, len(data) == image.bytes))
+            prints.append(ShownImage(encoded, mime, len(data) == image.bytes))
         return prints
 
     async def _fit(self, door: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:

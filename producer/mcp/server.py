@@ -26,7 +26,7 @@ from contract.telemetry.logs import about
 from producer.client.client import Darkroom
 from producer.error_log import report
 from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
-from producer.mcp.image_content import Prints
+from producer.mcp.image_content import ImageContents
 from producer.mcp.tools import MAX_WAIT_S, TOOLS, CancelArguments, ListArguments, LookArguments, job_fields, read
 from producer.tokens import Right
 
@@ -42,7 +42,7 @@ INSTRUCTIONS = (
 Request = ServerRequestContext[Any, Any]
 
 
-class Guest(Protocol):
+class ToolCaller(Protocol):
     """Who calls a tool."""
 
     @property
@@ -62,17 +62,17 @@ class Guest(Protocol):
         """Tell where an image can be had."""
 
 
-Tool = Callable[[Request, Guest, Mapping[str, Any]], Awaitable[CallToolResult]]
+Tool = Callable[[Request, ToolCaller, Mapping[str, Any]], Awaitable[CallToolResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Toolbox:
+class Tools:
     """Where tools are called."""
 
-    prints: Prints
+    prints: ImageContents
     wait_s: float
 
-    async def generate(self, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+    async def generate(self, request: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Hand a job in, and wait for it a while; an equal call that comes meanwhile means the same job."""
         until = asyncio.get_running_loop().time() + min(self.wait_s, MAX_WAIT_S)
         guest.check(Right.SUBMIT)
@@ -87,7 +87,7 @@ class Toolbox:
                 await guest.door.recall.note(what, job, for_s=ANSWERED_S)
         return result
 
-    async def look(self, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+    async def look(self, request: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Tell how a job stands, at its end or after a while."""
         until = asyncio.get_running_loop().time()
         guest.check(Right.READ)
@@ -96,7 +96,7 @@ class Toolbox:
         job = await _follow(request, guest.door, job, until=until + (asked.wait_seconds or 0))
         return await self._show(guest, job)
 
-    async def cancel(self, _: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+    async def cancel(self, _: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Cancel a job; one that is over otherwise is refused."""
         guest.check(Right.SUBMIT)
         job, _was_possible = await guest.door.cancel(read(given, CancelArguments).job_id)
@@ -104,7 +104,7 @@ class Toolbox:
             raise Refused("job_already_finished", state=job.state)
         return await self._show(guest, job)
 
-    async def list(self, _: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+    async def list(self, _: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """List jobs."""
         guest.check(Right.READ)
         asked = read(given, ListArguments)
@@ -129,7 +129,9 @@ class Toolbox:
             await door.recall.note(what, accepted.job, for_s=UNANSWERED_S)
         return accepted
 
-    async def _show(self, guest: Guest, job: Job, *, is_repeat: bool = False, is_error: bool = False) -> CallToolResult:
+    async def _show(
+        self, guest: ToolCaller, job: Job, *, is_repeat: bool = False, is_error: bool = False
+    ) -> CallToolResult:
         """Tell how a job stands, with its images when it is over."""
         expected = None
         with suppress(Unavailable):
@@ -140,7 +142,7 @@ class Toolbox:
         return result_of(answer, prints, is_error=is_error)
 
 
-def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[dict[str, Any]]:
+def build_server(toolbox: Tools, welcome: Callable[[Any], ToolCaller]) -> Server[dict[str, Any]]:
     """Build the server; `welcome` finds out who calls, by the HTTP request if there is one."""
     tools: dict[str, Tool] = {
         "generate_image": toolbox.generate,
@@ -167,7 +169,9 @@ def build_server(toolbox: Toolbox, welcome: Callable[[Any], Guest]) -> Server[di
     )
 
 
-async def _answered(name: str, tool: Tool, request: Request, guest: Guest, given: Mapping[str, Any]) -> CallToolResult:
+async def _answered(
+    name: str, tool: Tool, request: Request, guest: ToolCaller, given: Mapping[str, Any]
+) -> CallToolResult:
     """Call a tool; whatever goes wrong becomes a sentence."""
     try:
         return await tool(request, guest, given)
@@ -181,7 +185,7 @@ async def _answered(name: str, tool: Tool, request: Request, guest: Guest, given
         return refusal_of(told)
 
 
-async def _counted(error: DarkroomError, guest: Guest) -> DarkroomError:
+async def _counted(error: DarkroomError, guest: ToolCaller) -> DarkroomError:
     """Count an error if it is a miss; answer it, or that there were too many."""
     if error.code == "job_not_found":
         try:

@@ -10,16 +10,16 @@ from mcp.server.stdio import stdio_server
 from contract.jobs.job import Image
 from contract.telemetry.logs import log_to_stderr
 from producer.client.client import Darkroom
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.answer import Links
-from producer.mcp.image_content import Prints
-from producer.mcp.server import Toolbox, build_server
+from producer.mcp.image_content import ImageContents
+from producer.mcp.server import Tools, build_server
 from producer.tokens import Right
 
 
 @dataclass(frozen=True, slots=True)
-class LocalGuest:
+class LocalCaller:
     """The user of this machine, who may do everything and name paths."""
 
     door: Darkroom
@@ -41,9 +41,9 @@ class LocalGuest:
 async def serve(darkroom: Darkroom) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
     log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
-    settings, guest = darkroom.settings, LocalGuest(darkroom)
-    async with Pictures() as pictures, stdio_server() as (given, told):
-        prints = Prints(pictures, Thumbnails(settings.home / "thumbnails", pictures))
-        server = build_server(Toolbox(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
+    settings, guest = darkroom.settings, LocalCaller(darkroom)
+    async with ImageSandbox() as pictures, stdio_server() as (given, told):
+        prints = ImageContents(pictures, Thumbnails(settings.home / "thumbnails", pictures))
+        server = build_server(Tools(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
         await server.run(given, told, server.create_initialization_options())
     return 0

@@ -27,7 +27,7 @@ _ANSWERS = frozenset({"NoneType", "StreamedResponseEvent", "StreamEndEvent", "Tu
 logger = logging.getLogger(__name__)
 
 
-class Gateway:
+class MessageBusObserver:
     """The gateway around us, unknown until its channel manager shows itself."""
 
     def __init__(self, bus: Any, sessions: Any, *, beat: Callable[[], None]) -> None:

@@ -20,12 +20,12 @@ from nanobot.utils.artifacts import generated_image_tool_result
 from contract.errors.exceptions import DarkroomError
 from producer.chat.turn import Turn
 from producer.nanobot.log import say
-from producer.nanobot.message_bus import Gateway
+from producer.nanobot.message_bus import MessageBusObserver
 from producer.nanobot.switch import Queue, find_queue, told_queue
 
 if TYPE_CHECKING:
-    from producer.chat.factory import Opened
-    from producer.chat.image_requests import Answer, Reception
+    from producer.chat.factory import ChatRuntime
+    from producer.chat.image_requests import ChatAnswer, ImageRequests
 
 try:
     from nanobot.channels.notification_routes import notification_metadata
@@ -47,13 +47,13 @@ class Link:
 
     def __init__(self, bus: Any, sessions: Any) -> None:
         self.queue: Queue | None = None
-        self._gateway = Gateway(bus, sessions, beat=self._beat)
+        self._gateway = MessageBusObserver(bus, sessions, beat=self._beat)
         self._has_looked = False
         self._registry: Any = None
         self._tool: Any = None
         self._with_queue: Sequence[Any] = ()
         self._is_withdrawn = False
-        self._opened: Opened | None = None
+        self._opened: ChatRuntime | None = None
         self._opening = asyncio.Lock()
         self._working: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -107,7 +107,7 @@ class Link:
             retiring.add_done_callback(self._retiring.discard)
             self._opened = None
 
-    async def ask(self, question: Callable[[Reception, Turn], Awaitable[Answer]]) -> str:
+    async def ask(self, question: Callable[[ImageRequests, Turn], Awaitable[ChatAnswer]]) -> str:
         """Ask the reception something for the turn that is on now, and answer as tools do."""
         try:
             opened = await self._open()
@@ -154,18 +154,18 @@ class Link:
         except DarkroomError as error:
             logger.warning("images that end later cannot be sent: %s", error.detail)
 
-    async def _open(self) -> Opened:
+    async def _open(self) -> ChatRuntime:
         async with self._opening:
             if self._opened is not None:
                 return self._opened
             opening = await asyncio.to_thread(importlib.import_module, "producer.chat.factory")
             how = {"surroundings": self._gateway, "result": generated_image_tool_result}
-            opened: Opened = await asyncio.to_thread(opening.open_reception, Path(get_config_path()), **how)
+            opened: ChatRuntime = await asyncio.to_thread(opening.open_reception, Path(get_config_path()), **how)
             self._opened = opened
             return opened
 
 
-async def _retire(opened: Opened) -> None:
+async def _retire(opened: ChatRuntime) -> None:
     """Let an old way to the queue end what it has begun, but send no letters of its own accord."""
     await opened.postman.close()
     await asyncio.sleep(RETIRE_S)

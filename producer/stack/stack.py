@@ -32,7 +32,7 @@ from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore, digest
 from producer.stack.redis_server import find_redis_server, write_redis_config
-from producer.stack.supervised_process import Part
+from producer.stack.supervised_process import SupervisedProcess
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
@@ -63,7 +63,7 @@ class Stack:
         self._flower = flower
         self._gateway = gateway
         self._say = say
-        self._parts: list[Part] = []
+        self._parts: list[SupervisedProcess] = []
         self._is_stopping = False
         self._patience = ""
 
@@ -193,11 +193,11 @@ class Stack:
         command: tuple[str, ...],
         environment: dict[str, str],
         *,
-        ready: Callable[[Part], Awaitable[bool]],
+        ready: Callable[[SupervisedProcess], Awaitable[bool]],
         stop_s: float = 10,
     ) -> None:
         """Start a part and wait until it answers."""
-        part = Part(name, command, environment=environment, home=self._home, stop_s=stop_s)
+        part = SupervisedProcess(name, command, environment=environment, home=self._home, stop_s=stop_s)
         self._parts.append(part)
         part.start(self._say)
         try:
@@ -233,7 +233,7 @@ async def _answers(url: str) -> bool:
         return False
 
 
-async def _has_worker(url: str, part: Part) -> bool:
+async def _has_worker(url: str, part: SupervisedProcess) -> bool:
     async with open_redis(url) as client:
         workers = await JobStore(client, Doorbell()).workers(within_s=3)
     return any(name.endswith(f"-{part.pid}") for name in workers)

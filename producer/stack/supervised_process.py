@@ -21,7 +21,7 @@ LOOK_AT_LOG_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
-class Part:
+class SupervisedProcess:
     """A process of the stack; `stop_s` is how long it may take to end."""
 
     def __init__(

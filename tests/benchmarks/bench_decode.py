@@ -1,6 +1,6 @@
 """What a 4K answer costs a worker: memory, time, and stalls of its event loop; `make bench`.
 
-A 25 MB PNG travels as 33 MB of JSON over loopback HTTP through a real `Conversation` and its reader
+A 25 MB PNG travels as 33 MB of JSON over loopback HTTP through a real `ProviderClient` and its reader
 processes. Memory is what all these processes hold together at their peak, beyond what they hold when idle.
 """
 
@@ -22,13 +22,13 @@ from PIL import Image
 from pydantic import SecretStr
 
 from contract.settings.nanobot_config import ProviderConfig
-from worker.http.provider_client import Conversation, Wire
+from worker.http.provider_client import HttpResources, ProviderClient
 from worker.memory.budget import Budget
 from worker.providers.openrouter import OPENROUTER
-from worker.providers.provider import Ask
+from worker.providers.provider import ImageCall
 from worker.sandbox.pool import Sandbox, return_large_blocks
 
-ASK = Ask(prompt="x", model="a/b", aspect_ratio="16:9", image_size="4K")
+ASK = ImageCall(prompt="x", model="a/b", aspect_ratio="16:9", image_size="4K")
 ROUNDS = ((1, 2), (2, 2), (4, 2), (8, 2))  # calls at once, reader processes
 
 
@@ -79,9 +79,9 @@ async def measure(port: int, body_mb: float, at_once: int, children: int) -> Non
     """Make some calls at the same time and print what they cost."""
     async with Sandbox(children=children) as sandbox:
         context, budget = ssl.create_default_context(), Budget(2**30)
-        wire = Wire(ssl_context=context, sandbox=sandbox, budget=budget, connect_s=5, idle_s=30, retry_s=1)
+        wire = HttpResources(ssl_context=context, sandbox=sandbox, budget=budget, connect_s=5, idle_s=30, retry_s=1)
         config = ProviderConfig(api_key=SecretStr("key"), api_base=f"http://127.0.0.1:{port}")
-        async with Conversation(OPENROUTER, config, wire) as talk:
+        async with ProviderClient(OPENROUTER, config, wire) as talk:
 
             async def call() -> None:
                 with budget.share() as share:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulator.catalogue.link_rows import LINK
 
 from contract.errors.redaction import clean
-from contract.untrusted.ssrf import Unsafe, bracketed, follow, host_of, judge, split
+from contract.untrusted.ssrf import UnsafeUrl, bracketed, check_link, follow, host_of, split
 from tests.fuzz.hostile import hostile, padded
 from tests.fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
 
@@ -109,8 +109,8 @@ REDIRECTS = st.builds(Redirect, st.sampled_from(_GOOD) | URLS, URLS | st.sampled
 def _assert_judged(url: str) -> None:
     try:
         parts = split(url)
-        host = judge(parts)
-    except Unsafe as reason:
+        host = check_link(parts)
+    except UnsafeUrl as reason:
         assert_plain(str(reason))
         return
     assert parts.scheme == "https"
@@ -147,7 +147,7 @@ def any_redirect_is_fair_or_unsafe(redirect: Redirect) -> None:
     """Check where a redirect leads to."""
     try:
         target = follow(redirect.url, redirect.location)
-    except Unsafe as reason:
+    except UnsafeUrl as reason:
         assert_plain(str(reason))
         return
     _assert_judged(target)

@@ -18,7 +18,7 @@ from contract.store.journal import read_journal
 from contract.store.lease import LeaseLost
 from contract.store.worker_store import JobStore, Lease, digest
 from tests.support.factories.jobs import attempt, image, new_job
-from worker.webhooks.outbox import Outbox
+from worker.webhooks.outbox import WebhookOutbox
 
 FIELDS = (
     *("state", "owner_digest", "created_at", "deadline", "retention", "priority", "order", "run_time", "fence"),
@@ -252,7 +252,7 @@ async def test_a_damaged_count_of_tries_stops_no_other_webhook(store: JobStore, 
     await harm(redis, jobs[0], "webhook_tries", "x")
     await redis.delete(f"darkroom:job:{jobs[1]}")
     await redis.set(f"darkroom:job:{jobs[1]}", "damaged")
-    taken, _ = await Outbox(redis).take(9, busy={}, most_to_host=9)
+    taken, _ = await WebhookOutbox(redis).take(9, busy={}, most_to_host=9)
     assert {delivery.job_id for delivery in taken} == {jobs[0], jobs[2]}
 
 

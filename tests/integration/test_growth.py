@@ -14,14 +14,14 @@ import pytest
 from redis.asyncio import Redis
 from simulator.server.server import Simulator
 
-from contract.jobs.job import Image, JobState, Snapshot
+from contract.jobs.job import Image, JobState, ReferenceSnapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore, Lease
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import House
-from worker.policy.circuit_breaker import Closed, Gate, Gates, Verdict
+from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, CircuitBreakers
 
 pytestmark = pytest.mark.real_redis
 
@@ -51,9 +51,9 @@ def store(redis: Redis) -> JobStore:
 
 
 @pytest.fixture
-def gate(store: JobStore) -> Gate:
+def gate(store: JobStore) -> CircuitBreaker:
     """A gate for one call at a time."""
-    return Gates(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
+    return CircuitBreakers(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
 
 
 async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float = 60, run_time_s: float = 60) -> str:
@@ -141,7 +141,7 @@ async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
         await sweep(store)
         await store.claim(crashed.job_id, worker="w1", lease_s=15)
     await store.renew("w1", [], lease_s=15, slots=4)
-    upload = Snapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
+    upload = ReferenceSnapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
     await store.add_upload("ann", upload, most=9)
     return {job.state for job in await store.jobs_of("ann", offset=0, limit=100)}
 
@@ -167,8 +167,10 @@ async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore
     assert await redis.zscore(jobs, job_id) is not None
 
 
-@pytest.mark.parametrize("verdict", Verdict)
-async def test_g24_a_gate_is_forgotten_after_a_day(verdict: Verdict, store: JobStore, gate: Gate, redis: Redis) -> None:
+@pytest.mark.parametrize("verdict", CallOutcome)
+async def test_g24_a_gate_is_forgotten_after_a_day(
+    verdict: CallOutcome, store: JobStore, gate: CircuitBreaker, redis: Redis
+) -> None:
     for number in range(6):
         lease = await running(store)
         await gate.enter(lease, number, most_s=60)
@@ -179,14 +181,14 @@ async def test_g24_a_gate_is_forgotten_after_a_day(verdict: Verdict, store: JobS
 
 
 async def test_g24_a_gate_whose_woken_job_never_comes_is_forgotten_too(
-    store: JobStore, gate: Gate, redis: Redis
+    store: JobStore, gate: CircuitBreaker, redis: Redis
 ) -> None:
     calls, waits = await running(store), await running(store)
     assert await gate.enter(calls, 0, most_s=60) is None
     closed = await gate.enter(waits, 9, most_s=60)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, Blocked)
     await store.release(waits, wait_s=closed.wait_s, at_gate=True)
-    await gate.leave(calls, 0, Verdict.GOOD)
+    await gate.leave(calls, 0, CallOutcome.GOOD)
     await store.end(calls, JobState.SUCCEEDED)
     assert await redis.zcard(f"darkroom:gate:{gate.name}:calls") == 1  # the place kept for the woken job
     await store.cancel(waits.job_id)

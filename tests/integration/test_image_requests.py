@@ -13,8 +13,8 @@ import pytest
 
 from contract.jobs.job import JobState
 from contract.redis.client import open_redis
-from producer.chat.factory import Opened
-from producer.chat.image_requests import Answer
+from producer.chat.factory import ChatRuntime
+from producer.chat.image_requests import ChatAnswer
 from tests.support.clients.chat import CHATTY, Chat, Hand, nanobot
 from tests.support.stack.redis_server import RealRedis
 
@@ -30,7 +30,7 @@ async def redis_url(redis_server: RealRedis) -> str:
 
 
 @pytest.fixture
-async def quick(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[Opened, Hand, Chat]]:
+async def quick(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[ChatRuntime, Hand, Chat]]:
     """A nanobot whose tools do not wait."""
     chat = Chat()
     async with nanobot(tmp_path, redis_url, chat) as (opened, hand):
@@ -38,23 +38,23 @@ async def quick(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[Opened, H
 
 
 @pytest.fixture
-async def patient(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[Opened, Hand, Chat]]:
+async def patient(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[ChatRuntime, Hand, Chat]]:
     """A nanobot whose tools wait for long."""
     chat = Chat()
     async with nanobot(tmp_path, redis_url, chat, wait_s=30) as (opened, hand):
         yield opened, hand, chat
 
 
-House = tuple[Opened, Hand, Chat]
+House = tuple[ChatRuntime, Hand, Chat]
 
 
-def read(answer: Answer) -> dict[str, Any]:
+def read(answer: ChatAnswer) -> dict[str, Any]:
     assert not answer.is_error, answer.text
     told: dict[str, Any] = json.loads(answer.text)
     return told
 
 
-async def ordered(opened: Opened, **more: object) -> str:
+async def ordered(opened: ChatRuntime, **more: object) -> str:
     """Order something that is not waited for; its job id."""
     answer = await opened.reception.generate(CHATTY, FOX | more)
     return str(read(answer)["job_id"])
@@ -91,7 +91,7 @@ async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(qu
     assert await opened.mailbox.memos("websocket:1") == []
 
 
-async def _memos(opened: Opened, session: str = "websocket:1") -> list[str]:
+async def _memos(opened: ChatRuntime, session: str = "websocket:1") -> list[str]:
     """Wait until a session has something to be told."""
     async with asyncio.timeout(10):
         while not (memos := await opened.mailbox.memos(session)):

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import Refused
-from contract.jobs.job import JobState, Snapshot
+from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.store import job_reader
 from contract.store.worker_store import JobStore, digest
 from tests.support.factories.jobs import image, new_job
@@ -215,8 +215,8 @@ async def test_a_job_names_the_one_that_it_repeats(store: JobStore) -> None:
 # Uploads and images
 
 
-def snapshot(number: int) -> Snapshot:
-    return Snapshot(source="upload.png", sha256=f"{number:064x}", mime="image/png", bytes=80)
+def snapshot(number: int) -> ReferenceSnapshot:
+    return ReferenceSnapshot(source="upload.png", sha256=f"{number:064x}", mime="image/png", bytes=80)
 
 
 async def test_uploads_are_kept_for_their_owner(store: JobStore, redis: Redis) -> None:

@@ -13,7 +13,7 @@ from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.jobs.job import JobState, Rendition
 from contract.store.worker_store import JobStore, Lease, NewJob
 from tests.support.factories.jobs import asked
-from worker.artifacts.orphans import Strays
+from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import Writer
 
 NEW = NewJob(
@@ -36,7 +36,7 @@ class Place:
     def __init__(self, media: Path, store: JobStore) -> None:
         self.store = store
         self.writer = Writer(media=media, save_dir="generated")
-        self.strays = Strays(store, self.writer, folder=media / "generated")
+        self.strays = Orphans(store, self.writer, folder=media / "generated")
 
     async def start(self) -> Lease:
         """Start a job."""

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from contract.store.breakers import OPEN, Level, read_breakers
 from contract.store.worker_store import JobStore, Lease
 from tests.support.factories.jobs import new_job
-from worker.policy.circuit_breaker import Gate, Gates, Verdict
+from worker.policy.circuit_breaker import CallOutcome, CircuitBreaker, CircuitBreakers
 
 KEY, MODEL, OPEN_S = "canary-key", "a/b", 10.0
 NUMBERS = count()
@@ -31,9 +31,9 @@ def told(log: pytest.LogCaptureFixture) -> list[str]:
     return lines
 
 
-def gate_of(store: JobStore, *, model: str = MODEL, limit: int | None = None) -> Gate:
+def gate_of(store: JobStore, *, model: str = MODEL, limit: int | None = None) -> CircuitBreaker:
     """The gate as another worker has it."""
-    return Gates(store, limit=limit, open_s=OPEN_S).to("openrouter", KEY, model)
+    return CircuitBreakers(store, limit=limit, open_s=OPEN_S).to("openrouter", KEY, model)
 
 
 async def job(store: JobStore, owner: str) -> Lease:
@@ -43,24 +43,24 @@ async def job(store: JobStore, owner: str) -> Lease:
     return lease
 
 
-async def call(gate: Gate, lease: Lease, verdict: Verdict, code: str = "provider_down") -> None:
+async def call(gate: CircuitBreaker, lease: Lease, verdict: CallOutcome, code: str = "provider_down") -> None:
     number = next(NUMBERS)
     assert await gate.enter(lease, number, most_s=60) is None
     await gate.leave(lease, number, verdict, code=code)
 
 
-async def fail_for_all(store: JobStore, gate: Gate, code: str = "provider_down") -> None:
+async def fail_for_all(store: JobStore, gate: CircuitBreaker, code: str = "provider_down") -> None:
     """Have the calls of five owners fail."""
     for number in range(5):
-        await call(gate, await job(store, f"{number}"), Verdict.BAD, code)
+        await call(gate, await job(store, f"{number}"), CallOutcome.BAD, code)
 
 
-async def fail_for_one(store: JobStore, gate: Gate, owner: str = "ann") -> None:
+async def fail_for_one(store: JobStore, gate: CircuitBreaker, owner: str = "ann") -> None:
     """Have the calls of two jobs of an owner fail."""
     for times in (3, 2):
         lease = await job(store, owner)
         for _ in range(times):
-            await call(gate, lease, Verdict.BAD)
+            await call(gate, lease, CallOutcome.BAD)
 
 
 async def let_time_pass(redis: Redis) -> None:
@@ -80,40 +80,40 @@ async def test_an_outage_is_a_line_and_its_end_is_one(
         assert await other.enter(lease, number, most_s=60) is None
     await fail_for_all(store, gate, "provider_timeout")
     for number, lease in waiting:  # calls that were under way, enough to open the breaker of their owner, too
-        await other.leave(lease, number, Verdict.BAD, code="provider_down")
+        await other.leave(lease, number, CallOutcome.BAD, code="provider_down")
     assert told(log) == [
         "WARNING circuit breaker opened: calls to openrouter, model a/b fail (provider_timeout); "
         "none is made for 10 s, then one at a time until one succeeds"
     ]
     for _ in range(3):
         await let_time_pass(redis)
-        await call(other, await job(store, "ben"), Verdict.BAD)  # a probe
+        await call(other, await job(store, "ben"), CallOutcome.BAD)  # a probe
     assert told(log) == []
     await let_time_pass(redis)
-    await call(other, await job(store, "ben"), Verdict.GOOD)
+    await call(other, await job(store, "ben"), CallOutcome.GOOD)
     [line] = told(log)
     assert line.startswith("INFO circuit breaker closed: calls to openrouter, model a/b are made again, after 9")
     assert line.endswith(" s (provider_down)")
-    await call(gate, await job(store, "ben"), Verdict.GOOD)
+    await call(gate, await job(store, "ben"), CallOutcome.GOOD)
     assert told(log) == []
 
 
 async def test_a_rejected_key_is_a_line_of_its_own(
     store: JobStore, redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
-    await call(gate_of(store), await job(store, "ann"), Verdict.KEY, "provider_auth")
+    await call(gate_of(store), await job(store, "ann"), CallOutcome.KEY, "provider_auth")
     assert told(log) == [
         "WARNING circuit breaker opened: calls to openrouter with this key fail (provider_auth); "
         "none is made for 40 s, then one at a time until one succeeds"
     ]
     await let_time_pass(redis)
-    await call(gate_of(store, model="c"), await job(store, "ann"), Verdict.GOOD)
+    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
     [line] = told(log)
     assert "closed: calls to openrouter with this key are made again, after 9" in line
 
 
 async def test_one_model_is_a_line_and_the_key_is_none(store: JobStore, log: pytest.LogCaptureFixture) -> None:
-    await call(gate_of(store), await job(store, "ann"), Verdict.MODEL, "provider_forbidden")
+    await call(gate_of(store), await job(store, "ann"), CallOutcome.MODEL, "provider_forbidden")
     [line] = told(log)
     assert "opened: calls to openrouter, model a/b fail (provider_forbidden)" in line
 
@@ -127,8 +127,8 @@ async def test_an_owners_breaker_names_it_by_its_digest(
     [breaker] = await read_breakers(redis)
     assert breaker.level is Level.OWNER
     assert f"model a/b, for the jobs of owner {breaker.owner[:8]} fail (provider_down)" in line
-    await call(gate, await job(store, "ben"), Verdict.GOOD)
-    await call(gate, await job(store, "ann"), Verdict.GOOD)  # what ben's success has disproved is forgotten
+    await call(gate, await job(store, "ben"), CallOutcome.GOOD)
+    await call(gate, await job(store, "ann"), CallOutcome.GOOD)  # what ben's success has disproved is forgotten
     [line] = told(log)
     assert f"closed: calls to openrouter, model a/b, for the jobs of owner {breaker.owner[:8]} are made again" in line
     assert await read_breakers(redis) == []
@@ -147,7 +147,7 @@ async def test_open_breakers_can_be_listed_and_closed_ones_not(store: JobStore, 
     assert await read_breakers(redis) == []
     gate = gate_of(store)
     await fail_for_all(store, gate)
-    await call(gate_of(store, model="c"), await job(store, "ann"), Verdict.MODEL, "provider_credits")
+    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.MODEL, "provider_credits")
     first, second = await read_breakers(redis)
     assert (first.level, first.provider, first.model, first.code) == (Level.MODEL, "openrouter", MODEL, "provider_down")
     assert OPEN_S - 2 < first.left_s <= OPEN_S
@@ -157,7 +157,7 @@ async def test_open_breakers_can_be_listed_and_closed_ones_not(store: JobStore, 
     await redis.delete(f"darkroom:gate:{gate.name}:{gate.model}")  # as time would
     assert [breaker.model for breaker in await read_breakers(redis)] == ["c"]
     assert await redis.ttl(OPEN) > 0
-    await call(gate_of(store, model="c"), await job(store, "ann"), Verdict.GOOD)
+    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
     assert await read_breakers(redis) == []
     assert await redis.zrange(OPEN, 0, -1) == [f"darkroom:gate:{gate.name}:{gate.model}"]
 
@@ -170,7 +170,7 @@ async def test_a_breaker_that_another_version_has_closed_is_told_anew(
     told(log)
     await redis.hdel(f"darkroom:gate:{gate.name}:{gate.model}", "open_until", "code", "probe", "row", "fails")
     assert await read_breakers(redis) == []
-    await call(gate, await job(store, "ann"), Verdict.GOOD)
+    await call(gate, await job(store, "ann"), CallOutcome.GOOD)
     assert told(log) == []
     await fail_for_all(store, gate)
     assert len(told(log)) == 1

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, Snapshot, moment
+from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, ReferenceSnapshot, moment
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
@@ -19,7 +19,7 @@ from contract.store.job_hash import read_attempts
 from contract.store.worker_store import CallRefused, JobStore, Lease, LeaseLost
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
-from worker.execution.attempt_log import Logbook
+from worker.execution.attempt_log import AttemptLog
 from worker.policy.ladder import Rung
 
 LEASE_S = 15.0
@@ -542,7 +542,7 @@ async def test_a_gap_in_the_attempts_never_makes_a_call_reuse_a_field(store: Job
     known = read_attempts(await fields_of(redis, job_id))
     assert list(known) == [0, 2]
     rung = Rung(provider="openrouter", model="m", image_size="1K", quality=None, timeout_s=9)
-    logbook = Logbook(lease, store, known, max_calls=9)
+    logbook = AttemptLog(lease, store, known, max_calls=9)
     assert [await logbook.begin(0, 0, rung), await logbook.begin(1, 0, rung)] == [3, 4]
     fields = await fields_of(redis, job_id)
     assert fields["calls"] == "4"
@@ -581,7 +581,7 @@ async def test_what_was_accepted_is_brought_to_its_end_while_redis_is_full(redis
         ids = [await submitted(store) for _ in range(5)]
         crashed, expired = await submitted(store), await submitted(store, queue_time_s=0)
         deleted = await submitted(store)
-        upload = Snapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
+        upload = ReferenceSnapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
         await claimed(store, crashed)
         await let_lease_end(redis, crashed)
         await redis.config_set("maxmemory-policy", "noeviction")

@@ -11,15 +11,15 @@ from contract.jobs.job import TERMINAL, JobState
 from contract.store.worker_store import JobStore
 from contract.webhook import Webhook
 from tests.support.factories.jobs import new_job
-from worker.webhooks.outbox import LEASE_S, LOOK, Delivery, Outbox, WebhookState
+from worker.webhooks.outbox import LEASE_S, LOOK, Delivery, WebhookOutbox, WebhookState
 
 KEY = "darkroom:webhooks"
 
 
 @pytest.fixture
-def outbox(redis: Redis) -> Outbox:
+def outbox(redis: Redis) -> WebhookOutbox:
     """An outbox on both kinds of Redis."""
-    return Outbox(redis)
+    return WebhookOutbox(redis)
 
 
 def kept(host: str = "one.example") -> str:
@@ -36,7 +36,7 @@ async def ended(store: JobStore, webhook: str = kept()) -> str:
     return job_id
 
 
-async def take(outbox: Outbox, most: int = 16, **how: Any) -> list[Delivery]:
+async def take(outbox: WebhookOutbox, most: int = 16, **how: Any) -> list[Delivery]:
     return (await outbox.take(most, **{"busy": {}, "most_to_host": 4, **how}))[0]
 
 
@@ -59,7 +59,7 @@ async def waits_s(redis: Redis, job_id: str) -> float:
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL - {JobState.EXPIRED, JobState.CANCELLED}))
-async def test_g21_whatever_ends_a_job_is_told(state: JobState, store: JobStore, outbox: Outbox) -> None:
+async def test_g21_whatever_ends_a_job_is_told(state: JobState, store: JobStore, outbox: WebhookOutbox) -> None:
     job_id = await submitted(store)
     lease = await store.claim(job_id, worker="w1", lease_s=15)
     assert lease is not None
@@ -72,14 +72,14 @@ async def test_g21_whatever_ends_a_job_is_told(state: JobState, store: JobStore,
     assert "prompt" not in repr(delivery)
 
 
-async def test_a_cancelled_job_is_told_and_one_without_a_webhook_is_not(store: JobStore, outbox: Outbox) -> None:
+async def test_a_cancelled_job_is_told_and_one_without_a_webhook_is_not(store: JobStore, outbox: WebhookOutbox) -> None:
     job_id = await ended(store)
     await ended(store, "")
     assert [delivery.job_id for delivery in await take(outbox)] == [job_id]
 
 
 async def test_one_that_is_under_way_is_taken_by_nobody_else_until_its_lease_is_over(
-    store: JobStore, outbox: Outbox, redis: Redis
+    store: JobStore, outbox: WebhookOutbox, redis: Redis
 ) -> None:
     job_id = await ended(store)
     [first] = await take(outbox)
@@ -94,7 +94,7 @@ async def test_one_that_is_under_way_is_taken_by_nobody_else_until_its_lease_is_
 
 @pytest.mark.parametrize("state", [WebhookState.DELIVERED, WebhookState.FAILED])
 async def test_what_is_over_is_over_and_the_job_tells_it(
-    state: WebhookState, store: JobStore, outbox: Outbox, redis: Redis
+    state: WebhookState, store: JobStore, outbox: WebhookOutbox, redis: Redis
 ) -> None:
     job_id = await ended(store)
     [delivery] = await take(outbox)
@@ -105,7 +105,7 @@ async def test_what_is_over_is_over_and_the_job_tells_it(
     assert (await store.get(job_id)).state is JobState.CANCELLED
 
 
-async def test_what_failed_is_due_again_after_its_wait(store: JobStore, outbox: Outbox, redis: Redis) -> None:
+async def test_what_failed_is_due_again_after_its_wait(store: JobStore, outbox: WebhookOutbox, redis: Redis) -> None:
     job_id = await ended(store)
     [delivery] = await take(outbox)
     for _ in range(2):
@@ -117,7 +117,7 @@ async def test_what_failed_is_due_again_after_its_wait(store: JobStore, outbox: 
 
 
 async def test_a_worker_that_was_paused_undoes_nothing_but_what_it_delivered_is_delivered(
-    store: JobStore, outbox: Outbox, redis: Redis
+    store: JobStore, outbox: WebhookOutbox, redis: Redis
 ) -> None:
     job_id = await ended(store)
     [paused] = await take(outbox)
@@ -134,7 +134,9 @@ async def test_a_worker_that_was_paused_undoes_nothing_but_what_it_delivered_is_
     assert await redis.exists(KEY) == 0
 
 
-async def test_a_job_that_is_forgotten_leaves_nothing_behind(store: JobStore, outbox: Outbox, redis: Redis) -> None:
+async def test_a_job_that_is_forgotten_leaves_nothing_behind(
+    store: JobStore, outbox: WebhookOutbox, redis: Redis
+) -> None:
     due, taken = await ended(store), await ended(store)
     await redis.zadd(KEY, {due: 9e15})
     [delivery] = await take(outbox)
@@ -145,14 +147,14 @@ async def test_a_job_that_is_forgotten_leaves_nothing_behind(store: JobStore, ou
     assert await redis.exists(KEY, f"darkroom:job:{due}", f"darkroom:job:{taken}") == 0
 
 
-async def test_a_delivery_makes_no_job_live_longer(store: JobStore, outbox: Outbox, redis: Redis) -> None:
+async def test_a_delivery_makes_no_job_live_longer(store: JobStore, outbox: WebhookOutbox, redis: Redis) -> None:
     job_id = await ended(store)
     [delivery] = await take(outbox)
     await outbox.settle(delivery, WebhookState.DELIVERED)
     assert 3590 < await redis.ttl(f"darkroom:job:{job_id}") <= 3600
 
 
-async def test_no_more_are_taken_than_asked_for_and_to_one_host(store: JobStore, outbox: Outbox) -> None:
+async def test_no_more_are_taken_than_asked_for_and_to_one_host(store: JobStore, outbox: WebhookOutbox) -> None:
     for _ in range(6):
         await ended(store)
     for _ in range(3):
@@ -165,7 +167,7 @@ async def test_no_more_are_taken_than_asked_for_and_to_one_host(store: JobStore,
 
 
 async def test_a_crowd_for_a_busy_host_lets_those_behind_it_go_before(
-    store: JobStore, outbox: Outbox, redis: Redis
+    store: JobStore, outbox: WebhookOutbox, redis: Redis
 ) -> None:
     for _ in range(LOOK + 10):
         await ended(store)
@@ -181,6 +183,8 @@ async def test_a_crowd_for_a_busy_host_lets_those_behind_it_go_before(
 
 
 @pytest.mark.parametrize("text", ["x", "7", '"x"', "[]", '{"url": 1}', "null"])
-async def test_a_text_that_nobody_understands_stops_no_others(text: str, store: JobStore, outbox: Outbox) -> None:
+async def test_a_text_that_nobody_understands_stops_no_others(
+    text: str, store: JobStore, outbox: WebhookOutbox
+) -> None:
     odd, good = await ended(store, text), await ended(store)
     assert {delivery.job_id for delivery in await take(outbox)} == {odd, good}

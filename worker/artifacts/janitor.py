@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_IFREG
 
 from contract.artifacts.sidecar import Sidecar, is_artifact_id, meant_name, temporary_name
-from worker.artifacts.orphans import Strays
+from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import open_folder
 
 TIDY_S = 3600.0
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 class Janitor:
     """Tidies the folders of one Darkroom; several may do so at the same time."""
 
-    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float, strays: Strays) -> None:
+    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float, strays: Orphans) -> None:
         self._strays = strays
         self._media = media
         self._parts = PurePosixPath(save_dir).parts

@@ -21,7 +21,7 @@ DAYS = 3  # whose folders are looked at: a job does not live longer
 logger = logging.getLogger(__name__)
 
 
-class Strays:
+class Orphans:
     """Takes back what ended jobs do not list."""
 
     def __init__(self, store: JobStore, writer: Writer, *, folder: Path) -> None:

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Logbook:
+class AttemptLog:
     """The attempts of a job, in memory and in the table."""
 
     def __init__(self, lease: Lease, store: JobStore, attempts: Mapping[int, Attempt], *, max_calls: int) -> None:

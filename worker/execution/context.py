@@ -13,18 +13,18 @@ import pybase64
 from contract.artifacts.references import References
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused, Unavailable
-from contract.jobs.job import Job, Snapshot
+from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.settings import Settings
 from contract.store.worker_store import JobStore, Lease
 from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 from worker.artifacts.writer import Writer
-from worker.execution.attempt_log import Logbook, persist
-from worker.execution.images_per_answer import Lesson, Memory, Yields, asked_for
+from worker.execution.attempt_log import AttemptLog, persist
+from worker.execution.images_per_answer import ImagesPerAnswer, Lesson, Memory, asked_for
 from worker.execution.leases import Leases
-from worker.http.provider_client import Conversation, Wire
+from worker.http.provider_client import HttpResources, ProviderClient
 from worker.memory.budget import Share
-from worker.policy.circuit_breaker import Gate, Gates, Verdict
-from worker.policy.ladder import Plan, Route
+from worker.policy.circuit_breaker import CallOutcome, CircuitBreaker, CircuitBreakers
+from worker.policy.ladder import Ladder, Route
 from worker.sandbox.pool import Picture
 
 LEAVE_S = 5.0
@@ -33,22 +33,22 @@ SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class WorkerContext:
     """What every job of a worker works with."""
 
     worker: str
     settings: Settings
     store: JobStore
     leases: Leases
-    gates: Gates
+    gates: CircuitBreakers
     references: References
     writer: Writer
-    wire: Wire
+    wire: HttpResources
     memory: Memory
 
 
 @dataclass(frozen=True, slots=True)
-class Spare:
+class SpareImage:
     """A good picture that came beside another one in the answer to a call, for an image that is still missing."""
 
     picture: Picture
@@ -57,24 +57,24 @@ class Spare:
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class JobContext:
     """What the images of one job share."""
 
-    bench: Bench
+    bench: WorkerContext
     lease: Lease
     job: Job
-    snapshots: tuple[Snapshot, ...]
-    plan: Plan
-    logbook: Logbook
-    talks: dict[str, Conversation] = field(default_factory=dict)  # by provider
-    gates: dict[Route, Gate] = field(default_factory=dict)
+    snapshots: tuple[ReferenceSnapshot, ...]
+    plan: Ladder
+    logbook: AttemptLog
+    talks: dict[str, ProviderClient] = field(default_factory=dict)  # by provider
+    gates: dict[Route, CircuitBreaker] = field(default_factory=dict)
     there: set[int] = field(default_factory=set)  # the images that are stored and reported
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
-    surplus: list[Spare] = field(default_factory=list)
+    surplus: list[SpareImage] = field(default_factory=list)
     unused: Counter[int] = field(default_factory=Counter)  # pictures that became no image, by the call
     calling: set[int] = field(default_factory=set)  # the images whose call is under way
     keeping: set[int] = field(default_factory=set)  # those that have their picture
-    yields: Yields = field(default_factory=Yields)
+    yields: ImagesPerAnswer = field(default_factory=ImagesPerAnswer)
     _turns: dict[int, Route] = field(default_factory=dict)  # the images that call, from before the gate on
     _parts: list[Share] = field(default_factory=list)
     _small: tuple[str, ...] | None = field(default=None, repr=False)  # references as data URLs
@@ -88,7 +88,7 @@ class Desk:
 
     def share(self, pictures: Iterable[Picture], number: int, share: Share) -> None:
         """Leave further pictures of an answer to the images that are still missing, with their part of its memory."""
-        spares = [Spare(picture, number, share.split(len(picture.data))) for picture in pictures]
+        spares = [SpareImage(picture, number, share.split(len(picture.data))) for picture in pictures]
         self.surplus += spares
         self._parts += [spare.share for spare in spares]
         self._tell()
@@ -98,7 +98,7 @@ class Desk:
         for part in self._parts:
             part.release()
 
-    def spare(self, index: int) -> Spare | None:
+    def spare(self, index: int) -> SpareImage | None:
         """Take a picture that another image's call brought, if there is one that the job has not yet."""
         while self.surplus:
             spare = self.surplus.pop(0)
@@ -199,10 +199,10 @@ class Desk:
             self._busy -= 1
             self._tell()
 
-    async def leave_gate(self, route: Route, index: int, verdict: Verdict, code: str) -> bool:
+    async def leave_gate(self, route: Route, index: int, verdict: CallOutcome, code: str) -> bool:
         """Give an image's place at the gate back; answer whether the provider fails others, too."""
         history = self.logbook.history(index)
-        has_passed = verdict is Verdict.GOOD and any(attempt.error == "provider_error" for attempt in history)
+        has_passed = verdict is CallOutcome.GOOD and any(attempt.error == "provider_error" for attempt in history)
         since_ms = history[0].started_at.timestamp() * 1000 if history else self.lease.now_ms()
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease

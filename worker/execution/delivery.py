@@ -14,7 +14,7 @@ from contract.jobs import wording
 from contract.jobs.job import Attempt, Rendition
 from contract.store.worker_store import LeaseLost
 from worker import failpoint
-from worker.execution.context import Desk, Spare
+from worker.execution.context import JobContext, SpareImage
 from worker.policy.retry_policy import GiveUp
 from worker.sandbox.pool import Picture
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """How one image of a job is stored and reported."""
 
-    def __init__(self, index: int, desk: Desk) -> None:
+    def __init__(self, index: int, desk: JobContext) -> None:
         self.index = index
         self.passed: list[str] = []  # why rungs were left out without a call, in words
         self._desk = desk
 
-    async def take(self, spare: Spare) -> GiveUp | None:
+    async def take(self, spare: SpareImage) -> GiveUp | None:
         """Store and report a picture that another image's call has brought."""
         with spare.share:
             return await self.store(spare.number, spare.picture)

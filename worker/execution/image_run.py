@@ -16,12 +16,12 @@ from contract.jobs.pricing import estimate
 from contract.store.worker_store import CallRefused
 from worker import failpoint
 from worker.execution.attempt_log import persist
-from worker.execution.context import Desk, Spare
+from worker.execution.context import JobContext, SpareImage
 from worker.execution.delivery import Delivery
-from worker.http.pending_result import Heard, Made
+from worker.http.pending_result import CallProgress, GeneratedImage
 from worker.memory.budget import Share
 from worker.policy.backoff import pacing
-from worker.policy.circuit_breaker import Closed, Verdict, verdict_of
+from worker.policy.circuit_breaker import Blocked, CallOutcome, outcome_of
 from worker.policy.ladder import Route, Rung
 from worker.policy.retry_policy import (
     LEAST_CALL_S,
@@ -34,7 +34,7 @@ from worker.policy.retry_policy import (
     most_useful,
     next_step,
 )
-from worker.providers.provider import Ask
+from worker.providers.provider import ImageCall
 
 ARRIVING_S = 60.0  # what an answer gets on top of its time, once it has begun to come
 FINISH_S = 5.0  # what one gets that is not needed any more, but tells what it has cost
@@ -43,7 +43,7 @@ FINISH_S = 5.0  # what one gets that is not needed any more, but tells what it h
 class _Served(Exception):
     """Another image's call has brought this image as well."""
 
-    def __init__(self, spare: Spare, cost_usd: float | None) -> None:
+    def __init__(self, spare: SpareImage, cost_usd: float | None) -> None:
         super().__init__()
         self.spare = spare
         self.cost_usd = cost_usd  # of the own call
@@ -54,10 +54,10 @@ class Stopped:
     """The next call is for another worker, as this one stops: it might not live to see the answer."""
 
 
-class Walk:
+class ImageRun:
     """One image's walk in one run of its job."""
 
-    def __init__(self, index: int, desk: Desk) -> None:
+    def __init__(self, index: int, desk: JobContext) -> None:
         self.index = index
         self._desk = desk
         self.delivery = Delivery(index, desk)
@@ -89,7 +89,7 @@ class Walk:
 
     async def _try(self) -> Step | Stopped | None:
         """Make one call, if one is due; answer what comes next, None when the image is there."""
-        desk, closed = self._desk, dict[Route, Closed]()
+        desk, closed = self._desk, dict[Route, Blocked]()
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # redis-py may swallow a cancellation that meets its own time-out
             raise asyncio.CancelledError
@@ -123,7 +123,7 @@ class Walk:
             async with asyncio.timeout(max(0.0, self._desk.lease.left_s())):
                 await share.hold(self._desk.weight())
 
-    def _pass(self, rung: Rung, shut: Closed, closed: dict[Route, Closed]) -> None:
+    def _pass(self, rung: Rung, shut: Blocked, closed: dict[Route, Blocked]) -> None:
         """Leave a rung out whose gate is closed."""
         closed[rung.route] = shut
         if shut.code:
@@ -132,7 +132,7 @@ class Walk:
 
     async def _call(self, step: Call | Again, rung: Rung, share: Share, references: tuple[str, ...]) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
-        desk, verdict, code = self._desk, Verdict.UNKNOWN, ""
+        desk, verdict, code = self._desk, CallOutcome.UNKNOWN, ""
         number, started = None, time.monotonic()
         try:
             failpoint.reach("before_call_count")
@@ -143,7 +143,7 @@ class Walk:
             ask = self._order(rung, step, references)
             made = await self._ask(ask, rung, number, step, share)
             failpoint.reach("after_response")
-            verdict = Verdict.GOOD
+            verdict = CallOutcome.GOOD
             lesson = desk.yields.learn(rung.route, made, ask.most)
             made = self._choose(made, rung, number, share)
             step_on = await self._keep(number, made, seconds=time.monotonic() - started)
@@ -157,7 +157,7 @@ class Walk:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
         except ProviderError as error:
             is_hasty = isinstance(error, TimedOut) and step.timeout_s < rung.patience_s / 2
-            verdict, code = Verdict.UNKNOWN if is_hasty else verdict_of(error), error.code
+            verdict, code = CallOutcome.UNKNOWN if is_hasty else outcome_of(error), error.code
             assert number is not None
             desk.yields.doubt(rung.route)
             seconds = time.monotonic() - started
@@ -167,9 +167,9 @@ class Walk:
             await desk.leave_gate(rung.route, self.index, verdict, code)  # nothing happens when it has left
             desk.left()
 
-    def _order(self, rung: Rung, step: Call | Again, references: tuple[str, ...]) -> Ask:
+    def _order(self, rung: Rung, step: Call | Again, references: tuple[str, ...]) -> ImageCall:
         desk, request = self._desk, self._desk.job.request
-        return Ask(
+        return ImageCall(
             prompt=request.prompt,
             model=rung.model,
             aspect_ratio=request.aspect_ratio,
@@ -180,9 +180,9 @@ class Walk:
             most=max(1, len(desk.missing()) - len(desk.surplus)),
         )
 
-    async def _ask(self, ask: Ask, rung: Rung, number: int, step: Call | Again, share: Share) -> Made:
+    async def _ask(self, ask: ImageCall, rung: Rung, number: int, step: Call | Again, share: Share) -> GeneratedImage:
         desk = self._desk
-        heard = Heard(tell=partial(desk.logbook.tell_unfetched, number, among=desk.job.request.count))
+        heard = CallProgress(tell=partial(desk.logbook.tell_unfetched, number, among=desk.job.request.count))
         call = desk.talks[rung.provider].make(
             ask,
             share=share,
@@ -194,7 +194,7 @@ class Walk:
         )
         return await self._unless_served(call, heard)
 
-    async def _unless_served(self, call: Coroutine[Any, Any, Made], heard: Heard) -> Made:
+    async def _unless_served(self, call: Coroutine[Any, Any, GeneratedImage], heard: CallProgress) -> GeneratedImage:
         """Make a call to its end, or close it once another one's answer has brought this image as well.
 
         One whose answer has begun to come has been paid for: it is read, as far as that takes little time.
@@ -218,7 +218,7 @@ class Walk:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
 
-    def _choose(self, made: Made, rung: Rung, number: int, share: Share) -> Made:
+    def _choose(self, made: GeneratedImage, rung: Rung, number: int, share: Share) -> GeneratedImage:
         """Take the first picture that this job has not yet, and leave the others to its other images."""
         seen = self._desk.seen
         pictures = made.picture, *made.more
@@ -251,7 +251,7 @@ class Walk:
             await logbook.write(number)
         return step
 
-    async def _keep(self, number: int, made: Made, *, seconds: float) -> GiveUp | None:
+    async def _keep(self, number: int, made: GeneratedImage, *, seconds: float) -> GiveUp | None:
         """Record what a call brought, then store and report it; what nobody wants any more is taken back."""
         desk, picture = self._desk, made.picture
         rung = desk.plan.rungs[desk.logbook.attempt(number).rung]
@@ -262,7 +262,7 @@ class Walk:
         await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
         return await self.delivery.store(number, picture, unused=made.unused)
 
-    def _next(self, closed: Mapping[Route, Closed] | None = None) -> Step:
+    def _next(self, closed: Mapping[Route, Blocked] | None = None) -> Step:
         return next_step(
             self._desk.plan,
             self._desk.logbook.history(self.index),

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from contract.redis.client import PREFIX, reaching_redis
-from worker.http.pending_result import Made
-from worker.policy.circuit_breaker import Gate
+from worker.http.pending_result import GeneratedImage
+from worker.policy.circuit_breaker import CircuitBreaker
 from worker.policy.ladder import Route
 from worker.providers.provider import Json
 
@@ -30,7 +30,7 @@ class Lesson(NamedTuple):
 
 
 @dataclass(slots=True)
-class Yields:
+class ImagesPerAnswer:
     """What a job expects of its calls, by whom they go to; one picture of anybody who is not listed."""
 
     known: dict[Route, int] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Yields:
         """Expect but one picture of each call to somebody who has failed this job."""
         self._doubted.add(route)
 
-    def learn(self, route: Route, made: Made, most: int) -> Lesson | None:
+    def learn(self, route: Route, made: GeneratedImage, most: int) -> Lesson | None:
         """Take in how many good pictures an answer brought, of `most` that were looked for; answer what is news.
 
         Where one was enough, those that nobody has looked at are a guess, which counts as long as nothing is known.
@@ -72,18 +72,18 @@ class Memory:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look_up(self, gates: Mapping[Route, Gate]) -> dict[Route, int]:
+    async def look_up(self, gates: Mapping[Route, CircuitBreaker]) -> dict[Route, int]:
         """Tell what is remembered of those behind these gates. Raises Unavailable."""
         async with reaching_redis():
             found = await self._redis.mget([_key(gate) for gate in gates.values()])
         told = zip(gates, map(str, found), strict=True)
         return {route: max(1, min(int(many), MOST)) for route, many in told if many.isdecimal()}
 
-    async def note(self, gate: Gate, lesson: Lesson) -> None:
+    async def note(self, gate: CircuitBreaker, lesson: Lesson) -> None:
         """Remember what an answer has brought; a guess only where nothing is known. Raises Unavailable."""
         async with reaching_redis():
             await self._redis.set(_key(gate), lesson.many, ex=LIFE_S, nx=lesson.is_guess)
 
 
-def _key(gate: Gate) -> str:
+def _key(gate: CircuitBreaker) -> str:
     return f"{PREFIX}gate:{gate.name}:{gate.model}:pictures"

@@ -20,12 +20,12 @@ from contract.store.job_hash import read_attempts, read_job, read_snapshots
 from contract.store.worker_store import JobStore, Lease, LeaseLost
 from contract.telemetry.logs import about
 from worker import failpoint
-from worker.execution.attempt_log import Logbook, persist
-from worker.execution.context import Bench, Desk
+from worker.execution.attempt_log import AttemptLog, persist
+from worker.execution.context import JobContext, WorkerContext
 from worker.execution.delivery import Delivery
-from worker.execution.image_run import Stopped, Walk
-from worker.execution.leases import Hold
-from worker.http.provider_client import Conversation
+from worker.execution.image_run import ImageRun, Stopped
+from worker.execution.leases import HeldJob
+from worker.http.provider_client import ProviderClient
 from worker.policy.ladder import plan_ladder
 from worker.policy.retry_policy import GiveUp, Later, most_useful
 from worker.providers.registry import PROVIDERS
@@ -36,7 +36,7 @@ STOPPED = "Its worker was stopped; another one goes on."
 logger = logging.getLogger(__name__)
 
 
-async def run(job_id: str, bench: Bench) -> None:
+async def run(job_id: str, bench: WorkerContext) -> None:
     """Run a job as far as it can be run now; nothing happens if it is not to be had."""
     if bench.leases.is_closed():
         return
@@ -44,7 +44,7 @@ async def run(job_id: str, bench: Bench) -> None:
         await _run(job_id, bench)
 
 
-async def _run(job_id: str, bench: Bench) -> None:
+async def _run(job_id: str, bench: WorkerContext) -> None:
     lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
     if lease is None:
         return
@@ -54,7 +54,7 @@ async def _run(job_id: str, bench: Bench) -> None:
             await bench.store.release(lease)
             return
         try:
-            development = Development(lease, bench)
+            development = JobRun(lease, bench)
             await development.develop(hold)
         except (LeaseLost, Unavailable):
             logger.warning("job %s is left to others", job_id, extra={"job_id": job_id})
@@ -73,17 +73,17 @@ async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomErr
     logger.info("job %s %s%s", lease.job_id, reached, why, extra={"job_id": lease.job_id})
 
 
-def lay_out(lease: Lease, bench: Bench, job: Job, settings: Settings) -> Desk:
+def lay_out(lease: Lease, bench: WorkerContext, job: Job, settings: Settings) -> JobContext:
     """Lay out what a claimed job's images are made with. Raises DarkroomError (`job_unreadable`), Refused."""
     if len(job.images) < int(lease.fields["images"]):  # what cannot be read would be made and paid again
         raise DarkroomError("job_unreadable")
-    return Desk(
+    return JobContext(
         bench=bench,
         lease=lease,
         job=job,
         snapshots=read_snapshots(lease.fields),
         plan=plan_ladder(job.request, settings, PROVIDERS),
-        logbook=Logbook(
+        logbook=AttemptLog(
             lease, bench.store, read_attempts(lease.fields), max_calls=bench.settings.knobs.calls_per_image
         ),
         there={image.index for image in job.images},
@@ -91,17 +91,17 @@ def lay_out(lease: Lease, bench: Bench, job: Job, settings: Settings) -> Desk:
     )
 
 
-class Development:
+class JobRun:
     """One run of one job."""
 
-    def __init__(self, lease: Lease, bench: Bench) -> None:
+    def __init__(self, lease: Lease, bench: WorkerContext) -> None:
         job = read_job(lease.fields, None)
         self._settings = accepted_with(lease.fields, job.request, bench.settings)
         self._desk = lay_out(lease, bench, job, self._settings)
         self._lease = lease
         self._bench = bench
 
-    async def develop(self, hold: Hold) -> None:
+    async def develop(self, hold: HeldJob) -> None:
         """Take the job from where it stands to its end, to its next wait, or back into the queue."""
         try:
             await self._develop()
@@ -120,7 +120,7 @@ class Development:
             stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._settings.provider(name)
-                talk = Conversation(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
+                talk = ProviderClient(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
                 self._desk.talks[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()
         await self._desk.clear()
@@ -161,14 +161,14 @@ class Development:
         """Make all missing images at the same time; answer what stopped those that could not be made."""
         try:
             async with asyncio.TaskGroup() as group:
-                walks = [Walk(index, self._desk) for index in self._desk.missing()]
+                walks = [ImageRun(index, self._desk) for index in self._desk.missing()]
                 tasks = [group.create_task(walk.make()) for walk in walks]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         stops = [await self._serve(walk, task.result()) for walk, task in zip(walks, tasks, strict=True)]
         return [stop for stop in stops if stop is not None]
 
-    async def _serve(self, walk: Walk, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
+    async def _serve(self, walk: ImageRun, stop: Later | GiveUp | Stopped | None) -> Later | GiveUp | Stopped | None:
         """Give an image that was given up a picture that another one's call has brought since."""
         spare = None if stop is None else self._desk.spare(walk.index)
         return stop if spare is None else await walk.delivery.take(spare)

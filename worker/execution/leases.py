@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Hold:
+class HeldJob:
     """A job that runs here; `is_draining` once this worker wants to give it back."""
 
     lease: Lease
@@ -39,19 +39,19 @@ class Leases:
         self._worker = worker
         self._lease_s = lease_s
         self._slots = slots
-        self._holds: dict[str, Hold] = {}
+        self._holds: dict[str, HeldJob] = {}
         self._is_closed = False
         self._away_since: float | None = None
         self._renewed_at = time.monotonic()
 
     @contextmanager
-    def hold(self, lease: Lease) -> Iterator[Hold]:
+    def hold(self, lease: Lease) -> Iterator[HeldJob]:
         """Keep a lease alive while the current task works on its job."""
         task = asyncio.current_task()
         assert task is not None
         if lease.job_id in self._holds:
             self._holds[lease.job_id].task.cancel()  # its lease had ended, and came back to us
-        hold = self._holds[lease.job_id] = Hold(lease, task)
+        hold = self._holds[lease.job_id] = HeldJob(lease, task)
         try:
             yield hold
         finally:

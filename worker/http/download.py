@@ -19,11 +19,11 @@ import httpx
 from contract.errors.exceptions import Interrupted, ProviderError, Unusable
 from contract.errors.redaction import clean
 from contract.untrusted.imaging.inspect import MAX_BYTES
-from contract.untrusted.ssrf import Unsafe, address_of, follow, host_of, is_loopback, split
+from contract.untrusted.ssrf import UnsafeUrl, address_of, follow, host_of, is_loopback, split
 from worker.answers.error_classification import of_download, of_exception
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.http.response_body import read_body
-from worker.memory.body_room import Room
+from worker.memory.body_room import BodyRoom
 
 MAX_HOPS = 5
 _PAGE = re.compile(
@@ -34,7 +34,7 @@ _PAGE_BYTES = 1024
 logger = logging.getLogger(__name__)
 
 
-class Fetcher:
+class Downloader:
     """Fetches result links of one provider."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Fetcher:
         base = urlsplit(api_base)
         self._own = base.netloc if base.scheme == "http" and is_loopback(base.hostname or "") else None
 
-    async def fetch(self, url: str, *, room: Room | None = None) -> bytearray:
+    async def fetch(self, url: str, *, room: BodyRoom | None = None) -> bytearray:
         """Download a picture, once there is `room` for it.
 
         Raises ProviderError: unsafe, expired, too large, too slow, not reached.
@@ -81,7 +81,7 @@ class Fetcher:
         """Build a GET to a judged address of a link's host. Raises ProviderError: unsafe, not found."""
         try:
             return await self._request(client, url)
-        except Unsafe as reason:
+        except UnsafeUrl as reason:
             raise self._refusal(url, reason) from reason
         except NOT_A_URL as error:
             raise self._refusal(url, "it is not a URL") from error
@@ -95,7 +95,7 @@ class Fetcher:
             return client.build_request("GET", url)
         return pinned(client, "GET", parts, address)
 
-    async def _fetch(self, url: str, room: Room | None) -> bytearray:
+    async def _fetch(self, url: str, room: BodyRoom | None) -> bytearray:
         seen: set[str] = set()
         async with open_client(
             self._ssl_context, connect_s=self._connect_s, idle_s=self._idle_s, proxy=self._proxy
@@ -111,7 +111,7 @@ class Fetcher:
                     await response.aclose()
         raise self._refusal(url, "it is redirected in a circle, or too often")
 
-    async def _read(self, response: httpx.Response, room: Room | None) -> bytearray:
+    async def _read(self, response: httpx.Response, room: BodyRoom | None) -> bytearray:
         if response.status_code != 200:
             raise of_download(response.status_code, response.headers)
         try:
@@ -125,10 +125,10 @@ class Fetcher:
     def _target(self, url: str, response: httpx.Response) -> str:
         try:
             return follow(url, response.headers.get("location", ""))
-        except Unsafe as reason:
+        except UnsafeUrl as reason:
             raise self._refusal(url, reason) from reason
 
-    def _refusal(self, url: str, reason: Unsafe | str) -> ProviderError:
+    def _refusal(self, url: str, reason: UnsafeUrl | str) -> ProviderError:
         host = clean(host_of(url), secrets=self._secrets)
         logger.warning("security: a link to %s is not opened: %s", host, reason, extra={"job_id": self._job_id})
         return Unusable("unsafe_url")

@@ -20,8 +20,8 @@ from tenacity import RetryCallState
 from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
-from worker.http.download import Fetcher
-from worker.memory.body_room import Room
+from worker.http.download import Downloader
+from worker.memory.body_room import BodyRoom
 from worker.memory.budget import Share
 from worker.policy.backoff import fetching, is_settled, may_pass
 from worker.providers.provider import Json, Provider, headers
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Heard:
+class CallProgress:
     """What is known of a call that goes on: whether its answer is coming, and what it has cost by then."""
 
     is_coming: bool = False
@@ -57,15 +57,15 @@ class Clock:
     end_by: float
     fetch_by: float
     share: Share
-    heard: Heard = field(default_factory=Heard)
+    heard: CallProgress = field(default_factory=CallProgress)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
-Receive = Callable[[httpx.Request, Clock, OfFailure, Room], Awaitable[bytearray]]
+Receive = Callable[[httpx.Request, Clock, OfFailure, BodyRoom], Awaitable[bytearray]]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class GeneratedImage:
     """What one call brought, and its cost if the provider says it."""
 
     picture: Picture
@@ -122,7 +122,7 @@ class Results:
         api_base: str,
         client: httpx.AsyncClient,
         receive: Receive,
-        fetcher: Fetcher,
+        fetcher: Downloader,
         sandbox: Sandbox,
         idle_s: float,
         retry_s: float,
@@ -139,7 +139,7 @@ class Results:
         self._retry_s = retry_s
         self._job_id = job_id
 
-    async def bring(self, answer: Reading, clock: Clock, *, most: int) -> Made:
+    async def bring(self, answer: Reading, clock: Clock, *, most: int) -> GeneratedImage:
         """Get an answer's pictures, wherever they are by now. Raises ProviderError."""
         cost_usd = answer.cost_usd
         if answer.poll_url:
@@ -154,7 +154,7 @@ class Results:
             raise of_silence("")
         told = (f"{unused} more in the same answer were not used.",) if unused else ()
         first = replace(pictures[0], warnings=(*pictures[0].warnings, *told))
-        return Made(first, cost_usd, more=tuple(pictures[1:]), unused=unused, left=left)
+        return GeneratedImage(first, cost_usd, more=tuple(pictures[1:]), unused=unused, left=left)
 
     async def _poll(self, poll_url: str, clock: Clock, most: int) -> Reading:
         """Ask again until there is a picture; only a look that was answered can end it when its time is over."""
@@ -190,7 +190,7 @@ class Results:
                 request = await self._fetcher.request(self._client, url)
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Unusable("unsafe_url") from error
-        with Room(clock.share) as room:
+        with BodyRoom(clock.share) as room:
             try:
                 body = await self._receive(request, clock, of_poll, room)
             except ProviderError as error:
@@ -215,7 +215,7 @@ class Results:
         return list(downloads.good.values()), downloads.left
 
     async def _download(self, share: Share, url: str) -> Picture | None:
-        with Room(share) as room:
+        with BodyRoom(share) as room:
             data = await self._fetcher.fetch(url, room=room)
             reading = await self._sandbox.read(data)
             room.keep(reading.size)
@@ -243,7 +243,7 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    async def _tell(self, error: ProviderError, heard: Heard) -> None:
+    async def _tell(self, error: ProviderError, heard: CallProgress) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,

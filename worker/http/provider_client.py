@@ -1,6 +1,6 @@
 """The I/O of a provider call; what an answer only promises is fetched by `results.py`, reading is the sandbox's work.
 
-One `Conversation` per job: one httpx client for 600 calls costs 16 ms of CPU per call, one per job 2.
+One `ProviderClient` per job: one httpx client for 600 calls costs 16 ms of CPU per call, one per job 2.
 Redirects are never followed here, as they would carry the key elsewhere, and no connection is used
 twice, so none can turn out to be stale when a call that costs money is written to it.
 """
@@ -24,13 +24,13 @@ from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Tra
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
 from worker.answers.upstream_routing import Outputs
-from worker.http.download import Fetcher
-from worker.http.pending_result import Clock, Heard, Made, OfFailure, Results
+from worker.http.download import Downloader
+from worker.http.pending_result import CallProgress, Clock, GeneratedImage, OfFailure, Results
 from worker.http.pinned_client import no_cookies
 from worker.http.response_body import read_body
-from worker.memory.body_room import Room, paused
+from worker.memory.body_room import BodyRoom, paused
 from worker.memory.budget import LARGEST, Budget, Share
-from worker.providers.provider import Ask, Json, Provider
+from worker.providers.provider import ImageCall, Json, Provider
 from worker.sandbox.pool import Reading, Sandbox
 
 MAX_JSON_BYTES = LARGEST
@@ -39,7 +39,7 @@ MAX_LINK = 8192  # characters of an address in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
+class HttpResources:
     """What the calls of a worker are made with; times in seconds."""
 
     ssl_context: ssl.SSLContext
@@ -51,7 +51,7 @@ class Wire:
     outputs: Outputs = field(default_factory=Outputs)
 
 
-class Ear:
+class FirstByteDetector:
     """Hears whether a server has said anything: httpcore does not tell half an answer from none."""
 
     has_heard = False
@@ -70,7 +70,7 @@ class Ear:
             stream.read = heard
 
 
-class StillMade(Exception):
+class PollInstead(Exception):
     """An answer is an error, and tells where to ask for what is made all the same."""
 
     def __init__(self, poll_url: str) -> None:
@@ -78,10 +78,10 @@ class StillMade(Exception):
         super().__init__()
 
 
-class Conversation:
+class ProviderClient:
     """One job's calls to one provider."""
 
-    def __init__(self, provider: Provider, config: ProviderConfig, wire: Wire, *, job_id: str = "") -> None:
+    def __init__(self, provider: Provider, config: ProviderConfig, wire: HttpResources, *, job_id: str = "") -> None:
         self._provider = provider
         self._config = config
         self._wire = wire
@@ -96,7 +96,7 @@ class Conversation:
             cookies=no_cookies(),
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         )
-        fetcher = Fetcher(
+        fetcher = Downloader(
             ssl_context=wire.ssl_context,
             api_base=self._api_base,
             proxy=proxy,
@@ -118,7 +118,7 @@ class Conversation:
             job_id=job_id,
         )
 
-    async def __aenter__(self) -> Conversation:
+    async def __aenter__(self) -> ProviderClient:
         return self
 
     async def __aexit__(
@@ -128,15 +128,15 @@ class Conversation:
 
     async def make(
         self,
-        ask: Ask,
+        ask: ImageCall,
         *,
         share: Share,
         begin_s: float,
         whole_s: float,
         request_id: str,
         fetch_s: float | None = None,
-        heard: Heard | None = None,
-    ) -> Made:
+        heard: CallProgress | None = None,
+    ) -> GeneratedImage:
         """Ask for one image; it has to begin to come within `begin_s`, and to be here within `whole_s`.
 
         What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again; `heard`
@@ -146,7 +146,7 @@ class Conversation:
         """
         started = _now()
         fetch_by = started + (whole_s if fetch_s is None else fetch_s)
-        clock = Clock(started + begin_s, started + whole_s, fetch_by, share, heard or Heard())
+        clock = Clock(started + begin_s, started + whole_s, fetch_by, share, heard or CallProgress())
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
@@ -162,7 +162,7 @@ class Conversation:
                 seconds=round(seconds, 1) if (seconds := _now() - started) >= 1 else None,
             ) from error
 
-    async def _post(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+    async def _post(self, ask: ImageCall, request_id: str, clock: Clock) -> Reading:
         """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
         usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
         known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
@@ -178,7 +178,7 @@ class Conversation:
             self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
             return reading
 
-    async def _send(self, ask: Ask, request_id: str, clock: Clock) -> Reading:
+    async def _send(self, ask: ImageCall, request_id: str, clock: Clock) -> Reading:
         call = self._provider.build_request(ask, self._config, self._api_base)
         sent = {**call.headers, "X-Request-Id": request_id}
         try:
@@ -188,10 +188,10 @@ class Conversation:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
             raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
-        with Room(clock.share) as room:
+        with BodyRoom(clock.share) as room:
             try:
                 body = await self._receive(request, clock, self._of_call, room)
-            except StillMade as promise:
+            except PollInstead as promise:
                 return Reading(poll_url=promise.poll_url)
             reading = await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
             room.keep(reading.size)
@@ -203,7 +203,7 @@ class Conversation:
         if isinstance(error, Transient | TimedOut | RateLimited):
             poll_url = self._provider.poll_url(body)
             if 0 < len(poll_url) <= MAX_LINK:
-                return StillMade(poll_url)
+                return PollInstead(poll_url)
         return error
 
     def _is_billed(self, error: ProviderError) -> bool:
@@ -212,9 +212,9 @@ class Conversation:
             return True
         return isinstance(error, Transient) and bool(error.cost_usd)
 
-    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure, room: Room) -> bytearray:
+    async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure, room: BodyRoom) -> bytearray:
         """Send a request and read its answer's body, once there is room for it. Raises ProviderError."""
-        sent_at, response, ear = _now(), None, Ear()
+        sent_at, response, ear = _now(), None, FirstByteDetector()
 
         def begun() -> None:
             limit.reschedule(clock.end_by)

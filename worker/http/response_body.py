@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import httpx
 
 from contract.errors.exceptions import TimedOut, Unusable
-from worker.memory.body_room import Room
+from worker.memory.body_room import BodyRoom
 
 LEAST_PER_S = 1024  # bytes; an answer that comes slower is as good as none
 MAX_COMMENT = 4096  # bytes; what is longer is no comment
@@ -26,7 +26,7 @@ async def read_body(
     *,
     idle_s: float,
     begun: Callable[[], None] | None = None,
-    room: Room | None = None,
+    room: BodyRoom | None = None,
     paused: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bytearray:
     """Read a body of up to `most` bytes; what only keeps the connection alive is left out.
@@ -61,7 +61,7 @@ class _Collector:
         self._received = 0
         self._pace: _Pace | None = None
 
-    async def collect(self, room: Room | None, paused: Callable[[], AbstractContextManager[None]]) -> None:
+    async def collect(self, room: BodyRoom | None, paused: Callable[[], AbstractContextManager[None]]) -> None:
         """Read all pieces, each once there is room for it."""
         length = _length(self._response, self._most)
         chunks = aiter(self._response.aiter_raw())

@@ -14,7 +14,7 @@ STEP_BYTES = 4 * 2**20  # of a body whose length is not known
 PIECE_BYTES = 2**16  # that are read at a time
 
 
-class Room:
+class BodyRoom:
     """A body's part of the share of its call; what fails is given back."""
 
     def __init__(self, share: Share) -> None:
@@ -22,7 +22,7 @@ class Room:
         self._before = share.held
         self._there = FREE_BYTES
 
-    def __enter__(self) -> Room:
+    def __enter__(self) -> BodyRoom:
         return self
 
     def __exit__(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Scales:
+class ReaderLock:
     """A reader's end of the lock, which is a file that all of them have open; what is heavier than `beside` is heavy.
 
     The kernel takes the lock from a reader that dies.

@@ -19,7 +19,7 @@ from random import SystemRandom
 from contract.errors.exceptions import ProviderError, RateLimited
 from contract.redis.client import Scripts
 from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
-from worker.policy.breaker_log import Way, tell
+from worker.policy.breaker_log import Way, log_changes
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
 
@@ -36,7 +36,7 @@ _BAD = frozenset(
 logger = logging.getLogger(__name__)
 
 
-class Verdict(StrEnum):
+class CallOutcome(StrEnum):
     """What a call that has ended says about its provider."""
 
     GOOD = "good"
@@ -49,28 +49,28 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class Blocked:
     """Why a call may not be made now: the error that closed the gate, or "" when it is just full."""
 
     wait_s: float
     code: str
 
 
-def verdict_of(error: ProviderError) -> Verdict:
+def outcome_of(error: ProviderError) -> CallOutcome:
     """Judge a provider by how a call failed."""
     if error.is_elsewhere:
-        return Verdict.NEUTRAL
+        return CallOutcome.NEUTRAL
     if error.code in _KEY:
-        return Verdict.KEY
+        return CallOutcome.KEY
     if error.code in _MODEL:
-        return Verdict.MODEL
+        return CallOutcome.MODEL
     # Also with a Retry-After an answer of 5xx is a failure.
     if error.code in _BAD and not 400 <= (error.http_status or 0) < 500:
-        return Verdict.BAD
-    return Verdict.THROTTLED if isinstance(error, RateLimited) else Verdict.NEUTRAL
+        return CallOutcome.BAD
+    return CallOutcome.THROTTLED if isinstance(error, RateLimited) else CallOutcome.NEUTRAL
 
 
-class Gates:
+class CircuitBreakers:
     """Knows the gate to each provider with each key; Redis never sees a key."""
 
     def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
@@ -79,14 +79,14 @@ class Gates:
         self._limit = limit
         self._open_s = open_s
 
-    def to(self, provider: str, key: str, model: str) -> Gate:
+    def to(self, provider: str, key: str, model: str) -> CircuitBreaker:
         """Find the gate to a model."""
         name = digest(f"{provider}\0{key}")
         way = Way(provider, model)
-        return Gate(self._scripts, self._store, name, way, limit=self._limit, open_s=self._open_s)
+        return CircuitBreaker(self._scripts, self._store, name, way, limit=self._limit, open_s=self._open_s)
 
 
-class Gate:
+class CircuitBreaker:
     """The way to one model of one provider with one key."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Gate:
         self._open_s = open_s
         self._jitter = SystemRandom()
 
-    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Closed | None:
+    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Blocked | None:
         """Ask whether a call of at most `most_s` may be made now: None is yes. Raises LeaseLost.
 
         Every call that was let in has to leave. The waits of refused ones are spread, so that they do
@@ -112,19 +112,19 @@ class Gate:
         answer = await self._run("breaker/enter", *call, int((most_s + GRACE_S) * 1000))
         if answer == "lost":
             raise LeaseLost(lease.job_id)
-        tell(answer.pop(), self._way)
+        log_changes(answer.pop(), self._way)
         if len(answer) == 1:
             self._begun[call] = answer[0]
             return None
         wait_ms, code, woken = answer
         await self._ring(woken)
-        return Closed(int(wait_ms) / 1000 + self._jitter.uniform(0, self._open_s), str(code))
+        return Blocked(int(wait_ms) / 1000 + self._jitter.uniform(0, self._open_s), str(code))
 
     async def leave(
         self,
         lease: Lease,
         number: int,
-        verdict: Verdict,
+        verdict: CallOutcome,
         *,
         code: str = "",
         since_ms: float = 0,
@@ -140,7 +140,7 @@ class Gate:
         begun = self._begun.pop(call, 0)
         said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
         woken, falters, changes = await self._run("breaker/leave", *call, *said)
-        tell(changes, self._way)
+        log_changes(changes, self._way)
         await self._ring(woken)
         return bool(falters)
 

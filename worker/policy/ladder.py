@@ -35,7 +35,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Ladder:
     """A job's ladder; a first back-off lasts up to `retry_s`."""
 
     rungs: tuple[Rung, ...]
@@ -43,7 +43,7 @@ class Plan:
     has_references: bool = False
 
 
-def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, Provider]) -> Plan:
+def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, Provider]) -> Ladder:
     """Make the rungs of a request: as asked, then DARKROOM_FALLBACKS or cheaper and smaller ones, as it allows.
 
     Raises Refused (`unknown_provider`).
@@ -78,7 +78,7 @@ def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, P
             for fallback in settings.knobs.fallbacks
         ]
         below = [rung for rung in own if _is_allowed(rung, first, request.fallback or "any")]
-    return Plan(
+    return Ladder(
         rungs=(first, *below), retry_s=settings.knobs.retry_seconds, has_references=bool(request.reference_images)
     )
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from contract.errors.catalogue import look_up
 from contract.jobs.job import Attempt, Outcome
-from worker.policy.circuit_breaker import Closed
-from worker.policy.ladder import Plan, Route
+from worker.policy.circuit_breaker import Blocked
+from worker.policy.ladder import Ladder, Route
 
 # How often one rung is tried before the next, by how it failed.
 TRIES = {
@@ -103,13 +103,13 @@ Step = Call | Again | Later | GiveUp
 
 
 def next_step(
-    plan: Plan,
+    plan: Ladder,
     history: Sequence[Attempt],
     left_s: float,
     *,
     retry_after_s: float | None = None,
     has_waited: bool = False,
-    closed: Mapping[Route, Closed] | None = None,
+    closed: Mapping[Route, Blocked] | None = None,
     falters: bool = False,
 ) -> Step:
     """Decide what to do for one image.
@@ -135,7 +135,7 @@ def next_step(
     return step
 
 
-def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
+def _next(plan: Ladder, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
     if not history:
         return Call(0, _slice(plan, 0, left_s))
     last = history[-1]
@@ -149,7 +149,9 @@ def _next(plan: Plan, history: Sequence[Attempt], left_s: float, wait_s: float, 
     return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
 
 
-def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[Route, Closed]) -> Step:
+def _around(
+    plan: Ladder, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[Route, Blocked]
+) -> Step:
     """Pass a closed gate: by a lower rung at another provider, or by waiting; nobody is left out for being busy."""
     route = plan.rungs[rung].route
     others = (below for below in _below(plan, history, rung) if plan.rungs[below].route not in closed)
@@ -164,7 +166,7 @@ def _around(plan: Plan, history: Sequence[Attempt], left_s: float, rung: int, cl
     return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
 
 
-def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -> float:
+def _wait(plan: Ladder, history: Sequence[Attempt], retry_after_s: float | None) -> float:
     """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
     if retry_after_s is not None or not history:
         return retry_after_s or 0.0
@@ -174,7 +176,7 @@ def _wait(plan: Plan, history: Sequence[Attempt], retry_after_s: float | None) -
     return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
 
 
-def _may_repeat(plan: Plan, history: Sequence[Attempt], *, goes_on: bool) -> bool:
+def _may_repeat(plan: Ladder, history: Sequence[Attempt], *, goes_on: bool) -> bool:
     last = history[-1]
     is_lowest = last.rung == len(plan.rungs) - 1
     is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != "provider_error")
@@ -200,7 +202,7 @@ def _alike(history: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
 
 
-def _below(plan: Plan, history: Sequence[Attempt], rung: int) -> Iterator[int]:
+def _below(plan: Ladder, history: Sequence[Attempt], rung: int) -> Iterator[int]:
     """Yield the lower rungs; what some provider cannot do is only asked where that differs."""
     cannot = [attempt for attempt in history if attempt.outcome is Outcome.UNUSABLE]
     cannot = [attempt for attempt in cannot if attempt.error != "reference_too_large" or attempt is history[-1]]
@@ -212,7 +214,7 @@ def _below(plan: Plan, history: Sequence[Attempt], rung: int) -> Iterator[int]:
     return (below for below in range(rung + 1, len(plan.rungs)) if all(differs(below, attempt) for attempt in cannot))
 
 
-def _slice(plan: Plan, rung: int, left_s: float) -> float:
+def _slice(plan: Ladder, rung: int, left_s: float) -> float:
     """Share the time that is left among this rung and those below it."""
     return min(plan.rungs[rung].timeout_s, max(LEAST_CALL_S, left_s / (len(plan.rungs) - rung)))
 

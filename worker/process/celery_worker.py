@@ -14,7 +14,7 @@ from celery.apps.worker import Worker
 from celery.signals import worker_shutting_down
 
 from contract.store.doorbell import QUEUES, celery_app
-from worker.execution.context import Bench
+from worker.execution.context import WorkerContext
 from worker.process.graceful_shutdown import drain, hurry
 from worker.process.tasks import register
 
@@ -49,7 +49,7 @@ class Consumer(Worker):  # type: ignore[misc]
         super().on_close()
 
 
-def answer_bells(bench: Bench, loop: asyncio.AbstractEventLoop) -> int:
+def answer_bells(bench: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
     """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
     knobs = bench.settings.knobs
     app = celery_app(knobs.redis_url.get_secret_value())

@@ -36,7 +36,7 @@ def check_media(media: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
+class Installation:
     """What a worker shares with others: the marker of its media directory, a digest of its secret."""
 
     media: str
@@ -44,7 +44,7 @@ class Belongings:
 
 
 async def find_redis(
-    store: JobStore, worker: str, belongings: Belongings, *, lease_s: float, allow_unsafe: bool
+    store: JobStore, worker: str, belongings: Installation, *, lease_s: float, allow_unsafe: bool
 ) -> None:
     """Wait until Redis runs our scripts. Raises ConfigInvalid if it answers and refuses, or would lose jobs."""
     told = ""
@@ -82,7 +82,7 @@ async def check_redis(store: JobStore, *, allow_unsafe: bool) -> tuple[Doubt, ..
     return doubts
 
 
-async def join(store: JobStore, own: Belongings) -> None:
+async def join(store: JobStore, own: Installation) -> None:
     """Tell Redis what this worker shares with others, before its first sign of life; log what others have instead.
 
     A Redis that is full or goes away is not told.

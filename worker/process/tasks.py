@@ -10,11 +10,11 @@ from celery import Celery
 from contract.store.doorbell import TASK
 from contract.version import CONTRACT
 from worker import failpoint
-from worker.execution.context import Bench
+from worker.execution.context import WorkerContext
 from worker.execution.job_run import run
 
 
-def register(app: Celery, loop: asyncio.AbstractEventLoop, bench: Bench) -> None:
+def register(app: Celery, loop: asyncio.AbstractEventLoop, bench: WorkerContext) -> None:
     """Teach a Celery application to answer the doorbell."""
 
     def develop(task: Any, job_id: str) -> None:

@@ -38,7 +38,7 @@ LISTS = tuple(
 logger = logging.getLogger(__name__)
 
 
-class Sight(StrEnum):
+class Observation(StrEnum):
     """What a look shows."""
 
     WELL = "all is well"
@@ -55,7 +55,7 @@ class Watchdog:
         self._slots = slots
         self._busy: set[int] = set()  # threads: a job may have two, when its bell was repeated
         self._has_heard = True
-        self._sights: deque[Sight] = deque(maxlen=PATIENCE)
+        self._sights: deque[Observation] = deque(maxlen=PATIENCE)
         task_prerun.connect(self._hear, weak=False)
         task_postrun.connect(self._end, weak=False)
 
@@ -63,29 +63,29 @@ class Watchdog:
         """Watch for ever, in a thread of its own."""
         threading.Thread(target=self._watch, args=(loop,), name="darkroom-watchdog", daemon=True).start()
 
-    def is_hopeless(self, sight: Sight) -> bool:
+    def is_hopeless(self, sight: Observation) -> bool:
         """Remember a sight; tell whether the same thing was amiss each time lately."""
         self._sights.append(sight)
-        return sight is not Sight.WELL and self._sights.count(sight) == PATIENCE
+        return sight is not Observation.WELL and self._sights.count(sight) == PATIENCE
 
-    async def look(self) -> Sight:
+    async def look(self) -> Observation:
         """See whether bells lie in Redis although a slot is free, and none was heard since the last look."""
         has_heard, self._has_heard = self._has_heard, False
         if self._leases.is_closed():
-            return Sight.WELL
+            return Observation.WELL
         try:
             async with reaching_redis(), asyncio.timeout(LOOK_S):
                 bells = await self._store.redis.exists(*LISTS)
         except Unavailable:
-            return Sight.WELL  # it is Redis that is not
-        return Sight.DEAF if bells and not has_heard and len(self._busy) < self._slots else Sight.WELL
+            return Observation.WELL  # it is Redis that is not
+        return Observation.DEAF if bells and not has_heard and len(self._busy) < self._slots else Observation.WELL
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        look: Future[Sight] | None = None
+        look: Future[Observation] | None = None
         while True:
             look = look or asyncio.run_coroutine_threadsafe(self.look(), loop)
             time.sleep(LOOK_S)
-            sight = look.result() if look.done() and look.exception() is None else Sight.STUCK
+            sight = look.result() if look.done() and look.exception() is None else Observation.STUCK
             if self.is_hopeless(sight):
                 give_up(sight)
             look = None if look.done() else look

@@ -13,7 +13,7 @@ from worker.answers.error_classification import of_error_object, of_garbage, of_
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
 from worker.answers.untrusted_json import is_draft, is_partial, items, mapping, texts, told_cost
-from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {
@@ -29,7 +29,7 @@ _PICTURE_KEYS = ("bytesBase64", "b64_json", "url", "sample", "image", "urls", "d
 _DEPTH = 6
 
 
-def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
+def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
     """Build one prediction; `gpt-image-2-free` becomes `openai/gpt-image-2-free` in the path."""
     size = ask.image_size if explicit_size(ask.image_size) else _SIZES.get(ask.aspect_ratio, "auto")
     asked: dict[str, Json] = {"prompt": ask.prompt, "n": 1, "size": size}

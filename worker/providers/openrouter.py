@@ -11,13 +11,13 @@ from contract.settings.nanobot_config import TIMEOUT_S, ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost
-from worker.providers.provider import Answer, Ask, HttpCall, Json, Provider, headers
+from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
 
 MAX_CHOICES = 16
 _TIERS = ("4K", "2K", "1K")
 
 
-def build_request(ask: Ask, config: ProviderConfig, api_base: str) -> HttpCall:
+def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
     """Build one chat completion that answers with an image."""
     content: str | list[dict[str, Json]] = ask.prompt
     if ask.references:

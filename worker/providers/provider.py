@@ -12,7 +12,7 @@ Json = Any  # JSON nobody vouches for; read it with payload.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class ImageCall:
     """One image to be made; `references` are data URLs."""
 
     prompt: str = field(repr=False)
@@ -63,7 +63,7 @@ class Provider:
     api_base: str
     timeout_s: float
     fast_quality: str | None  # a quality that is cheaper than the default, if it knows any
-    build_request: Callable[[Ask, ProviderConfig, str], HttpCall]
+    build_request: Callable[[ImageCall, ProviderConfig, str], HttpCall]
     parse_response: Callable[[Json], Answer]
     smaller: Callable[[str], str | None]
     parse_poll: Callable[[Json], Answer] | None = None

@@ -25,7 +25,7 @@ from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage,
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.untrusted_json import mapping, told_cost
-from worker.memory.reader_lock import Scales
+from worker.memory.reader_lock import ReaderLock
 from worker.providers.registry import PROVIDERS
 
 MAX_PARTS = 100_000  # of a JSON text
@@ -206,7 +206,7 @@ def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = Fals
 
 def main() -> None:
     """Answer questions for ever, in turn with the other readers where the work is heavy."""
-    scales = Scales(int(sys.argv[2]), beside=int(sys.argv[3]))
+    scales = ReaderLock(int(sys.argv[2]), beside=int(sys.argv[3]))
 
     def answer(question: dict[str, Any], body: bytearray) -> Reply:
         with scales.work(2 * len(body)):

@@ -18,7 +18,7 @@ from weakref import finalize
 
 from contract.errors.exceptions import Interrupted, revive
 from contract.untrusted.imaging.inspect import EXTENSIONS
-from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, Child
+from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, SandboxProcess
 
 CHILDREN = 2
 READER = "worker.sandbox.child"
@@ -80,7 +80,7 @@ class Sandbox:
         self._lock = TemporaryFile()  # noqa: SIM115
         finalize(self, self._lock.close)
         self._threads = ThreadPoolExecutor(children, thread_name_prefix="darkroom-reader")
-        self._free: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
+        self._free: asyncio.LifoQueue[SandboxProcess | None] = asyncio.LifoQueue()
         for _ in range(children - 1):
             self._free.put_nowait(None)  # started when it is needed
         self._free.put_nowait(self._start())  # so that the first picture does not wait for it
@@ -96,8 +96,8 @@ class Sandbox:
                 child.kill()
                 child.close()
 
-    def _start(self) -> Child:
-        return Child(READER, str(self._beside), lock=self._lock)
+    def _start(self) -> SandboxProcess:
+        return SandboxProcess(READER, str(self._beside), lock=self._lock)
 
     async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
         """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.

@@ -22,15 +22,15 @@ import httpx
 import standardwebhooks
 
 from contract.errors.exceptions import ConfigInvalid, Transient, Unavailable
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.store.job_hash import read_job
 from contract.telemetry.logs import about
-from contract.untrusted.ssrf import Network, Unsafe, address_of, split
+from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, split
 from contract.webhook import Webhook, event, signing_secret, unseal
 from worker.answers.error_classification import retry_after
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.policy.backoff import until_reachable
-from worker.webhooks.outbox import Delivery, Outbox, WebhookState
+from worker.webhooks.outbox import Delivery, WebhookOutbox, WebhookState
 
 LOOK_S = 1.0
 PAGES = 10  # of the outbox, in one look
@@ -51,22 +51,22 @@ class Undelivered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookAnswer:
     """What a receiver said."""
 
     status: int
     retry_after_s: float | None = None
 
 
-class Courier:
+class WebhookDispatcher:
     """One worker's part in delivering."""
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: WebhookOutbox,
         *,
         ssl_context: ssl.SSLContext,
-        secret: Secret,
+        secret: InstallationSecret,
         schedule: Sequence[float],
         allowed: Sequence[Network],
     ) -> None:
@@ -118,16 +118,16 @@ class Courier:
         try:
             answer, why = await self._answer(delivery), ""
         except Undelivered as reason:
-            answer, why = Answer(0), str(reason)
+            answer, why = WebhookAnswer(0), str(reason)
         except Exception as error:  # noqa: BLE001
             # Its words, and so its traceback, may have the address in them.
             logger.error("a webhook broke: %s", type(error).__name__, extra={"job_id": delivery.job_id})
-            answer, why = Answer(0), "something is wrong inside Darkroom"
+            answer, why = WebhookAnswer(0), "something is wrong inside Darkroom"
         state, wait_s = outcome(answer, delivery.number, self._schedule)
         self._log(delivery, state, wait_s, why or f"it answered {answer.status}")
         await until_reachable()(self._outbox.settle, delivery, state, wait_s=wait_s)
 
-    async def _answer(self, delivery: Delivery) -> Answer:
+    async def _answer(self, delivery: Delivery) -> WebhookAnswer:
         if delivery.number > len(self._schedule) + SPARE:
             raise Undelivered("workers died over it")
         webhook = Webhook.model_validate_json(delivery.fields["webhook"])
@@ -135,7 +135,7 @@ class Courier:
         try:
             async with asyncio.timeout(WHOLE_S):
                 return await self._post(webhook.url, headers, body)
-        except Unsafe as reason:
+        except UnsafeUrl as reason:
             logger.warning(
                 "security: a webhook to %a is not opened: %s", delivery.host, reason, extra={"job_id": delivery.job_id}
             )
@@ -163,7 +163,7 @@ class Courier:
         }
         return headers, body
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
         parts = split(url)
         address = await address_of(parts, within_s=WHOLE_S, allowed=self._allowed, threads=self._resolvers)
         async with open_client(self._ssl_context, connect_s=CONNECT_S, idle_s=WHOLE_S) as client:
@@ -174,7 +174,7 @@ class Courier:
             finally:
                 await response.aclose()
         wait_s = retry_after(response.headers.get("retry-after"), response.headers.get("date"))
-        return Answer(response.status_code, wait_s if response.status_code in (429, 503) else None)
+        return WebhookAnswer(response.status_code, wait_s if response.status_code in (429, 503) else None)
 
     def _log(self, delivery: Delivery, state: WebhookState, wait_s: float, why: str) -> None:
         said = {
@@ -187,7 +187,7 @@ class Courier:
         logger.log(level, "try %s of a webhook to %a %s", *told, extra={"job_id": delivery.job_id})
 
 
-def outcome(answer: Answer, number: int, schedule: Sequence[float]) -> tuple[WebhookState, float]:
+def outcome(answer: WebhookAnswer, number: int, schedule: Sequence[float]) -> tuple[WebhookState, float]:
     """Decide what the answer to a try means, and how long to wait for the next one."""
     if 200 <= answer.status < 300:
         return WebhookState.DELIVERED, 0

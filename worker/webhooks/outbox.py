@@ -37,7 +37,7 @@ class Delivery:
     fields: Mapping[str, str] = field(repr=False)  # of the job hash
 
 
-class Outbox:
+class WebhookOutbox:
     """Webhooks that wait to be delivered."""
 
     def __init__(self, redis: Redis) -> None:

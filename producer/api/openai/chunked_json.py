@@ -18,13 +18,13 @@ PIECE = 2**18  # bytes
 MARK = secrets.token_hex(16)  # stands where a picture belongs
 
 
-def weave(document: object, pictures: Iterable[bytes]) -> list[bytes]:
+def interleave(document: object, pictures: Iterable[bytes]) -> list[bytes]:
     """Write a document as JSON, with pictures in base64 where it has MARK, one after the other; they are not copied."""
     first, *others = json.dumps(document).encode().split(MARK.encode())
     return [first, *chain.from_iterable(zip(pictures, others, strict=True))]
 
 
-class Pieces(Response):
+class ChunkedJSONResponse(Response):
     """An answer of several parts, of which a client gets the next piece when it has taken the one before."""
 
     def __init__(self, parts: list[bytes], *, headers: Mapping[str, str]) -> None:

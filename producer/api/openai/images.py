@@ -24,9 +24,9 @@ from producer.api.job_json import base_url
 from producer.api.openai import modelscope
 from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
-from producer.api.openai.request import ImageOrder, read_order
-from producer.api.openai.response import Asker
-from producer.api.openai.waiting_response import Held, Told
+from producer.api.openai.request import OpenAIRequest, read_openai_request
+from producer.api.openai.response import ResponseContext
+from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.requests import media_type, read_form, read_json
 from producer.api.routes.jobs import idempotency_key
 from producer.api.routes.uploads import keep, read_file
@@ -41,7 +41,7 @@ async def generations(request: Request, gateway: Here, caller: Submitter) -> Res
     """Make images, as OpenAI's API does."""
     if modelscope.is_meant(request):
         return await modelscope.submit(request, gateway, caller)
-    order = read_order(await read_json(request), gateway.settings)
+    order = read_openai_request(await read_json(request), gateway.settings)
     caller = caller.as_user(order.user)
     headers = await caller.count(gateway)
     return await _develop(request, gateway, caller, order, kind="image_generation", headers=headers)
@@ -59,7 +59,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         raise Refused("mask_not_supported").at("mask")
     if not images:
         raise Refused("image_required").at("image")
-    order = read_order(body, gateway.settings)
+    order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
     headers = await caller.count(gateway)  # before we look at any picture
     order.fields["reference_images"] = [(await keep(gateway, caller, image))["id"] for image in images]
@@ -79,18 +79,18 @@ async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
 
 
 async def _develop(
-    request: Request, gateway: Gateway, caller: Caller, order: ImageOrder, *, kind: str, headers: dict[str, str]
+    request: Request, gateway: Gateway, caller: Caller, order: OpenAIRequest, *, kind: str, headers: dict[str, str]
 ) -> Response:
     """Hand a job in, or find the one that a repeated request means, and wait for it in the way that was asked for."""
     job = await _job_of(request, caller, order)
     headers |= {"X-Darkroom-Job": job.id}
     if order.is_default_model:
         headers["X-Darkroom-Model"] = gateway.settings.image.model
-    asker = Asker(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
-    return (Told if order.is_stream else Held)(asker, job, headers=headers)
+    asker = ResponseContext(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
+    return (EventStream if order.is_stream else WaitingResponse)(asker, job, headers=headers)
 
 
-async def _job_of(request: Request, caller: Caller, order: ImageOrder) -> Job:
+async def _job_of(request: Request, caller: Caller, order: OpenAIRequest) -> Job:
     """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
     what = json.dumps([order.fields, request.url.path], sort_keys=True)
     is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")

@@ -21,10 +21,10 @@ from contract.jobs.job import Image, Job, JobState
 from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
-from producer.api.openai.chunked_json import MARK, Pieces, weave
+from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, interleave
 from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.openai.openapi import TASK
-from producer.api.openai.request import read_order
+from producer.api.openai.request import read_openai_request
 from producer.api.requests import read_json
 from producer.api.routes.uploads import keep
 from producer.api.services.cancel_on_disconnect import gone
@@ -45,7 +45,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     """Hand a job in and answer its id at once."""
     headers = await caller.count(gateway)
     body = await read_json(request, most=MAX_JSON_PICTURES)
-    order = read_order(body, gateway.settings)
+    order = read_openai_request(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
     order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
     job = (await caller.door.accept(**order.fields)).job
@@ -70,7 +70,7 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
     if job.is_over:
         gateway.attendance.stay(job.id)
-    return Pieces(parts, headers={})
+    return ChunkedJSONResponse(parts, headers={})
 
 
 async def shown(caller: Caller, job: Job) -> list[bytes]:
@@ -84,7 +84,7 @@ async def shown(caller: Caller, job: Job) -> list[bytes]:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}
         task["message"] = detail
-    return weave(task, pictures)
+    return interleave(task, pictures)
 
 
 async def _held(request: Request, caller: Caller, task_id: str) -> Job:

@@ -23,7 +23,7 @@ _TIERS = ((2_000_000, "1K"), (6_000_000, "2K"))  # by pixels, with what clients 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageOrder:
+class OpenAIRequest:
     """What a client of OpenAI's API asks for: fields of a job, and the form of the answer."""
 
     fields: dict[str, Any] = field(repr=False)
@@ -35,7 +35,7 @@ class ImageOrder:
     is_default_model: bool  # another one was asked for
 
 
-def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
+def read_openai_request(body: Mapping[str, Any], settings: Settings) -> OpenAIRequest:
     """Read a request; unknown fields are ignored, as OpenAI's clients send ever more of them. Raises Refused."""
     model, is_default = _model(_text(body, "model"), settings)
     count = _number(body, "n")
@@ -51,7 +51,7 @@ def read_order(body: Mapping[str, Any], settings: Settings) -> ImageOrder:
     output = _text(body, "output_format")
     if output and output not in MIMES:
         raise Refused("type_error", field="output_format", expected="it must be png, jpeg or webp").at("output_format")
-    return ImageOrder(
+    return OpenAIRequest(
         fields=fields,
         mime=MIMES[output] if output else None,
         compression=_compression(body),

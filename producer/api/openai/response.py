@@ -17,8 +17,8 @@ from contract.jobs import wording
 from contract.jobs.job import Image, Job
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
-from producer.api.openai.chunked_json import MARK, weave
-from producer.api.openai.request import ImageOrder
+from producer.api.openai.chunked_json import MARK, interleave
+from producer.api.openai.request import OpenAIRequest
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
 _NO_TOKENS = {
@@ -40,12 +40,12 @@ class JobFailed(DarkroomError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class ResponseContext:
     """Who wants to be answered, and how."""
 
     gateway: Gateway
     caller: Caller
-    order: ImageOrder
+    order: OpenAIRequest
     base: str  # where links begin
     kind: str  # what events are called: `image_generation` or `image_edit`
 
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
     format: str
 
 
-async def whole(asker: Asker, job: Job) -> list[bytes]:
+async def complete(asker: ResponseContext, job: Job) -> list[bytes]:
     """Write the answer of a job that is over, with all its images, in parts. Raises JobFailed, Refused."""
     if not job.images:
         raise JobFailed(job)
@@ -73,10 +73,10 @@ async def whole(asker: Asker, job: Job) -> list[bytes]:
         "size": f"{first.width}x{first.height}",
         "darkroom": about(job),
     }
-    return weave(document, chain.from_iterable(entry.base64 for entry in entries))
+    return interleave(document, chain.from_iterable(entry.base64 for entry in entries))
 
 
-async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
+async def events(asker: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
     """Tell a job's story: each image as soon as it is there, the rest as comments. Raises JobFailed, Refused."""
     sent: set[str] = set()
     yield [comment(job.progress.message)]
@@ -96,14 +96,14 @@ async def events(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
         raise JobFailed(job)
 
 
-async def _entry(asker: Asker, image: Image) -> Entry:
+async def _entry(asker: ResponseContext, image: Image) -> Entry:
     if asker.order.as_url:
         return Entry({"url": asker.base + asker.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
     data, mime = await _read(asker, image)
     return Entry({"b64_json": MARK}, [await asyncio.to_thread(pybase64.b64encode, data)], _FORMATS[mime])
 
 
-async def _read(asker: Asker, image: Image) -> tuple[bytes, str]:
+async def _read(asker: ResponseContext, image: Image) -> tuple[bytes, str]:
     """Read an image in the format that was asked for. Raises Refused."""
     order = asker.order
     path: Path = await asker.caller.door.gallery.find(image.id)
@@ -114,7 +114,7 @@ async def _read(asker: Asker, image: Image) -> tuple[bytes, str]:
     return await asker.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
 
 
-async def _completed(asker: Asker, job: Job, image: Image) -> list[bytes]:
+async def _completed(asker: ResponseContext, job: Job, image: Image) -> list[bytes]:
     """Write the event of one image, in parts."""
     entry = await _entry(asker, image)
     document = {
@@ -128,7 +128,7 @@ async def _completed(asker: Asker, job: Job, image: Image) -> list[bytes]:
         "usage": _NO_TOKENS,
         "darkroom": about(job),
     }
-    return [f"event: {asker.kind}.completed\ndata: ".encode(), *weave(document, entry.base64), b"\n\n"]
+    return [f"event: {asker.kind}.completed\ndata: ".encode(), *interleave(document, entry.base64), b"\n\n"]
 
 
 def comment(words: str) -> bytes:

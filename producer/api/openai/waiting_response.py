@@ -18,17 +18,17 @@ from starlette.types import Receive, Scope, Send
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
-from producer.api.openai.chunked_json import Pieces, cut, send_parts
-from producer.api.openai.response import Asker
+from producer.api.openai.chunked_json import ChunkedJSONResponse, cut, send_parts
+from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
 from producer.error_log import report
 
 
-class Held(Response):
+class WaitingResponse(Response):
     """An answer that is held back until its job is over."""
 
-    def __init__(self, asker: Asker, job: Job, *, headers: dict[str, str]) -> None:
+    def __init__(self, asker: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
         super().__init__(headers=headers, media_type="application/json")
         self._asker = asker
         self._job = job
@@ -72,7 +72,7 @@ class Held(Response):
 
     def _answer(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> Response:
         try:
-            return Pieces(finishing.result(), headers=self._more)
+            return ChunkedJSONResponse(finishing.result(), headers=self._more)
         except DarkroomError as error:
             report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
@@ -93,13 +93,13 @@ class Held(Response):
         job = await self._asker.caller.door.wait(self._job.id)
         if not job.is_over:
             raise Refused("gateway_stopping", retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
-        return await response.whole(self._asker, job)
+        return await response.complete(self._asker, job)
 
 
-class Told(EventSourceResponse):
+class EventStream(EventSourceResponse):
     """A job's story as events; news of the queue are comments, as typed ones would be misunderstood."""
 
-    def __init__(self, asker: Asker, job: Job, *, headers: dict[str, str]) -> None:
+    def __init__(self, asker: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
         beat_s = asker.gateway.settings.knobs.heartbeat_seconds
         super().__init__(
             _in_pieces(_tell(asker, job), beat_s=beat_s),
@@ -117,7 +117,7 @@ class Told(EventSourceResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _tell(asker: Asker, job: Job) -> AsyncIterator[list[bytes]]:
+async def _tell(asker: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
     try:
         async for event in response.events(asker, job):
             yield event

@@ -37,10 +37,10 @@ async def events(
     job = await caller.door.get(job_id)
     if job.is_over and not [event async for event in caller.door.events(job_id, after=last_event_id)]:
         return Response(status_code=204)  # it tells an EventSource not to come again
-    return Story(_told(caller.door, job_id, last_event_id), gateway, caller.owner)
+    return JobEventStream(_told(caller.door, job_id, last_event_id), gateway, caller.owner)
 
 
-class Story(EventSourceResponse):
+class JobEventStream(EventSourceResponse):
     """A stream of events that counts among its owner's."""
 
     def __init__(self, events: AsyncIterator[ServerSentEvent], gateway: Gateway, owner: str) -> None:

@@ -36,7 +36,7 @@ router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True)
-class TokenGuest:
+class TokenCaller:
     """Who calls a tool over HTTP."""
 
     gateway: Gateway
@@ -70,10 +70,10 @@ class TokenGuest:
         )
 
 
-def welcome(request: Request) -> TokenGuest:
+def welcome(request: Request) -> TokenCaller:
     """Find out who calls a tool: whoever was identified when the request came in."""
     gateway: Gateway = request.app.state.gateway
-    return TokenGuest(gateway, request.state.caller, base_url(request, gateway))
+    return TokenCaller(gateway, request.state.caller, base_url(request, gateway))
 
 
 @router.api_route("/mcp", methods=["GET", "POST", "DELETE"], include_in_schema=False)

@@ -44,7 +44,7 @@ PREFLIGHT = {  # what pages of listed origins may send
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([1-9][0-9]{0,4}))?")
 
 
-class Guard:
+class SecurityMiddleware:
     """Lets pass what may come in, and dresses what goes out."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], origins: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ DRAIN_S = 10
 logger = logging.getLogger(__name__)
 
 
-class PatientProtocol(H11Protocol):
+class TimeLimitedProtocol(H11Protocol):
     """HTTP/1.1 whose client has a limited time for a head, for the rest of a request that is answered already, and
     to take a piece of the answer.
 
@@ -157,7 +157,7 @@ def serve(app: ASGIApp, *, on_stop: Callable[[], None], **options: Any) -> None:
     """Run a server until it is told to stop; open answers then have some seconds to end."""
     config = uvicorn.Config(
         app,
-        http=PatientProtocol,
+        http=TimeLimitedProtocol,
         ws="none",
         access_log=False,
         log_config=None,

@@ -19,7 +19,7 @@ from producer.client.client import Darkroom
 logger = logging.getLogger(__name__)
 
 
-class Attendance:
+class DisconnectTracker:
     """The clients of this process that wait for jobs on an open connection, or by asking again and again."""
 
     def __init__(self, closing: asyncio.Event) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.installation import digest_of
 from contract.redis.requirements import Weight, refusals
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from producer.client.client import Darkroom
-from producer.doctor.versions import see_versions
-from producer.health.disk import room_of
-from producer.health.queue import Pulse
+from producer.doctor.versions import check_versions
+from producer.health.disk import disk_space_of
+from producer.health.queue import QueueHealth
 
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
@@ -35,7 +35,7 @@ class Readiness:
 
     settings: Settings
     darkroom: Darkroom
-    secret: Secret
+    secret: InstallationSecret
 
     async def look(self) -> tuple[dict[str, Check], str]:
         """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
@@ -53,7 +53,7 @@ class Readiness:
             }
         return checks, pulse.installation.id
 
-    def problems(self, pulse: Pulse) -> dict[str, tuple[int, str]]:
+    def problems(self, pulse: QueueHealth) -> dict[str, tuple[int, str]]:
         """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
         told = {
             "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
@@ -64,26 +64,26 @@ class Readiness:
             about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
         }
 
-    def _media(self, pulse: Pulse) -> Check:
+    def _media(self, pulse: QueueHealth) -> Check:
         """Look at the media directory; blocking."""
-        room = room_of(self.settings.media)
+        room = disk_space_of(self.settings.media)
         if room.problem:
             return Check(False, True, room.problem)
         if pulse.installation.is_elsewhere(self.settings.media):
             return Check(False, True, ELSEWHERE)
         return Check(True, True, "can be written to")
 
-    def _safety(self, pulse: Pulse) -> Check:
+    def _safety(self, pulse: QueueHealth) -> Check:
         bad = [doubt for doubt in pulse.doubts if doubt.weight is not Weight.TOLD]
         is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
         told = bad or pulse.doubts
         return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
 
-    def _versions(self, pulse: Pulse) -> Check:
-        found = see_versions(pulse.fleet)
+    def _versions(self, pulse: QueueHealth) -> Check:
+        found = check_versions(pulse.fleet)
         return Check(found.ok, False, found.detail)
 
-    def _secret(self, pulse: Pulse) -> Check:
+    def _secret(self, pulse: QueueHealth) -> Check:
         """Compare the secret with the workers'; blocking."""
         try:
             own = digest_of(self.secret.key("installation"))

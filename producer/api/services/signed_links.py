@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from contract.errors.exceptions import Refused
 
 
-class Links:
+class SignedLinks:
     """Makes and checks signed links to images."""
 
     def __init__(self, key: bytes, *, valid_s: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from contract.redis.requirements import Weight
 from producer.api.services.readiness import Readiness
-from producer.health.queue import Pulse
+from producer.health.queue import QueueHealth
 
 LOOK_S = 5.0
 LOOK_AGAIN_S = 1.0  # while Redis is away
@@ -19,10 +19,10 @@ Problems = dict[str, tuple[int, str]]  # levels and words, by what they are abou
 logger = logging.getLogger(__name__)
 
 
-class Lookout:
+class SurroundingsWatch:
     """Looks at Redis, at the media directory and at the secret as long as the gateway runs."""
 
-    def __init__(self, readiness: Readiness, feel: Callable[[], Awaitable[Pulse]]) -> None:
+    def __init__(self, readiness: Readiness, feel: Callable[[], Awaitable[QueueHealth]]) -> None:
         self._readiness = readiness
         self._feel = feel
         self._told: set[str] = set()
@@ -38,7 +38,7 @@ class Lookout:
             await self.take(pulse)
             await asyncio.sleep(LOOK_S if pulse.is_reached else LOOK_AGAIN_S)
 
-    async def take(self, pulse: Pulse) -> None:
+    async def take(self, pulse: QueueHealth) -> None:
         """Log what is new in what was seen."""
         if not pulse.is_reached:
             self._tell_away(pulse)
@@ -50,7 +50,7 @@ class Lookout:
                 logger.log(level, "%s", words)
         self._told = set(found)
 
-    def _tell_away(self, pulse: Pulse) -> None:
+    def _tell_away(self, pulse: QueueHealth) -> None:
         says, mend = (pulse.cause.says, pulse.cause.mend) if pulse.cause else ("does not answer", "")
         self._missed += 1
         if self._missed == 1:
@@ -71,7 +71,7 @@ class Lookout:
         self._missed, self._away_as, self._is_new = 0, "", False
 
 
-def _problems_of(pulse: Pulse) -> Problems:
+def _problems_of(pulse: QueueHealth) -> Problems:
     """List what is wrong with a Redis that answers."""
     found: Problems = {}
     for doubt in pulse.doubts:

@@ -23,7 +23,7 @@ import standardwebhooks
 from contract.errors.exceptions import Refused
 from contract.jobs.job import TERMINAL, Job, JobState
 from contract.redis.client import open_redis
-from contract.settings.installation_secret import Secret
+from contract.settings.installation_secret import InstallationSecret
 from contract.webhook import signing_secret
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
@@ -82,7 +82,7 @@ def verified(heard: Heard, secret: str) -> dict[str, object]:
 
 
 def of_owner(house: House, owner: str) -> str:
-    return signing_secret(Secret.of(house.settings()), owner)
+    return signing_secret(InstallationSecret.of(house.settings()), owner)
 
 
 async def test_g21_half_of_all_answers_fail_and_every_end_is_told(house: House, receiver: Receiver) -> None:

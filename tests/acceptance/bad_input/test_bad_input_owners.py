@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contract.settings.installation_secret import Secret
-from producer.api.services.signed_links import Links
+from contract.settings.installation_secret import InstallationSecret
+from producer.api.services.signed_links import SignedLinks
 from tests.catalogues.bad_input.checks import check_problem
 from tests.catalogues.bad_input.gateway import Gate
 from tests.catalogues.bad_input.wire import FOX, LENGTH, head, tell
@@ -103,7 +103,7 @@ def test_B54_ids_cannot_be_guessed(gate: Gate) -> None:
 def test_B55_a_link_is_for_one_image_for_a_while(gate: Gate) -> None:
     link = httpx.URL(gate.image["signed_url"])
     assert gate.ask("GET", str(link), "").status_code == 200
-    old = Links(Secret.of(gate.house.settings()).key("links"), valid_s=3600)
+    old = SignedLinks(InstallationSecret.of(gate.house.settings()).key("links"), valid_s=3600)
     expired = {"expires": "1", "signature": old._signature(gate.image["id"], None, 1)}
     others = {"thumbnail": "128"}, {"expires": "99999999999"}, expired
     for change in others:

@@ -32,7 +32,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contract.jobs.job import Job, JobState
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from contract.settings.nanobot_config import TIMEOUT_S
 from contract.settings.settings import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
@@ -193,7 +193,7 @@ def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
         int(found["worker"]["stop_grace_period"].removesuffix("s")) > max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S
     )
     assert int(found["gateway"]["stop_grace_period"].removesuffix("s")) > DRAIN_S
-    assert int(found["worker"]["pids_limit"]) > Knobs().concurrency + 50
+    assert int(found["worker"]["pids_limit"]) > Environment().concurrency + 50
 
 
 @pytest.mark.parametrize("name", ["worker", "gateway"])
@@ -220,7 +220,7 @@ def test_env_example_is_complete_and_right() -> None:
 def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields}
+    settings = {f"DARKROOM_{name.upper()}" for name in Environment.model_fields}
     found = services()
     given = {name: found[name]["environment"].keys() & settings for name in ("worker", "gateway")}
     elsewhere = {"DARKROOM_TOKENS", "DARKROOM_PLUGIN"}  # in darkroom/; for nanobot
@@ -228,8 +228,8 @@ def test_every_setting_is_in_env_example_with_its_default_and_reaches_who_obeys_
     fixed = {"DARKROOM_REDIS_URL", "DARKROOM_KEYS_ELSEWHERE", "DARKROOM_HOST", "DARKROOM_PORT"}
     for name, shown in re.findall(r"^(?:# )?(DARKROOM_\w+)=(.*)$", EXAMPLE, re.MULTILINE):
         monkeypatch.setenv(name, shown.strip("'"))
-    example = Knobs().model_dump()
-    assert {name for name in example if example[name] != Knobs.model_fields[name].default} == set(WITHOUT_DEFAULT)
+    example = Environment().model_dump()
+    assert {name for name in example if example[name] != Environment.model_fields[name].default} == set(WITHOUT_DEFAULT)
     assert settings - os.environ.keys() == fixed | elsewhere
 
 

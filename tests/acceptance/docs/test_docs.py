@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from tests.support.stack.stack import House
 
 ROOT = Path(__file__).parents[3]
@@ -30,6 +30,6 @@ async def test_routes_are_those_of_the_page(house: House) -> None:
 
 def test_every_setting_and_every_module_has_its_row() -> None:
     settings = set(re.findall(r"DARKROOM_[A-Z_]+", README.partition("## Configuration")[2]))
-    assert {f"DARKROOM_{name.upper()}" for name in Knobs.model_fields} <= settings
+    assert {f"DARKROOM_{name.upper()}" for name in Environment.model_fields} <= settings
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "producer/api").glob("[!_]*.py")}
     assert sorted(module for module in modules if module not in ARCHITECTURE) == []

@@ -86,7 +86,7 @@ async def test_aihubmix_gets_the_documented_prediction(house: House) -> None:
 def test_without_a_base_url_the_real_service_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str, url: str
 ) -> None:
-    from worker.providers.provider import Ask
+    from worker.providers.provider import ImageCall
 
     monkeypatch.setenv("THE_KEY", "sk-real")
     config = tmp_path / "config.json"
@@ -99,7 +99,7 @@ def test_without_a_base_url_the_real_service_is_called(
         )
     )
     settings = load_settings(config)
-    ask = Ask(prompt="x", model=settings.image.model, aspect_ratio="1:1", image_size="1K")
+    ask = ImageCall(prompt="x", model=settings.image.model, aspect_ratio="1:1", image_size="1K")
     call = PROVIDERS[provider].build_request(ask, settings.provider(provider), PROVIDERS[provider].api_base)
     assert call.url == url
     assert call.headers == {"Authorization": "Bearer sk-real", "Content-Type": "application/json"}

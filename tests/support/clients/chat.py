@@ -17,7 +17,7 @@ from contract.jobs.job import JobState, Rendition
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import EVENTS_CHANNEL, JobStore
-from producer.chat.factory import Opened, open_reception
+from producer.chat.factory import ChatRuntime, open_image_requests
 from producer.chat.turn import Route, Turn
 from tests.support.factories.images import picture
 
@@ -160,13 +160,13 @@ class Hand:
 @asynccontextmanager
 async def nanobot(
     folder: Path, redis_url: str, chat: Chat, *, wait_s: float = 0.0
-) -> AsyncIterator[tuple[Opened, Hand]]:
+) -> AsyncIterator[tuple[ChatRuntime, Hand]]:
     """Open the reception of a nanobot in a folder."""
     config = folder / "config.json"
     providers = {"openrouter": {"apiKey": "key"}}
     config.write_text(json.dumps({"providers": providers, "agents": {"defaults": {"workspace": str(folder)}}}))
     (folder / "darkroom.env").write_text(f"DARKROOM_REDIS_URL={redis_url}\nDARKROOM_TOOL_WAIT_SECONDS={wait_s}\n")
-    opened = await asyncio.to_thread(open_reception, config, surroundings=chat, result=render)
+    opened = await asyncio.to_thread(open_image_requests, config, surroundings=chat, result=render)
     async with open_redis(redis_url) as client:
         yield opened, Hand(JobStore(client, Doorbell()), folder / "media")
     await opened.close()

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from contract.jobs.job import Attempt, Outcome
-from worker.policy.circuit_breaker import Closed
-from worker.policy.ladder import Plan, Route, Rung
+from worker.policy.circuit_breaker import Blocked
+from worker.policy.ladder import Ladder, Route, Rung
 
 Failure = tuple[Outcome, str | None]
-Gates = dict[Route, Closed]
+Gates = dict[Route, Blocked]
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -21,10 +21,10 @@ def rung(**knobs: Any) -> Rung:
 
 
 HUB = rung(provider="aihubmix", model="e")
-PLAN = Plan(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
+PLAN = Ladder(rungs=(rung(), rung(image_size="2K"), rung(image_size="1K")))
 FIRST = rung().route
-TWO = Plan(rungs=(rung(), rung(image_size="2K"), HUB))
-PLACES = {"first": (0, PLAN), "middle": (1, PLAN), "last": (2, PLAN), "only": (0, Plan(rungs=(rung(),)))}
+TWO = Ladder(rungs=(rung(), rung(image_size="2K"), HUB))
+PLACES = {"first": (0, PLAN), "middle": (1, PLAN), "last": (2, PLAN), "only": (0, Ladder(rungs=(rung(),)))}
 every_place = pytest.mark.parametrize(("place", "plan"), PLACES.values(), ids=PLACES)
 
 
@@ -72,12 +72,12 @@ FAILURES: list[Failure] = [(outcome, code) for outcome, codes in CODES.items() f
 
 GATES: dict[str, Gates] = {
     "open": {},
-    "busy": {FIRST: Closed(3, "")},
-    "away": {FIRST: Closed(20, "provider_down")},
-    "no key": {FIRST: Closed(40, "provider_auth")},
-    "other busy": {HUB.route: Closed(3, "")},
-    "both busy": {FIRST: Closed(9, ""), HUB.route: Closed(3, "")},
-    "away, other busy": {FIRST: Closed(20, "provider_down"), HUB.route: Closed(3, "")},
-    "no key, other away": {FIRST: Closed(40, "provider_auth"), HUB.route: Closed(20, "provider_down")},
-    "no keys": {FIRST: Closed(40, "provider_auth"), HUB.route: Closed(40, "provider_credits")},
+    "busy": {FIRST: Blocked(3, "")},
+    "away": {FIRST: Blocked(20, "provider_down")},
+    "no key": {FIRST: Blocked(40, "provider_auth")},
+    "other busy": {HUB.route: Blocked(3, "")},
+    "both busy": {FIRST: Blocked(9, ""), HUB.route: Blocked(3, "")},
+    "away, other busy": {FIRST: Blocked(20, "provider_down"), HUB.route: Blocked(3, "")},
+    "no key, other away": {FIRST: Blocked(40, "provider_auth"), HUB.route: Blocked(20, "provider_down")},
+    "no keys": {FIRST: Blocked(40, "provider_auth"), HUB.route: Blocked(40, "provider_credits")},
 }

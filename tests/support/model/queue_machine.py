@@ -17,7 +17,7 @@ from tests.support.factories.jobs import asked
 from tests.support.model.invariants import check_gate, check_table
 from tests.support.model.model import LEASE_MS, LOCK_MS, MOST_ACTIVE, MOST_QUEUED, RETENTION_MS, JobModel, ModelJob
 from tests.support.model.table import JobTable
-from worker.policy.circuit_breaker import Gates
+from worker.policy.circuit_breaker import CircuitBreakers
 
 LEASE_S = LEASE_MS / 1000
 PLACES = 1  # at the gate
@@ -43,7 +43,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.table, self.store, self.tally = table, table.store, tally
         table.clear()
         self.model = JobModel(table.now_ms)
-        self.gate = Gates(self.store, limit=PLACES, open_s=10).to("p", "key", "m")
+        self.gate = CircuitBreakers(self.store, limit=PLACES, open_s=10).to("p", "key", "m")
         self.requests: list[NewJob] = []
         self.seen = table.look()
         self.kills = 0

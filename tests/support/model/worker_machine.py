@@ -15,13 +15,13 @@ from tests.support.factories.jobs import COUNT, attempt, image
 from tests.support.model.model import LEASE_MS, MOST_ACTIVE, MOST_CALLS
 from tests.support.model.queue_machine import LEASE_S, SECONDS, WHICH, WORKERS, QueueMachine
 from tests.support.model.table import JobTable
-from worker.policy.circuit_breaker import Closed, Verdict
+from worker.policy.circuit_breaker import Blocked, CallOutcome
 
 HANGING_MS = 120_000  # past its deadline a job is given up, although its worker renews
 NUMBERS = st.integers(0, MOST_CALLS)
 INDEXES = st.integers(0, COUNT - 1)
 WAITS = st.sampled_from([0, 30_000, 120_000])
-VERDICTS = st.sampled_from(Verdict)
+VERDICTS = st.sampled_from(CallOutcome)
 ENDS = st.sampled_from([JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED])
 holding = precondition(lambda self: self.held())
 queued = precondition(lambda self: any(job.state is JobState.QUEUED for job in self.model.jobs.values()))
@@ -188,13 +188,13 @@ class JobMachine(QueueMachine):
 
     @holding
     @rule(which=st.lists(WHICH, min_size=1, max_size=3, unique=True), verdict=st.none() | VERDICTS, wait_ms=WAITS)
-    def enter_gate(self, which: list[int], verdict: Verdict | None, wait_ms: int) -> None:
+    def enter_gate(self, which: list[int], verdict: CallOutcome | None, wait_ms: int) -> None:
         """Ask the gate; whoever was let in may leave it, and then those that were refused may give their slots back."""
         refused = []
         for lease in [self.lease(place) for place in which]:
             answer = self.ask(self.gate.enter(lease, 0, most_s=20))
             assert (answer == "lost") == (self.model.held(lease.job_id, lease.fence) is None)
-            refused += [lease] * isinstance(answer, Closed)
+            refused += [lease] * isinstance(answer, Blocked)
             self._hear_gate()
         if verdict:
             self._leave_gate(verdict)
@@ -204,13 +204,13 @@ class JobMachine(QueueMachine):
 
     @precondition(lambda self: self.seen.scores(f"gate:{self.gate.name}:calls"))
     @rule(verdict=VERDICTS, is_repeated=st.booleans())
-    def leave_gate(self, verdict: Verdict, is_repeated: bool) -> None:
+    def leave_gate(self, verdict: CallOutcome, is_repeated: bool) -> None:
         """Leave the gate, also without a lease; it may wake jobs that wait for it."""
         lease = self._leave_gate(verdict)
         if lease and is_repeated:
             self.ask(self.gate.leave(lease, 0, verdict, code="provider_down"))
 
-    def _leave_gate(self, verdict: Verdict) -> Lease | None:
+    def _leave_gate(self, verdict: CallOutcome) -> Lease | None:
         for lease in self.calls():
             self.ask(self.gate.leave(lease, 0, verdict, code="provider_down"))
             self._hear_gate()

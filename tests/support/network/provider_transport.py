@@ -15,17 +15,17 @@ from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
 from contract.untrusted.sandbox_protocol import Frame
 from tests.support.factories.images import picture
-from worker.http.pending_result import Made
-from worker.http.provider_client import Conversation, Wire
+from worker.http.pending_result import GeneratedImage
+from worker.http.provider_client import HttpResources, ProviderClient
 from worker.memory.budget import Budget
 from worker.providers.aihubmix import AIHUBMIX
-from worker.providers.provider import Ask, Json, Provider
+from worker.providers.provider import ImageCall, Json, Provider
 from worker.sandbox.child import reply
 from worker.sandbox.pool import Sandbox
 
 Said = httpx.Response | Exception | float
 KEY = "custom-key-0123456789abcdef"
-ASK = Ask(prompt="a fox in the snow", model="a/b", aspect_ratio="1:1", image_size="1K")
+ASK = ImageCall(prompt="a fox in the snow", model="a/b", aspect_ratio="1:1", image_size="1K")
 PICTURE = picture()
 B64 = base64.b64encode(PICTURE).decode()
 HUB = replace(AIHUBMIX, poll_interval_s=0)
@@ -93,18 +93,20 @@ class Line:
         provider: Provider = HUB,
         base: str = "",
         extra_body: dict[str, Json] | None = None,
-        ask: Ask = ASK,
+        ask: ImageCall = ASK,
         begin_s: float = 5,
         whole_s: float = 5,
         idle_s: float = 5,
         fetch_s: float | None = None,
-    ) -> Made:
+    ) -> GeneratedImage:
         """Make an image with these answers."""
         self.answers = list(answers)
         config = ProviderConfig(api_key=SecretStr(KEY), api_base=base or None, extra_body=extra_body or {})
         budget = self.budget or Budget(2**30)
-        wire = Wire(ssl_context=CONTEXT, sandbox=Sandbox(), budget=budget, connect_s=5, idle_s=idle_s, retry_s=0.001)
-        async with Conversation(provider, config, wire) as talk:
+        wire = HttpResources(
+            ssl_context=CONTEXT, sandbox=Sandbox(), budget=budget, connect_s=5, idle_s=idle_s, retry_s=0.001
+        )
+        async with ProviderClient(provider, config, wire) as talk:
             with budget.share() as share:
                 return await talk.make(
                     ask, share=share, begin_s=begin_s, whole_s=whole_s, fetch_s=fetch_s, request_id="job.0.1"

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import TERMINAL, JobState
-from contract.jobs.public_json import public
-from contract.settings.installation_secret import Secret
+from contract.jobs.public_json import public_json
+from contract.settings.installation_secret import InstallationSecret
 from contract.untrusted.ssrf import bracketed
 from contract.webhook import (
     MAX_URL,
@@ -34,7 +34,7 @@ from tests.support.network.private_addresses import NOT_PUBLIC
 PUBLIC = "93.184.215.14"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("fd00::/64"))
 URL = "https://hooks.example/in"
-SECRET = Secret(Path("/nowhere"), SecretStr("canary" * 6))
+SECRET = InstallationSecret(Path("/nowhere"), SecretStr("canary" * 6))
 
 
 def whsec(data: bytes) -> str:
@@ -202,7 +202,7 @@ def test_h57_a_sealed_secret_is_read_with_the_same_key_only() -> None:
     assert secret[6:] not in sealed
     assert sealed != seal(secret, SECRET)
     assert unseal(sealed, SECRET) == secret
-    other = Secret(Path("/nowhere"), SecretStr("other" * 8))
+    other = InstallationSecret(Path("/nowhere"), SecretStr("other" * 8))
     for text, key in ((sealed, other), (sealed[:-4] + "AAAA", SECRET), ("", SECRET), ("x", SECRET)):
         with pytest.raises(ValueError, match="another DARKROOM_SECRET"):
             unseal(text, key)
@@ -241,7 +241,7 @@ def test_an_event_is_the_same_each_time_and_verifies(state: JobState) -> None:
     assert (message, body) == event(job)
     assert message == f"msg_{job.id}"
     told = json.loads(body)
-    assert told == {"type": f"job.{state}", "timestamp": "1970-01-01T00:00:02Z", "data": public(job)}
+    assert told == {"type": f"job.{state}", "timestamp": "1970-01-01T00:00:02Z", "data": public_json(job)}
     now, own = datetime.now(UTC), signing_secret(SECRET, "ann")
     signature = standardwebhooks.Webhook(own).sign(message, now, body.decode())
     headers = {"webhook-id": message, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}

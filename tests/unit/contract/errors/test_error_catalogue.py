@@ -10,7 +10,7 @@ import contract.store
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.errors.provider_catalogue import PROVIDER
-from contract.errors.template import Sentence
+from contract.errors.template import MessageTemplate
 from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
 
 LUA = Path(contract.store.__file__).parent / "lua"
@@ -138,4 +138,4 @@ def test_what_is_done_about_each_error_of_a_provider_is_known() -> None:
     ],
 )
 def test_a_sentence_is_filled_with_what_is_known(template: str, values: dict[str, object], filled: str) -> None:
-    assert Sentence(template).format_map(values) == filled
+    assert MessageTemplate(template).format_map(values) == filled

@@ -10,7 +10,7 @@ import pytest
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import accepted_with, defaults_of
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
 from contract.settings.settings import Settings
 from worker.policy.ladder import plan_ladder
@@ -25,7 +25,7 @@ def configured(provider: str, model: str, body: dict[str, Any], **knobs: Any) ->
         image=ImageGeneration(provider=provider, model=model),
         providers={name: ProviderConfig(extra_body=body) for name in PROVIDERS},
         workspace=Path("/nowhere"),
-        knobs=Knobs(**knobs),
+        knobs=Environment(**knobs),
     )
 
 

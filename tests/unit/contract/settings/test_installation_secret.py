@@ -10,21 +10,21 @@ import pytest
 from pydantic import SecretStr
 
 from contract.errors.exceptions import ConfigInvalid
-from contract.settings.installation_secret import FILE, SIZE, Secret
+from contract.settings.installation_secret import FILE, SIZE, InstallationSecret
 
 
 def test_the_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     home = tmp_path / "darkroom"
-    first = Secret(home, None).key("links")
+    first = InstallationSecret(home, None).key("links")
     status = (home / FILE).stat()
     assert (stat.S_IMODE(status.st_mode), status.st_size) == (0o600, SIZE)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert Secret(home, None).key("links") == first
+    assert InstallationSecret(home, None).key("links") == first
     assert [path.name for path in home.iterdir()] == [FILE]
 
 
 def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
-    Secret(tmp_path, None)
+    InstallationSecret(tmp_path, None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -32,18 +32,18 @@ def test_of_many_who_make_it_at_once_all_have_the_same_one(tmp_path: Path) -> No
     for number in range(20):
         home = tmp_path / str(number)
         with ThreadPoolExecutor(16) as pool:
-            assert len(set(pool.map(lambda _, home=home: Secret(home, None).key("links"), range(16)))) == 1
+            assert len(set(pool.map(lambda _, home=home: InstallationSecret(home, None).key("links"), range(16)))) == 1
         assert [path.name for path in home.iterdir()] == [FILE]
 
 
 def test_a_secret_of_the_operator_needs_no_file(tmp_path: Path) -> None:
-    given = [Secret(tmp_path, SecretStr(letter * 32)).key("links") for letter in "aab"]
+    given = [InstallationSecret(tmp_path, SecretStr(letter * 32)).key("links") for letter in "aab"]
     assert given[0] == given[1] != given[2]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_each_purpose_has_a_key_of_its_own(tmp_path: Path) -> None:
-    secret = Secret(tmp_path, None)
+    secret = InstallationSecret(tmp_path, None)
     keys = {secret.key(purpose) for purpose in ("links", "webhooks", "webhook-signing", "")}
     assert len(keys) == 4
     assert {len(key) for key in keys} == {32}
@@ -97,7 +97,7 @@ def test_a_file_that_others_may_have_a_hand_in_is_refused(
 ) -> None:
     prepare(tmp_path / FILE)
     with pytest.raises(ConfigInvalid) as caught:
-        Secret(tmp_path, None).key("links")
+        InstallationSecret(tmp_path, None).key("links")
     assert says in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
 
@@ -105,10 +105,10 @@ def test_a_file_that_others_may_have_a_hand_in_is_refused(
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigInvalid):
-        Secret(tmp_path / "file", None).key("links")
+        InstallationSecret(tmp_path / "file", None).key("links")
 
 
 def test_no_secret_shows_itself(tmp_path: Path) -> None:
-    secret = Secret(tmp_path, SecretStr("canary" * 6))
+    secret = InstallationSecret(tmp_path, SecretStr("canary" * 6))
     secret.key("links")
     assert "canary" not in repr(secret)

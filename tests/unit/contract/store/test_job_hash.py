@@ -11,17 +11,17 @@ from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
-from contract.jobs.job import Degraded, Failure, JobState, Outcome, Rendition, Snapshot
+from contract.jobs.job import Degraded, Failure, JobState, Outcome, ReferenceSnapshot, Rendition
 from contract.jobs.request import KeptRequest
 from contract.store.job_hash import read_attempts, read_job, read_snapshots, read_state
 from contract.webhook import Webhook
 from producer.chat.turn import Route
 from tests.support.factories.jobs import attempt, image, new_job
-from worker.policy.ladder import Plan, Rung
+from worker.policy.ladder import Ladder, Rung
 from worker.policy.retry_policy import Call, GiveUp, next_step
 
 NEWER = {"zz_new": {"deep": [1]}}
-SNAPSHOT = Snapshot(source="/a", sha256="0" * 64, mime="image/png", bytes=1)
+SNAPSHOT = ReferenceSnapshot(source="/a", sha256="0" * 64, mime="image/png", bytes=1)
 KNOBS = Rendition(provider="p", model="m", image_size="1K")
 STORED = (
     attempt(Outcome.DELIVERED),
@@ -115,8 +115,8 @@ def test_codes_and_outcomes_of_a_newer_version_are_told_in_words() -> None:
 def test_the_ladder_goes_on_behind_an_outcome_of_a_newer_version() -> None:
     rung = Rung(provider="p", model="m", image_size="1K", quality=None, timeout_s=10)
     call = attempt(Outcome.UNKNOWN).model_copy(update={"error": "provider_moved"})
-    assert next_step(Plan(rungs=(rung, rung)), [call], 60) == Call(1, 10)
-    assert next_step(Plan(rungs=(rung,)), [call], 60) == GiveUp("provider_moved")
+    assert next_step(Ladder(rungs=(rung, rung)), [call], 60) == Call(1, 10)
+    assert next_step(Ladder(rungs=(rung,)), [call], 60) == GiveUp("provider_moved")
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "null", '{"id": 1}', "\x00"])

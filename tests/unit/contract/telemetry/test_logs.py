@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.telemetry.logs import Line, about
+from contract.telemetry.logs import LogFormatter, about
 from producer.error_log import report
 
 JOB = "904947f4-0e7a-46b5-8b45-18eb4e79b3c5"
@@ -23,7 +23,7 @@ def log() -> Iterator[io.StringIO]:
     """What all loggers write."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(Line("%(levelname)s %(message)s"))
+    handler.setFormatter(LogFormatter("%(levelname)s %(message)s"))
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.INFO)

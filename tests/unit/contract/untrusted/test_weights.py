@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from contract.untrusted.imaging.inspect import clean
-from contract.untrusted.sandbox_process import Child
+from contract.untrusted.sandbox_process import SandboxProcess
 
 MIB = 2**20
 SIDE = 3000
@@ -47,16 +47,16 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def reader(tmp_path: Path) -> Iterator[Child]:
+def reader(tmp_path: Path) -> Iterator[SandboxProcess]:
     with (tmp_path / "lock").open("w+b") as lock:
-        child = Child("worker.sandbox.child", str(2**40), lock=lock)
+        child = SandboxProcess("worker.sandbox.child", str(2**40), lock=lock)
         try:
             yield child
         finally:
             child.end()
 
 
-def status(child: Child, name: str) -> int:
+def status(child: SandboxProcess, name: str) -> int:
     lines = Path(f"/proc/{child._process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from contract.errors.exceptions import Unavailable
-from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.client.client import Darkroom
 
 
@@ -27,14 +27,14 @@ class Door:
         return None, True
 
 
-async def attended(door: Door, attendance: Attendance, *, linger_s: float = 0.02) -> None:
+async def attended(door: Door, attendance: DisconnectTracker, *, linger_s: float = 0.02) -> None:
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=linger_s):
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("error", [None, Unavailable()])
 async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) -> None:
-    door, attendance = Door(error=error), Attendance(asyncio.Event())
+    door, attendance = Door(error=error), DisconnectTracker(asyncio.Event())
     await attended(door, attendance)
     assert door.cancelled == []
     await asyncio.sleep(0.1)
@@ -42,7 +42,7 @@ async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) 
 
 
 async def test_a_client_that_comes_back_saves_it() -> None:
-    door, attendance = Door(), Attendance(asyncio.Event())
+    door, attendance = Door(), DisconnectTracker(asyncio.Event())
     await attended(door, attendance)
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
         await asyncio.sleep(0.1)
@@ -52,7 +52,7 @@ async def test_a_client_that_comes_back_saves_it() -> None:
 
 
 async def test_one_client_of_two_is_enough() -> None:
-    door, attendance = Door(), Attendance(asyncio.Event())
+    door, attendance = Door(), DisconnectTracker(asyncio.Event())
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
         await attended(door, attendance)
         await asyncio.sleep(0.1)
@@ -63,7 +63,7 @@ async def test_one_client_of_two_is_enough() -> None:
 
 
 async def test_it_knows_whom_it_waits_for() -> None:
-    door, attendance = Door(), Attendance(asyncio.Event())
+    door, attendance = Door(), DisconnectTracker(asyncio.Event())
     assert not attendance.expects("job")
     with attendance.wait_for("job", cast(Darkroom, door), linger_s=60):
         assert attendance.expects("job")
@@ -73,7 +73,7 @@ async def test_it_knows_whom_it_waits_for() -> None:
 
 
 async def test_a_process_that_ends_cancels_nothing() -> None:
-    door, attendance = Door(), Attendance(asyncio.Event())
+    door, attendance = Door(), DisconnectTracker(asyncio.Event())
     await attended(door, attendance)
     await attendance.close()
     await asyncio.sleep(0.1)
@@ -82,7 +82,7 @@ async def test_a_process_that_ends_cancels_nothing() -> None:
 
 async def test_clients_that_a_stop_has_sent_away_do_not_take_their_jobs_along() -> None:
     closing = asyncio.Event()
-    door, attendance = Door(), Attendance(closing)
+    door, attendance = Door(), DisconnectTracker(closing)
     await attended(door, attendance)
     closing.set()
     await attended(door, attendance)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from producer.api.server.security_middleware import HEADERS, Guard
+from producer.api.server.security_middleware import HEADERS, SecurityMiddleware
 
 LISTED = "https://chat.example"
 OWN = {"Origin": "http://localhost:8790", "Host": "localhost:8790"}
@@ -41,7 +41,9 @@ async def ask(method: str = "POST", path: str = "/v1/jobs", query: str = "", **h
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await Guard(application, hosts={"localhost", "[::1]", "Images.Example"}, origins=[LISTED])(scope, receive, send)
+    await SecurityMiddleware(application, hosts={"localhost", "[::1]", "Images.Example"}, origins=[LISTED])(
+        scope, receive, send
+    )
     return sent
 
 

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from contract.errors.exceptions import Refused
-from producer.api.services.signed_links import Links
+from producer.api.services.signed_links import SignedLinks
 
 ARTIFACT = "img_ab12cd34ef56"
-LINKS = Links(b"k" * 32, valid_s=3600)
+LINKS = SignedLinks(b"k" * 32, valid_s=3600)
 
 
 def parts(link: str) -> dict[str, str]:
@@ -19,7 +19,7 @@ def parts(link: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
 
 
-def check(artifact: str = ARTIFACT, thumbnail: int | None = None, links: Links = LINKS, **changed: str) -> None:
+def check(artifact: str = ARTIFACT, thumbnail: int | None = None, links: SignedLinks = LINKS, **changed: str) -> None:
     given = parts(LINKS.sign(ARTIFACT)) | changed
     links.check(artifact, thumbnail=thumbnail, expires=int(given["expires"]), signature=given["signature"])
 
@@ -56,7 +56,7 @@ def test_a_link_is_for_one_image_and_of_one_key() -> None:
     with pytest.raises(Refused):
         check("img_000000000000")
     with pytest.raises(Refused):
-        check(links=Links(b"x" * 32, valid_s=3600))
+        check(links=SignedLinks(b"x" * 32, valid_s=3600))
 
 
 def test_a_link_ends(monkeypatch: pytest.MonkeyPatch) -> None:

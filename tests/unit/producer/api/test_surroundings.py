@@ -9,14 +9,15 @@ import pytest
 
 from contract.redis.failure import FULL, SILENT, UNKNOWN
 from contract.redis.requirements import Doubt, Weight
-from producer.api.services.surroundings import Lookout
-from producer.health.queue import Pulse
+from producer.api.services.surroundings import SurroundingsWatch
+from producer.health.queue import QueueHealth
 
-WELL = Pulse(None, True)
-AWAY, HANGS = Pulse(UNKNOWN, False), Pulse(SILENT, False)
-LEAKY = Pulse(None, True, doubts=(Doubt("persistence", Weight.WARNS, "loses jobs", "Mend it."),))
+WELL = QueueHealth(None, True)
+AWAY, HANGS = QueueHealth(UNKNOWN, False), QueueHealth(SILENT, False)
+LEAKY = QueueHealth(None, True, doubts=(Doubt("persistence", Weight.WARNS, "loses jobs", "Mend it."),))
 TIGHT = [
-    Pulse(None, True, doubts=(Doubt("memory", Weight.WARNS, f"uses {used} MB", "Raise it."),)) for used in (90, 91)
+    QueueHealth(None, True, doubts=(Doubt("memory", Weight.WARNS, f"uses {used} MB", "Raise it."),))
+    for used in (90, 91)
 ]
 
 
@@ -26,7 +27,7 @@ class Ground:
 
     wrong: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def problems(self, _: Pulse) -> dict[str, tuple[int, str]]:
+    def problems(self, _: QueueHealth) -> dict[str, tuple[int, str]]:
         """List what is wrong."""
         return self.wrong
 
@@ -37,16 +38,16 @@ def ground() -> Ground:
 
 
 @pytest.fixture
-def lookout(ground: Ground, caplog: pytest.LogCaptureFixture) -> Lookout:
+def lookout(ground: Ground, caplog: pytest.LogCaptureFixture) -> SurroundingsWatch:
     caplog.set_level(logging.INFO, "producer.api.services.surroundings")
 
-    async def nothing() -> Pulse:
+    async def nothing() -> QueueHealth:
         raise AssertionError
 
-    return Lookout(ground, nothing)  # type: ignore[arg-type]
+    return SurroundingsWatch(ground, nothing)  # type: ignore[arg-type]
 
 
-async def told(lookout: Lookout, caplog: pytest.LogCaptureFixture, *pulses: Pulse) -> list[str]:
+async def told(lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture, *pulses: QueueHealth) -> list[str]:
     """Show pulses one after another, and list what was logged."""
     caplog.clear()
     for pulse in pulses:
@@ -54,12 +55,12 @@ async def told(lookout: Lookout, caplog: pytest.LogCaptureFixture, *pulses: Puls
     return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
 
 
-async def test_where_all_is_well_nothing_is_said(lookout: Lookout, caplog: pytest.LogCaptureFixture) -> None:
+async def test_where_all_is_well_nothing_is_said(lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture) -> None:
     assert await told(lookout, caplog, WELL, WELL) == []
 
 
 async def test_a_redis_that_is_away_at_the_start_is_waited_for(
-    lookout: Lookout, caplog: pytest.LogCaptureFixture
+    lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = await told(lookout, caplog, AWAY, AWAY, HANGS, HANGS, WELL, WELL)
     assert [line.split(".")[0] for line in lines] == [
@@ -70,7 +71,7 @@ async def test_a_redis_that_is_away_at_the_start_is_waited_for(
 
 
 async def test_a_redis_that_is_lost_later_and_comes_back_is_a_line_each(
-    lookout: Lookout, caplog: pytest.LogCaptureFixture
+    lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = await told(lookout, caplog, WELL, AWAY, WELL, AWAY, AWAY, HANGS, AWAY, WELL, WELL)
     assert [line.split(".")[0] for line in lines] == [
@@ -80,7 +81,7 @@ async def test_a_redis_that_is_lost_later_and_comes_back_is_a_line_each(
 
 
 async def test_what_is_wrong_is_told_when_it_begins_and_again_only_when_it_had_ended(
-    lookout: Lookout, ground: Ground, caplog: pytest.LogCaptureFixture
+    lookout: SurroundingsWatch, ground: Ground, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await told(lookout, caplog, LEAKY, LEAKY) == ["WARNING Redis loses jobs. Mend it."]
     ground.wrong = {"media": (logging.ERROR, "the media directory is not the workers'")}
@@ -90,10 +91,10 @@ async def test_what_is_wrong_is_told_when_it_begins_and_again_only_when_it_had_e
     assert await told(lookout, caplog, WELL, LEAKY) == ["WARNING Redis loses jobs. Mend it."]
 
 
-async def test_a_number_that_changes_is_no_news(lookout: Lookout, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_number_that_changes_is_no_news(lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture) -> None:
     assert await told(lookout, caplog, *TIGHT) == ["WARNING Redis uses 90 MB. Raise it."]
 
 
-async def test_a_redis_that_answers_no_is_told(lookout: Lookout, caplog: pytest.LogCaptureFixture) -> None:
-    [line] = await told(lookout, caplog, Pulse(FULL, True), Pulse(FULL, True))
+async def test_a_redis_that_answers_no_is_told(lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture) -> None:
+    [line] = await told(lookout, caplog, QueueHealth(FULL, True), QueueHealth(FULL, True))
     assert line.startswith("ERROR Redis has used all the memory")

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from producer.api.server import uvicorn_server
-from producer.api.server.uvicorn_server import PatientProtocol
+from producer.api.server.uvicorn_server import TimeLimitedProtocol
 
 LIMIT_S = 0.3
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -32,7 +32,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server in a hurry."""
     monkeypatch.setattr(uvicorn_server, "HEADERS_S", LIMIT_S)
     monkeypatch.setattr(uvicorn_server, "STALLED_S", LIMIT_S)
-    config = uvicorn.Config(app, port=0, http=PatientProtocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, port=0, http=TimeLimitedProtocol, ws="none", lifespan="off", log_config=None)
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve())
     while not running.started:

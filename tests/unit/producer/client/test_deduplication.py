@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from contract.jobs.job import Job, JobState
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
-from producer.client.deduplication import Recall
+from producer.client.deduplication import RecentRequests
 from tests.support.factories.ended_job import a_job
 
 WHAT = '["mcp", {"prompt": "a fox"}]'
@@ -37,18 +37,18 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def recall(redis: Redis) -> Recall:
-    return Recall(Store(redis, cast(Doorbell, None)), owner="ann")
+def recall(redis: Redis) -> RecentRequests:
+    return RecentRequests(Store(redis, cast(Doorbell, None)), owner="ann")
 
 
-async def test_who_begins_at_the_same_time_gets_the_same_key(recall: Recall) -> None:
+async def test_who_begins_at_the_same_time_gets_the_same_key(recall: RecentRequests) -> None:
     first = await recall.begin(WHAT, for_s=60)
     assert await recall.begin(WHAT, for_s=60) == first
     assert await recall.of("bob").begin(WHAT, for_s=60) != first
     assert await recall.find(WHAT) is None
 
 
-async def test_a_job_that_was_noted_is_found_for_a_while(recall: Recall, redis: Redis) -> None:
+async def test_a_job_that_was_noted_is_found_for_a_while(recall: RecentRequests, redis: Redis) -> None:
     job = a_job()
     await recall.begin(WHAT, for_s=60)
     await recall.note(WHAT, job, for_s=5)
@@ -60,7 +60,7 @@ async def test_a_job_that_was_noted_is_found_for_a_while(recall: Recall, redis: 
 
 
 async def test_what_was_cancelled_or_refused_is_begun_anew(
-    recall: Recall, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    recall: RecentRequests, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await recall.begin(WHAT, for_s=60)
     monkeypatch.setattr(Store, "job", cancelled := a_job(state=JobState.CANCELLED))

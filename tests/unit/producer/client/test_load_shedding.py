@@ -8,7 +8,7 @@ import pytest
 
 from contract.errors.exceptions import Refused
 from producer.client import load_shedding
-from producer.client.load_shedding import FEW, Crowd
+from producer.client.load_shedding import FEW, LoadShedder
 
 
 @pytest.mark.parametrize(("there", "long_s", "is_refused"), [(FEW, 0, True), (FEW - 1, 0, False), (FEW, 60, False)])
@@ -16,7 +16,7 @@ def test_more_are_sent_away_when_many_have_been_there_for_long(
     there: int, long_s: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_shedding, "LONG_S", long_s)
-    those = Crowd()
+    those = LoadShedder()
     with ExitStack() as stack:
         for _ in range(there):
             stack.enter_context(those.join())
@@ -24,7 +24,7 @@ def test_more_are_sent_away_when_many_have_been_there_for_long(
     assert not is_sent_away(those)
 
 
-def is_sent_away(those: Crowd) -> bool:
+def is_sent_away(those: LoadShedder) -> bool:
     """Tell whether one more would be sent away."""
     try:
         those.check()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration
 from contract.settings.settings import Settings
 from contract.store.worker_store import NewJob
@@ -21,7 +21,7 @@ SETTINGS = Settings(
     image=ImageGeneration(default_aspect_ratio="3:4", default_image_size="2K", max_images_per_turn=4),
     providers={},
     workspace=Path("/nowhere"),
-    knobs=Knobs(),
+    knobs=Environment(),
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from contract.store.fleet import Build, Fleet
 from contract.version import CONTRACT, own_version
-from producer.doctor.versions import see_versions
+from producer.doctor.versions import check_versions
 
 OURS = Build(CONTRACT, "1.0")
 NEXT = Build(CONTRACT + 1, "2.0")
@@ -29,7 +29,7 @@ OLD = Build()
 def test_versions_are_told_with_what_cannot_be_done(
     builds: list[Build], jobs: dict[int, int], ok: bool, words: str, mend: str
 ) -> None:
-    finding = see_versions(Fleet({f"w{number}": build for number, build in enumerate(builds)}, jobs))
+    finding = check_versions(Fleet({f"w{number}": build for number, build in enumerate(builds)}, jobs))
     assert finding.detail.startswith(f"this is {own_version()} (contract {CONTRACT}); ")
     assert (finding.ok, finding.detail.endswith(words), finding.mend.startswith(mend)) == (ok, True, True)
     assert bool(finding.mend) == bool(mend)

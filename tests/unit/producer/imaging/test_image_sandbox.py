@@ -20,7 +20,7 @@ from simulator.pictures.corpus_good import exif, save, scene
 
 from contract.errors.exceptions import Refused
 from contract.untrusted.sandbox_process import MEMORY_BYTES
-from producer.imaging.sandbox import Cleaned, Pictures
+from producer.imaging.sandbox import Cleaned, ImageSandbox
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
 
@@ -32,13 +32,13 @@ Process = subprocess.Popen[bytes]
 
 
 @pytest.fixture
-async def pictures(processes: list[Process]) -> AsyncIterator[Pictures]:
-    async with Pictures() as pictures:
+async def pictures(processes: list[Process]) -> AsyncIterator[ImageSandbox]:
+    async with ImageSandbox() as pictures:
         yield pictures
     assert all(process.poll() is not None for process in processes)
 
 
-async def refusal(pictures: Pictures, data: bytes) -> str:
+async def refusal(pictures: ImageSandbox, data: bytes) -> str:
     with pytest.raises(Refused) as caught:
         await pictures.clean(data)
     return caught.value.code
@@ -50,7 +50,7 @@ def opened(data: bytes) -> Image.Image:
     return found
 
 
-async def test_nothing_is_started_until_it_is_needed(pictures: Pictures, processes: list[Process]) -> None:
+async def test_nothing_is_started_until_it_is_needed(pictures: ImageSandbox, processes: list[Process]) -> None:
     assert not processes
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("darkroom-pictures")]
     await pictures.clean(PICTURE)
@@ -71,7 +71,7 @@ def test_the_child_imports_nothing_of_the_gateway() -> None:
 
 @linux
 async def test_the_child_sees_no_key_and_is_bound(
-    pictures: Pictures, processes: list[Process], monkeypatch: pytest.MonkeyPatch
+    pictures: ImageSandbox, processes: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "canary-secret")
     await pictures.clean(PICTURE)
@@ -81,7 +81,7 @@ async def test_the_child_sees_no_key_and_is_bound(
 
 
 @pytest.mark.parametrize("name", [*ROWS["good"], "png_c2pa"])
-async def test_a_picture_without_foreign_parts_stays_as_it_is(name: str, pictures: Pictures) -> None:
+async def test_a_picture_without_foreign_parts_stays_as_it_is(name: str, pictures: ImageSandbox) -> None:
     data = specimen(name)
     cleaned = await pictures.clean(data)
     assert cleaned.data is data
@@ -91,7 +91,7 @@ async def test_a_picture_without_foreign_parts_stays_as_it_is(name: str, picture
 @pytest.mark.parametrize(
     ("name", "good"), [("png_zip_tail", "good_png"), ("png_html_text", "good_png"), ("webp_html_chunk", "good_webp")]
 )
-async def test_b45_what_is_no_part_of_a_picture_is_cut_off(name: str, good: str, pictures: Pictures) -> None:
+async def test_b45_what_is_no_part_of_a_picture_is_cut_off(name: str, good: str, pictures: ImageSandbox) -> None:
     kind = good.removeprefix("good_")
     assert await pictures.clean(specimen(name)) == Cleaned(
         data=specimen(good), mime=f"image/{kind}", width=320, height=240
@@ -99,18 +99,18 @@ async def test_b45_what_is_no_part_of_a_picture_is_cut_off(name: str, good: str,
 
 
 @pytest.mark.parametrize("name", ["jpeg_gps", "png_gps", "webp_gps", "jpeg_php_comment", "jpeg_php_exif"])
-async def test_b45_places_and_texts_are_dropped(name: str, pictures: Pictures) -> None:
+async def test_b45_places_and_texts_are_dropped(name: str, pictures: ImageSandbox) -> None:
     found = opened((await pictures.clean(specimen(name))).data)
     assert (dict(found.getexif()), found.info.get("comment")) == ({}, None)
 
 
-async def test_a_picture_that_lies_on_its_side_still_says_so(pictures: Pictures) -> None:
+async def test_a_picture_that_lies_on_its_side_still_says_so(pictures: ImageSandbox) -> None:
     data = save(scene(), "JPEG", exif=exif(orientation=6, gps=True))
     assert dict(opened((await pictures.clean(data)).data).getexif()) == {0x0112: 6}
 
 
 async def test_b45_what_is_no_picture_is_refused_by_one_and_the_same_child(
-    pictures: Pictures, processes: list[Process]
+    pictures: ImageSandbox, processes: list[Process]
 ) -> None:
     for name in (*ROWS["P59"], *ROWS["P61"]):
         assert await refusal(pictures, specimen(name)) == NO_IMAGE, name
@@ -119,7 +119,7 @@ async def test_b45_what_is_no_picture_is_refused_by_one_and_the_same_child(
 
 
 @linux
-async def test_b45_bombs_are_refused_and_stay_within_limits(pictures: Pictures, processes: list[Process]) -> None:
+async def test_b45_bombs_are_refused_and_stay_within_limits(pictures: ImageSandbox, processes: list[Process]) -> None:
     assert await refusal(pictures, specimen("claims_50000x50000")) == TOO_LARGE
     assert await refusal(pictures, specimen("bomb_13000")) == TOO_LARGE
     assert await refusal(pictures, specimen("apng_800_mpx")) == TOO_LARGE
@@ -133,7 +133,7 @@ async def test_b45_bombs_are_refused_and_stay_within_limits(pictures: Pictures, 
 
 @linux
 async def test_what_eats_memory_kills_its_child_and_nothing_else(
-    pictures: Pictures, processes: list[Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pictures: ImageSandbox, processes: list[Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("producer.imaging.sandbox.RETOUCH", "tests.support.process.memory_hog")
@@ -144,7 +144,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
 
 
 async def test_a_child_that_takes_too_long_is_replaced(processes: list[Process]) -> None:
-    async with Pictures() as pictures:
+    async with ImageSandbox() as pictures:
         await pictures.clean(PICTURE)
         processes[0].send_signal(signal.SIGSTOP)
         pictures._wall_s = 0.2
@@ -157,7 +157,7 @@ async def test_a_child_that_takes_too_long_is_replaced(processes: list[Process])
 
 
 async def test_a_child_that_was_killed_while_idle_costs_no_picture(
-    pictures: Pictures, processes: list[Process]
+    pictures: ImageSandbox, processes: list[Process]
 ) -> None:
     await pictures.clean(PICTURE)
     processes[0].send_signal(signal.SIGKILL)
@@ -166,7 +166,7 @@ async def test_a_child_that_was_killed_while_idle_costs_no_picture(
 
 
 async def test_a_cancelled_question_is_not_answered_to_the_next_asker(
-    pictures: Pictures, processes: list[Process]
+    pictures: ImageSandbox, processes: list[Process]
 ) -> None:
     await pictures.clean(PICTURE)
     processes[0].send_signal(signal.SIGSTOP)
@@ -178,7 +178,7 @@ async def test_a_cancelled_question_is_not_answered_to_the_next_asker(
     assert asking.cancelled()
 
 
-async def test_two_at_once_take_turns_and_get_their_own(pictures: Pictures, processes: list[Process]) -> None:
+async def test_two_at_once_take_turns_and_get_their_own(pictures: ImageSandbox, processes: list[Process]) -> None:
     sides = [64, 65, 66, 67]
     cleaned = await asyncio.gather(*(pictures.clean(picture(side)) for side in sides))
     assert [found.width for found in cleaned] == sides
@@ -186,18 +186,18 @@ async def test_two_at_once_take_turns_and_get_their_own(pictures: Pictures, proc
 
 
 async def test_a_child_is_replaced_after_so_many_pictures(processes: list[Process]) -> None:
-    async with Pictures(most_pictures=2) as pictures:
+    async with ImageSandbox(most_pictures=2) as pictures:
         for _ in range(5):
             await pictures.clean(PICTURE)
     assert len(processes) == 3
 
 
-async def test_a_thumbnail_is_small_and_upright(pictures: Pictures) -> None:
+async def test_a_thumbnail_is_small_and_upright(pictures: ImageSandbox) -> None:
     small = opened(await pictures.thumbnail(specimen("jpeg_exif_rotated"), side=100))
     assert (small.format, small.size) == ("JPEG", (75, 100))
 
 
-async def test_a_picture_takes_another_form(pictures: Pictures) -> None:
+async def test_a_picture_takes_another_form(pictures: ImageSandbox) -> None:
     data = specimen("good_png")
     for kind in ("JPEG", "WEBP"):
         made = opened(await pictures.convert(data, mime=f"image/{kind.lower()}", quality=None))
@@ -205,7 +205,7 @@ async def test_a_picture_takes_another_form(pictures: Pictures) -> None:
     assert await pictures.convert(data, mime="image/png", quality=None) is data
 
 
-async def test_a_mistake_of_the_caller_is_no_fault_of_the_picture(pictures: Pictures) -> None:
+async def test_a_mistake_of_the_caller_is_no_fault_of_the_picture(pictures: ImageSandbox) -> None:
     for mime, quality in (("image/gif", None), ("image/jpeg", 101)):
         with pytest.raises(ValueError, match="cannot be encoded so"):
             await pictures.convert(PICTURE, mime=mime, quality=quality)
@@ -213,7 +213,7 @@ async def test_a_mistake_of_the_caller_is_no_fault_of_the_picture(pictures: Pict
         await pictures.thumbnail(PICTURE, side=0)
 
 
-async def test_24_megapixels_do_not_hold_up_the_loop(pictures: Pictures) -> None:
+async def test_24_megapixels_do_not_hold_up_the_loop(pictures: ImageSandbox) -> None:
     noise = Image.effect_noise((1500, 1000), 40).resize((6000, 4000)).convert("RGB")
     data = await asyncio.to_thread(save, noise, "PNG", compress_level=1)
     longest = []

@@ -12,7 +12,7 @@ from contract.errors.exceptions import Refused
 from contract.jobs.job import Failure, JobState, Progress
 from producer.mcp.answer import (
     Links,
-    Print,
+    ShownImage,
     answer_of,
     eta_words,
     images_of,
@@ -24,7 +24,7 @@ from producer.mcp.answer import (
 )
 from tests.support.factories.ended_job import ARTIFACT, a_job
 
-SHOWN = Print("AAAA", "image/webp", False)
+SHOWN = ShownImage("AAAA", "image/webp", False)
 
 
 def a_queued_job(**changes: Any) -> Any:

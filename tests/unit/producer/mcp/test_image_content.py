@@ -13,9 +13,9 @@ from PIL import Image as Pillow
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Image
 from producer.client.client import Darkroom
-from producer.imaging.sandbox import Pictures
+from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
-from producer.mcp.image_content import Prints
+from producer.mcp.image_content import ImageContents
 from tests.support.factories.ended_job import a_job
 
 
@@ -68,7 +68,7 @@ def images(folder: Path, *sizes: int) -> list[Image]:
 async def printed(folder: Path, *sizes: int, most: int, copy: int = 0, small: int = 0) -> list[Any]:
     """Print images; answer the first byte, the number of bytes, and the type of each."""
     copies: Any = Copies(folder, copy=copy, small=small)
-    prints = Prints(copies, copies, most_bytes=most)
+    prints = ImageContents(copies, copies, most_bytes=most)
     found = await prints.of(cast(Darkroom, Door(folder)), images(folder, *sizes))
     read = [one and base64.b64decode(one.data) for one in found]
     return [
@@ -106,7 +106,7 @@ async def test_an_image_that_is_gone_leaves_room_for_others(tmp_path: Path) -> N
     found = images(tmp_path, 10, 10)
     (tmp_path / f"{found[0].id}.png").unlink()
     copies: Any = Copies(tmp_path, copy=0, small=1)
-    prints = await Prints(copies, copies, most_bytes=10).of(cast(Darkroom, Door(tmp_path)), found)
+    prints = await ImageContents(copies, copies, most_bytes=10).of(cast(Darkroom, Door(tmp_path)), found)
     assert [one is not None for one in prints] == [False, True]
 
 
@@ -116,8 +116,8 @@ async def test_a_real_picture_becomes_a_real_copy(tmp_path: Path) -> None:
     data = file.getvalue()
     image = images(tmp_path, len(data))[0]
     (tmp_path / f"{image.id}.png").write_bytes(data)
-    async with Pictures() as pictures:
-        prints = Prints(pictures, Thumbnails(tmp_path / "thumbnails", pictures), most_bytes=len(data) - 1)
+    async with ImageSandbox() as pictures:
+        prints = ImageContents(pictures, Thumbnails(tmp_path / "thumbnails", pictures), most_bytes=len(data) - 1)
         [one] = await prints.of(cast(Darkroom, Door(tmp_path)), [image])
     assert one is not None
     assert base64.b64decode(one.data)[8:12] == b"WEBP"

@@ -28,7 +28,7 @@ from tests.support.factories.images import picture
 from worker import failpoint
 from worker.artifacts import janitor
 from worker.artifacts.janitor import Janitor
-from worker.artifacts.orphans import Strays
+from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import Writer
 
 HOUR = 3600.0
@@ -136,10 +136,10 @@ class Rooms:
             age(path, seconds)
 
 
-def strays(media: Path) -> Strays:
+def strays(media: Path) -> Orphans:
     """Make what looks for strays; its Redis is away."""
     store = JobStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())
-    return Strays(store, Writer(media=media, save_dir="art/made"), folder=media / "art" / "made")
+    return Orphans(store, Writer(media=media, save_dir="art/made"), folder=media / "art" / "made")
 
 
 def age(path: Path, seconds: float) -> None:

@@ -11,34 +11,34 @@ from contract.jobs.job import Attempt
 from contract.jobs.request import JobRequest
 from contract.store.worker_store import JobStore, Lease
 from tests.support.factories.ladders import rung
-from worker.execution.attempt_log import Logbook
-from worker.execution.context import Desk
-from worker.execution.image_run import Walk
+from worker.execution.attempt_log import AttemptLog
+from worker.execution.context import JobContext
+from worker.execution.image_run import ImageRun
 from worker.execution.leases import Leases
-from worker.http.pending_result import Heard, Made
-from worker.http.provider_client import Conversation
+from worker.http.pending_result import CallProgress, GeneratedImage
+from worker.http.provider_client import ProviderClient
 from worker.memory.budget import Budget, Share
-from worker.policy.circuit_breaker import Closed, Gate, Verdict
-from worker.policy.ladder import Plan
+from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker
+from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import GiveUp
-from worker.providers.provider import Ask
+from worker.providers.provider import ImageCall
 
 
-class Turnstile(Gate):
+class Turnstile(CircuitBreaker):
     """Lets every call in, and keeps what is said when it leaves."""
 
     def __init__(self) -> None:
-        self.heard: set[tuple[Verdict, str]] = set()
+        self.heard: set[tuple[CallOutcome, str]] = set()
 
-    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Closed | None:
+    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Blocked | None:
         return None
 
-    async def leave(self, lease: Lease, number: int, verdict: Verdict, *, code: str = "", **told: object) -> bool:
+    async def leave(self, lease: Lease, number: int, verdict: CallOutcome, *, code: str = "", **told: object) -> bool:
         self.heard.add((verdict, code))
         return False
 
 
-class Failing(Conversation):
+class Failing(ProviderClient):
     """Fails every call in the same way, and takes no time for it."""
 
     def __init__(self, error: ProviderError) -> None:
@@ -46,15 +46,15 @@ class Failing(Conversation):
 
     async def make(
         self,
-        ask: Ask,
+        ask: ImageCall,
         *,
         share: Share,
         begin_s: float,
         whole_s: float,
         request_id: str,
         fetch_s: float | None = None,
-        heard: Heard | None = None,
-    ) -> Made:
+        heard: CallProgress | None = None,
+    ) -> GeneratedImage:
         raise self._error
 
 
@@ -76,14 +76,14 @@ class Hanging(Failing):
 
     calls = 0
 
-    async def make(self, *args: Any, **kwargs: Any) -> Made:
+    async def make(self, *args: Any, **kwargs: Any) -> GeneratedImage:
         self.calls += 1
         if self.calls == 1:
             await asyncio.Event().wait()
         raise self._error
 
 
-def desk_of(talk: Conversation, plan: Plan, *, left_s: float = 600, count: int = 1) -> Desk:
+def desk_of(talk: ProviderClient, plan: Ladder, *, left_s: float = 600, count: int = 1) -> JobContext:
     """Lay out a job."""
     lease = Lease(job_id="7", fence=1, deadline_ms=int(1000 * left_s), fields={}, claimed_ms=0)
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="4K", count=count)
@@ -91,22 +91,22 @@ def desk_of(talk: Conversation, plan: Plan, *, left_s: float = 600, count: int =
         leases=Leases(Blank(), worker="w", lease_s=15), wire=SimpleNamespace(budget=Budget(2**20))
     )
     job: Any = SimpleNamespace(id="7", request=request)
-    return Desk(
+    return JobContext(
         bench=bench,
         lease=lease,
         job=job,
         snapshots=(),
         plan=plan,
-        logbook=Logbook(lease, Blank(), {}, max_calls=9),
+        logbook=AttemptLog(lease, Blank(), {}, max_calls=9),
         talks={"openrouter": talk},
         gates={plan.rungs[0].route: Turnstile()},
     )
 
 
-async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tuple[Verdict, str]]:
+async def heard(error: ProviderError, plan: Ladder, left_s: float = 600) -> set[tuple[CallOutcome, str]]:
     """Walk down a ladder on which every call fails; tell what the gate hears of it."""
     desk = desk_of(Failing(error), plan, left_s=left_s)
-    assert await Walk(0, desk).make() == GiveUp(error.code)
+    assert await ImageRun(0, desk).make() == GiveUp(error.code)
     [gate] = desk.gates.values()
     assert isinstance(gate, Turnstile)
     return gate.heard
@@ -115,37 +115,37 @@ async def heard(error: ProviderError, plan: Plan, left_s: float = 600) -> set[tu
 @pytest.mark.parametrize(
     ("timeout_s", "left_s", "verdict"),
     [
-        (120, 600, Verdict.BAD),
-        (60, 600, Verdict.BAD),
-        (59, 600, Verdict.UNKNOWN),
-        (1, 600, Verdict.UNKNOWN),
-        (120, 61, Verdict.BAD),
-        (120, 59, Verdict.UNKNOWN),
+        (120, 600, CallOutcome.BAD),
+        (60, 600, CallOutcome.BAD),
+        (59, 600, CallOutcome.UNKNOWN),
+        (1, 600, CallOutcome.UNKNOWN),
+        (120, 61, CallOutcome.BAD),
+        (120, 59, CallOutcome.UNKNOWN),
     ],
 )
 async def test_a_time_out_after_less_than_half_of_the_operators_patience_says_nothing(
-    timeout_s: float, left_s: float, verdict: Verdict
+    timeout_s: float, left_s: float, verdict: CallOutcome
 ) -> None:
-    plan = Plan(rungs=(rung(timeout_s=timeout_s, patience_s=120),), retry_s=0.001)
+    plan = Ladder(rungs=(rung(timeout_s=timeout_s, patience_s=120),), retry_s=0.001)
     assert await heard(TimedOut("provider_timeout"), plan, left_s) == {(verdict, "provider_timeout")}
 
 
 async def test_a_share_of_the_time_that_is_a_little_short_of_the_patience_says_enough() -> None:
     first = rung(timeout_s=300, patience_s=300)
-    plan = Plan(rungs=(first, rung(timeout_s=300, patience_s=300, quality="low")), retry_s=0.001)
-    assert await heard(TimedOut("provider_timeout"), plan, 599.9) == {(Verdict.BAD, "provider_timeout")}
+    plan = Ladder(rungs=(first, rung(timeout_s=300, patience_s=300, quality="low")), retry_s=0.001)
+    assert await heard(TimedOut("provider_timeout"), plan, 599.9) == {(CallOutcome.BAD, "provider_timeout")}
 
 
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (Interrupted("provider_interrupted"), Verdict.BAD),
-        (Unusable("provider_auth", http_status=401), Verdict.KEY),
+        (Interrupted("provider_interrupted"), CallOutcome.BAD),
+        (Unusable("provider_auth", http_status=401), CallOutcome.KEY),
     ],
     ids=["cut off", "key"],
 )
-async def test_what_a_provider_has_said_counts_however_soon_it_came(error: ProviderError, verdict: Verdict) -> None:
-    plan = Plan(rungs=(rung(timeout_s=1, patience_s=120),), retry_s=0.001)
+async def test_what_a_provider_has_said_counts_however_soon_it_came(error: ProviderError, verdict: CallOutcome) -> None:
+    plan = Ladder(rungs=(rung(timeout_s=1, patience_s=120),), retry_s=0.001)
     assert await heard(error, plan) == {(verdict, error.code)}
 
 
@@ -153,9 +153,9 @@ async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monk
     monkeypatch.setattr("worker.execution.image_run.ARRIVING_S", 0.0)
     first = rung(timeout_s=0.3, patience_s=0.3)
     talk = Hanging(Unusable("bad_model", http_status=404))
-    desk = desk_of(talk, Plan(rungs=(first,)), count=3)
+    desk = desk_of(talk, Ladder(rungs=(first,)), count=3)
     desk.yields.known = {first.route: 3}
-    walks = [asyncio.create_task(Walk(index, desk).make()) for index in range(3)]
+    walks = [asyncio.create_task(ImageRun(index, desk).make()) for index in range(3)]
     while talk.calls < 1:
         await asyncio.sleep(0)
     assert [talk.calls, desk.is_due()] == [1, True]
@@ -167,7 +167,7 @@ async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monk
 
 @pytest.mark.parametrize("known", [{}, {rung().route: 1}, {("openrouter", "another"): 4}])
 async def test_nobody_waits_for_a_model_that_brings_one_picture(known: dict[tuple[str, str], int]) -> None:
-    desk = desk_of(Failing(Unusable("bad_model")), Plan(rungs=(rung(),)), count=4)
+    desk = desk_of(Failing(Unusable("bad_model")), Ladder(rungs=(rung(),)), count=4)
     desk.yields.known = dict(known)
     with desk.calls(0, rung().route), desk.calls(1, rung().route), desk.calls(2, rung().route):
         assert not desk.is_due()

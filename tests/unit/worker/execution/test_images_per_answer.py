@@ -13,16 +13,16 @@ from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
 from tests.support.factories.ladders import FIRST, HUB
-from worker.execution.images_per_answer import MOST, Lesson, Memory, Yields, asked_for
-from worker.http.pending_result import Made
-from worker.policy.circuit_breaker import Gate, Gates
+from worker.execution.images_per_answer import MOST, ImagesPerAnswer, Lesson, Memory, asked_for
+from worker.http.pending_result import GeneratedImage
+from worker.policy.circuit_breaker import CircuitBreaker, CircuitBreakers
 from worker.sandbox.pool import Picture
 
 PICTURE = Picture(data=b"", mime="image/png", width=64, height=64, sha256="0" * 64)
 
 
-def brought(good: int, unused: int = 0, left: int = 0) -> Made:
-    return Made(PICTURE, None, more=(PICTURE,) * (good - 1), unused=unused, left=left)
+def brought(good: int, unused: int = 0, left: int = 0) -> GeneratedImage:
+    return GeneratedImage(PICTURE, None, more=(PICTURE,) * (good - 1), unused=unused, left=left)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,16 @@ def brought(good: int, unused: int = 0, left: int = 0) -> Made:
         (None, 1, brought(1, 99, left=99), Lesson(MOST, is_guess=True), 1),
     ],
 )
-def test_what_an_answer_teaches(known: int | None, most: int, made: Made, news: Lesson | None, then: int) -> None:
-    yields = Yields({} if known is None else {FIRST: known})
+def test_what_an_answer_teaches(
+    known: int | None, most: int, made: GeneratedImage, news: Lesson | None, then: int
+) -> None:
+    yields = ImagesPerAnswer({} if known is None else {FIRST: known})
     assert yields.learn(FIRST, made, most) == news
     assert yields.due([FIRST]) == then
 
 
 def test_who_has_failed_a_job_is_not_relied_on_in_it_but_what_is_known_of_him_stays() -> None:
-    yields = Yields({FIRST: 3, HUB.route: 2})
+    yields = ImagesPerAnswer({FIRST: 3, HUB.route: 2})
     assert yields.due([FIRST, FIRST, HUB.route, ("a", "b")]) == 9
     yields.doubt(FIRST)
     assert yields.due([FIRST, FIRST, HUB.route]) == 4
@@ -74,8 +76,8 @@ def test_what_an_extra_body_asks_for(extra_body: dict[str, Any], many: int) -> N
     assert asked_for(extra_body) == many
 
 
-def gates(redis: Redis) -> dict[tuple[str, str], Gate]:
-    found = Gates(JobStore(redis, cast(Doorbell, None)), limit=None, open_s=1)
+def gates(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
+    found = CircuitBreakers(JobStore(redis, cast(Doorbell, None)), limit=None, open_s=1)
     return {FIRST: found.to("openrouter", "key", FIRST[1]), HUB.route: found.to("aihubmix", "key", "e")}
 
 

@@ -17,7 +17,7 @@ from contract.untrusted.imaging.inspect import MAX_BYTES
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply
-from worker.http.download import MAX_HOPS, Fetcher, is_page
+from worker.http.download import MAX_HOPS, Downloader, is_page
 from worker.http.pinned_client import no_cookies
 
 Answering = Callable[[httpx.Request], httpx.Response]
@@ -41,8 +41,8 @@ def fetcher(
     proxy: str | None = None,
     idle_s: float = 5,
     job_id: str | None = None,
-) -> Fetcher:
-    return Fetcher(ssl_context=context, api_base=api_base, proxy=proxy, connect_s=1, idle_s=idle_s, job_id=job_id)
+) -> Downloader:
+    return Downloader(ssl_context=context, api_base=api_base, proxy=proxy, connect_s=1, idle_s=idle_s, job_id=job_id)
 
 
 async def failing(
@@ -190,7 +190,7 @@ async def test_p02_a_host_that_cannot_be_reached_may_come_back(tmp_path: Path) -
 async def test_p01_a_name_that_resolves_slowly_is_waited_for_as_long_as_a_connection(tmp_path: Path) -> None:
     net = Network(log=tmp_path / "net.log", names={ONE: [[PUBLIC]]}, slow={ONE: 0.15})
     with net.installed(), pytest.raises(Transient):
-        await Fetcher(ssl_context=CONTEXT, api_base="", proxy=None, connect_s=0.05).fetch(URL)
+        await Downloader(ssl_context=CONTEXT, api_base="", proxy=None, connect_s=0.05).fetch(URL)
     assert net.connected() == []
 
 
@@ -200,7 +200,7 @@ async def test_p03_a_host_that_accepts_and_says_nothing_is_not_waited_for(tmp_pa
         net = Network(log=tmp_path / "net.log", names={ONE: [[PUBLIC]]}, routes=routes)
         started = time.monotonic()
         with net.installed(), pytest.raises(Transient) as caught:
-            await Fetcher(ssl_context=CONTEXT, api_base="", proxy=None, connect_s=0.1).fetch(URL)
+            await Downloader(ssl_context=CONTEXT, api_base="", proxy=None, connect_s=0.1).fetch(URL)
     assert caught.value.code == "provider_unreachable"
     assert time.monotonic() - started < 1
 

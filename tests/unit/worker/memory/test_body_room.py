@@ -13,7 +13,7 @@ from PIL import Image
 from contract.errors.exceptions import ProviderError, TimedOut
 from tests.support.network.provider_transport import CDN, GOOD, Line, answer, linking, raw
 from worker.http.response_body import read_body
-from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, Room
+from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, BodyRoom
 from worker.memory.budget import Budget, Share
 from worker.providers.openrouter import OPENROUTER
 
@@ -51,7 +51,7 @@ async def until(holds: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("length", [LENGTH, None], ids=["length", "chunked"])
 async def test_a_body_waits_at_its_sender_and_its_silence_does_not_count(length: int | None) -> None:
     budget, sender = Budget(MOST), Sender()
-    with budget.share() as holding, budget.share() as share, Room(share) as room:
+    with budget.share() as holding, budget.share() as share, BodyRoom(share) as room:
         assert holding.take(MOST)
         reading = asyncio.create_task(read_body(response(sender, length), MOST, idle_s=0.05, room=room))
         await asyncio.sleep(0.2)
@@ -67,7 +67,7 @@ async def test_a_body_waits_at_its_sender_and_its_silence_does_not_count(length:
 
 async def test_small_bodies_need_no_room() -> None:
     budget = Budget(MOST)
-    with budget.share() as holding, budget.share() as share, Room(share) as room:
+    with budget.share() as holding, budget.share() as share, BodyRoom(share) as room:
         assert holding.take(MOST)
         sender = Sender([b"x" * (FREE_BYTES - PIECE_BYTES)])
         assert await read_body(response(sender, None), MOST, idle_s=1, room=room)
@@ -84,12 +84,12 @@ async def test_a_body_of_unknown_length_takes_what_it_needs_and_a_known_one_all_
                 seen.add(share.held)
                 yield piece
 
-    with budget.share() as share, Room(share) as room:
+    with budget.share() as share, BodyRoom(share) as room:
         await read_body(response(Watching(PIECES * 3), None), 3 * LENGTH, idle_s=5, room=room)
         assert seen == {0, FREE_BYTES + STEP_BYTES, FREE_BYTES + 2 * STEP_BYTES, FREE_BYTES + 3 * STEP_BYTES}
         assert share.held == 3 * LENGTH
     seen.clear()
-    with budget.share() as share, Room(share) as room:
+    with budget.share() as share, BodyRoom(share) as room:
         await read_body(response(Watching(), LENGTH), 3 * LENGTH, idle_s=5, room=room)
         assert seen == {0, LENGTH}
 
@@ -98,7 +98,7 @@ async def test_a_body_of_unknown_length_takes_what_it_needs_and_a_known_one_all_
 async def test_what_breaks_off_or_is_too_long_gives_its_room_back(length: int | None) -> None:
     budget = Budget(MOST)
     with budget.share() as share:
-        with pytest.raises(ProviderError), Room(share) as room:
+        with pytest.raises(ProviderError), BodyRoom(share) as room:
             await read_body(response(Sender(), length), LENGTH - 1, idle_s=5, room=room)
         assert budget.held == 0
 
@@ -107,7 +107,7 @@ async def test_a_cancelled_wait_gives_its_place_in_the_line_back() -> None:
     budget = Budget(MOST)
 
     async def read() -> None:
-        with budget.share() as share, Room(share) as room:
+        with budget.share() as share, BodyRoom(share) as room:
             await read_body(response(Sender()), MOST, idle_s=5, room=room)
 
     with budget.share() as holding:

@@ -6,7 +6,7 @@ import pytest
 
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
-from worker.policy.circuit_breaker import Verdict, verdict_of
+from worker.policy.circuit_breaker import CallOutcome, outcome_of
 
 KEY = {"provider_auth", "provider_tls_failed"}
 MODEL = {"provider_credits", "provider_forbidden"}
@@ -16,18 +16,18 @@ BAD = {
 }
 
 
-def expected(code: str) -> Verdict:
+def expected(code: str) -> CallOutcome:
     if code in KEY:
-        return Verdict.KEY
+        return CallOutcome.KEY
     if code in MODEL:
-        return Verdict.MODEL
-    return Verdict.BAD if code in BAD else Verdict.NEUTRAL
+        return CallOutcome.MODEL
+    return CallOutcome.BAD if code in BAD else CallOutcome.NEUTRAL
 
 
 @pytest.mark.parametrize("code", sorted(KINDS))
 @pytest.mark.parametrize("status", [None, 200, 500])
 def test_every_code(code: str, status: int | None) -> None:
-    assert verdict_of(ProviderError(code, http_status=status)) is expected(code)
+    assert outcome_of(ProviderError(code, http_status=status)) is expected(code)
 
 
 def test_the_codes_exist() -> None:
@@ -37,23 +37,23 @@ def test_the_codes_exist() -> None:
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (RateLimited("provider_rate_limited", http_status=429, retry_after_s=2), Verdict.THROTTLED),
-        (RateLimited("provider_rate_limited"), Verdict.THROTTLED),
-        (RateLimited("provider_timeout", http_status=408, retry_after_s=2), Verdict.THROTTLED),
-        (RateLimited("provider_down", http_status=503, retry_after_s=2), Verdict.BAD),  # P30
-        (Transient("provider_timeout", http_status=408), Verdict.NEUTRAL),  # P32
-        (Transient("provider_error", http_status=409), Verdict.NEUTRAL),
-        (Unusable("provider_error", http_status=418), Verdict.NEUTRAL),  # P42
-        (Unusable("provider_auth", http_status=401), Verdict.KEY),
-        (Unusable("provider_forbidden", http_status=403), Verdict.MODEL),
-        (Unusable("provider_credits", http_status=402), Verdict.MODEL),
-        (Unusable("provider_credits", http_status=429), Verdict.MODEL),
-        (Unusable("provider_too_dear", http_status=402), Verdict.NEUTRAL),
-        (Interrupted("provider_unreachable").elsewhere(), Verdict.NEUTRAL),  # the host of a picture
-        (TimedOut("provider_timeout").elsewhere(), Verdict.NEUTRAL),
-        (Interrupted("provider_rate_limited", http_status=429), Verdict.NEUTRAL),  # of a download
-        (Interrupted("bad_image", http_status=200), Verdict.BAD),
+        (RateLimited("provider_rate_limited", http_status=429, retry_after_s=2), CallOutcome.THROTTLED),
+        (RateLimited("provider_rate_limited"), CallOutcome.THROTTLED),
+        (RateLimited("provider_timeout", http_status=408, retry_after_s=2), CallOutcome.THROTTLED),
+        (RateLimited("provider_down", http_status=503, retry_after_s=2), CallOutcome.BAD),  # P30
+        (Transient("provider_timeout", http_status=408), CallOutcome.NEUTRAL),  # P32
+        (Transient("provider_error", http_status=409), CallOutcome.NEUTRAL),
+        (Unusable("provider_error", http_status=418), CallOutcome.NEUTRAL),  # P42
+        (Unusable("provider_auth", http_status=401), CallOutcome.KEY),
+        (Unusable("provider_forbidden", http_status=403), CallOutcome.MODEL),
+        (Unusable("provider_credits", http_status=402), CallOutcome.MODEL),
+        (Unusable("provider_credits", http_status=429), CallOutcome.MODEL),
+        (Unusable("provider_too_dear", http_status=402), CallOutcome.NEUTRAL),
+        (Interrupted("provider_unreachable").elsewhere(), CallOutcome.NEUTRAL),  # the host of a picture
+        (TimedOut("provider_timeout").elsewhere(), CallOutcome.NEUTRAL),
+        (Interrupted("provider_rate_limited", http_status=429), CallOutcome.NEUTRAL),  # of a download
+        (Interrupted("bad_image", http_status=200), CallOutcome.BAD),
     ],
 )
-def test_the_status_beside_the_code(error: ProviderError, verdict: Verdict) -> None:
-    assert verdict_of(error) is verdict
+def test_the_status_beside_the_code(error: ProviderError, verdict: CallOutcome) -> None:
+    assert outcome_of(error) is verdict

@@ -8,10 +8,10 @@ import pytest
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Rendition
 from contract.jobs.request import JobRequest
-from contract.settings.environment import Fallback, Knobs
+from contract.settings.environment import Environment, Fallback
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
 from contract.settings.settings import Settings
-from worker.policy.ladder import Plan, Rung, plan_ladder
+from worker.policy.ladder import Ladder, Rung, plan_ladder
 from worker.providers.registry import PROVIDERS
 
 
@@ -22,14 +22,14 @@ def rung(*, timeout_s: float = 120, **knobs: Any) -> Rung:
 
 def plan(
     size: str = "4K", provider: str = "openrouter", body: Any = None, limits: Any = None, knobs: Any = None
-) -> Plan:
+) -> Ladder:
     """Plan a request of `size` with the caller's `limits`, the provider's extraBody and the operator's `knobs`."""
     settings = Settings(
         config_path=Path("/nowhere/config.json"),
         image=ImageGeneration(provider=provider, model="vendor/model"),
         providers={name: ProviderConfig(extra_body=body or {} if name == provider else {}) for name in PROVIDERS},
         workspace=Path("/nowhere"),
-        knobs=Knobs(**knobs or {}),
+        knobs=Environment(**knobs or {}),
     )
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size=size, **limits or {})
     return plan_ladder(request, settings, PROVIDERS)

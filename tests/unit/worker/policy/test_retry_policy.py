@@ -7,8 +7,8 @@ import pytest
 from contract.errors.provider_catalogue import PROVIDER
 from contract.jobs.job import Attempt, Outcome
 from tests.support.factories.ladders import FIRST, GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
-from worker.policy.circuit_breaker import Closed
-from worker.policy.ladder import Plan
+from worker.policy.circuit_breaker import Blocked
+from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import (
     LEAST_CALL_S,
     LONGEST_WAIT_S,
@@ -60,7 +60,7 @@ def told(word: str, place: int, code: str | None) -> Step:
 
 @pytest.mark.parametrize("failure", STORIES, ids=name)
 @every_place
-def test_the_same_failure_again_and_again(place: int, plan: Plan, failure: Failure) -> None:
+def test_the_same_failure_again_and_again(place: int, plan: Ladder, failure: Failure) -> None:
     outcome, code = failure
     words = STORIES[failure][place == len(plan.rungs) - 1].split()
     for times, word in enumerate([*words, words[-1]], start=1):
@@ -69,7 +69,7 @@ def test_the_same_failure_again_and_again(place: int, plan: Plan, failure: Failu
 
 
 @every_place
-def test_an_error_that_the_provider_makes_of_others_too_is_waited_for(place: int, plan: Plan) -> None:
+def test_an_error_that_the_provider_makes_of_others_too_is_waited_for(place: int, plan: Ladder) -> None:
     is_lowest = place == len(plan.rungs) - 1
     for times, wait_s in enumerate((0, 0, 4, 8, 16, 32, 32), start=1):
         history = attempts(*[Outcome.TRANSIENT] * times, rung=place, error="provider_error")
@@ -79,13 +79,13 @@ def test_an_error_that_the_provider_makes_of_others_too_is_waited_for(place: int
         assert next_step(plan, history, 600, has_waited=True) == again
 
 
-CHEAPER = Plan(rungs=(rung(), rung(model="c/d"), HUB))
+CHEAPER = Ladder(rungs=(rung(), rung(model="c/d"), HUB))
 
 
 @pytest.mark.parametrize("code", ["provider_credits", "provider_down"])
 def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str) -> None:
-    assert next_step(CHEAPER, [], 600, closed={FIRST: Closed(40, code)}) == Call(1, 120)
-    both = {FIRST: Closed(40, code), ("openrouter", "c/d"): Closed(40, code)}
+    assert next_step(CHEAPER, [], 600, closed={FIRST: Blocked(40, code)}) == Call(1, 120)
+    both = {FIRST: Blocked(40, code), ("openrouter", "c/d"): Blocked(40, code)}
     assert next_step(CHEAPER, [], 600, closed=both) == Call(2, 120)
 
 
@@ -110,11 +110,11 @@ def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str
         ("no keys", TWO, 600, GiveUp("provider_credits")),
     ],
 )
-def test_a_closed_gate_is_passed_below_or_waited_for(gates: str, plan: Plan, left_s: float, step: Step) -> None:
+def test_a_closed_gate_is_passed_below_or_waited_for(gates: str, plan: Ladder, left_s: float, step: Step) -> None:
     assert next_step(plan, [], left_s, closed=GATES[gates]) == step
 
 
-MIXED = Plan(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(model="c/d"), HUB))
+MIXED = Ladder(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(model="c/d"), HUB))
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_what_a_provider_cannot_do_is_asked_of_a_rung_that_differs_in_that(error
         assert step == (GiveUp(error) if below is None else Call(below, 120))
 
 
-BACK = Plan(rungs=(rung(), HUB, rung(image_size="1K")))
+BACK = Ladder(rungs=(rung(), HUB, rung(image_size="1K")))
 
 
 def test_a_provider_that_cannot_is_not_asked_again_below_another_one() -> None:
     history = attempts(Outcome.UNUSABLE, error="unsafe_url")
     away = Later(9, "aihubmix", "provider_down", at_gate=True)
     assert next_step(BACK, history, 600) == Call(1, 120)
-    assert next_step(BACK, history, 600, closed={HUB.route: Closed(9, "provider_down")}) == away
+    assert next_step(BACK, history, 600, closed={HUB.route: Blocked(9, "provider_down")}) == away
     history += attempts(Outcome.TIMEOUT, rung=1, error="provider_timeout")
     assert next_step(BACK, history, 600) == GiveUp("provider_timeout")
 
@@ -151,12 +151,12 @@ def test_a_provider_that_cannot_is_not_asked_again_below_another_one() -> None:
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.RUNNING}))
 @pytest.mark.parametrize("place", [1, 2])
 def test_on_a_ladder_that_has_become_shorter_the_lost_rungs_count_as_its_lowest(place: int, outcome: Outcome) -> None:
-    short = Plan(rungs=(rung(),))
+    short = Ladder(rungs=(rung(),))
     assert next_step(short, attempts(outcome, rung=place), 600) == next_step(short, attempts(outcome), 600)
 
 
 @every_place
-def test_p39_references_that_are_too_large_are_sent_once_more_and_smaller(place: int, plan: Plan) -> None:
+def test_p39_references_that_are_too_large_are_sent_once_more_and_smaller(place: int, plan: Ladder) -> None:
     history = attempts(Outcome.UNUSABLE, rung=place, error="reference_too_large")
     with_references = replace(plan, has_references=True)
     assert next_step(with_references, history, 600) == Again(place, 120, 0)
@@ -201,7 +201,7 @@ def test_p24_p26_a_wait_is_obeyed_if_it_is_worth_it(retry_after_s: float | None,
 
 
 @every_place
-def test_only_the_lowest_rung_obeys_a_limit_as_often_as_it_is_told(place: int, plan: Plan) -> None:
+def test_only_the_lowest_rung_obeys_a_limit_as_often_as_it_is_told(place: int, plan: Ladder) -> None:
     step = next_step(plan, attempts(*[Outcome.RATE_LIMITED] * 30, rung=place), 600, retry_after_s=3)
     assert step == (Again(place, 120, 3) if place == len(plan.rungs) - 1 else Call(place + 1, 120))
 
@@ -278,7 +278,7 @@ def test_whatever_a_provider_did_tells_more_than_that_we_stopped(code: str) -> N
 
 
 @pytest.mark.parametrize("plan", [PLAN, TWO])
-def test_what_was_lost_on_one_rung_and_then_on_another_is_not_made_a_third_time(plan: Plan) -> None:
+def test_what_was_lost_on_one_rung_and_then_on_another_is_not_made_a_third_time(plan: Ladder) -> None:
     history = attempts(Outcome.INTERRUPTED, error="result_expired") + attempts(Outcome.TIMEOUT)
     assert next_step(plan, history, 600) == Call(1, 120)
     history += attempts(Outcome.INTERRUPTED, rung=1, error="result_expired")

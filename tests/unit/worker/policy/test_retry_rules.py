@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contract.errors.catalogue import KINDS
 from contract.jobs.job import Attempt, Outcome
 from tests.support.factories.ladders import FAILURES, GATES, PLACES, PLAN, TWO, Failure, Gates, attempts, name
-from worker.policy.ladder import Plan
+from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import (
     LEAST_CALL_S,
     LONGEST_WAIT_S,
@@ -29,7 +29,7 @@ from worker.policy.retry_policy import (
 
 @pytest.mark.parametrize("failure", FAILURES, ids=name)
 @pytest.mark.parametrize(("place", "plan"), [*PLACES.values(), (0, TWO), (1, TWO), (2, TWO)])
-def test_every_step_keeps_the_rules(place: int, plan: Plan, failure: Failure) -> None:
+def test_every_step_keeps_the_rules(place: int, plan: Ladder, failure: Failure) -> None:
     plan = replace(plan, has_references=failure[1] == "reference_too_large")
     histories = [attempts(*[failure[0]] * times, rung=place, error=failure[1]) for times in (1, 2, 5)]
     waits = [(None, True), (None, False), (0.5, False), (20, False), (1e99, False)]
@@ -43,7 +43,7 @@ def test_every_step_keeps_the_rules(place: int, plan: Plan, failure: Failure) ->
             check_gates(step, open_step, plan, closed)
 
 
-def check_time(step: Step, plan: Plan, left_s: float) -> None:
+def check_time(step: Step, plan: Ladder, left_s: float) -> None:
     match step:
         case Call(place, timeout_s):
             assert LEAST_CALL_S <= timeout_s <= min(left_s, plan.rungs[place].timeout_s)
@@ -55,7 +55,7 @@ def check_time(step: Step, plan: Plan, left_s: float) -> None:
     assert left_s >= LEAST_CALL_S or isinstance(step, GiveUp)
 
 
-def check_place(step: Step, plan: Plan, history: Sequence[Attempt]) -> None:
+def check_place(step: Step, plan: Ladder, history: Sequence[Attempt]) -> None:
     """Never up; nothing that may have been billed is repeated blindly; nothing refused goes anywhere."""
     last = history[-1]
     tries = 2 if last.rung == len(plan.rungs) - 1 else 1
@@ -78,7 +78,7 @@ def check_place(step: Step, plan: Plan, history: Sequence[Attempt]) -> None:
     assert [attempt.error for attempt in history].count("result_expired") < 2 or isinstance(step, GiveUp)
 
 
-def check_gates(step: Step, open_step: Step, plan: Plan, closed: Gates) -> None:
+def check_gates(step: Step, open_step: Step, plan: Ladder, closed: Gates) -> None:
     """No call goes through a closed gate, and nobody leaves a provider that is only busy."""
     if not isinstance(open_step, Call | Again):
         assert step == open_step
@@ -104,7 +104,7 @@ PLANS = st.sampled_from([plan for _, plan in PLACES.values()] + [TWO, replace(TW
 WAITS = st.sampled_from([None, 0.0, 0.5, 7.0, 90.0])
 
 
-def walk(plan: Plan, happening: Iterator[tuple[Failure, float | None]], most_calls: int) -> list[Attempt]:
+def walk(plan: Ladder, happening: Iterator[tuple[Failure, float | None]], most_calls: int) -> list[Attempt]:
     """Walk down a ladder as a worker does, with time enough; answer all the calls."""
     history: list[Attempt] = []
     step, wait_s, has_waited = next_step(plan, history, 9999), None, True
@@ -120,7 +120,9 @@ def walk(plan: Plan, happening: Iterator[tuple[Failure, float | None]], most_cal
 
 
 @given(PLANS, st.data())
-def test_every_walk_ends_within_its_budget_and_repeats_nothing_that_is_billed(plan: Plan, data: st.DataObject) -> None:
+def test_every_walk_ends_within_its_budget_and_repeats_nothing_that_is_billed(
+    plan: Ladder, data: st.DataObject
+) -> None:
     happening = iter(lambda: (data.draw(OUTCOMES), data.draw(WAITS)), None)
     history = walk(plan, happening, 9)
     times = Counter((attempt.rung, attempt.outcome) for attempt in history)
@@ -135,7 +137,7 @@ def test_every_walk_ends_within_its_budget_and_repeats_nothing_that_is_billed(pl
 
 
 @given(PLANS, st.data())
-def test_without_a_budget_only_limits_and_outages_go_on(plan: Plan, data: st.DataObject) -> None:
+def test_without_a_budget_only_limits_and_outages_go_on(plan: Ladder, data: st.DataObject) -> None:
     happening = iter(lambda: (data.draw(FINITE), data.draw(WAITS)), None)
     most = len(plan.rungs) * sum(tries for outcome, tries in TRIES.items() if outcome is not Outcome.RATE_LIMITED)
     assert len(walk(plan, happening, 1000)) <= most

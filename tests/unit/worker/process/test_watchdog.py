@@ -15,7 +15,7 @@ from contract.redis.client import open_redis
 from contract.store.doorbell import BELLS_KEY, Doorbell
 from contract.store.worker_store import JobStore
 from worker.execution.leases import Leases
-from worker.process.watchdog import PATIENCE, Sight, Watchdog
+from worker.process.watchdog import PATIENCE, Observation, Watchdog
 
 
 def watchdog(redis: Redis | None = None, *, slots: int = 2, leases: Leases | None = None) -> Watchdog:
@@ -31,30 +31,30 @@ async def redis() -> AsyncIterator[Redis]:
         yield client
 
 
-def after(*sights: Sight) -> list[bool]:
+def after(*sights: Observation) -> list[bool]:
     """Show a watchdog these sights; answer after which of them there is no hope."""
     dog = watchdog()
     return [dog.is_hopeless(sight) for sight in sights]
 
 
-@pytest.mark.parametrize("ill", [Sight.STUCK, Sight.DEAF])
-def test_hope_ends_with_the_sixth_look_in_a_row_that_shows_the_same_thing_amiss(ill: Sight) -> None:
+@pytest.mark.parametrize("ill", [Observation.STUCK, Observation.DEAF])
+def test_hope_ends_with_the_sixth_look_in_a_row_that_shows_the_same_thing_amiss(ill: Observation) -> None:
     assert after(*repeat(ill, PATIENCE + 1)) == [False] * (PATIENCE - 1) + [True, True]
-    assert not any(after(*chain.from_iterable(repeat([*repeat(ill, PATIENCE - 1), Sight.WELL], 3))))
+    assert not any(after(*chain.from_iterable(repeat([*repeat(ill, PATIENCE - 1), Observation.WELL], 3))))
 
 
 def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that() -> None:
-    assert not any(after(*repeat(Sight.WELL, 20)))
-    assert not any(after(*chain.from_iterable(repeat([Sight.STUCK, Sight.DEAF], 20))))
+    assert not any(after(*repeat(Observation.WELL, 20)))
+    assert not any(after(*chain.from_iterable(repeat([Observation.STUCK, Observation.DEAF], 20))))
 
 
 async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
     leases = Leases(JobStore(redis, Doorbell()), worker="w1", lease_s=15)
     dog = watchdog(redis, leases=leases)
     await redis.lpush(BELLS_KEY, "bell")
-    assert [await dog.look(), await dog.look()] == [Sight.WELL, Sight.DEAF]
+    assert [await dog.look(), await dog.look()] == [Observation.WELL, Observation.DEAF]
     leases.close()
-    assert await dog.look() is Sight.WELL
+    assert await dog.look() is Observation.WELL
 
 
 @pytest.mark.parametrize("priority", ["", ":1", ":9"])
@@ -63,13 +63,13 @@ async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf
 ) -> None:
     dog = watchdog(redis)
     await redis.lpush(BELLS_KEY + priority, "bell")
-    assert await dog.look() is Sight.WELL, "it has just begun"
-    assert await dog.look() is Sight.DEAF
+    assert await dog.look() is Observation.WELL, "it has just begun"
+    assert await dog.look() is Observation.DEAF
     task_prerun.send(sender=None, task_id="a")
-    assert await dog.look() is Sight.WELL, "it has heard one"
-    assert await dog.look() is Sight.DEAF
+    assert await dog.look() is Observation.WELL, "it has heard one"
+    assert await dog.look() is Observation.DEAF
     await redis.delete(BELLS_KEY + priority)
-    assert await dog.look() is Sight.WELL
+    assert await dog.look() is Observation.WELL
 
 
 async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
@@ -78,11 +78,11 @@ async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
         for slot, job in ((one, "a"), (other, "a"), (one, "b")):  # a bell of a running job was repeated
             slot.submit(task_prerun.send, sender=None, task_id=job).result()
-        assert [await dog.look() for _ in range(3)] == [Sight.WELL] * 3
+        assert [await dog.look() for _ in range(3)] == [Observation.WELL] * 3
         other.submit(task_postrun.send, sender=None, task_id="a").result()
-        assert await dog.look() is Sight.DEAF
+        assert await dog.look() is Observation.DEAF
 
 
 async def test_a_redis_that_is_away_says_nothing_about_the_worker() -> None:
     dog = watchdog()
-    assert [await dog.look() for _ in range(2)] == [Sight.WELL] * 2
+    assert [await dog.look() for _ in range(2)] == [Observation.WELL] * 2

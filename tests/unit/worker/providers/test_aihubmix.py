@@ -9,13 +9,13 @@ from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
 from worker.policy.backoff import may_pass
 from worker.providers.aihubmix import AIHUBMIX, model_path, parse_poll, poll_url
-from worker.providers.provider import Answer, Ask, Json
+from worker.providers.provider import Answer, ImageCall, Json
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-hub-test"))
-ASK = Ask(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")
+ASK = ImageCall(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")
 
 
-def asked(ask: Ask = ASK, **extra_body: Json) -> dict[str, Json]:
+def asked(ask: ImageCall = ASK, **extra_body: Json) -> dict[str, Json]:
     config = CONFIG.model_copy(update={"extra_body": extra_body})
     call = AIHUBMIX.build_request(ask, config, AIHUBMIX.api_base)
     assert list(call.body) == ["input"]

@@ -8,14 +8,14 @@ from pydantic import SecretStr
 from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
 from worker.providers.openrouter import OPENROUTER
-from worker.providers.provider import Answer, Ask, Json
+from worker.providers.provider import Answer, ImageCall, Json
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-or-test"))
-ASK = Ask(prompt="a red fox", model="openai/gpt-5.4-image-2", aspect_ratio="1:1", image_size="1K")
+ASK = ImageCall(prompt="a red fox", model="openai/gpt-5.4-image-2", aspect_ratio="1:1", image_size="1K")
 DATA_URL = "data:image/png;base64,iVBORw0KGgo="
 
 
-def body(ask: Ask = ASK, **extra_body: Json) -> dict[str, Json]:
+def body(ask: ImageCall = ASK, **extra_body: Json) -> dict[str, Json]:
     config = CONFIG.model_copy(update={"extra_body": extra_body})
     return OPENROUTER.build_request(ask, config, OPENROUTER.api_base).body
 

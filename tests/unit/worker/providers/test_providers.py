@@ -11,12 +11,12 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
-from worker.providers.provider import Answer, Ask, Json, Provider
+from worker.providers.provider import Answer, ImageCall, Json, Provider
 from worker.providers.registry import PROVIDERS
 
 BASE = "https://provider.example/v1"
 KEY = "sk-conformance-0123456789"
-ASK = Ask(prompt="a red fox", model="vendor/model", aspect_ratio="16:9", image_size="1K")
+ASK = ImageCall(prompt="a red fox", model="vendor/model", aspect_ratio="16:9", image_size="1K")
 REFERENCE = "data:image/png;base64,AAAA"
 CONFIG = ProviderConfig(
     api_key=SecretStr(KEY),

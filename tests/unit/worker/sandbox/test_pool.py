@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors.exceptions import ProviderError, Rejected
-from contract.untrusted.sandbox_process import MEMORY_BYTES, Child
+from contract.untrusted.sandbox_process import MEMORY_BYTES, SandboxProcess
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
 from worker.sandbox.pool import Picture, Reading, Sandbox
@@ -67,7 +67,7 @@ async def failure(sandbox: Sandbox, body: bytearray, provider: str = "openrouter
     return caught.value
 
 
-def idle(sandbox: Sandbox) -> Child:
+def idle(sandbox: Sandbox) -> SandboxProcess:
     """Find the child that is free now."""
     child = sandbox._free.get_nowait()
     assert child

@@ -12,45 +12,45 @@ import pytest
 from pydantic import SecretStr
 
 from contract.errors.exceptions import Unavailable
-from contract.settings.environment import Knobs
-from contract.settings.installation_secret import Secret
+from contract.settings.environment import Environment
+from contract.settings.installation_secret import InstallationSecret
 from contract.webhook import Webhook, seal
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply
 from worker.webhooks import dispatcher
-from worker.webhooks.dispatcher import MOST, MOST_TO_HOST, SPARE, Answer, Courier, outcome
+from worker.webhooks.dispatcher import MOST, MOST_TO_HOST, SPARE, WebhookAnswer, WebhookDispatcher, outcome
 from worker.webhooks.outbox import Delivery, WebhookState
 
-SCHEDULE = Knobs().webhook_schedule
+SCHEDULE = Environment().webhook_schedule
 HOST, PUBLIC = "hooks.example", "93.184.215.14"
 URL = f"https://{HOST}/in?sig=canary"
-SECRET = Secret(Path("/nowhere"), SecretStr("canary" * 6))
+SECRET = InstallationSecret(Path("/nowhere"), SecretStr("canary" * 6))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 @pytest.mark.parametrize("number", [1, 8, 9])
 def test_g21_a_2xx_is_delivered(status: int, number: int) -> None:
-    assert outcome(Answer(status), number, SCHEDULE) == (WebhookState.DELIVERED, 0)
+    assert outcome(WebhookAnswer(status), number, SCHEDULE) == (WebhookState.DELIVERED, 0)
 
 
 @pytest.mark.parametrize("number", [1, 8])
 def test_b82_who_is_gone_is_not_asked_again(number: int) -> None:
-    assert outcome(Answer(410), number, SCHEDULE) == (WebhookState.FAILED, 0)
+    assert outcome(WebhookAnswer(410), number, SCHEDULE) == (WebhookState.FAILED, 0)
 
 
 @pytest.mark.parametrize("status", [0, 100, 199, 300, 301, 302, 304, 307, 400, 401, 404, 422, 429, 500, 503, 599, 999])
 def test_g21_everything_else_is_tried_again_by_the_schedule(status: int) -> None:
-    waits = [outcome(Answer(status), number, SCHEDULE) for number in range(1, len(SCHEDULE))]
+    waits = [outcome(WebhookAnswer(status), number, SCHEDULE) for number in range(1, len(SCHEDULE))]
     assert {state for state, _ in waits} == {WebhookState.PENDING}
     for (_, wait_s), meant_s in zip(waits, SCHEDULE[1:], strict=True):
         assert 0.9 * meant_s <= wait_s <= 1.1 * meant_s
-    assert outcome(Answer(status), len(SCHEDULE), SCHEDULE) == (WebhookState.FAILED, 0)
+    assert outcome(WebhookAnswer(status), len(SCHEDULE), SCHEDULE) == (WebhookState.FAILED, 0)
 
 
 def test_waits_are_spread_unless_they_are_none() -> None:
-    assert len({outcome(Answer(500), 1, SCHEDULE)[1] for _ in range(20)}) > 10
-    assert outcome(Answer(500), 1, (0, 0)) == (WebhookState.PENDING, 0)
+    assert len({outcome(WebhookAnswer(500), 1, SCHEDULE)[1] for _ in range(20)}) > 10
+    assert outcome(WebhookAnswer(500), 1, (0, 0)) == (WebhookState.PENDING, 0)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_waits_are_spread_unless_they_are_none() -> None:
 def test_b82_a_longer_wait_is_granted_up_to_a_day(
     retry_after_s: float | None, number: int, least_s: float, most_s: float
 ) -> None:
-    state, wait_s = outcome(Answer(429, retry_after_s), number, SCHEDULE)
+    state, wait_s = outcome(WebhookAnswer(429, retry_after_s), number, SCHEDULE)
     assert state is WebhookState.PENDING
     assert least_s <= wait_s <= most_s
 
 
 def test_b82_a_wait_grants_no_more_tries_than_there_are() -> None:
-    assert outcome(Answer(503, 60), len(SCHEDULE), SCHEDULE) == (WebhookState.FAILED, 0)
+    assert outcome(WebhookAnswer(503, 60), len(SCHEDULE), SCHEDULE) == (WebhookState.FAILED, 0)
 
 
 # Delivering
@@ -128,7 +128,7 @@ def online(folder: Path, port: int, *addresses: str) -> Network:
 
 async def deliver(table: Table, context: ssl.SSLContext | None = None, *, count: int = 1) -> None:
     """Let a courier work until so much has come to an end."""
-    works = Courier(
+    works = WebhookDispatcher(
         table,  # type: ignore[arg-type]
         ssl_context=context or ssl.create_default_context(),
         secret=SECRET,
@@ -178,7 +178,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], object]) -> 
         return answer()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Courier, "_post", post)
+        patch.setattr(WebhookDispatcher, "_post", post)
         yield
 
 
@@ -187,7 +187,7 @@ async def test_b82_only_so_many_are_under_way_and_only_a_few_to_one_host(monkeyp
     crowd = [delivery(host="one.example") for _ in range(30)]
     others = [delivery(host=f"{number}.example") for number in range(30)]
     table = Table(*crowd, *others)
-    with answering(monkeypatch, lambda: Answer(200)):
+    with answering(monkeypatch, lambda: WebhookAnswer(200)):
         await deliver(table, count=60)
     assert table.settled == [(WebhookState.DELIVERED, 0)] * 60
     assert (table.most, table.most_to_host) == (MOST, MOST_TO_HOST)
@@ -197,7 +197,7 @@ async def test_b82_only_so_many_are_under_way_and_only_a_few_to_one_host(monkeyp
 async def test_an_outage_and_a_bug_end_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answers = iter([RuntimeError(URL), Answer(200)])
+    answers = iter([RuntimeError(URL), WebhookAnswer(200)])
 
     def answer() -> object:
         if isinstance(said := next(answers), Exception):

@@ -9,7 +9,7 @@ import pybase64
 import pytest
 from starlette.types import Message
 
-from producer.api.openai.chunked_json import MARK, PIECE, Pieces, weave
+from producer.api.openai.chunked_json import MARK, PIECE, ChunkedJSONResponse, interleave
 from tests.support.process.loop_stalls import watching_the_loop
 
 
@@ -23,21 +23,21 @@ async def sent(parts: list[bytes]) -> list[Message]:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await Pieces(parts, headers={"X-A": "b"})({"type": "http"}, receive, send)
+    await ChunkedJSONResponse(parts, headers={"X-A": "b"})({"type": "http"}, receive, send)
     return messages
 
 
 def test_pictures_come_where_they_belong() -> None:
     document = {"data": [{"b64_json": MARK}, {"b64_json": MARK}], "said": 'a "fox"'}
-    woven = json.loads(b"".join(weave(document, [b"AAAA", b"BBBB"])))
+    woven = json.loads(b"".join(interleave(document, [b"AAAA", b"BBBB"])))
     assert woven == {"data": [{"b64_json": "AAAA"}, {"b64_json": "BBBB"}], "said": 'a "fox"'}
-    assert json.loads(b"".join(weave({"data": []}, []))) == {"data": []}
+    assert json.loads(b"".join(interleave({"data": []}, []))) == {"data": []}
 
 
 @pytest.mark.parametrize("pictures", [[], [b"AAAA"], [b"AAAA"] * 3])
 def test_as_many_pictures_as_marks_are_needed(pictures: list[bytes]) -> None:
     with pytest.raises(ValueError, match="zip"):
-        weave([MARK, MARK], pictures)
+        interleave([MARK, MARK], pictures)
 
 
 async def test_an_answer_has_its_length_and_small_pieces() -> None:
@@ -52,6 +52,6 @@ async def test_eight_large_pictures_do_not_hold_up_the_loop() -> None:
     longest = []
     for _ in range(3):  # other processes may disturb one of them
         with watching_the_loop() as stalls:
-            await sent(weave({"data": [{"b64_json": MARK} for _ in pictures]}, pictures))
+            await sent(interleave({"data": [{"b64_json": MARK} for _ in pictures]}, pictures))
         longest.append(max(stalls))
     assert min(longest) < 0.05

@@ -16,7 +16,7 @@ from contract.jobs.job import JobState
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look
-from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.client.client import Darkroom
 
 IMAGE = SimpleNamespace(id="img_0", mime="image/png")
@@ -62,7 +62,9 @@ async def hang_up() -> Any:
     return {"type": "http.disconnect"}
 
 
-async def looked(door: Door, attendance: Attendance, receive: Callable[[], Awaitable[Any]] = stay) -> dict[str, Any]:
+async def looked(
+    door: Door, attendance: DisconnectTracker, receive: Callable[[], Awaitable[Any]] = stay
+) -> dict[str, Any]:
     """Look at the task."""
     request = SimpleNamespace(receive=receive)
     knobs = SimpleNamespace(polling_linger_seconds=60)
@@ -75,13 +77,13 @@ async def looked(door: Door, attendance: Attendance, receive: Callable[[], Await
 
 
 async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
-    attendance = Attendance(asyncio.Event())
+    attendance = DisconnectTracker(asyncio.Event())
     assert (await looked(Door(), attendance))["task_status"] == "PROCESSING"
     assert not attendance.expects("job")
 
 
 async def test_a_task_is_waited_for_until_it_is_over() -> None:
-    attendance = Attendance(asyncio.Event())
+    attendance = DisconnectTracker(asyncio.Event())
     with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
         pass
     await looked(Door(), attendance)
@@ -91,7 +93,7 @@ async def test_a_task_is_waited_for_until_it_is_over() -> None:
 
 
 async def test_who_hangs_up_is_waited_for_no_longer() -> None:
-    attendance = Attendance(asyncio.Event())
+    attendance = DisconnectTracker(asyncio.Event())
     with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
         pass
     with pytest.raises(ClientDisconnect):
@@ -100,4 +102,4 @@ async def test_who_hangs_up_is_waited_for_no_longer() -> None:
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
-    assert (await looked(Door(JobState.SUCCEEDED), Attendance(asyncio.Event())))["task_status"] == "PROCESSING"
+    assert (await looked(Door(JobState.SUCCEEDED), DisconnectTracker(asyncio.Event())))["task_status"] == "PROCESSING"

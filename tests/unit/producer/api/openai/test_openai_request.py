@@ -9,22 +9,22 @@ import pytest
 from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
-from contract.settings.environment import Knobs
+from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
 from contract.settings.settings import Settings
-from producer.api.openai.request import ImageOrder, ratio_of, read_order
+from producer.api.openai.request import OpenAIRequest, ratio_of, read_openai_request
 
 
-def order(any_model: bool = False, **body: Any) -> ImageOrder:
+def order(any_model: bool = False, **body: Any) -> OpenAIRequest:
     """Read a request with these fields."""
     settings = Settings(
         config_path=Path("/c/config.json"),
         image=ImageGeneration(model="a/b"),
         providers={"openrouter": ProviderConfig(api_key=SecretStr("k"))},
         workspace=Path("/c/w"),
-        knobs=Knobs(models=("c/d",), any_model=any_model),
+        knobs=Environment(models=("c/d",), any_model=any_model),
     )
-    return read_order({"prompt": "a fox", **body}, settings)
+    return read_openai_request({"prompt": "a fox", **body}, settings)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from starlette.types import Message
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
-from producer.api.openai.response import Asker
-from producer.api.openai.waiting_response import Held, Told
-from producer.api.services.cancel_on_disconnect import Attendance
+from producer.api.openai.response import ResponseContext
+from producer.api.openai.waiting_response import EventStream, WaitingResponse
+from producer.api.services.cancel_on_disconnect import DisconnectTracker
 
 JOB = cast(Job, SimpleNamespace(id="job", progress=SimpleNamespace(message="Queued.")))
 
@@ -69,18 +69,18 @@ class Client:
             self._left.set()
 
 
-def asker(door: Door, attendance: Attendance) -> Asker:
+def asker(door: Door, attendance: DisconnectTracker) -> ResponseContext:
     """Make somebody who asks at a door."""
     knobs = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
     gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
     anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
-    return Asker(**anything, base="", kind="image_generation")
+    return ResponseContext(**anything, base="", kind="image_generation")
 
 
-@pytest.mark.parametrize("kind", [Held, Told])
+@pytest.mark.parametrize("kind", [WaitingResponse, EventStream])
 @pytest.mark.parametrize("stays_for", [0, 1, 3])
-async def test_a_job_is_left_to_the_attendance(kind: type[Held | Told], stays_for: int) -> None:
-    client, attendance = Client(stays_for=stays_for), Attendance(asyncio.Event())
+async def test_a_job_is_left_to_the_attendance(kind: type[WaitingResponse | EventStream], stays_for: int) -> None:
+    client, attendance = Client(stays_for=stays_for), DisconnectTracker(asyncio.Event())
     answer = kind(asker(Door(), attendance), JOB, headers={})
     async with asyncio.timeout(5):
         await answer(SCOPE, client.receive, client.send)
@@ -90,15 +90,15 @@ async def test_a_job_is_left_to_the_attendance(kind: type[Held | Told], stays_fo
 
 
 async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
-    client, attendance = Client(stays_for=0), Attendance(asyncio.Event())
-    await Held(asker(Door(), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
+    client, attendance = Client(stays_for=0), DisconnectTracker(asyncio.Event())
+    await WaitingResponse(asker(Door(), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
     assert client.had == []
     await attendance.close()
 
 
-@pytest.mark.parametrize(("kind", "status"), [(Held, 404), (Told, 200)])
-async def test_an_error_is_told(kind: type[Held | Told], status: int) -> None:
-    client, attendance = Client(stays_for=99), Attendance(asyncio.Event())
+@pytest.mark.parametrize(("kind", "status"), [(WaitingResponse, 404), (EventStream, 200)])
+async def test_an_error_is_told(kind: type[WaitingResponse | EventStream], status: int) -> None:
+    client, attendance = Client(stays_for=99), DisconnectTracker(asyncio.Event())
     await kind(asker(Door(is_gone=True), attendance), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
     assert (client.had[0]["status"], (b"x-a", b"b") in client.had[0]["headers"]) == (status, True)
     assert b'"code": "job_not_found"' in b"".join(message.get("body", b"") for message in client.had)
@@ -106,8 +106,10 @@ async def test_an_error_is_told(kind: type[Held | Told], status: int) -> None:
 
 
 async def test_a_gateway_that_stops_asks_its_clients_to_come_again_and_cancels_nothing() -> None:
-    client, attendance = Client(stays_for=99), Attendance(asyncio.Event())
-    await Held(asker(Door(is_stopping=True), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
+    client, attendance = Client(stays_for=99), DisconnectTracker(asyncio.Event())
+    await WaitingResponse(asker(Door(is_stopping=True), attendance), JOB, headers={})(
+        SCOPE, client.receive, client.send
+    )
     headers = dict(client.had[0]["headers"])
     assert (client.had[0]["status"], headers[b"retry-after"], headers[b"x-should-retry"]) == (503, b"1", b"true")
     assert not attendance.expects("job")
