@@ -69,12 +69,12 @@ def main(config: Path | None = None) -> None:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
-    lease_s = settings.knobs.lease_seconds
+    lease_s = settings.env.lease_seconds
     asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
     sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
     loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_webhook_dispatcher(bench).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
-    Watchdog(bench.store, bench.leases, slots=settings.knobs.concurrency).watch(loop)
+    Watchdog(bench.store, bench.leases, slots=settings.env.concurrency).watch(loop)
     code = answer_bells(bench, loop)
     logging.shutdown()
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
@@ -83,45 +83,45 @@ def main(config: Path | None = None) -> None:
 async def _arrive(bench: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
     settings = bench.settings
-    knobs = settings.knobs
+    env = settings.env
     mark = await asyncio.to_thread(make_mark, settings.media)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
-    allow = knobs.allow_unsafe_redis
-    await find_redis(bench.store, bench.worker, own, lease_s=knobs.lease_seconds, allow_unsafe=allow)
+    allow = env.allow_unsafe_redis
+    await find_redis(bench.store, bench.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
 
 
 def make_context(settings: Settings, name: str) -> WorkerContext:
     """Build what every job of this worker works with."""
-    knobs = settings.knobs
-    portions = portions_of(knobs)
-    redis = open_redis(knobs.redis_url.get_secret_value(), timeout_s=5)
-    store = JobStore(redis, Doorbell(), retention_s=knobs.retention_seconds)
+    env = settings.env
+    portions = portions_of(env)
+    redis = open_redis(env.redis_url.get_secret_value(), timeout_s=5)
+    store = JobStore(redis, Doorbell(), retention_s=env.retention_seconds)
     return WorkerContext(
         worker=name,
         settings=settings,
         store=store,
-        leases=Leases(store, worker=name, lease_s=knobs.lease_seconds, slots=knobs.concurrency),
+        leases=Leases(store, worker=name, lease_s=env.lease_seconds, slots=env.concurrency),
         references=References(
             roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
         ),
         writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
-        gates=CircuitBreakers(store, limit=knobs.max_concurrency, open_s=knobs.breaker_seconds),
+        breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
         wire=HttpResources(
             ssl_context=ssl.create_default_context(),
             sandbox=Sandbox(beside=portions.beside),
             budget=Budget(portions.bodies),
-            connect_s=knobs.connect_seconds,
-            idle_s=knobs.idle_seconds,
-            retry_s=knobs.retry_seconds,
+            connect_s=env.connect_seconds,
+            idle_s=env.idle_seconds,
+            retry_s=env.retry_seconds,
         ),
         memory=Memory(redis),
     )
 
 
-def portions_of(knobs: Environment) -> Portions:
+def portions_of(env: Environment) -> Portions:
     """Divide this worker's memory: that of its cgroup, or half of the machine's."""
     limit = memory_limit()
-    bodies = knobs.body_memory_mb * MIB if knobs.body_memory_mb else None
+    bodies = env.body_memory_mb * MIB if env.body_memory_mb else None
     portions = divide(limit or machine_memory() // 2, bodies=bodies)
     logger.info("answers in flight may take %s MiB", portions.bodies // MIB)
     return portions
@@ -130,25 +130,25 @@ def portions_of(knobs: Environment) -> Portions:
 def make_janitor(bench: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
     settings = bench.settings
-    knobs = settings.knobs
+    env = settings.env
     return Janitor(
         media=settings.media,
         save_dir=settings.image.save_dir,
         inputs=settings.home / "inputs",
-        snapshot_age_s=knobs.queue_seconds + knobs.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        strays=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+        snapshot_age_s=env.queue_seconds + env.deadline_seconds + 86_400,  # as long as a job may live, and a day
+        orphans=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
     )
 
 
 def make_webhook_dispatcher(bench: WorkerContext) -> WebhookDispatcher:
     """Build what tells receivers that jobs have ended."""
-    knobs = bench.settings.knobs
+    env = bench.settings.env
     return WebhookDispatcher(
         WebhookOutbox(bench.store.redis),
         ssl_context=bench.wire.ssl_context,
         secret=InstallationSecret.of(bench.settings),
-        schedule=knobs.webhook_schedule,
-        allowed=knobs.webhook_networks,
+        schedule=env.webhook_schedule,
+        allowed=env.webhook_networks,
     )
 
 

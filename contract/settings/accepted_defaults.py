@@ -27,7 +27,7 @@ def defaults_of(request: KeptRequest, settings: Settings) -> str:
     told: dict[str, str | None] = {"provider": image.provider, "model": image.model}
     body = settings.providers[request.provider or image.provider].extra_body
     quality = body.get("quality")
-    if isinstance(quality, str) or ("quality" not in body and not settings.knobs.keys_elsewhere):
+    if isinstance(quality, str) or ("quality" not in body and not settings.env.keys_elsewhere):
         told["quality"] = quality
     return Defaults.model_validate(told).model_dump_json(exclude_unset=True)
 

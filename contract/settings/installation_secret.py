@@ -34,7 +34,7 @@ class InstallationSecret:
     @classmethod
     def of(cls, settings: Settings) -> InstallationSecret:
         """Find the secret that an installation is configured with."""
-        return cls(settings.home, settings.knobs.secret)
+        return cls(settings.home, settings.env.secret)
 
     def key(self, purpose: str) -> bytes:
         """Derive the key for a purpose, 32 bytes. Raises ConfigInvalid: the file is not fit to be trusted."""

@@ -40,7 +40,7 @@ class Settings(BaseModel):
     image: ImageGeneration
     providers: dict[str, ProviderConfig]
     workspace: Path
-    knobs: Environment
+    env: Environment
 
     @property
     def media(self) -> Path:
@@ -55,29 +55,29 @@ class Settings(BaseModel):
     @property
     def tokens_path(self) -> Path:
         """The file of the HTTP gateway's tokens; a relative path starts beside config.json."""
-        named = self.knobs.tokens
+        named = self.env.tokens
         return self.home / "tokens.json" if named is None else self.config_path.parent / named.expanduser()
 
     @property
     def provider_names(self) -> tuple[str, ...]:
         """The providers that a job may ask, the configured one first."""
-        others = [rung.provider for rung in self.knobs.fallbacks or () if rung.provider]
+        others = [rung.provider for rung in self.env.fallbacks or () if rung.provider]
         return tuple(dict.fromkeys([self.image.provider, *others]))
 
     @property
     def drain_s(self) -> float:
         """How long running calls may go on when a worker stops: by default as long as one may last at all."""
-        knobs = self.knobs
-        if knobs.drain_seconds is not None:
-            return knobs.drain_seconds
-        usual = [knobs.attempt_timeout_seconds or TIMEOUT_S[name] for name in self.provider_names if name in TIMEOUT_S]
-        own = [rung.timeout_seconds for rung in knobs.fallbacks or () if rung.timeout_seconds]
-        return min(max([*usual, *own], default=0.0), knobs.deadline_seconds) + DRAIN_MARGIN_S
+        env = self.env
+        if env.drain_seconds is not None:
+            return env.drain_seconds
+        usual = [env.attempt_timeout_seconds or TIMEOUT_S[name] for name in self.provider_names if name in TIMEOUT_S]
+        own = [rung.timeout_seconds for rung in env.fallbacks or () if rung.timeout_seconds]
+        return min(max([*usual, *own], default=0.0), env.deadline_seconds) + DRAIN_MARGIN_S
 
     def models(self, provider: str) -> tuple[str, ...]:
         """The models of a provider that a request may name, its default first."""
-        own = (self.image.model, *self.knobs.models) if provider == self.image.provider else ()
-        rungs = self.knobs.fallbacks or ()
+        own = (self.image.model, *self.env.models) if provider == self.image.provider else ()
+        rungs = self.env.fallbacks or ()
         others = [rung.model for rung in rungs if rung.model and (rung.provider or self.image.provider) == provider]
         return tuple(dict.fromkeys([*own, *others]))
 
@@ -98,8 +98,8 @@ class Settings(BaseModel):
             raise Refused("missing_api_key", provider=name)
         return config
 
-    def _with(self, **knobs: object) -> Settings:
-        return self.model_copy(update={"knobs": self.knobs.model_copy(update=knobs)})
+    def _with(self, **env: object) -> Settings:
+        return self.model_copy(update={"knobs": self.env.model_copy(update=env)})
 
 
 def default_config_path() -> Path:
@@ -143,20 +143,20 @@ def _load(config: Path | None, *, needs_keys: bool) -> Settings:
     problems: list[Problem] = []
     provider_problems: list[Problem] = []
     raw = read_config(path, problems, may_be_missing=named is None)
-    knobs = read_environment(path, problems)
+    env = read_environment(path, problems)
     image = read_section(ImageGeneration, raw, ("tools", "imageGeneration"), problems)
-    used = {image.provider, *(rung.provider for rung in knobs.fallbacks or ())}
+    used = {image.provider, *(rung.provider for rung in env.fallbacks or ())}
     providers = {
         name: read_section(ProviderConfig, raw, ("providers", name), provider_problems if name in used else [])
         for name in PROVIDERS
     }
     workspace = read_workspace(raw, problems)
-    settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, knobs=knobs)
+    settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, env=env)
     _check_providers(settings, provider_problems)
     if not (settings.media / image.save_dir).resolve().is_relative_to(settings.media.resolve()):
         problems.append(Problem("tools.imageGeneration.saveDir", Refused("save_dir_invalid").detail))
     is_known = not any(problem.path == "tools.imageGeneration.provider" for problem in problems)
-    if needs_keys and is_known and not knobs.keys_elsewhere:
+    if needs_keys and is_known and not env.keys_elsewhere:
         problems += provider_problems
     if problems:
         raise ConfigInvalid(list(dict.fromkeys(problems)))

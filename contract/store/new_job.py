@@ -24,7 +24,7 @@ def micro(usd: float) -> int:
 class ChatDelivery:
     """What a chat gateway writes into a chat when a job ends."""
 
-    mailbox: str  # of the gateway
+    outbox: str  # of the gateway
     route: str  # where the letter goes, in the gateway's own words
     hold_s: float  # how long the turn that handed the job in may wait for it
 
@@ -83,5 +83,5 @@ class NewJob:
             "retry_of": self.retry_of or "",
             **({"defaults": self.defaults} if self.defaults else {}),
             **({"gallery_digest": digest(self.gallery)} if self.gallery else {}),
-            **({"mailbox": self.letter.mailbox, "route": self.letter.route} if self.letter else {}),
+            **({"mailbox": self.letter.outbox, "route": self.letter.route} if self.letter else {}),
         }

@@ -78,7 +78,7 @@ class JobStore(JobReader):
             new.max_running,
             micro(new.budget_usd),
             micro(new.most_usd),
-            new.letter.mailbox if new.letter else "",
+            new.letter.outbox if new.letter else "",
             int(new.letter.hold_s * 1000) if new.letter else 0,
             *(part for item in new.fields().items() for part in item),
         )

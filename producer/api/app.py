@@ -64,16 +64,16 @@ def main(config: Path | None = None) -> None:
     app = build_app(settings, closing)
     _welcome(settings)
     gc.freeze()  # to look through all that stays for good stops the event loop for 90 ms
-    serve(app, on_stop=closing.set, host=settings.knobs.host, port=settings.knobs.port)
+    serve(app, on_stop=closing.set, host=settings.env.host, port=settings.env.port)
 
 
 def _welcome(settings: Settings) -> None:
     """Show the first token to who starts a gateway in a terminal; in a log others might read it."""
-    knobs = settings.knobs
-    if not (sys.stderr.isatty() and is_loopback(knobs.host)):
+    env = settings.env
+    if not (sys.stderr.isatty() and is_loopback(env.host)):
         return
     if text := first_token(Tokens(settings.tokens_path), default_owner()):
-        sys.stderr.write(f"Gateway: http://{knobs.host}:{knobs.port}\nToken: {text} (shown this once)\n")
+        sys.stderr.write(f"Gateway: http://{env.host}:{env.port}\nToken: {text} (shown this once)\n")
 
 
 def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
@@ -81,9 +81,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 
     Raises ConfigInvalid for one that everybody could use.
     """
-    knobs = settings.knobs
+    env = settings.env
     tokens = Tokens(settings.tokens_path)
-    if not is_loopback(knobs.host) and not tokens.exists():
+    if not is_loopback(env.host) and not tokens.exists():
         hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
         raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
     tokens.list()  # or it would be told only to those who call
@@ -111,39 +111,39 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     problem_details.register(app)
     app.openapi_schema = finished(app.openapi())
-    return SecurityMiddleware(app, hosts=_hosts(settings), origins=knobs.origins)
+    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins)
 
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
-    knobs = settings.knobs
-    secret = InstallationSecret(settings.home, knobs.secret)
+    env = settings.env
+    secret = InstallationSecret(settings.home, env.secret)
     async with Darkroom(settings, owner=NOBODY) as darkroom, ImageSandbox() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
-        toolbox = Tools(prints=ImageContents(pictures, thumbnails), wait_s=knobs.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(toolbox, mcp.welcome), closing)
+        tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
             darkroom=darkroom,
             tokens=tokens,
             secret=secret,
-            links=SignedLinks(secret.key("links"), valid_s=knobs.link_seconds),
+            links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
             rates=Rates(
-                knobs.redis_url.get_secret_value(), rate=knobs.rate, miss_rate=knobs.miss_rate, timeout_s=ANSWER_S / 2
+                env.redis_url.get_secret_value(), rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2
             ),
             pictures=pictures,
             thumbnails=thumbnails,
-            attendance=DisconnectTracker(closing),
+            disconnects=DisconnectTracker(closing),
         )
         leaving = asyncio.create_task(_let_go(darkroom, closing))
-        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, darkroom.pulse).keep())
+        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, darkroom.queue_health).keep())
         try:
             async with app.state.sessions.open():
                 yield
         finally:
             leaving.cancel()
             looking.cancel()
-            await app.state.gateway.attendance.close()
+            await app.state.gateway.disconnects.close()
 
 
 async def _let_go(darkroom: Darkroom, closing: asyncio.Event) -> None:
@@ -162,8 +162,8 @@ def is_loopback(host: str) -> bool:
 
 def _hosts(settings: Settings) -> set[str]:
     """List the names that this gateway answers under."""
-    knobs = settings.knobs
-    public = (knobs.public_url or "").partition("://")[2].partition("/")[0]
+    env = settings.env
+    public = (env.public_url or "").partition("://")[2].partition("/")[0]
     name = public if public.endswith("]") else public.rpartition(":")[0] or public
-    own = f"[{knobs.host}]" if ":" in knobs.host else knobs.host
-    return {*LOOPBACK, *knobs.hosts, own, *([name] if name else [])}
+    own = f"[{env.host}]" if ":" in env.host else env.host
+    return {*LOOPBACK, *env.hosts, own, *([name] if name else [])}

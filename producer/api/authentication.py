@@ -36,7 +36,7 @@ class Caller:
 
     token: Token
     owner: str
-    door: Darkroom
+    client: Darkroom
 
     def may(self, right: Right) -> bool:
         """Tell whether the token has a right."""
@@ -47,8 +47,8 @@ class Caller:
 
         Raises Refused (`rate_limited`, `too_busy`), Unavailable.
         """
-        self.door.crowd.check()
-        with self.door.crowd.join():
+        self.client.load_shedder.check()
+        with self.client.load_shedder.join():
             return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
     def as_user(self, user: str | None) -> Caller:
@@ -61,7 +61,7 @@ class Caller:
         if not _USER.fullmatch(user):
             raise Refused("type_error", field="user", expected=f"1 to {MAX_USER} printable characters")
         owner = f"{self.token.user}/{user}"
-        return Caller(token=self.token, owner=owner, door=self.door.of(owner, names_paths=self.may(Right.PATHS)))
+        return Caller(token=self.token, owner=owner, client=self.client.of(owner, names_paths=self.may(Right.PATHS)))
 
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
@@ -69,8 +69,8 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused("unauthorized")
-    door = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
-    caller = Caller(token=token, owner=token.user, door=door)
+    client = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
+    caller = Caller(token=token, owner=token.user, client=client)
     caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
     request.state.caller = caller
     return caller

@@ -35,13 +35,13 @@ class Gateway:
     rates: Rates
     pictures: ImageSandbox
     thumbnails: Thumbnails
-    attendance: DisconnectTracker
+    disconnects: DisconnectTracker
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager
     def stream(self, owner: str) -> Iterator[None]:
         """Count a stream while it lasts. Raises Refused (`too_many_streams`)."""
-        most = self.settings.knobs.max_streams_per_owner
+        most = self.settings.env.max_streams_per_owner
         if self.streams[owner] >= most:
             raise Refused("too_many_streams", max=most, retry_after_s=5)
         self.streams[owner] += 1

@@ -47,7 +47,7 @@ async def job_json(request: Request, gateway: Gateway, caller: Caller, job: Job)
 
 async def jobs_json(request: Request, gateway: Gateway, caller: Caller, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Make the JSON of jobs for their caller. Raises Unavailable."""
-    base, expected = base_url(request, gateway), await caller.door.expectations(jobs)
+    base, expected = base_url(request, gateway), await caller.client.expectations(jobs)
     return [_shown(gateway, caller, job, base, expected.get(job.id)) for job in jobs]
 
 
@@ -68,7 +68,7 @@ def _shown(gateway: Gateway, caller: Caller, job: Job, base: str, expected: tupl
 
 def base_url(request: Request, gateway: Gateway) -> str:
     """Tell how this gateway is reached: as configured, else as it was asked."""
-    return gateway.settings.knobs.public_url or f"{request.url.scheme}://{request.headers['host']}"
+    return gateway.settings.env.public_url or f"{request.url.scheme}://{request.headers['host']}"
 
 
 def etag_of(shown: dict[str, Any]) -> str:

@@ -27,14 +27,14 @@ class Surroundings(Host, ChatSender, Protocol):
 class ChatRuntime(NamedTuple):
     """All that a nanobot has of Darkroom."""
 
-    reception: ImageRequests
-    postman: LateDelivery
-    mailbox: ChatOutbox
+    image_requests: ImageRequests
+    late_delivery: LateDelivery
+    outbox: ChatOutbox
     darkroom: Darkroom
 
     async def close(self) -> None:
         """Send nothing any more, and end the connections."""
-        await self.postman.close()
+        await self.late_delivery.close()
         await self.darkroom.__aexit__(None, None, None)
 
 
@@ -45,31 +45,31 @@ def open_image_requests(
     own = load_settings(config, needs_keys=False)
     settings = _settings_of_stack(own)
     darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
-    mailbox = darkroom.mailbox(_mailbox_name(own))
-    postman = LateDelivery(
-        mailbox=mailbox, door=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings
+    outbox = darkroom.outbox(_mailbox_name(own))
+    late_delivery = LateDelivery(
+        outbox=outbox, client=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings
     )
 
-    def door(turn: Turn) -> Darkroom:
+    def client(turn: Turn) -> Darkroom:
         # The chats of channels have names of their own; the command line's is called alike in every nanobot.
-        place = "" if turn.hears_later else f"{mailbox.name}/"
+        place = "" if turn.hears_later else f"{outbox.name}/"
         return darkroom.of(place + turn.owner, names_paths=True, chat=place + turn.chat)
 
-    reception = ImageRequests(
-        door=door,
-        mailbox=mailbox,
-        postman=postman,
+    image_requests = ImageRequests(
+        client=client,
+        outbox=outbox,
+        late_delivery=late_delivery,
         host=surroundings,
         result=result,
-        wait_s=own.knobs.tool_wait_seconds,
+        wait_s=own.env.tool_wait_seconds,
     )
-    return ChatRuntime(reception, postman, mailbox, darkroom)
+    return ChatRuntime(image_requests, late_delivery, outbox, darkroom)
 
 
 def _settings_of_stack(own: Settings) -> Settings:
     """Take the Redis that was named, else the running stack with its providers: a demonstration has others."""
     running = find_running(own.home)
-    if "redis_url" in own.knobs.model_fields_set or running is None:
+    if "redis_url" in own.env.model_fields_set or running is None:
         return own
     there = own if Path(running.config) == own.config_path else load_settings(Path(running.config), needs_keys=False)
     return there.with_redis(running.redis_url).without_keys()

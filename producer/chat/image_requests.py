@@ -45,16 +45,16 @@ class ImageRequests:
     def __init__(
         self,
         *,
-        door: Callable[[Turn], Darkroom],
-        mailbox: ChatOutbox,
-        postman: LateDelivery,
+        client: Callable[[Turn], Darkroom],
+        outbox: ChatOutbox,
+        late_delivery: LateDelivery,
         host: Host,
         result: Callable[[Sequence[Mapping[str, Any]]], str],
         wait_s: float,
     ) -> None:
-        self._door = door
-        self._mailbox = mailbox
-        self._postman = postman
+        self._door = client
+        self._outbox = outbox
+        self._postman = late_delivery
         self._host = host
         self._result = result  # writes artifacts as nanobot's own tool does
         self._wait_s = wait_s
@@ -74,7 +74,7 @@ class ImageRequests:
         letter = None
         if turn.hears_later:
             letter = ChatDelivery(
-                mailbox=self._mailbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
+                outbox=self._outbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
             )
         key = self._calls.key(turn, wishes)
         handing_in = asyncio.create_task(
@@ -94,34 +94,34 @@ class ImageRequests:
 
     async def status(self, turn: Turn, job_id: str | None, wait_s: float) -> ChatAnswer:
         """Say how a job stands, after waiting for it a little; by default this chat's newest one."""
-        door = self._door(turn)
+        client = self._door(turn)
         try:
-            job = await self._find(door, turn, job_id)
-            job = await door.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
+            job = await self._find(client, turn, job_id)
+            job = await client.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
             if job.is_over:
-                return await self._over(job, messages.SENT_BY_ITSELF if await self._mailbox.has(job.id) else None)
+                return await self._over(job, messages.SENT_BY_ITSELF if await self._outbox.has(job.id) else None)
             next_step = messages.WAIT_FOR_THEM if turn.hears_later else messages.ASK_LATER
-            return ChatAnswer(messages.under_way(job, await _expected(door, job), next_step))
+            return ChatAnswer(messages.under_way(job, await _expected(client, job), next_step))
         except DarkroomError as error:
             return _refusal(error)
 
     async def cancel(self, turn: Turn, job_id: str | None) -> ChatAnswer:
         """Cancel a job, by default this chat's newest one, and write no letter about it."""
-        door = self._door(turn)
+        client = self._door(turn)
         try:
-            job = await self._find(door, turn, job_id)
-            job, was_possible = await door.cancel(job.id, silently=True)
+            job = await self._find(client, turn, job_id)
+            job, was_possible = await client.cancel(job.id, silently=True)
             return ChatAnswer(messages.cancelled(job, was_possible=was_possible))
         except DarkroomError as error:
             return _refusal(error)
 
     async def _see_through(self, turn: Turn, job: Job, wait_s: float) -> ChatAnswer:
-        door = self._door(turn)
+        client = self._door(turn)
         try:
-            job = await door.wait(job.id, timeout_s=wait_s)
+            job = await client.wait(job.id, timeout_s=wait_s)
             if job.is_over and await self._may_answer(turn, job):
                 return await self._over(job, None)
-            expected = await _expected(door, job)
+            expected = await _expected(client, job)
         except Unavailable:
             self._leave_to_postman(turn, job.id)
             return ChatAnswer(messages.unknown(job.id, messages.SENT_LATER if turn.hears_later else messages.ASK_LATER))
@@ -133,7 +133,7 @@ class ImageRequests:
     async def _may_answer(self, turn: Turn, job: Job) -> bool:
         """Take the letter of an ended job back; if the postman was faster, the chat has its images."""
         try:
-            return not turn.hears_later or await self._mailbox.close(job.id)
+            return not turn.hears_later or await self._outbox.close(job.id)
         except Unavailable:  # twice is better than never
             return True
 
@@ -150,10 +150,10 @@ class ImageRequests:
             return ChatAnswer(f"Error: {messages.ELSEWHERE}", is_error=True)
         return ChatAnswer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
 
-    async def _find(self, door: Darkroom, turn: Turn, job_id: str | None) -> Job:
+    async def _find(self, client: Darkroom, turn: Turn, job_id: str | None) -> Job:
         if job_id:
-            return await door.get(job_id.strip())
-        jobs, _ = await door.page(limit=1, conversation=turn.session)
+            return await client.get(job_id.strip())
+        jobs, _ = await client.page(limit=1, conversation=turn.session)
         if not jobs:
             raise Refused("job_not_found")
         return jobs[0]
@@ -173,7 +173,7 @@ class ImageRequests:
             job = (await handing_in).job
             _, was_possible = await insist(lambda: self._door(turn).cancel(job.id, silently=True))
             if not was_possible:
-                await insist(lambda: self._mailbox.close(job.id))
+                await insist(lambda: self._outbox.close(job.id))
 
 
 def _refusal(error: DarkroomError) -> ChatAnswer:
@@ -181,8 +181,8 @@ def _refusal(error: DarkroomError) -> ChatAnswer:
     return ChatAnswer("Error: " + " ".join(each.detail for each in (error, *others)), is_error=True)
 
 
-async def _expected(door: Darkroom, job: Job) -> tuple[int, int] | None:
-    return None if job.is_over else (await door.expectations([job])).get(job.id)
+async def _expected(client: Darkroom, job: Job) -> tuple[int, int] | None:
+    return None if job.is_over else (await client.expectations([job])).get(job.id)
 
 
 def _read(job: Job) -> list[Sidecar]:

@@ -42,9 +42,9 @@ class ChatSender(Protocol):
 class LateDelivery:
     """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
 
-    def __init__(self, *, mailbox: ChatOutbox, door: Callable[[Route], Darkroom], post: ChatSender) -> None:
-        self._mailbox = mailbox
-        self._door = door
+    def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], Darkroom], post: ChatSender) -> None:
+        self._outbox = outbox
+        self._door = client
         self._post = post
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._left: set[str] = set()
@@ -57,9 +57,9 @@ class LateDelivery:
 
     async def look(self) -> None:
         """See to the letters that may be sent."""
-        for job_id, text in (await insist(self._mailbox.due)).items():
+        for job_id, text in (await insist(self._outbox.due)).items():
             if not text:  # its job is forgotten
-                await insist(partial(self._mailbox.close, job_id))
+                await insist(partial(self._outbox.close, job_id))
                 continue
             if job_id in self._left:
                 continue
@@ -94,7 +94,7 @@ class LateDelivery:
     async def _round(self, job_id: str, route: Route, *, in_turn: bool) -> None:
         if in_turn:
             await self._post.after_turn(route)
-            await insist(lambda: self._mailbox.let_go(job_id))
+            await insist(lambda: self._outbox.let_go(job_id))
         try:
             job = await insist(lambda: self._door(route).wait(job_id))
         except Refused:
@@ -102,7 +102,7 @@ class LateDelivery:
         except DarkroomError:  # its job cannot be read
             self._leave(job_id)
             return
-        if await insist(lambda: self._mailbox.take(job_id)):
+        if await insist(lambda: self._outbox.take(job_id)):
             await self._send(job, route)
 
     async def _send(self, job: Job, route: Route) -> None:
@@ -114,10 +114,10 @@ class LateDelivery:
         text = messages.misplaced(job) if missing else messages.letter(job)
         if not await self._post.send(route, text, paths):
             logger.warning("%s did not take the letter of job %s; it is sent again", route.channel, job.id)
-            await insist(lambda: self._mailbox.put_back(job.id, wait_s=PUT_BACK_S))
+            await insist(lambda: self._outbox.put_back(job.id, wait_s=PUT_BACK_S))
         else:
             memo = messages.memo(job, paths)
-            await insist(lambda: self._mailbox.close(job.id, session=route.session, memo=memo))
+            await insist(lambda: self._outbox.close(job.id, session=route.session, memo=memo))
 
 
 async def insist(ask: Callable[[], Awaitable[T]]) -> T:

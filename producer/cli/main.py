@@ -166,12 +166,12 @@ def doctor(
     ] = None,
 ) -> None:
     """Look at config, keys, Redis, worker, media directory, clock, gateway and tokens; say how to mend each."""
-    guest = check_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
+    caller = check_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
     gateway_url = running.gateway_url if running else None
     seen = examine(Path(named) if named else None, gateway_url=gateway_url, keys_elsewhere=running is not None)
-    findings = asyncio.run(seen) + guest
+    findings = asyncio.run(seen) + caller
     if as_json:
         terminal.out.print_json(json.dumps([asdict(finding) for finding in findings]))
     else:

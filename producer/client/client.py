@@ -64,14 +64,14 @@ class Darkroom:
         self.settings = settings
         self.owner = owner
         self._chat = ""
-        self._redis = open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
-        self._store = JobStore(self._redis, Doorbell(), retention_s=settings.knobs.retention_seconds)
-        self._feed = JobSubscriber(open_redis(settings.knobs.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self.gallery = OwnerImages(settings, self._store, owner=owner, roots=roots)
-        self.recall = RecentRequests(self._store, owner=owner)
-        self._secret = InstallationSecret(settings.home, settings.knobs.secret)
+        self._redis = open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
+        self._store = JobStore(self._redis, Doorbell(), retention_s=settings.env.retention_seconds)
+        self._feed = JobSubscriber(open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
+        self.owner_images = OwnerImages(settings, self._store, owner=owner, roots=roots)
+        self.recent = RecentRequests(self._store, owner=owner)
+        self._secret = InstallationSecret(settings.home, settings.env.secret)
         self._outlook = EtaCache(self._store)
-        self.crowd = LoadShedder()  # of all who share these connections
+        self.load_shedder = LoadShedder()  # of all who share these connections
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -89,11 +89,11 @@ class Darkroom:
         those who share a `chat` belong to all of them.
         """
         other = copy(self)
-        other.owner, other._chat, other.recall = owner, chat, self.recall.of(owner)
-        other.gallery = self.gallery.of(chat or owner, names_paths=names_paths)
+        other.owner, other._chat, other.recent = owner, chat, self.recent.of(owner)
+        other.owner_images = self.owner_images.of(chat or owner, names_paths=names_paths)
         return other
 
-    def mailbox(self, name: str) -> ChatOutbox:
+    def outbox(self, name: str) -> ChatOutbox:
         """Open the mailbox of a chat gateway, over the same connections."""
         return ChatOutbox(self._redis, name)
 
@@ -129,9 +129,9 @@ class Darkroom:
         answer was lost, at most once.
         """
         request = read_request(fields, self.settings)
-        allowed = self.settings.knobs.webhook_networks
+        allowed = self.settings.env.webhook_networks
         webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
-        snapshots = await self.gallery.snapshots(request.reference_images, conversation)
+        snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
         more = {"webhook": webhook, "webhook_url": webhook_url or "", "letter": letter}
         return await self._hand_in(request, snapshots, conversation, idempotency_key, **more)
 
@@ -145,7 +145,7 @@ class Darkroom:
             raise Refused("job_not_finished", state=job.state)
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
-        await self.gallery.renew(snapshots)
+        await self.owner_images.renew(snapshots)
         return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
 
     async def _hand_in(
@@ -156,11 +156,11 @@ class Darkroom:
         idempotency_key: str | None,
         **more: Any,
     ) -> Accepted:
-        for name in () if self.settings.knobs.keys_elsewhere else self.settings.provider_names:
+        for name in () if self.settings.env.keys_elsewhere else self.settings.provider_names:
             self.settings.provider(name)
         if idempotency_key is not None:
             check_idempotency_key(idempotency_key)
-        knobs = self.settings.knobs
+        env = self.settings.env
         new = NewJob(
             id=str(uuid.uuid4()),
             owner=self.owner,
@@ -168,19 +168,19 @@ class Darkroom:
             request=request,
             snapshots=snapshots,
             idempotency_key=idempotency_key,
-            queue_time_s=knobs.queue_seconds,
-            run_time_s=min(request.deadline_seconds or knobs.deadline_seconds, knobs.deadline_seconds),
-            max_active=knobs.max_jobs_per_owner,
-            max_queued=knobs.max_queued,
-            max_running=knobs.max_running_per_owner,
+            queue_time_s=env.queue_seconds,
+            run_time_s=min(request.deadline_seconds or env.deadline_seconds, env.deadline_seconds),
+            max_active=env.max_jobs_per_owner,
+            max_queued=env.max_queued,
+            max_running=env.max_running_per_owner,
             kind=kind_of(request, self.settings),
-            budget_usd=knobs.budget_usd_per_day,
+            budget_usd=env.budget_usd_per_day,
             price_usd=price_of(request, self.settings),
             gallery=self._chat,
             defaults=defaults_of(request, self.settings),
             **more,
         )
-        with self.crowd.join():
+        with self.load_shedder.join():
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
                 logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
@@ -245,7 +245,7 @@ class Darkroom:
         Raises Refused (`job_not_found`, and `media_elsewhere` where its files cannot be reached).
         """
         if (await self.get(job_id)).images:
-            await self.gallery.check_disk()
+            await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
         await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
@@ -274,7 +274,7 @@ class Darkroom:
                 self.owner, before=before, limit=limit, state=state, conversation=conversation
             )
 
-    async def pulse(self) -> QueueHealth:
+    async def queue_health(self) -> QueueHealth:
         """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
         return await read_queue_health(self._store)
 

@@ -68,7 +68,7 @@ class OwnerImages:
         """
         snapshot = await asyncio.to_thread(self._references.keep, data, mime)
         async with redis_deadline():
-            await self._store.add_upload(self._owner, snapshot, most=self._settings.knobs.max_uploads_per_owner)
+            await self._store.add_upload(self._owner, snapshot, most=self._settings.env.max_uploads_per_owner)
         return UPLOAD + snapshot.sha256
 
     async def find_signed(self, artifact: str) -> Path:

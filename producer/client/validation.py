@@ -32,7 +32,7 @@ def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest
         "image_size": settings.image.default_image_size,
     }
     given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name not in defaults}}
-    limits = {"max_images": settings.image.max_images_per_turn, "max_seconds": settings.knobs.deadline_seconds}
+    limits = {"max_images": settings.image.max_images_per_turn, "max_seconds": settings.env.deadline_seconds}
     try:
         request = JobRequest.model_validate(given, context=limits)
     except ValidationError as error:
@@ -73,7 +73,7 @@ def price_of(request: KeptRequest, settings: Settings) -> float:
     provider, model = request.provider or settings.image.provider, request.model or settings.image.model
     quality = request.quality or settings.providers[provider].extra_body.get("quality")
     known = estimate(provider, model, request.image_size, quality if isinstance(quality, str) else None)
-    return settings.knobs.price_usd if known is None else known
+    return settings.env.price_usd if known is None else known
 
 
 def _refusal(kind: str, location: Sequence[int | str], context: Mapping[str, Any]) -> Refused:

@@ -57,7 +57,7 @@ def _key(settings: Settings, name: str, problem: Problem | None) -> Finding:
     config = settings.providers.get(name)
     if config is not None and config.api_key is not None and config.api_key.get_secret_value().strip():
         return Finding(label, True, "present")
-    if settings.knobs.keys_elsewhere:
+    if settings.env.keys_elsewhere:
         return Finding(label, True, "not here: workers have it (DARKROOM_KEYS_ELSEWHERE)")
     if problem and (variable := _VARIABLE.search(problem.message)):
         mend = f"Set {variable[1]} in the environment that Darkroom is started from, or write the key into {path}."

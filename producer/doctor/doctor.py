@@ -38,30 +38,30 @@ async def examine(
 
 async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     """Look at what is outside of the configuration."""
-    url = settings.knobs.redis_url.get_secret_value()
+    url = settings.env.redis_url.get_secret_value()
     async with open_redis(url) as client:
-        pulse = await read_queue_health(JobStore(client, Doorbell()), most=MOST_JOBS)
-        findings = check_redis(pulse, url)
-        if pulse.is_reached:
+        queue_health = await read_queue_health(JobStore(client, Doorbell()), most=MOST_JOBS)
+        findings = check_redis(queue_health, url)
+        if queue_health.is_reached:
             findings += [
-                check_workers(pulse),
-                check_versions(pulse.fleet),
+                check_workers(queue_health),
+                check_versions(queue_health.fleet),
                 await check_clock(client),
-                *await check_secret(settings, pulse),
+                *await check_secret(settings, queue_health),
                 *await check_breakers(client),
             ]
-    findings.append(await asyncio.to_thread(_media, settings.media, pulse))
-    findings.append(await asyncio.to_thread(check_gateway, settings.knobs, gateway_url, pulse.installation.id))
+    findings.append(await asyncio.to_thread(_media, settings.media, queue_health))
+    findings.append(await asyncio.to_thread(check_gateway, settings.env, gateway_url, queue_health.installation.id))
     return [*findings, _tokens(settings)]
 
 
-def _media(media: Path, pulse: QueueHealth) -> Finding:
+def _media(media: Path, queue_health: QueueHealth) -> Finding:
     """Write into the media directory, and compare it with the workers'; blocking."""
     name = "media directory"
     room = check_disk_space(media)
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.mend)
-    if pulse.installation.is_elsewhere(media):
+    if queue_health.installation.is_elsewhere(media):
         detail = f"{media} is not the one that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Let gateway and workers share one media directory.")
     if not room.is_there:

@@ -14,9 +14,9 @@ MAX_ANSWER = 10_000
 OTHER = "Set DARKROOM_PORT."
 
 
-def check_gateway(knobs: Environment, url: str | None, installation: str) -> Finding:
+def check_gateway(env: Environment, url: str | None, installation: str) -> Finding:
     """Ask the gateway whether it could take a job, and whether it is of this installation; blocking."""
-    address = url.partition("://")[2] if url else _own_address(knobs)
+    address = url.partition("://")[2] if url else _own_address(env)
     connection = HTTPConnection(address, timeout=GATEWAY_S)
     try:
         connection.request("GET", "/readyz?verbose", headers={"Host": "localhost"})
@@ -42,7 +42,7 @@ def check_gateway(knobs: Environment, url: str | None, installation: str) -> Fin
     return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
 
 
-def _own_address(knobs: Environment) -> str:
+def _own_address(env: Environment) -> str:
     """Tell where a gateway with these settings is asked from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(knobs.host, knobs.host)  # noqa: S104 - read, not bound
-    return f"[{host}]:{knobs.port}" if ":" in host else f"{host}:{knobs.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(env.host, env.host)  # noqa: S104 - read, not bound
+    return f"[{host}]:{env.port}" if ":" in host else f"{host}:{env.port}"

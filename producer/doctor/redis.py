@@ -20,27 +20,29 @@ from producer.health.queue import QueueHealth
 CLOCK_S = 5.0
 
 
-def check_redis(pulse: QueueHealth, url: str) -> list[Finding]:
+def check_redis(queue_health: QueueHealth, url: str) -> list[Finding]:
     """Say whether Redis would take a job, and whether it would keep it."""
     place = place_of(url)
-    if pulse.cause:
-        first = Finding("redis", False, f"at {place}: Redis {pulse.cause.says}", pulse.cause.mend)
+    if queue_health.cause:
+        first = Finding("redis", False, f"at {place}: Redis {queue_health.cause.says}", queue_health.cause.mend)
     else:
-        told = [f"answers at {place}", pulse.sight.version, pulse.sight.memory]
+        told = [f"answers at {place}", queue_health.sight.version, queue_health.sight.memory]
         first = Finding("redis", True, ", ".join(part for part in told if part))
     doubts = [
         Finding(f"redis {doubt.name}", doubt.weight is Weight.TOLD, f"Redis {doubt.says}", doubt.mend)
-        for doubt in pulse.doubts
+        for doubt in queue_health.doubts
     ]
-    if pulse.is_reached and not doubts:
+    if queue_health.is_reached and not doubts:
         doubts = [Finding("redis safety", True, "keeps every accepted job")]
     return [first, *doubts]
 
 
-def check_workers(pulse: QueueHealth) -> Finding:
+def check_workers(queue_health: QueueHealth) -> Finding:
     """Say whether somebody works."""
-    mend = "" if pulse.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
-    return Finding("worker", pulse.workers > 0, f"{pulse.workers} running", mend)
+    mend = (
+        "" if queue_health.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
+    )
+    return Finding("worker", queue_health.workers > 0, f"{queue_health.workers} running", mend)
 
 
 async def check_clock(client: Redis) -> Finding:
@@ -57,9 +59,9 @@ async def check_clock(client: Redis) -> Finding:
     return Finding("clock", is_right, f"{off:+.1f} s beside Redis", "" if is_right else "Set it with NTP.")
 
 
-async def check_secret(settings: Settings, pulse: QueueHealth) -> list[Finding]:
+async def check_secret(settings: Settings, queue_health: QueueHealth) -> list[Finding]:
     """Compare the secret with the workers', if both have one; make none."""
-    theirs = pulse.installation.secret
+    theirs = queue_health.installation.secret
     secret = InstallationSecret.of(settings)
     if not theirs or not await asyncio.to_thread(secret.exists):
         return []

@@ -42,7 +42,7 @@ def main() -> None:
     if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
         _refuse("Error: set FLOWER_BASIC_AUTH to user:password; Flower is never run open.")
     problems: list[Problem] = []
-    knobs = read_environment(config_path(), problems)
+    env = read_environment(config_path(), problems)
     if problems:
         _refuse(*(f"Error: {problem}" for problem in problems))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold its logins
@@ -51,7 +51,7 @@ def main() -> None:
     command.apply_options(sys.argv[0], ARGUMENTS)
     command.extract_settings()
     command.setup_logging()
-    flower = make_flower(knobs)
+    flower = make_flower(env)
     signal.signal(signal.SIGTERM, command.sigterm_handler)
     flower.start_http_server()
     try:
@@ -60,9 +60,9 @@ def main() -> None:
         flower.stop()
 
 
-def make_flower(knobs: Environment) -> Flower:
+def make_flower(env: Environment) -> Flower:
     """Build Flower around the journal of a Redis."""
-    url = knobs.redis_url.get_secret_value()
+    url = env.redis_url.get_secret_value()
     app = celery_app(url)
     events = JobEvents(
         app,
@@ -71,7 +71,7 @@ def make_flower(knobs: Environment) -> Flower:
         max_tasks_in_memory=options.max_tasks,
         max_workers_in_memory=options.max_workers,
         redis=open_redis(url),
-        gateway=knobs.public_url or f"http://{knobs.host}:{knobs.port}",
+        gateway=env.public_url or f"http://{env.host}:{env.port}",
     )
     flower = Flower(capp=app, options=options, events=events, **flower_settings)
     flower.add_handlers(r".*", HANDLERS)

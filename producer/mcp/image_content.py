@@ -35,13 +35,13 @@ class ImageContents:
         self._thumbnails = thumbnails
         self._most_bytes = most_bytes
 
-    async def of(self, door: Darkroom, images: Sequence[Image]) -> list[ShownImage | None]:
+    async def of(self, client: Darkroom, images: Sequence[Image]) -> list[ShownImage | None]:
         """Fetch images, each with its share of what is left; None for one that cannot be had now."""
         left = self._most_bytes
         prints: list[ShownImage | None] = []
         for number, image in enumerate(images):
             try:
-                data, mime = await self._fit(door, image, most=left // (len(images) - number))
+                data, mime = await self._fit(client, image, most=left // (len(images) - number))
             except (DarkroomError, OSError):  # it was removed, or Redis is away: the job is told all the same
                 prints.append(None)
                 continue
@@ -50,9 +50,9 @@ class ImageContents:
             prints.append(ShownImage(encoded, mime, len(data) == image.bytes))
         return prints
 
-    async def _fit(self, door: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:
+    async def _fit(self, client: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:
         """Read an image, or make the best copy of it that fits."""
-        path, mime = await door.gallery.find(image.id), image.mime
+        path, mime = await client.owner_images.find(image.id), image.mime
         original = await asyncio.to_thread(path.read_bytes)
         if len(original) <= most:
             return original, mime

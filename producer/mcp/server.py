@@ -46,7 +46,7 @@ class ToolCaller(Protocol):
     """Who calls a tool."""
 
     @property
-    def door(self) -> Darkroom:
+    def client(self) -> Darkroom:
         """The door of whose jobs are meant."""
 
     def check(self, right: Right) -> None:
@@ -72,93 +72,95 @@ class Tools:
     prints: ImageContents
     wait_s: float
 
-    async def generate(self, request: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
+    async def generate(self, request: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Hand a job in, and wait for it a while; an equal call that comes meanwhile means the same job."""
         until = asyncio.get_running_loop().time() + min(self.wait_s, MAX_WAIT_S)
-        guest.check(Right.SUBMIT)
-        await guest.count()
+        caller.check(Right.SUBMIT)
+        await caller.count()
         fields, key = job_fields(given)
         what = json.dumps(["mcp", fields], sort_keys=True)
-        job, is_repeat = await self._hand_in(guest.door, what, fields, key)
-        job = await _follow(request, guest.door, job, until=until)
-        result = await self._show(guest, job, is_repeat=is_repeat, is_error=job.state in FAILED)
-        if key is None and not guest.door.is_leaving:
+        job, is_repeat = await self._hand_in(caller.client, what, fields, key)
+        job = await _follow(request, caller.client, job, until=until)
+        result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
+        if key is None and not caller.client.is_leaving:
             with suppress(Unavailable):
-                await guest.door.recall.note(what, job, for_s=ANSWERED_S)
+                await caller.client.recent.note(what, job, for_s=ANSWERED_S)
         return result
 
-    async def look(self, request: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
+    async def look(self, request: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Tell how a job stands, at its end or after a while."""
         until = asyncio.get_running_loop().time()
-        guest.check(Right.READ)
+        caller.check(Right.READ)
         asked = read(given, LookArguments)
-        job = await guest.door.get(asked.job_id)
-        job = await _follow(request, guest.door, job, until=until + (asked.wait_seconds or 0))
-        return await self._show(guest, job)
+        job = await caller.client.get(asked.job_id)
+        job = await _follow(request, caller.client, job, until=until + (asked.wait_seconds or 0))
+        return await self._show(caller, job)
 
-    async def cancel(self, _: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
+    async def cancel(self, _: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Cancel a job; one that is over otherwise is refused."""
-        guest.check(Right.SUBMIT)
-        job, _was_possible = await guest.door.cancel(read(given, CancelArguments).job_id)
+        caller.check(Right.SUBMIT)
+        job, _was_possible = await caller.client.cancel(read(given, CancelArguments).job_id)
         if job.state is not JobState.CANCELLED:
             raise Refused("job_already_finished", state=job.state)
-        return await self._show(guest, job)
+        return await self._show(caller, job)
 
-    async def list(self, _: Request, guest: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
+    async def list(self, _: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """List jobs."""
-        guest.check(Right.READ)
+        caller.check(Right.READ)
         asked = read(given, ListArguments)
         state = frozenset({JobState(asked.state)}) if asked.state else None
-        jobs, following = await guest.door.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
+        jobs, following = await caller.client.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
         return result_of(list_of(jobs, following))
 
-    async def _hand_in(self, door: Darkroom, what: str, fields: dict[str, Any], key: str | None) -> tuple[Job, bool]:
+    async def _hand_in(self, client: Darkroom, what: str, fields: dict[str, Any], key: str | None) -> tuple[Job, bool]:
         """Hand a job in, or find that of an equal call; tell whether it is one."""
         if key is not None:
-            return await door.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
-        begun = await door.recall.begin(what, for_s=UNANSWERED_S)
+            return await client.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
+        begun = await client.recent.begin(what, for_s=UNANSWERED_S)
         if isinstance(begun, Job):
             return begun, True
         try:
-            accepted = await door.accept(conversation=CONVERSATION, idempotency_key=begun, **fields)
+            accepted = await client.accept(conversation=CONVERSATION, idempotency_key=begun, **fields)
         except Refused:
             with suppress(Unavailable):
-                await door.recall.forget(what)
+                await client.recent.forget(what)
             raise
         with suppress(Unavailable):  # it is accepted: an error would bring it once more
-            await door.recall.note(what, accepted.job, for_s=UNANSWERED_S)
+            await client.recent.note(what, accepted.job, for_s=UNANSWERED_S)
         return accepted
 
     async def _show(
-        self, guest: ToolCaller, job: Job, *, is_repeat: bool = False, is_error: bool = False
+        self, caller: ToolCaller, job: Job, *, is_repeat: bool = False, is_error: bool = False
     ) -> CallToolResult:
         """Tell how a job stands, with its images when it is over."""
         expected = None
         with suppress(Unavailable):
-            expected = (await guest.door.expectations([job])).get(job.id)
-        prints = await self.prints.of(guest.door, job.images) if job.is_over else [None] * len(job.images)
-        images = images_of(job, prints, [guest.links(image) for image in job.images])
+            expected = (await caller.client.expectations([job])).get(job.id)
+        prints = await self.prints.of(caller.client, job.images) if job.is_over else [None] * len(job.images)
+        images = images_of(job, prints, [caller.links(image) for image in job.images])
         answer = answer_of(job, expected=expected, images=images, is_repeat=is_repeat)
         return result_of(answer, prints, is_error=is_error)
 
 
-def build_server(toolbox: Tools, welcome: Callable[[Any], ToolCaller]) -> Server[dict[str, Any]]:
+def build_server(tools: Tools, welcome: Callable[[Any], ToolCaller]) -> Server[dict[str, Any]]:
     """Build the server; `welcome` finds out who calls, by the HTTP request if there is one."""
-    tools: dict[str, Tool] = {
-        "generate_image": toolbox.generate,
-        "get_image_job": toolbox.look,
-        "cancel_image_job": toolbox.cancel,
-        "list_image_jobs": toolbox.list,
+    by_name: dict[str, Tool] = {
+        "generate_image": tools.generate,
+        "get_image_job": tools.look,
+        "cancel_image_job": tools.cancel,
+        "list_image_jobs": tools.list,
     }
 
     async def list_tools(_: Request, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=list(TOOLS))
 
     async def call_tool(request: Request, call: CallToolRequestParams) -> CallToolResult:
-        if call.name not in tools:
+        if call.name not in by_name:
             raise MCPError(code=INVALID_PARAMS, message="There is no such tool.")
         with about(request_id=request.request.state.request_id if request.request else ""):
-            return await _answered(call.name, tools[call.name], request, welcome(request.request), call.arguments or {})
+            return await _answered(
+                call.name, by_name[call.name], request, welcome(request.request), call.arguments or {}
+            )
 
     return Server(
         "darkroom",
@@ -170,13 +172,13 @@ def build_server(toolbox: Tools, welcome: Callable[[Any], ToolCaller]) -> Server
 
 
 async def _answered(
-    name: str, tool: Tool, request: Request, guest: ToolCaller, given: Mapping[str, Any]
+    name: str, tool: Tool, request: Request, caller: ToolCaller, given: Mapping[str, Any]
 ) -> CallToolResult:
     """Call a tool; whatever goes wrong becomes a sentence."""
     try:
-        return await tool(request, guest, given)
+        return await tool(request, caller, given)
     except DarkroomError as error:
-        told = await _counted(error, guest)
+        told = await _counted(error, caller)
         report(told, f"tool {name}")
         return refusal_of(told)
     except Exception as mistake:  # noqa: BLE001 - it is logged
@@ -185,17 +187,17 @@ async def _answered(
         return refusal_of(told)
 
 
-async def _counted(error: DarkroomError, guest: ToolCaller) -> DarkroomError:
+async def _counted(error: DarkroomError, caller: ToolCaller) -> DarkroomError:
     """Count an error if it is a miss; answer it, or that there were too many."""
     if error.code == "job_not_found":
         try:
-            await guest.count_miss()
+            await caller.count_miss()
         except (Refused, Unavailable) as instead:
             return instead
     return error
 
 
-async def _follow(request: Request, door: Darkroom, job: Job, *, until: float) -> Job:
+async def _follow(request: Request, client: Darkroom, job: Job, *, until: float) -> Job:
     """Wait for a job until some time, and tell a client that wants to know how it goes; answer how it stands.
 
     When Redis goes away meanwhile, that is how it stood before.
@@ -206,14 +208,14 @@ async def _follow(request: Request, door: Darkroom, job: Job, *, until: float) -
     told: tuple[int, str] | None = None
     with suppress(TimeoutError, Unavailable):
         async with asyncio.timeout_at(until):
-            async for event in door.events(job.id):
+            async for event in client.events(job.id):
                 if wants_to_know:
-                    job = await door.get(job.id)
+                    job = await client.get(job.id)
                     if (telling := (job.progress.done, _told(event, job))) != told:
                         told = telling
                         await request.session.report_progress(job.progress.done, job.progress.count, telling[1])
     with suppress(Unavailable):
-        job = await door.get(job.id)
+        job = await client.get(job.id)
     return job
 
 

@@ -22,7 +22,7 @@ from producer.tokens import Right
 class LocalCaller:
     """The user of this machine, who may do everything and name paths."""
 
-    door: Darkroom
+    client: Darkroom
 
     def check(self, right: Right) -> None:
         """Let everything pass."""
@@ -41,9 +41,9 @@ class LocalCaller:
 async def serve(darkroom: Darkroom) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
     log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
-    settings, guest = darkroom.settings, LocalCaller(darkroom)
+    settings, caller = darkroom.settings, LocalCaller(darkroom)
     async with ImageSandbox() as pictures, stdio_server() as (given, told):
         prints = ImageContents(pictures, Thumbnails(settings.home / "thumbnails", pictures))
-        server = build_server(Tools(prints=prints, wait_s=settings.knobs.tool_wait_seconds), lambda _: guest)
+        server = build_server(Tools(prints=prints, wait_s=settings.env.tool_wait_seconds), lambda _: caller)
         await server.run(given, told, server.create_initialization_options())
     return 0

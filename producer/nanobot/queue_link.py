@@ -113,7 +113,7 @@ class Link:
             opened = await self._open()
         except DarkroomError as error:
             return _error(f"Error: {error.detail}")
-        answer = await question(opened.reception, self._turn())
+        answer = await question(opened.image_requests, self._turn())
         return _error(answer.text) if answer.is_error else answer.text
 
     async def remind(self, request: Any) -> Any:
@@ -124,7 +124,7 @@ class Link:
         session = request.session_key or f"{request.channel}:{request.chat_id}"
         with suppress(DarkroomError, TimeoutError):
             async with asyncio.timeout(MEMO_S):
-                memos = await self._opened.mailbox.memos(session)
+                memos = await self._opened.outbox.memos(session)
             return RuntimeContextBlock("darkroom", wrap_runtime_context_lines(memos)) if memos else None
         return None
 
@@ -150,7 +150,7 @@ class Link:
 
     async def _work(self) -> None:
         try:
-            await (await self._open()).postman.work()
+            await (await self._open()).late_delivery.work()
         except DarkroomError as error:
             logger.warning("images that end later cannot be sent: %s", error.detail)
 
@@ -167,7 +167,7 @@ class Link:
 
 async def _retire(opened: ChatRuntime) -> None:
     """Let an old way to the queue end what it has begun, but send no letters of its own accord."""
-    await opened.postman.close()
+    await opened.late_delivery.close()
     await asyncio.sleep(RETIRE_S)
     await opened.close()
 

@@ -85,7 +85,7 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         """Hand a job in; answer its images, or its id when it takes longer."""
         if self._link.look() is None:
             return await super().execute(**wishes)
-        return await self._link.ask(lambda reception, turn: reception.generate(turn, wishes))
+        return await self._link.ask(lambda image_requests, turn: image_requests.generate(turn, wishes))
 
 
 class _JobTool(Tool):  # type: ignore[misc]
@@ -131,7 +131,7 @@ class ImageJobStatus(_JobTool):
 
     async def execute(self, job_id: str | None = None, wait_seconds: float = 0, **_: Any) -> str:
         """Say how a job stands."""
-        return await self._link.ask(lambda reception, turn: reception.status(turn, job_id, wait_seconds))
+        return await self._link.ask(lambda image_requests, turn: image_requests.status(turn, job_id, wait_seconds))
 
 
 @tool_parameters(tool_parameters_schema(job_id=_JOB_ID))
@@ -143,7 +143,7 @@ class CancelImageJob(_JobTool):
 
     async def execute(self, job_id: str | None = None, **_: Any) -> str:
         """Cancel a job."""
-        return await self._link.ask(lambda reception, turn: reception.cancel(turn, job_id))
+        return await self._link.ask(lambda image_requests, turn: image_requests.cancel(turn, job_id))
 
 
 def _config() -> Path:

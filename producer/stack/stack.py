@@ -108,10 +108,10 @@ class Stack:
         if self._demo:
             self._config = write_demo_config(self._home / "demo", free_port())
         settings = load_settings(self._config)
-        given = settings.knobs.redis_url.get_secret_value() if "redis_url" in settings.knobs.model_fields_set else None
+        given = settings.env.redis_url.get_secret_value() if "redis_url" in settings.env.model_fields_set else None
         redis_url = given or await self._start_redis()
         flower_port = free_port(5555) if self._flower else None
-        gateway_port = self._choose_gateway_port(settings.knobs.port) if self._gateway else None
+        gateway_port = self._choose_gateway_port(settings.env.port) if self._gateway else None
         running = Running(
             config=str(self._config),
             redis_url=redis_url,
@@ -180,7 +180,7 @@ class Stack:
             **_plain(),
             "DARKROOM_CONFIG": running.config,
             "DARKROOM_REDIS_URL": running.redis_url,
-            "DARKROOM_PUBLIC_URL": settings.knobs.public_url or running.gateway_url or "",
+            "DARKROOM_PUBLIC_URL": settings.env.public_url or running.gateway_url or "",
             "FLOWER_BASIC_AUTH": running.flower_login or "",
             "FLOWER_PORT": str(port),
         }

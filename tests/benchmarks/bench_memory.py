@@ -31,7 +31,11 @@ async def main(*chosen: str) -> None:
         if chosen and str(number) not in chosen:
             continue
         with TemporaryDirectory() as folder:
-            print(f"{name:<30}", (await crowd(Path(folder), kind, jobs=jobs, count=4, most=LIMIT)).told(), flush=True)
+            print(
+                f"{name:<30}",
+                (await crowd(Path(folder), kind, jobs=jobs, count=4, most=LIMIT)).told(),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

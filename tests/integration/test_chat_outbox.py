@@ -12,7 +12,7 @@ from contract.store.worker_store import JobStore
 from producer.chat.outbox import ChatOutbox
 from tests.support.factories.jobs import image, new_job
 
-LETTER = ChatDelivery(mailbox="box", route='{"channel":"c"}', hold_s=0)
+LETTER = ChatDelivery(outbox="box", route='{"channel":"c"}', hold_s=0)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def hand_in(store: JobStore, letter: ChatDelivery = LETTER) -> str:
 
 
 async def test_a_letter_waits_for_its_job_and_for_its_turn(store: JobStore, box: ChatOutbox) -> None:
-    job_id = await hand_in(store, ChatDelivery(mailbox="box", route="r", hold_s=30))
+    job_id = await hand_in(store, ChatDelivery(outbox="box", route="r", hold_s=30))
     assert await box.due() == {}
     await box.let_go(job_id)
     assert await box.due() == {job_id: "r"}
@@ -36,7 +36,7 @@ async def test_a_letter_waits_for_its_job_and_for_its_turn(store: JobStore, box:
 
 
 async def test_a_letter_that_is_held_back_is_not_taken(store: JobStore, box: ChatOutbox) -> None:
-    job_id = await hand_in(store, ChatDelivery(mailbox="box", route="r", hold_s=30))
+    job_id = await hand_in(store, ChatDelivery(outbox="box", route="r", hold_s=30))
     await store.cancel(job_id)
     assert not await box.take(job_id)
     await box.let_go(job_id)
@@ -136,7 +136,7 @@ async def test_mailbox_and_memos_are_not_kept_for_ever(redis: Redis) -> None:
 
 
 async def test_the_pictures_of_a_chat_belong_to_all_in_it(store: JobStore) -> None:
-    job_id, _ = await store.submit(new_job(gallery="chat:1"))
+    job_id, _ = await store.submit(new_job(owner_images="chat:1"))
     lease = await store.claim(job_id, worker="w", lease_s=15)
     assert lease is not None
     picture = image(job_id, 0)

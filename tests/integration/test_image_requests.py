@@ -56,13 +56,13 @@ def read(answer: ChatAnswer) -> dict[str, Any]:
 
 async def ordered(opened: ChatRuntime, **more: object) -> str:
     """Order something that is not waited for; its job id."""
-    answer = await opened.reception.generate(CHATTY, FOX | more)
+    answer = await opened.image_requests.generate(CHATTY, FOX | more)
     return str(read(answer)["job_id"])
 
 
 async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) -> None:
     opened, hand, chat = patient
-    asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
+    asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
     await hand.develop(job_id)
     told = read(await asking)
@@ -75,7 +75,7 @@ async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) 
 
 async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(quick: House) -> None:
     opened, hand, chat = quick
-    told = read(await opened.reception.generate(CHATTY, FOX))
+    told = read(await opened.image_requests.generate(CHATTY, FOX))
     assert (told["status"], told["position"], told["eta_seconds"]) == ("queued", 0, None)
     assert "sent to this chat by themselves" in told["next_step"]
     await hand.develop(told["job_id"])
@@ -88,13 +88,13 @@ async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(qu
     assert Path(path).is_file()
     [memo] = await _memos(opened)
     assert json.loads(memo)["artifact_paths"] == media
-    assert await opened.mailbox.memos("websocket:1") == []
+    assert await opened.outbox.memos("websocket:1") == []
 
 
 async def _memos(opened: ChatRuntime, session: str = "websocket:1") -> list[str]:
     """Wait until a session has something to be told."""
     async with asyncio.timeout(10):
-        while not (memos := await opened.mailbox.memos(session)):
+        while not (memos := await opened.outbox.memos(session)):
             await asyncio.sleep(0.01)
     return memos
 
@@ -133,24 +133,24 @@ async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(qui
     await hand.store.cancel(job_id)
     [(_, text, media)] = await chat.hears()
     assert (text, media) == ("The image you asked for was cancelled: “a red fox”", [])
-    answer = await opened.reception.status(CHATTY, job_id, 0)
+    answer = await opened.image_requests.status(CHATTY, job_id, 0)
     assert (answer.is_error, answer.text) == (True, "Error: Cancelled.")
 
 
 async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, redis_url: str) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
-    await opened.postman.close()
-    await opened.mailbox.let_go(job_id)  # as time does
+    await opened.late_delivery.close()
+    await opened.outbox.let_go(job_id)  # as time does
     await hand.develop(job_id)
     chat = Chat()
     async with nanobot(tmp_path, redis_url, chat) as (again, _):
-        assert again.mailbox.name == opened.mailbox.name
-        await again.postman.look()
+        assert again.outbox.name == opened.outbox.name
+        await again.late_delivery.look()
         [(route, _, media)] = await chat.hears()
         assert (route.session, len(media)) == ("websocket:1", 1)
         await _memos(again)
-        await again.postman.look()
+        await again.late_delivery.look()
     assert len(chat.sent) == 1
 
 
@@ -160,12 +160,12 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_wh
 ) -> None:
     opened, hand, chat = quick
     bad, good = await ordered(opened), await ordered(opened)
-    await opened.postman.close()
+    await opened.late_delivery.close()
     await hand.store.redis.hset(f"darkroom:job:{bad}", "route", route)
     for job_id in (bad, good):
-        await opened.mailbox.let_go(job_id)
+        await opened.outbox.let_go(job_id)
         await hand.develop(job_id)
-    await opened.postman.look()
+    await opened.late_delivery.look()
     await chat.hears()
     await _memos(opened)
     assert await hand.letters() == ([bad] if route else [])  # without a route its job is forgotten
@@ -174,12 +174,12 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_wh
 async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: House) -> None:
     opened, hand, chat = quick
     job_id = await ordered(opened)
-    await opened.postman.close()
+    await opened.late_delivery.close()
     route = json.loads(str(await hand.store.redis.hget(f"darkroom:job:{job_id}", "route")))
     await hand.store.redis.hset(f"darkroom:job:{job_id}", "route", json.dumps(route | {"new": {"in": "it"}}))
-    await opened.mailbox.let_go(job_id)
+    await opened.outbox.let_go(job_id)
     await hand.develop(job_id)
-    await opened.postman.look()
+    await opened.late_delivery.look()
     await chat.hears()
     await _memos(opened)
     assert await hand.letters() == []
@@ -190,13 +190,13 @@ async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
 ) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
-    await opened.postman.close()
+    await opened.late_delivery.close()
     await hand.store.redis.hset(f"darkroom:job:{job_id}", "request", "damaged")
-    await opened.mailbox.let_go(job_id)
+    await opened.outbox.let_go(job_id)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            await opened.postman.look()
-            await asyncio.gather(*opened.postman._rounds.values())
+            await opened.late_delivery.look()
+            await asyncio.gather(*opened.late_delivery._rounds.values())
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told == ["a letter is left to another version of Darkroom, which can read it"]
     assert await hand.letters() == [job_id]
@@ -211,9 +211,9 @@ async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> N
     await chat.hears(1)
     assert await hand.letters() == [job_id]
     chat.is_broken = False
-    await opened.mailbox.let_go(job_id)  # as the end of the lease does
-    await opened.postman.close()
-    await opened.postman.look()
+    await opened.outbox.let_go(job_id)  # as the end of the lease does
+    await opened.late_delivery.close()
+    await opened.late_delivery.look()
     await chat.hears(2)
     await _memos(opened)
     assert await hand.letters() == []
@@ -222,17 +222,17 @@ async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> N
 async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> None:
     opened, hand, chat = quick
     job_id = await ordered(opened)
-    await opened.postman.close()
+    await opened.late_delivery.close()
     await hand.develop(job_id)
     chat.channels.clear()
-    await opened.postman.look()
+    await opened.late_delivery.look()
     assert chat.sent == []
     assert await hand.letters() == [job_id]
 
 
 async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: House) -> None:
     opened, hand, chat = patient
-    asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
+    asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -247,7 +247,7 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Ho
 
 async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: House) -> None:
     opened, hand, _ = patient
-    asking = asyncio.create_task(opened.reception.generate(DEAF, FOX))
+    asking = asyncio.create_task(opened.image_requests.generate(DEAF, FOX))
     [job_id] = await hand.handed_in()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -268,10 +268,10 @@ async def test_equal_calls_of_a_turn_are_different_jobs_and_a_repeated_turn_is_n
 async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: House) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
-    told = read(await opened.reception.status(CHATTY, None, 0))
+    told = read(await opened.image_requests.status(CHATTY, None, 0))
     assert (told["status"], told["job_id"]) == ("queued", job_id)
     await hand.develop(job_id)
-    told = read(await opened.reception.status(CHATTY, job_id, 0))
+    told = read(await opened.image_requests.status(CHATTY, job_id, 0))
     assert "do not send them again" in told["next_step"]
     assert len(told["artifacts"]) == 1
 
@@ -280,8 +280,8 @@ async def test_cancel_writes_no_letter(quick: House) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     job_id = await ordered(opened)
-    assert read(await opened.reception.cancel(CHATTY, None))["status"] == "cancelled"
-    assert read(await opened.reception.cancel(CHATTY, job_id))["status"] == "already_finished"
+    assert read(await opened.image_requests.cancel(CHATTY, None))["status"] == "cancelled"
+    assert read(await opened.image_requests.cancel(CHATTY, job_id))["status"] == "already_finished"
     assert await hand.letters() == []
     assert chat.sent == []
 
@@ -292,9 +292,9 @@ async def test_the_jobs_of_other_chats_do_not_exist(quick: House, name: str) -> 
     job_id = await ordered(opened)
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
     arguments = (job_id, 0) if name == "status" else (job_id,)
-    answer = await getattr(opened.reception, name)(stranger, *arguments)
+    answer = await getattr(opened.image_requests, name)(stranger, *arguments)
     assert answer.is_error
-    assert answer == await getattr(opened.reception, name)(stranger, None, *arguments[1:])
+    assert answer == await getattr(opened.image_requests, name)(stranger, None, *arguments[1:])
 
 
 async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(quick: House) -> None:
@@ -304,16 +304,16 @@ async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(
     [image] = (await hand.store.get(job_id)).images
     friend = CHATTY.model_copy(update={"sender_id": "bob"})
     for name in (image.id, image.path, "latest"):
-        read(await opened.reception.generate(friend, FOX | {"reference_images": [name]}))
+        read(await opened.image_requests.generate(friend, FOX | {"reference_images": [name]}))
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
     for name in (image.id, image.path, "latest"):
-        assert (await opened.reception.generate(stranger, FOX | {"reference_images": [name]})).is_error
+        assert (await opened.image_requests.generate(stranger, FOX | {"reference_images": [name]})).is_error
 
 
 @pytest.mark.parametrize("name", ["owner", "webhook_url", "letter", "conversation", "idempotency_key", "seed"])
 async def test_a_model_cannot_say_more_than_a_request_has(quick: House, name: str) -> None:
     opened, hand, _ = quick
-    answer = await opened.reception.generate(CHATTY, FOX | {name: "x"})
+    answer = await opened.image_requests.generate(CHATTY, FOX | {name: "x"})
     assert answer.is_error
     assert name in answer.text
     assert await hand.store.redis.zcard("darkroom:queued") == 0
@@ -323,7 +323,10 @@ async def test_without_the_queue_a_sentence_is_answered(tmp_path: Path, own_redi
     async with nanobot(tmp_path, own_redis.url, Chat()) as (opened, _):
         job_id = await ordered(opened)
         own_redis.kill()
-        for answer in (await opened.reception.generate(CHATTY, FOX), await opened.reception.status(CHATTY, job_id, 0)):
+        for answer in (
+            await opened.image_requests.generate(CHATTY, FOX),
+            await opened.image_requests.status(CHATTY, job_id, 0),
+        ):
             assert answer.is_error
             assert "queue" in answer.text
 
@@ -332,7 +335,7 @@ async def test_a_job_that_was_accepted_is_not_lost_with_the_queue(tmp_path: Path
     chat = Chat()
     chat.has_answered.set()
     async with nanobot(tmp_path, own_redis.url, chat, wait_s=1) as (opened, hand):
-        asking = asyncio.create_task(opened.reception.generate(CHATTY, FOX))
+        asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
         [job_id] = await hand.handed_in()
         await hand.is_awaited()
         own_redis.kill()

@@ -36,7 +36,7 @@ class Place:
     def __init__(self, media: Path, store: JobStore) -> None:
         self.store = store
         self.writer = Writer(media=media, save_dir="generated")
-        self.strays = Orphans(store, self.writer, folder=media / "generated")
+        self.orphans = Orphans(store, self.writer, folder=media / "generated")
 
     async def start(self) -> Lease:
         """Start a job."""
@@ -92,7 +92,7 @@ async def test_what_a_cancelled_job_does_not_list_is_taken_back(place: Place) ->
     listed, stray = await place.save(lease, 0), await place.save(lease, 1)
     await place.store.add_image(lease, listed.image())
     await place.store.cancel(lease.job_id)
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert (is_there(listed), is_there(stray)) == (True, False)
 
 
@@ -100,7 +100,7 @@ async def test_what_a_failed_job_does_not_list_is_taken_back(place: Place) -> No
     lease = await place.start()
     stray = await place.save(lease)
     await place.store.end(lease, JobState.FAILED)
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert not is_there(stray)
 
 
@@ -108,7 +108,7 @@ async def test_what_a_worker_stored_for_a_deleted_job_is_taken_back(place: Place
     lease = await place.start()
     stray = await place.save(lease)
     await place.store.delete(lease.job_id, owner="ann")
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert not is_there(stray)
 
 
@@ -116,7 +116,7 @@ async def test_what_a_job_may_still_take_from_disk_stays(place: Place) -> None:
     running, queued = await place.start(), await place.start()
     pairs = [await place.save(running), await place.save(queued)]
     await place.store.release(queued)
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert all(map(is_there, pairs))
 
 
@@ -128,7 +128,7 @@ async def test_what_belongs_to_no_known_job_stays(place: Place, tmp_path: Path) 
     day = Path(forgotten.path).parent
     (day / "img_0123456789ab.json").write_text('{"id": "img_0123456789ab", "path": "made by nanobot"}')
     (day / "img_0123456789ac.json").write_text("{")
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert is_there(forgotten)
     assert len(list(day.glob("*.json"))) == 3
 
@@ -141,5 +141,5 @@ async def test_what_an_unreadable_job_may_list_stays_and_others_are_seen_to(plac
         await place.store.cancel(lease.job_id)
     await place.store.redis.hset(f"darkroom:job:{unreadable.job_id}", "request", "damaged")
     await place.store.redis.hset(f"darkroom:job:{unlisted.job_id}", "image:0", "damaged")
-    await place.strays.take_back()
+    await place.orphans.take_back()
     assert list(map(is_there, pairs)) == [True, True, False]

@@ -542,8 +542,8 @@ async def test_a_gap_in_the_attempts_never_makes_a_call_reuse_a_field(store: Job
     known = read_attempts(await fields_of(redis, job_id))
     assert list(known) == [0, 2]
     rung = Rung(provider="openrouter", model="m", image_size="1K", quality=None, timeout_s=9)
-    logbook = AttemptLog(lease, store, known, max_calls=9)
-    assert [await logbook.begin(0, 0, rung), await logbook.begin(1, 0, rung)] == [3, 4]
+    attempt_log = AttemptLog(lease, store, known, max_calls=9)
+    assert [await attempt_log.begin(0, 0, rung), await attempt_log.begin(1, 0, rung)] == [3, 4]
     fields = await fields_of(redis, job_id)
     assert fields["calls"] == "4"
     assert {number: call.outcome for number, call in read_attempts(fields).items()} == {

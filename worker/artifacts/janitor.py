@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 class Janitor:
     """Tidies the folders of one Darkroom; several may do so at the same time."""
 
-    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float, strays: Orphans) -> None:
-        self._strays = strays
+    def __init__(self, *, media: Path, save_dir: str, inputs: Path, snapshot_age_s: float, orphans: Orphans) -> None:
+        self._strays = orphans
         self._media = media
         self._parts = PurePosixPath(save_dir).parts
         self._inputs = inputs

@@ -40,7 +40,7 @@ class WorkerContext:
     settings: Settings
     store: JobStore
     leases: Leases
-    gates: CircuitBreakers
+    breakers: CircuitBreakers
     references: References
     writer: Writer
     wire: HttpResources
@@ -65,9 +65,9 @@ class JobContext:
     job: Job
     snapshots: tuple[ReferenceSnapshot, ...]
     plan: Ladder
-    logbook: AttemptLog
-    talks: dict[str, ProviderClient] = field(default_factory=dict)  # by provider
-    gates: dict[Route, CircuitBreaker] = field(default_factory=dict)
+    attempt_log: AttemptLog
+    clients: dict[str, ProviderClient] = field(default_factory=dict)  # by provider
+    breakers: dict[Route, CircuitBreaker] = field(default_factory=dict)
     there: set[int] = field(default_factory=set)  # the images that are stored and reported
     seen: dict[str, int] = field(default_factory=dict)  # pictures by their sha256: which image each was for
     surplus: list[SpareImage] = field(default_factory=list)
@@ -138,21 +138,21 @@ class JobContext:
         if len(self.missing()) < 2:
             return
         providers = self.bench.settings.providers
-        self.yields.known = {route: asked_for(providers[route[0]].extra_body) for route in self.gates}
+        self.yields.known = {route: asked_for(providers[route[0]].extra_body) for route in self.breakers}
         with suppress(Unavailable):
-            self.yields.known |= await self.bench.memory.look_up(self.gates)
+            self.yields.known |= await self.bench.memory.look_up(self.breakers)
 
     async def remember(self, route: Route, lesson: Lesson | None) -> None:
         """Keep for other jobs how many pictures a call has brought, if that is news."""
         if lesson:
             with suppress(Unavailable):
-                await self.bench.memory.note(self.gates[route], lesson)
+                await self.bench.memory.note(self.breakers[route], lesson)
 
     async def clear(self) -> None:
         """Write what was not used, once nobody wants it any more. Raises LeaseLost."""
         self.unused.update(spare.number for spare in self.surplus)
         self.surplus.clear()
-        await self.logbook.waste(self.unused)
+        await self.attempt_log.waste(self.unused)
 
     async def until_spare(self) -> None:
         """Wait until there are more pictures to spare than images without a call, which come first."""
@@ -201,12 +201,12 @@ class JobContext:
 
     async def leave_gate(self, route: Route, index: int, verdict: CallOutcome, code: str) -> bool:
         """Give an image's place at the gate back; answer whether the provider fails others, too."""
-        history = self.logbook.history(index)
+        history = self.attempt_log.history(index)
         has_passed = verdict is CallOutcome.GOOD and any(attempt.error == "provider_error" for attempt in history)
         since_ms = history[0].started_at.timestamp() * 1000 if history else self.lease.now_ms()
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease
-                gate = self.gates[route]
+                gate = self.breakers[route]
                 return await gate.leave(self.lease, index, verdict, code=code, since_ms=since_ms, has_passed=has_passed)
         return False
 

@@ -37,7 +37,7 @@ class Delivery:
     async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
         """Store and report a picture that a call has brought, perhaps that of another image."""
         desk = self._desk
-        attempt = desk.logbook.attempt(number)
+        attempt = desk.attempt_log.attempt(number)
         said = wording.arrived(self.index, asked_for=attempt.index, unused=unused)
         saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
         try:
@@ -57,11 +57,11 @@ class Delivery:
         desk = self._desk
         name = artifact_id(desk.job.id, self.index)
         delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
-        history = desk.logbook.history(self.index)
+        history = desk.attempt_log.history(self.index)
         costs = [known.cost_usd for known in history if known.cost_usd is not None]
         others = () if attempt.index == self.index else (attempt,)
         reasons = "; ".join(
-            filter(None, [*dict.fromkeys(self.passed), wording.reasons(desk.logbook.history(attempt.index))])
+            filter(None, [*dict.fromkeys(self.passed), wording.reasons(desk.attempt_log.history(attempt.index))])
         )
         beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
         sidecar = Sidecar(
@@ -72,7 +72,7 @@ class Delivery:
             model=delivered.model,
             provider=delivered.provider,
             source_images=tuple(snapshot.source for snapshot in desk.snapshots),
-            created_at=desk.logbook.now().astimezone().isoformat(timespec="seconds"),
+            created_at=desk.attempt_log.now().astimezone().isoformat(timespec="seconds"),
             job_id=desk.job.id,
             index=self.index,
             width=picture.width,
@@ -90,7 +90,7 @@ class Delivery:
 
     async def restore(self, picture: Picture) -> Sidecar | None:
         """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
-        brought = self._desk.logbook.delivered_for(self.index)
+        brought = self._desk.attempt_log.delivered_for(self.index)
         return None if brought is None else await asyncio.to_thread(self._save, brought, picture)
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:

@@ -111,7 +111,7 @@ class ImageRun:
                 with desk.calls(self.index, rung.route):
                     references = await desk.read_references(small="reference_too_large" in self._codes())
                     left_s = desk.lease.left_s()  # an answer may have to wait for memory
-                    shut = await persist(desk.gates[rung.route].enter, desk.lease, self.index, most_s=left_s)
+                    shut = await persist(desk.breakers[rung.route].enter, desk.lease, self.index, most_s=left_s)
                     if shut is None:
                         return await self._call(step, rung, share, references)
                 self._pass(rung, shut, closed)
@@ -128,7 +128,7 @@ class ImageRun:
         closed[rung.route] = shut
         if shut.code:
             self.delivery.passed.append(wording.unavailable(rung.provider))
-            self._desk.logbook.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
+            self._desk.attempt_log.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, share: Share, references: tuple[str, ...]) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
@@ -136,7 +136,7 @@ class ImageRun:
         number, started = None, time.monotonic()
         try:
             failpoint.reach("before_call_count")
-            number = await desk.logbook.begin(self.index, step.rung, rung)
+            number = await desk.attempt_log.begin(self.index, step.rung, rung)
             failpoint.reach("after_call_count")
             await desk.bench.leases.confirm(desk.lease)
             started = time.monotonic()
@@ -151,7 +151,7 @@ class ImageRun:
             return step_on
         except _Served as served:
             assert number is not None
-            await desk.logbook.give_up(number, cost_usd=served.cost_usd)
+            await desk.attempt_log.give_up(number, cost_usd=served.cost_usd)
             return await self.delivery.take(served.spare)
         except CallRefused as refusal:
             return GiveUp(most_useful([*self._codes(), str(refusal)]))
@@ -182,8 +182,8 @@ class ImageRun:
 
     async def _ask(self, ask: ImageCall, rung: Rung, number: int, step: Call | Again, share: Share) -> GeneratedImage:
         desk = self._desk
-        heard = CallProgress(tell=partial(desk.logbook.tell_unfetched, number, among=desk.job.request.count))
-        call = desk.talks[rung.provider].make(
+        heard = CallProgress(tell=partial(desk.attempt_log.tell_unfetched, number, among=desk.job.request.count))
+        call = desk.clients[rung.provider].make(
             ask,
             share=share,
             begin_s=step.timeout_s,
@@ -235,37 +235,37 @@ class ImageRun:
 
     async def _fail(self, number: int, error: ProviderError, *, seconds: float) -> Step:
         """Record how a call failed, and tell what the ladder does about it."""
-        logbook, rungs = self._desk.logbook, self._desk.plan.rungs
-        attempt = logbook.failed(number, error, seconds=seconds)
+        attempt_log, rungs = self._desk.attempt_log, self._desk.plan.rungs
+        attempt = attempt_log.failed(number, error, seconds=seconds)
         self._has_waited, self._retry_after_s = False, error.retry_after_s
         step = self._next()
         self._has_waited = isinstance(step, Again)  # before it is made
         said = wording.failed(attempt, among=self._desk.job.request.count)
         if isinstance(step, Again):
-            await logbook.write(number, event="retry", text=f"{said}, trying again")
+            await attempt_log.write(number, event="retry", text=f"{said}, trying again")
         elif isinstance(step, Call):
             here, below = (rungs[rung].rendition() for rung in (attempt.rung, step.rung))
             instead = wording.rendition(below, beside=here)
-            await logbook.write(number, event="fallback", text=f"{said}, trying {instead}")
+            await attempt_log.write(number, event="fallback", text=f"{said}, trying {instead}")
         else:
-            await logbook.write(number)
+            await attempt_log.write(number)
         return step
 
     async def _keep(self, number: int, made: GeneratedImage, *, seconds: float) -> GiveUp | None:
         """Record what a call brought, then store and report it; what nobody wants any more is taken back."""
         desk, picture = self._desk, made.picture
-        rung = desk.plan.rungs[desk.logbook.attempt(number).rung]
+        rung = desk.plan.rungs[desk.attempt_log.attempt(number).rung]
         cost_usd = made.cost_usd
         if cost_usd is None:
             cost_usd = estimate(rung.provider, rung.model, f"{picture.width}x{picture.height}", rung.quality)
-        desk.logbook.delivered(number, seconds=seconds, cost_usd=cost_usd, unused=made.unused)
-        await desk.logbook.write(number)  # before it is stored: whoever goes on after us knows what it cost
+        desk.attempt_log.delivered(number, seconds=seconds, cost_usd=cost_usd, unused=made.unused)
+        await desk.attempt_log.write(number)  # before it is stored: whoever goes on after us knows what it cost
         return await self.delivery.store(number, picture, unused=made.unused)
 
     def _next(self, closed: Mapping[Route, Blocked] | None = None) -> Step:
         return next_step(
             self._desk.plan,
-            self._desk.logbook.history(self.index),
+            self._desk.attempt_log.history(self.index),
             self._desk.lease.left_s(),
             retry_after_s=self._retry_after_s,
             has_waited=self._has_waited,
@@ -274,4 +274,4 @@ class ImageRun:
         )
 
     def _codes(self) -> list[str]:
-        return [attempt.error for attempt in self._desk.logbook.history(self.index) if attempt.error]
+        return [attempt.error for attempt in self._desk.attempt_log.history(self.index) if attempt.error]

@@ -72,11 +72,11 @@ class Memory:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look_up(self, gates: Mapping[Route, CircuitBreaker]) -> dict[Route, int]:
+    async def look_up(self, breakers: Mapping[Route, CircuitBreaker]) -> dict[Route, int]:
         """Tell what is remembered of those behind these gates. Raises Unavailable."""
         async with reaching_redis():
-            found = await self._redis.mget([_key(gate) for gate in gates.values()])
-        told = zip(gates, map(str, found), strict=True)
+            found = await self._redis.mget([_key(gate) for gate in breakers.values()])
+        told = zip(breakers, map(str, found), strict=True)
         return {route: max(1, min(int(many), MOST)) for route, many in told if many.isdecimal()}
 
     async def note(self, gate: CircuitBreaker, lesson: Lesson) -> None:

@@ -45,7 +45,7 @@ async def run(job_id: str, bench: WorkerContext) -> None:
 
 
 async def _run(job_id: str, bench: WorkerContext) -> None:
-    lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.knobs.lease_seconds)
+    lease = await bench.store.claim(job_id, worker=bench.worker, lease_s=bench.settings.env.lease_seconds)
     if lease is None:
         return
     failpoint.reach("after_claim")
@@ -83,8 +83,8 @@ def lay_out(lease: Lease, bench: WorkerContext, job: Job, settings: Settings) ->
         job=job,
         snapshots=read_snapshots(lease.fields),
         plan=plan_ladder(job.request, settings, PROVIDERS),
-        logbook=AttemptLog(
-            lease, bench.store, read_attempts(lease.fields), max_calls=bench.settings.knobs.calls_per_image
+        attempt_log=AttemptLog(
+            lease, bench.store, read_attempts(lease.fields), max_calls=bench.settings.env.calls_per_image
         ),
         there={image.index for image in job.images},
         seen={image.sha256: image.index for image in job.images},
@@ -111,17 +111,17 @@ class JobRun:
 
     async def _develop(self) -> None:
         await self._take_stored()
-        await self._desk.logbook.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
+        await self._desk.attempt_log.settle(Outcome.LOST, delivered=frozenset(self._desk.there))
         for name, model in {rung.route for rung in self._desk.plan.rungs}:
             key = self._settings.provider(name).key
-            self._desk.gates[name, model] = self._bench.gates.to(name, key, model)
+            self._desk.breakers[name, model] = self._bench.breakers.to(name, key, model)
         await self._desk.recall()
         async with AsyncExitStack() as stack:
             stack.callback(self._desk.let_go)
             for name in {rung.provider for rung in self._desk.plan.rungs}:
                 config = self._settings.provider(name)
                 talk = ProviderClient(PROVIDERS[name], config, self._bench.wire, job_id=self._desk.job.id)
-                self._desk.talks[name] = await stack.enter_async_context(talk)
+                self._desk.clients[name] = await stack.enter_async_context(talk)
             stops = await self._make_missing()
         await self._desk.clear()
         await self._conclude(stops)
@@ -130,7 +130,7 @@ class JobRun:
         """Put the job back into the queue, because this worker stops; without Redis its lease just ends."""
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
-                await self._desk.logbook.settle(Outcome.CANCELLED)
+                await self._desk.attempt_log.settle(Outcome.CANCELLED)
                 await persist(self._bench.store.release, self._lease, note=STOPPED)
 
     async def _take_stored(self) -> None:
@@ -187,6 +187,6 @@ class JobRun:
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED
-            await end(self._lease, self._bench.store, state, self._desk.logbook.error(code))
+            await end(self._lease, self._bench.store, state, self._desk.attempt_log.error(code))
         else:
             await end(self._lease, self._bench.store, JobState.SUCCEEDED)

@@ -122,7 +122,7 @@ class Results:
         api_base: str,
         client: httpx.AsyncClient,
         receive: Receive,
-        fetcher: Downloader,
+        downloader: Downloader,
         sandbox: Sandbox,
         idle_s: float,
         retry_s: float,
@@ -133,7 +133,7 @@ class Results:
         self._api_base = api_base
         self._client = client
         self._receive = receive
-        self._fetcher = fetcher
+        self._fetcher = downloader
         self._sandbox = sandbox
         self._idle_s = idle_s
         self._retry_s = retry_s

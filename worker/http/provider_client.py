@@ -96,7 +96,7 @@ class ProviderClient:
             cookies=no_cookies(),
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         )
-        fetcher = Downloader(
+        downloader = Downloader(
             ssl_context=wire.ssl_context,
             api_base=self._api_base,
             proxy=proxy,
@@ -111,7 +111,7 @@ class ProviderClient:
             api_base=self._api_base,
             client=self._client,
             receive=self._receive,
-            fetcher=fetcher,
+            downloader=downloader,
             sandbox=wire.sandbox,
             idle_s=wire.idle_s,
             retry_s=wire.retry_s,

@@ -50,7 +50,7 @@ def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, P
     """
 
     def limits(name: str, own_s: float | None = None) -> dict[str, float]:
-        patience_s = own_s or settings.knobs.attempt_timeout_seconds or providers[name].timeout_s
+        patience_s = own_s or settings.env.attempt_timeout_seconds or providers[name].timeout_s
         return {"patience_s": patience_s, "timeout_s": min(patience_s, request.attempt_timeout_seconds or patience_s)}
 
     provider = _chosen(request.provider or settings.image.provider, providers)
@@ -63,7 +63,7 @@ def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, P
         quality=request.quality or configured,
         **limits(provider.name),
     )
-    if settings.knobs.fallbacks is None:
+    if settings.env.fallbacks is None:
         below = _cheaper(first, provider, request.fallback or "any")
     else:
         own = [
@@ -75,11 +75,11 @@ def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, P
                 quality=fallback.quality or first.quality,
                 **limits(fallback.provider or first.provider, fallback.timeout_seconds),
             )
-            for fallback in settings.knobs.fallbacks
+            for fallback in settings.env.fallbacks
         ]
         below = [rung for rung in own if _is_allowed(rung, first, request.fallback or "any")]
     return Ladder(
-        rungs=(first, *below), retry_s=settings.knobs.retry_seconds, has_references=bool(request.reference_images)
+        rungs=(first, *below), retry_s=settings.env.retry_seconds, has_references=bool(request.reference_images)
     )
 
 
@@ -100,8 +100,8 @@ def _cheaper(first: Rung, provider: Provider, fallback: str) -> list[Rung]:
 
 
 def _is_allowed(rung: Rung, first: Rung, fallback: str) -> bool:
-    knobs = {"quality": {"quality"}, "size": {"image_size"}, "none": set()}
+    env = {"quality": {"quality"}, "size": {"image_size"}, "none": set()}
     here, there = rung.rendition().model_dump(), first.rendition().model_dump()
     return fallback == "any" or (
-        fallback != "none" and {name for name in here if here[name] != there[name]} <= knobs[fallback]
+        fallback != "none" and {name for name in here if here[name] != there[name]} <= env[fallback]
     )

@@ -51,8 +51,8 @@ class Consumer(Worker):  # type: ignore[misc]
 
 def answer_bells(bench: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
     """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
-    knobs = bench.settings.knobs
-    app = celery_app(knobs.redis_url.get_secret_value())
+    env = bench.settings.env
+    app = celery_app(env.redis_url.get_secret_value())
     register(app, loop, bench)
     was_asked = threading.Event()
 
@@ -72,7 +72,7 @@ def answer_bells(bench: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
         hostname=f"darkroom@{bench.worker}",
         pool="threads",
         queues=list(QUEUES),
-        concurrency=knobs.concurrency,
+        concurrency=env.concurrency,
         without_gossip=True,
         without_mingle=True,
         quiet=True,

@@ -23,8 +23,8 @@ def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> Http
     if ask.references:
         blocks = ({"type": "image_url", "image_url": {"url": url}} for url in ask.references)
         content = [{"type": "text", "text": ask.prompt}, *blocks]
-    knobs = {"aspect_ratio": ask.aspect_ratio, "image_size": ask.image_size}
-    image_config = {name: value for name, value in knobs.items() if value != "auto"}
+    env = {"aspect_ratio": ask.aspect_ratio, "image_size": ask.image_size}
+    image_config = {name: value for name, value in env.items() if value != "auto"}
     body: dict[str, Json] = {
         "model": ask.model,
         "messages": [{"role": "user", "content": content}],

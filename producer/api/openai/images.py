@@ -86,17 +86,17 @@ async def _develop(
     headers |= {"X-Darkroom-Job": job.id}
     if order.is_default_model:
         headers["X-Darkroom-Model"] = gateway.settings.image.model
-    asker = ResponseContext(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
-    return (EventStream if order.is_stream else WaitingResponse)(asker, job, headers=headers)
+    context = ResponseContext(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
+    return (EventStream if order.is_stream else WaitingResponse)(context, job, headers=headers)
 
 
 async def _job_of(request: Request, caller: Caller, order: OpenAIRequest) -> Job:
     """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
     what = json.dumps([order.fields, request.url.path], sort_keys=True)
     is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
-    if is_repeat and (job := await caller.door.recall.find(what)):
+    if is_repeat and (job := await caller.client.recent.find(what)):
         return job
-    job = (await caller.door.accept(idempotency_key=idempotency_key(request), **order.fields)).job
+    job = (await caller.client.accept(idempotency_key=idempotency_key(request), **order.fields)).job
     with suppress(Unavailable):  # it is accepted: an error would bring it once more
-        await caller.door.recall.note(what, job)
+        await caller.client.recent.note(what, job)
     return job

@@ -48,7 +48,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     order = read_openai_request(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
     order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
-    job = (await caller.door.accept(**order.fields)).job
+    job = (await caller.client.accept(**order.fields)).job
     with _waiting(gateway, caller, job):
         pass  # from now on it is waited for by asking
     return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
@@ -61,15 +61,15 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
     Raises ClientDisconnect.
     """
     try:
-        job = await caller.door.get(task_id)
+        job = await caller.client.get(task_id)
         # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
-        with _waiting(gateway, caller, job) if gateway.attendance.expects(job.id) else nullcontext():
+        with _waiting(gateway, caller, job) if gateway.disconnects.expects(job.id) else nullcontext():
             job = await _held(request, caller, task_id)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
     if job.is_over:
-        gateway.attendance.stay(job.id)
+        gateway.disconnects.stay(job.id)
     return ChunkedJSONResponse(parts, headers={})
 
 
@@ -88,7 +88,7 @@ async def shown(caller: Caller, job: Job) -> list[bytes]:
 
 
 async def _held(request: Request, caller: Caller, task_id: str) -> Job:
-    waiting = asyncio.create_task(caller.door.wait(task_id, timeout_s=HOLD_S))
+    waiting = asyncio.create_task(caller.client.wait(task_id, timeout_s=HOLD_S))
     leaving = asyncio.create_task(gone(request.receive))
     try:
         await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,10 +101,10 @@ async def _held(request: Request, caller: Caller, task_id: str) -> Job:
 
 
 def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
-    linger_s = gateway.settings.knobs.polling_linger_seconds
-    return gateway.attendance.wait_for(job.id, caller.door, linger_s=linger_s)
+    linger_s = gateway.settings.env.polling_linger_seconds
+    return gateway.disconnects.wait_for(job.id, caller.client, linger_s=linger_s)
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
-    path = await caller.door.gallery.find(image.id)
+    path = await caller.client.owner_images.find(image.id)
     return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))

@@ -89,7 +89,7 @@ def _model(name: str | None, settings: Settings) -> tuple[str | None, bool]:
     """Find the model that is meant; None is the default one. Raises Refused (`unknown_model`)."""
     if not name or name in settings.models(settings.image.provider):
         return name or None, False
-    if _ALIAS.fullmatch(name) or settings.knobs.any_model:
+    if _ALIAS.fullmatch(name) or settings.env.any_model:
         return None, True
     raise Refused("unknown_model").at("model")
 

@@ -58,11 +58,11 @@ class Entry(NamedTuple):
     format: str
 
 
-async def complete(asker: ResponseContext, job: Job) -> list[bytes]:
+async def complete(context: ResponseContext, job: Job) -> list[bytes]:
     """Write the answer of a job that is over, with all its images, in parts. Raises JobFailed, Refused."""
     if not job.images:
         raise JobFailed(job)
-    entries = [await _entry(asker, image) for image in job.images]
+    entries = [await _entry(context, image) for image in job.images]
     first = job.images[0]
     document = {
         "created": int(job.created_at.timestamp()),
@@ -76,49 +76,49 @@ async def complete(asker: ResponseContext, job: Job) -> list[bytes]:
     return interleave(document, chain.from_iterable(entry.base64 for entry in entries))
 
 
-async def events(asker: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
+async def events(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
     """Tell a job's story: each image as soon as it is there, the rest as comments. Raises JobFailed, Refused."""
     sent: set[str] = set()
     yield [comment(job.progress.message)]
-    async for event in asker.caller.door.events(job.id):
+    async for event in context.caller.client.events(job.id):
         if event.type == "image":
-            job = await asker.caller.door.get(job.id)
+            job = await context.caller.client.get(job.id)
             for image in job.images:
                 if image.id not in sent:
                     sent.add(image.id)
-                    yield await _completed(asker, job, image)
+                    yield await _completed(context, job, image)
         elif not event.is_last:
             yield [comment(wording.told(event))]
-    job = await asker.caller.door.get(job.id)
+    job = await context.caller.client.get(job.id)
     if not job.is_over:
         raise Refused("gateway_stopping", retry_after_s=1)
     if not sent:
         raise JobFailed(job)
 
 
-async def _entry(asker: ResponseContext, image: Image) -> Entry:
-    if asker.order.as_url:
-        return Entry({"url": asker.base + asker.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
-    data, mime = await _read(asker, image)
+async def _entry(context: ResponseContext, image: Image) -> Entry:
+    if context.order.as_url:
+        return Entry({"url": context.base + context.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
+    data, mime = await _read(context, image)
     return Entry({"b64_json": MARK}, [await asyncio.to_thread(pybase64.b64encode, data)], _FORMATS[mime])
 
 
-async def _read(asker: ResponseContext, image: Image) -> tuple[bytes, str]:
+async def _read(context: ResponseContext, image: Image) -> tuple[bytes, str]:
     """Read an image in the format that was asked for. Raises Refused."""
-    order = asker.order
-    path: Path = await asker.caller.door.gallery.find(image.id)
+    order = context.order
+    path: Path = await context.caller.client.owner_images.find(image.id)
     data = await asyncio.to_thread(path.read_bytes)
     if order.mime in (None, image.mime) and order.compression is None:
         return data, image.mime
     mime = order.mime or image.mime
-    return await asker.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
+    return await context.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
 
 
-async def _completed(asker: ResponseContext, job: Job, image: Image) -> list[bytes]:
+async def _completed(context: ResponseContext, job: Job, image: Image) -> list[bytes]:
     """Write the event of one image, in parts."""
-    entry = await _entry(asker, image)
+    entry = await _entry(context, image)
     document = {
-        "type": f"{asker.kind}.completed",
+        "type": f"{context.kind}.completed",
         **entry.shown,
         "background": "auto",
         "created_at": int(job.created_at.timestamp()),
@@ -128,7 +128,7 @@ async def _completed(asker: ResponseContext, job: Job, image: Image) -> list[byt
         "usage": _NO_TOKENS,
         "darkroom": about(job),
     }
-    return [f"event: {asker.kind}.completed\ndata: ".encode(), *interleave(document, entry.base64), b"\n\n"]
+    return [f"event: {context.kind}.completed\ndata: ".encode(), *interleave(document, entry.base64), b"\n\n"]
 
 
 def comment(words: str) -> bytes:

@@ -28,17 +28,17 @@ from producer.error_log import report
 class WaitingResponse(Response):
     """An answer that is held back until its job is over."""
 
-    def __init__(self, asker: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
+    def __init__(self, context: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
         super().__init__(headers=headers, media_type="application/json")
-        self._asker = asker
+        self._asker = context
         self._job = job
         self._more = headers
-        self._knobs = asker.gateway.settings.knobs
+        self._knobs = context.gateway.settings.env
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the attendance."""
-        attendance = self._asker.gateway.attendance
-        with attendance.wait_for(self._job.id, self._asker.caller.door, linger_s=self._knobs.linger_seconds):
+        disconnects = self._asker.gateway.disconnects
+        with disconnects.wait_for(self._job.id, self._asker.caller.client, linger_s=self._knobs.linger_seconds):
             finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
             try:
                 await self._hold(finishing, leaving, scope, receive, send)
@@ -46,7 +46,7 @@ class WaitingResponse(Response):
                 for task in (finishing, leaving):
                     task.cancel()
         if finishing.done() and not finishing.cancelled():
-            attendance.stay(self._job.id)
+            disconnects.stay(self._job.id)
 
     async def _hold(
         self,
@@ -90,7 +90,7 @@ class WaitingResponse(Response):
         return [*kept, (b"x-accel-buffering", b"no")]  # or nginx would keep the blanks
 
     async def _finish(self) -> list[bytes]:
-        job = await self._asker.caller.door.wait(self._job.id)
+        job = await self._asker.caller.client.wait(self._job.id)
         if not job.is_over:
             raise Refused("gateway_stopping", retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
         return await response.complete(self._asker, job)
@@ -99,27 +99,27 @@ class WaitingResponse(Response):
 class EventStream(EventSourceResponse):
     """A job's story as events; news of the queue are comments, as typed ones would be misunderstood."""
 
-    def __init__(self, asker: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
-        beat_s = asker.gateway.settings.knobs.heartbeat_seconds
+    def __init__(self, context: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
+        beat_s = context.gateway.settings.env.heartbeat_seconds
         super().__init__(
-            _in_pieces(_tell(asker, job), beat_s=beat_s),
+            _in_pieces(_tell(context, job), beat_s=beat_s),
             ping=0,  # it would come between two pieces
             headers={**headers, "Cache-Control": "private, no-store"},
         )
-        self._asker = asker
+        self._asker = context
         self._job = job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
         gateway = self._asker.gateway
-        linger_s = gateway.settings.knobs.linger_seconds
-        with gateway.attendance.wait_for(self._job.id, self._asker.caller.door, linger_s=linger_s):
+        linger_s = gateway.settings.env.linger_seconds
+        with gateway.disconnects.wait_for(self._job.id, self._asker.caller.client, linger_s=linger_s):
             await super().__call__(scope, receive, send)
 
 
-async def _tell(asker: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
+async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
     try:
-        async for event in response.events(asker, job):
+        async for event in response.events(context, job):
             yield event
     except DarkroomError as error:
         report(error, "the stream of a request", status=error_envelope.status_of(error), job_id=job.id)

@@ -50,7 +50,7 @@ async def image(
         path = await _own(request, gateway, artifact_id)
     else:
         gateway.links.check(artifact_id, thumbnail=thumbnail, expires=expires or 0, signature=signature)
-        path = await gateway.darkroom.gallery.find_signed(artifact_id)
+        path = await gateway.darkroom.owner_images.find_signed(artifact_id)
     sidecar = await asyncio.to_thread(read_record, path)
     etag = f'"{sidecar.sha256[:32]}{f"-{thumbnail}" if thumbnail else ""}"'
     headers = {
@@ -72,7 +72,7 @@ async def image(
 @router.get("/{artifact_id}/sidecar", responses=SIDECAR | errors("404"))
 async def sidecar(request: Request, gateway: Here, caller: Reader, artifact_id: str) -> Response:
     """Get what is known of an image: the JSON beside it. Host paths are for tokens with the right `paths` only."""
-    path = await caller.door.gallery.find(artifact_id)
+    path = await caller.client.owner_images.find(artifact_id)
     record = await asyncio.to_thread(read_record, path)
     return json_response(shown(record, with_paths=caller.may(Right.PATHS)))
 
@@ -101,4 +101,4 @@ async def _choose_range(request: Request, path: Path) -> None:
 async def _own(request: Request, gateway: Gateway, artifact_id: str) -> Path:
     """Find an image by the token of its owner."""
     caller = await may_read(await identify(request, gateway))
-    return await caller.door.gallery.find(artifact_id)
+    return await caller.client.owner_images.find(artifact_id)

@@ -34,10 +34,10 @@ async def events(
 ) -> Response:
     """Follow a job from its begin, or after an event, to its end. When there is nothing more to come: 204."""
     check_event_id(last_event_id)
-    job = await caller.door.get(job_id)
-    if job.is_over and not [event async for event in caller.door.events(job_id, after=last_event_id)]:
+    job = await caller.client.get(job_id)
+    if job.is_over and not [event async for event in caller.client.events(job_id, after=last_event_id)]:
         return Response(status_code=204)  # it tells an EventSource not to come again
-    return JobEventStream(_told(caller.door, job_id, last_event_id), gateway, caller.owner)
+    return JobEventStream(_told(caller.client, job_id, last_event_id), gateway, caller.owner)
 
 
 class JobEventStream(EventSourceResponse):
@@ -53,8 +53,8 @@ class JobEventStream(EventSourceResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _told(door: Darkroom, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
-    async for event in door.events(job_id, after=after):
+async def _told(client: Darkroom, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
+    async for event in client.events(job_id, after=after):
         yield server_sent(event)
 
 

@@ -40,7 +40,7 @@ async def submit(request: Request, gateway: Here, caller: Submitter) -> Response
     """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""
     rates = await caller.count(gateway)
     fields = read_fields(await read_json(request))
-    accepted = await caller.door.accept(idempotency_key=idempotency_key(request), **fields)
+    accepted = await caller.client.accept(idempotency_key=idempotency_key(request), **fields)
     return await _accepted(request, gateway, caller, accepted, rates)
 
 
@@ -57,7 +57,7 @@ async def list_jobs(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", json_schema_extra=_CURSOR)] = None,
 ) -> Response:
     """List your jobs, newest first."""
-    jobs, following = await caller.door.page(
+    jobs, following = await caller.client.page(
         before=cursor, limit=limit, state=_states(state), conversation=conversation
     )
     return json_response({"jobs": await jobs_json(request, gateway, caller, jobs), "next": following})
@@ -66,9 +66,9 @@ async def list_jobs(
 @router.get("/{job_id}", responses=job_answer(200) | errors("404"))
 async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wait: Wait = 0) -> Response:
     """Look at a job; with `wait` the answer comes when the job is over, or after so many seconds."""
-    job = await caller.door.get(job_id)
+    job = await caller.client.get(job_id)
     if wait and not job.is_over:
-        job = await caller.door.wait(job_id, timeout_s=wait)
+        job = await caller.client.wait(job_id, timeout_s=wait)
     shown = await job_json(request, gateway, caller, job)
     headers = {"ETag": etag_of(shown), "Cache-Control": "private, no-cache"} | polling_hint(job, shown["eta_seconds"])
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
@@ -79,7 +79,7 @@ async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wai
 @router.post("/{job_id}/cancel", responses=job_answer(200) | errors("404", "409"))
 async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
     """Cancel a job; one that was cancelled before stays so, one that is over otherwise is told with 409."""
-    job, _ = await caller.door.cancel(job_id)
+    job, _ = await caller.client.cancel(job_id)
     if job.state is not JobState.CANCELLED:
         raise Refused("job_already_finished", state=job.state)
     return json_response(await job_json(request, gateway, caller, job))
@@ -89,14 +89,14 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
 async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
     """Hand in once more what a job that is over asked for; `retry_of` names that job."""
     rates = await caller.count(gateway)
-    accepted = await caller.door.retry(job_id, idempotency_key=idempotency_key(request))
+    accepted = await caller.client.retry(job_id, idempotency_key=idempotency_key(request))
     return await _accepted(request, gateway, caller, accepted, rates)
 
 
 @router.delete("/{job_id}", status_code=204, responses=errors("404"))
 async def delete(gateway: Here, caller: Submitter, job_id: str) -> Response:
     """Forget a job, and remove its images; one that is not over is cancelled first."""
-    job = await caller.door.delete(job_id)
+    job = await caller.client.delete(job_id)
     await gateway.thumbnails.remove(job)
     return Response(status_code=204)
 
@@ -110,7 +110,7 @@ async def _accepted(
         headers["Idempotent-Replayed"] = "true"
     if wait := _preferred_wait(request):
         headers["Preference-Applied"] = f"wait={wait}"
-        job = await caller.door.wait(job.id, timeout_s=wait)
+        job = await caller.client.wait(job.id, timeout_s=wait)
     shown = await job_json(request, gateway, caller, job)
     headers |= {"Location": shown["status_url"]} | polling_hint(job, shown["eta_seconds"])
     return json_response(shown, status=200 if job.is_over else 202, headers=headers)

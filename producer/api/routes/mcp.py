@@ -44,9 +44,9 @@ class TokenCaller:
     base: str
 
     @property
-    def door(self) -> Darkroom:
+    def client(self) -> Darkroom:
         """The door of the token's owner."""
-        return self.caller.door
+        return self.caller.client
 
     def check(self, right: Right) -> None:
         """Let only tokens with a right pass. Raises Refused (`forbidden`)."""
@@ -95,7 +95,7 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     session = sessions.find(named, caller.owner) if named is not None else None
     if named is not None and session is None:
         return _wrong(404, INVALID_REQUEST, NO_SESSION)
-    if gateway.attendance.is_closing:
+    if gateway.disconnects.is_closing:
         raise Refused("gateway_stopping", retry_after_s=1)
     is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
     return _Spoken(sessions, session, caller.owner, body, is_first=is_first)

@@ -33,7 +33,7 @@ class DisconnectTracker:
         return self._closing.is_set()
 
     @contextmanager
-    def wait_for(self, job_id: str, door: Darkroom, *, linger_s: float) -> Iterator[None]:
+    def wait_for(self, job_id: str, client: Darkroom, *, linger_s: float) -> Iterator[None]:
         """Wait for a job; when nobody has done so for `linger_s` it is cancelled, unless it is over."""
         self._present[job_id] += 1
         if leaving := self._leaving.pop(job_id, None):
@@ -44,7 +44,7 @@ class DisconnectTracker:
             self._present[job_id] -= 1
             if not self._present[job_id]:
                 del self._present[job_id]
-                self._leaving[job_id] = asyncio.create_task(self._cancel(job_id, door, linger_s))
+                self._leaving[job_id] = asyncio.create_task(self._cancel(job_id, client, linger_s))
 
     def expects(self, job_id: str) -> bool:
         """Tell whether a job is cancelled when nobody waits for it."""
@@ -60,13 +60,13 @@ class DisconnectTracker:
         for leaving in self._leaving.values():
             leaving.cancel()
 
-    async def _cancel(self, job_id: str, door: Darkroom, linger_s: float) -> None:
+    async def _cancel(self, job_id: str, client: Darkroom, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         self._leaving.pop(job_id, None)
         if self.is_closing:
             return
         with suppress(DarkroomError):  # it is over, or Redis is away
-            _, was_possible = await door.cancel(job_id)
+            _, was_possible = await client.cancel(job_id)
             if was_possible:
                 logger.info("job %s is cancelled: its client has gone", job_id, extra={"job_id": job_id})
 

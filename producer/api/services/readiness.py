@@ -39,57 +39,59 @@ class Readiness:
 
     async def look(self) -> tuple[dict[str, Check], str]:
         """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
-        pulse = await self.darkroom.pulse()
+        queue_health = await self.darkroom.queue_health()
         checks = {
-            "redis": Check(pulse.cause is None, True, pulse.cause.says if pulse.cause else "takes jobs"),
-            "media": await asyncio.to_thread(self._media, pulse),
-            "workers": Check(pulse.workers > 0, False, f"{pulse.workers} running"),
+            "redis": Check(
+                queue_health.cause is None, True, queue_health.cause.says if queue_health.cause else "takes jobs"
+            ),
+            "media": await asyncio.to_thread(self._media, queue_health),
+            "workers": Check(queue_health.workers > 0, False, f"{queue_health.workers} running"),
         }
-        if pulse.is_reached:
+        if queue_health.is_reached:
             checks |= {
-                "safety": self._safety(pulse),
-                "versions": self._versions(pulse),
-                "secret": await asyncio.to_thread(self._secret, pulse),
+                "safety": self._safety(queue_health),
+                "versions": self._versions(queue_health),
+                "secret": await asyncio.to_thread(self._secret, queue_health),
             }
-        return checks, pulse.installation.id
+        return checks, queue_health.installation.id
 
-    def problems(self, pulse: QueueHealth) -> dict[str, tuple[int, str]]:
+    def problems(self, queue_health: QueueHealth) -> dict[str, tuple[int, str]]:
         """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
         told = {
-            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(pulse)),
-            "secret": (logging.WARNING, "the secret", self._secret(pulse)),
-            "versions": (logging.WARNING, "versions:", self._versions(pulse)),
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(queue_health)),
+            "secret": (logging.WARNING, "the secret", self._secret(queue_health)),
+            "versions": (logging.WARNING, "versions:", self._versions(queue_health)),
         }
         return {
             about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
         }
 
-    def _media(self, pulse: QueueHealth) -> Check:
+    def _media(self, queue_health: QueueHealth) -> Check:
         """Look at the media directory; blocking."""
         room = disk_space_of(self.settings.media)
         if room.problem:
             return Check(False, True, room.problem)
-        if pulse.installation.is_elsewhere(self.settings.media):
+        if queue_health.installation.is_elsewhere(self.settings.media):
             return Check(False, True, ELSEWHERE)
         return Check(True, True, "can be written to")
 
-    def _safety(self, pulse: QueueHealth) -> Check:
-        bad = [doubt for doubt in pulse.doubts if doubt.weight is not Weight.TOLD]
-        is_needed = bool(refusals(bad)) and not self.settings.knobs.allow_unsafe_redis
-        told = bad or pulse.doubts
+    def _safety(self, queue_health: QueueHealth) -> Check:
+        bad = [doubt for doubt in queue_health.doubts if doubt.weight is not Weight.TOLD]
+        is_needed = bool(refusals(bad)) and not self.settings.env.allow_unsafe_redis
+        told = bad or queue_health.doubts
         return Check(not bad, is_needed, "; ".join(doubt.says for doubt in told) or "keeps every accepted job")
 
-    def _versions(self, pulse: QueueHealth) -> Check:
-        found = check_versions(pulse.fleet)
+    def _versions(self, queue_health: QueueHealth) -> Check:
+        found = check_versions(queue_health.fleet)
         return Check(found.ok, False, found.detail)
 
-    def _secret(self, pulse: QueueHealth) -> Check:
+    def _secret(self, queue_health: QueueHealth) -> Check:
         """Compare the secret with the workers'; blocking."""
         try:
             own = digest_of(self.secret.key("installation"))
         except ConfigInvalid as error:
             return Check(False, False, error.problems[0].message)
-        is_same = pulse.installation.secret in ("", own)
+        is_same = queue_health.installation.secret in ("", own)
         return Check(is_same, False, "is the workers'" if is_same else "is not the workers': set one DARKROOM_SECRET")
 
 

@@ -34,24 +34,26 @@ class SurroundingsWatch:
     async def keep(self) -> None:
         """Look for ever."""
         while True:
-            pulse = await self._feel()
-            await self.take(pulse)
-            await asyncio.sleep(LOOK_S if pulse.is_reached else LOOK_AGAIN_S)
+            queue_health = await self._feel()
+            await self.take(queue_health)
+            await asyncio.sleep(LOOK_S if queue_health.is_reached else LOOK_AGAIN_S)
 
-    async def take(self, pulse: QueueHealth) -> None:
+    async def take(self, queue_health: QueueHealth) -> None:
         """Log what is new in what was seen."""
-        if not pulse.is_reached:
-            self._tell_away(pulse)
+        if not queue_health.is_reached:
+            self._tell_away(queue_health)
             return
         self._tell_back()
-        found = _problems_of(pulse) | await asyncio.to_thread(self._readiness.problems, pulse)
+        found = _problems_of(queue_health) | await asyncio.to_thread(self._readiness.problems, queue_health)
         for about, (level, words) in found.items():
             if about not in self._told:
                 logger.log(level, "%s", words)
         self._told = set(found)
 
-    def _tell_away(self, pulse: QueueHealth) -> None:
-        says, mend = (pulse.cause.says, pulse.cause.mend) if pulse.cause else ("does not answer", "")
+    def _tell_away(self, queue_health: QueueHealth) -> None:
+        says, mend = (
+            (queue_health.cause.says, queue_health.cause.mend) if queue_health.cause else ("does not answer", "")
+        )
         self._missed += 1
         if self._missed == 1:
             self._away_since = time.monotonic()
@@ -71,12 +73,12 @@ class SurroundingsWatch:
         self._missed, self._away_as, self._is_new = 0, "", False
 
 
-def _problems_of(pulse: QueueHealth) -> Problems:
+def _problems_of(queue_health: QueueHealth) -> Problems:
     """List what is wrong with a Redis that answers."""
     found: Problems = {}
-    for doubt in pulse.doubts:
+    for doubt in queue_health.doubts:
         level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
         found[doubt.name] = level, f"Redis {doubt.says}. {doubt.mend}"
-    if pulse.cause:
-        found[pulse.cause.says] = logging.ERROR, f"Redis {pulse.cause.says}. {pulse.cause.mend}"
+    if queue_health.cause:
+        found[queue_health.cause.says] = logging.ERROR, f"Redis {queue_health.cause.says}. {queue_health.cause.mend}"
     return found

@@ -56,8 +56,8 @@ async def test_a_refused_prompt_is_asked_for_once_and_goes_to_no_other_provider(
 async def test_what_answers_without_an_image_cost_is_kept_and_charged(
     shape: str, code: str, calls: int, most: int, house: House
 ) -> None:
-    knobs = "DARKROOM_BUDGET_USD_PER_DAY=0.25\nDARKROOM_PRICE_USD=0.01\n"
-    (house.folder / "darkroom.env").write_text(knobs)
+    env = "DARKROOM_BUDGET_USD_PER_DAY=0.25\nDARKROOM_PRICE_USD=0.01\n"
+    (house.folder / "darkroom.env").write_text(env)
     await house.start_worker()
     house.simulator.script([{"kind": "shape", "shape": shape, "times": "always"}])
     jobs: list[Job] = []

@@ -182,8 +182,8 @@ class Suite:
         """Hand a job in, once the provider knows what to do to it and nobody what it did to others."""
         steps, fields, _ = TROUBLE[name]
         self.house.simulator.script(steps, match=f"#{name}.")
-        if gates := await self.admin.keys("darkroom:gate:*"):
-            await self.admin.delete(*gates)
+        if breakers := await self.admin.keys("darkroom:gate:*"):
+            await self.admin.delete(*breakers)
         job = await self.darkroom.submit(**{"prompt": prompt(name), "image_size": "512", **fields})
         self.evidence.jobs[name] = job
         return job

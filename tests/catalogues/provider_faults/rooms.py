@@ -72,8 +72,8 @@ class Room:
     async def clean(self) -> None:
         """Forget what the provider did, and what the gate learned of it."""
         await self.simulator.reset()
-        if gates := await self.redis.keys("darkroom:gate:*"):
-            await self.redis.delete(*gates)
+        if breakers := await self.redis.keys("darkroom:gate:*"):
+            await self.redis.delete(*breakers)
 
     async def strings(self, pattern: str = "*") -> str:
         """Read everything in Redis, but for the requests of jobs."""

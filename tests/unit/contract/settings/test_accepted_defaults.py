@@ -19,13 +19,13 @@ from worker.providers.registry import PROVIDERS
 FOX = KeptRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K")
 
 
-def configured(provider: str, model: str, body: dict[str, Any], **knobs: Any) -> Settings:
+def configured(provider: str, model: str, body: dict[str, Any], **env: Any) -> Settings:
     return Settings(
         config_path=Path("/nowhere/config.json"),
         image=ImageGeneration(provider=provider, model=model),
         providers={name: ProviderConfig(extra_body=body) for name in PROVIDERS},
         workspace=Path("/nowhere"),
-        knobs=Environment(**knobs),
+        env=Environment(**env),
     )
 
 

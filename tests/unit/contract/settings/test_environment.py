@@ -139,9 +139,9 @@ KNOBS = {
 
 
 def test_the_knobs_have_these_defaults(nanobot: Path) -> None:
-    knobs = load_settings().knobs
-    assert {**knobs.model_dump(), "redis_url": None} == KNOBS
-    assert knobs.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+    env = load_settings().env
+    assert {**env.model_dump(), "redis_url": None} == KNOBS
+    assert env.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_the_environment_goes_before_darkroom_env_and_that_before_the_defaults(
     (nanobot / "darkroom.env").write_text("DARKROOM_CONCURRENCY=5\nDARKROOM_DRAIN_SECONDS=7\nOTHER=1\n")
     monkeypatch.setenv("DARKROOM_CONCURRENCY", "6")
     monkeypatch.setenv("DARKROOM_LEASE_SECONDS", "")
-    knobs = load_settings().knobs
-    assert (knobs.concurrency, knobs.drain_seconds, knobs.lease_seconds) == (6, 7, 15)
+    env = load_settings().env
+    assert (env.concurrency, env.drain_seconds, env.lease_seconds) == (6, 7, 15)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_b78_a_knob_out_of_its_range_is_named(
 
 def test_fallbacks_are_read_from_json(nanobot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_FALLBACKS", '[{"image_size": "2k"}, {"model": "a/b", "timeout_seconds": 9.5}]')
-    assert load_settings().knobs.fallbacks == (
+    assert load_settings().env.fallbacks == (
         Fallback(image_size="2K"),
         Fallback(model="a/b", timeout_seconds=9.5),
     )
@@ -274,7 +274,7 @@ def test_media_and_home_lie_beside_the_config_that_was_named(tmp_path: Path) -> 
     settings = load_settings(config)
     assert settings.media == tmp_path / "elsewhere" / "media"
     assert settings.home == tmp_path / "elsewhere" / "darkroom"
-    assert settings.knobs.concurrency == 3
+    assert settings.env.concurrency == 3
 
 
 def test_the_argument_goes_before_darkroom_config_and_that_before_home(
@@ -316,9 +316,9 @@ def test_the_workspace_is_nanobots(agents: object, workspace: str, home: Path) -
 def test_webhook_lists_are_read_from_one_line(nanobot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (nanobot / "darkroom.env").write_text("DARKROOM_WEBHOOK_NETWORKS=10.0.0.0/8, fd00::/64\n")
     monkeypatch.setenv("DARKROOM_WEBHOOK_SCHEDULE", "0,5, 0.5")
-    knobs = load_settings().knobs
-    assert [str(network) for network in knobs.webhook_networks] == ["10.0.0.0/8", "fd00::/64"]
-    assert knobs.webhook_schedule == (0, 5, 0.5)
+    env = load_settings().env
+    assert [str(network) for network in env.webhook_networks] == ["10.0.0.0/8", "fd00::/64"]
+    assert env.webhook_schedule == (0, 5, 0.5)
 
 
 @pytest.mark.parametrize(

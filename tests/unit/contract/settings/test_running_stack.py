@@ -32,5 +32,5 @@ def test_beside_a_running_stack_no_key_is_needed_as_its_worker_has_it(home: Path
         load_settings()
     with (place / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        knobs = load_settings().knobs
-    assert (knobs.redis_url.get_secret_value(), knobs.keys_elsewhere) == ("unix:///r.sock", True)
+        env = load_settings().env
+    assert (env.redis_url.get_secret_value(), env.keys_elsewhere) == ("unix:///r.sock", True)

@@ -202,7 +202,7 @@ def test_all_problems_are_told_at_once(config: Write, monkeypatch: pytest.Monkey
 def test_a_redis_url_is_spelt_for_celery_too(url: str, broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_REDIS_URL", url)
     settings = load_settings(needs_keys=False)
-    assert settings.knobs.redis_url.get_secret_value() == url
+    assert settings.env.redis_url.get_secret_value() == url
     assert broker_url(url) == broker
 
 

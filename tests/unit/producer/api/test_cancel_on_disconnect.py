@@ -27,24 +27,24 @@ class Door:
         return None, True
 
 
-async def attended(door: Door, attendance: DisconnectTracker, *, linger_s: float = 0.02) -> None:
-    with attendance.wait_for("job", cast(Darkroom, door), linger_s=linger_s):
+async def attended(door: Door, disconnects: DisconnectTracker, *, linger_s: float = 0.02) -> None:
+    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=linger_s):
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("error", [None, Unavailable()])
 async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) -> None:
-    door, attendance = Door(error=error), DisconnectTracker(asyncio.Event())
-    await attended(door, attendance)
+    door, disconnects = Door(error=error), DisconnectTracker(asyncio.Event())
+    await attended(door, disconnects)
     assert door.cancelled == []
     await asyncio.sleep(0.1)
     assert door.cancelled == ["job"]
 
 
 async def test_a_client_that_comes_back_saves_it() -> None:
-    door, attendance = Door(), DisconnectTracker(asyncio.Event())
-    await attended(door, attendance)
-    with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
+    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
+    await attended(door, disconnects)
+    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=0.02):
         await asyncio.sleep(0.1)
         assert door.cancelled == []
     await asyncio.sleep(0.1)
@@ -52,39 +52,39 @@ async def test_a_client_that_comes_back_saves_it() -> None:
 
 
 async def test_one_client_of_two_is_enough() -> None:
-    door, attendance = Door(), DisconnectTracker(asyncio.Event())
-    with attendance.wait_for("job", cast(Darkroom, door), linger_s=0.02):
-        await attended(door, attendance)
+    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
+    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=0.02):
+        await attended(door, disconnects)
         await asyncio.sleep(0.1)
         assert door.cancelled == []
-    attendance.stay("job")
+    disconnects.stay("job")
     await asyncio.sleep(0.1)
     assert door.cancelled == []
 
 
 async def test_it_knows_whom_it_waits_for() -> None:
-    door, attendance = Door(), DisconnectTracker(asyncio.Event())
-    assert not attendance.expects("job")
-    with attendance.wait_for("job", cast(Darkroom, door), linger_s=60):
-        assert attendance.expects("job")
-    assert attendance.expects("job")
-    attendance.stay("job")
-    assert not attendance.expects("job")
+    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
+    assert not disconnects.expects("job")
+    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=60):
+        assert disconnects.expects("job")
+    assert disconnects.expects("job")
+    disconnects.stay("job")
+    assert not disconnects.expects("job")
 
 
 async def test_a_process_that_ends_cancels_nothing() -> None:
-    door, attendance = Door(), DisconnectTracker(asyncio.Event())
-    await attended(door, attendance)
-    await attendance.close()
+    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
+    await attended(door, disconnects)
+    await disconnects.close()
     await asyncio.sleep(0.1)
     assert door.cancelled == []
 
 
 async def test_clients_that_a_stop_has_sent_away_do_not_take_their_jobs_along() -> None:
     closing = asyncio.Event()
-    door, attendance = Door(), DisconnectTracker(closing)
-    await attended(door, attendance)
+    door, disconnects = Door(), DisconnectTracker(closing)
+    await attended(door, disconnects)
     closing.set()
-    await attended(door, attendance)
+    await attended(door, disconnects)
     await asyncio.sleep(0.1)
     assert door.cancelled == []

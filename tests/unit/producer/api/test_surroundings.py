@@ -50,8 +50,8 @@ def lookout(ground: Ground, caplog: pytest.LogCaptureFixture) -> SurroundingsWat
 async def told(lookout: SurroundingsWatch, caplog: pytest.LogCaptureFixture, *pulses: QueueHealth) -> list[str]:
     """Show pulses one after another, and list what was logged."""
     caplog.clear()
-    for pulse in pulses:
-        await lookout.take(pulse)
+    for queue_health in pulses:
+        await lookout.take(queue_health)
     return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
 
 

@@ -37,35 +37,35 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def recall(redis: Redis) -> RecentRequests:
+def recent(redis: Redis) -> RecentRequests:
     return RecentRequests(Store(redis, cast(Doorbell, None)), owner="ann")
 
 
-async def test_who_begins_at_the_same_time_gets_the_same_key(recall: RecentRequests) -> None:
-    first = await recall.begin(WHAT, for_s=60)
-    assert await recall.begin(WHAT, for_s=60) == first
-    assert await recall.of("bob").begin(WHAT, for_s=60) != first
-    assert await recall.find(WHAT) is None
+async def test_who_begins_at_the_same_time_gets_the_same_key(recent: RecentRequests) -> None:
+    first = await recent.begin(WHAT, for_s=60)
+    assert await recent.begin(WHAT, for_s=60) == first
+    assert await recent.of("bob").begin(WHAT, for_s=60) != first
+    assert await recent.find(WHAT) is None
 
 
-async def test_a_job_that_was_noted_is_found_for_a_while(recall: RecentRequests, redis: Redis) -> None:
+async def test_a_job_that_was_noted_is_found_for_a_while(recent: RecentRequests, redis: Redis) -> None:
     job = a_job()
-    await recall.begin(WHAT, for_s=60)
-    await recall.note(WHAT, job, for_s=5)
-    assert await recall.find(WHAT) == job
-    assert await recall.begin(WHAT, for_s=60) == job
+    await recent.begin(WHAT, for_s=60)
+    await recent.note(WHAT, job, for_s=5)
+    assert await recent.find(WHAT) == job
+    assert await recent.begin(WHAT, for_s=60) == job
     [key] = await redis.keys("*")
     assert 0 < await redis.pttl(key) <= 5000
     assert "fox" not in key
 
 
 async def test_what_was_cancelled_or_refused_is_begun_anew(
-    recall: RecentRequests, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    recent: RecentRequests, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await recall.begin(WHAT, for_s=60)
+    first = await recent.begin(WHAT, for_s=60)
     monkeypatch.setattr(Store, "job", cancelled := a_job(state=JobState.CANCELLED))
-    await recall.note(WHAT, cancelled)
-    assert await recall.find(WHAT) is None
-    assert await recall.begin(WHAT, for_s=60) != first
-    await recall.forget(WHAT)
+    await recent.note(WHAT, cancelled)
+    assert await recent.find(WHAT) is None
+    assert await recent.begin(WHAT, for_s=60) != first
+    await recent.forget(WHAT)
     assert await redis.keys("*") == []

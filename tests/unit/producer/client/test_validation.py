@@ -21,7 +21,7 @@ SETTINGS = Settings(
     image=ImageGeneration(default_aspect_ratio="3:4", default_image_size="2K", max_images_per_turn=4),
     providers={},
     workspace=Path("/nowhere"),
-    knobs=Environment(),
+    env=Environment(),
 )
 
 

@@ -23,7 +23,7 @@ class Door:
     """A door behind which images lie in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.gallery = self
+        self.owner_images = self
         self._folder = folder
 
     async def find(self, artifact: str) -> Path:

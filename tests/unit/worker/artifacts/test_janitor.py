@@ -83,7 +83,7 @@ class Rooms:
             save_dir="art/made",
             inputs=self.inputs,
             snapshot_age_s=LIFE_S,
-            strays=strays(self.media),
+            orphans=orphans(self.media),
         )
 
     def save(self, data: bytes = b"image", *, extension: str = "png") -> Sidecar:
@@ -136,7 +136,7 @@ class Rooms:
             age(path, seconds)
 
 
-def strays(media: Path) -> Orphans:
+def orphans(media: Path) -> Orphans:
     """Make what looks for strays; its Redis is away."""
     store = JobStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())
     return Orphans(store, Writer(media=media, save_dir="art/made"), folder=media / "art" / "made")
@@ -357,7 +357,7 @@ def test_g23_a_wrong_clock_of_the_worker_makes_nothing_old(rooms: Rooms, monkeyp
 def test_where_nothing_was_made_yet_nothing_is_made_or_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "empty"
     media, inputs = folder / "media", folder / "inputs"
-    Janitor(media=media, save_dir="x", inputs=inputs, snapshot_age_s=1, strays=strays(media)).tidy()
+    Janitor(media=media, save_dir="x", inputs=inputs, snapshot_age_s=1, orphans=orphans(media)).tidy()
     assert not folder.exists()
     assert caplog.records == []
 

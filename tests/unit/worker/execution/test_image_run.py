@@ -97,9 +97,9 @@ def desk_of(talk: ProviderClient, plan: Ladder, *, left_s: float = 600, count: i
         job=job,
         snapshots=(),
         plan=plan,
-        logbook=AttemptLog(lease, Blank(), {}, max_calls=9),
-        talks={"openrouter": talk},
-        gates={plan.rungs[0].route: Turnstile()},
+        attempt_log=AttemptLog(lease, Blank(), {}, max_calls=9),
+        clients={"openrouter": talk},
+        breakers={plan.rungs[0].route: Turnstile()},
     )
 
 
@@ -107,7 +107,7 @@ async def heard(error: ProviderError, plan: Ladder, left_s: float = 600) -> set[
     """Walk down a ladder on which every call fails; tell what the gate hears of it."""
     desk = desk_of(Failing(error), plan, left_s=left_s)
     assert await ImageRun(0, desk).make() == GiveUp(error.code)
-    [gate] = desk.gates.values()
+    [gate] = desk.breakers.values()
     assert isinstance(gate, Turnstile)
     return gate.heard
 

@@ -76,14 +76,14 @@ def test_what_an_extra_body_asks_for(extra_body: dict[str, Any], many: int) -> N
     assert asked_for(extra_body) == many
 
 
-def gates(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
+def breakers(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
     found = CircuitBreakers(JobStore(redis, cast(Doorbell, None)), limit=None, open_s=1)
     return {FIRST: found.to("openrouter", "key", FIRST[1]), HUB.route: found.to("aihubmix", "key", "e")}
 
 
 async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought() -> None:
     redis: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
-    memory, ways = Memory(redis), gates(redis)
+    memory, ways = Memory(redis), breakers(redis)
     assert await memory.look_up(ways) == {}
     await memory.note(ways[FIRST], Lesson(3))
     await memory.note(ways[FIRST], Lesson(4, is_guess=True))
@@ -98,7 +98,7 @@ async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought()
 
 async def test_without_redis_it_is_told_that_it_is_away() -> None:
     redis = open_redis("redis://127.0.0.1:1", timeout_s=0.1)
-    memory, ways = Memory(redis), gates(redis)
+    memory, ways = Memory(redis), breakers(redis)
     with pytest.raises(Unavailable):
         await memory.look_up(ways)
     with pytest.raises(Unavailable):

@@ -34,7 +34,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def fetcher(
+def downloader(
     api_base: str = "https://provider.example/v1",
     *,
     context: ssl.SSLContext = CONTEXT,
@@ -50,7 +50,7 @@ async def failing(
 ) -> ProviderError:
     """Fetch a link that must fail, and answer how."""
     with pytest.raises(ProviderError) as caught:
-        await fetcher(api_base, context=context).fetch(url)
+        await downloader(api_base, context=context).fetch(url)
     return caught.value
 
 
@@ -70,7 +70,7 @@ async def test_p71_p76_the_judged_address_is_connected_with_the_name_kept(
     async with Cdn(certificates.good(ONE), {"/x.png?sign=a%2Fb": reply(200, PICTURE)}) as cdn:
         net = online(tmp_path, cdn)
         with net.installed():
-            one = fetcher(context=certificates.client())
+            one = downloader(context=certificates.client())
             assert await one.fetch(f"https://{ONE}:8443/x.png?sign=a%2Fb#part") == PICTURE
     assert (net.resolved(), net.connected(), cdn.names) == ([ONE], [f"{PUBLIC}:8443"], [ONE])
     [head] = cdn.asked
@@ -83,7 +83,7 @@ async def test_p71_p76_the_judged_address_is_connected_with_the_name_kept(
 async def test_a_public_address_may_stand_for_a_name(literal: str, tmp_path: Path, certificates: Certificates) -> None:
     async with Cdn(certificates.good(PUBLIC, PUBLIC_6), {"/x": reply(200, PICTURE)}) as cdn:
         with online(tmp_path, cdn).installed():
-            assert await fetcher(context=certificates.client()).fetch(f"https://{literal}/x") == PICTURE
+            assert await downloader(context=certificates.client()).fetch(f"https://{literal}/x") == PICTURE
 
 
 async def test_p76_a_name_is_resolved_once_so_it_cannot_change_after_the_judgement(
@@ -92,7 +92,7 @@ async def test_p76_a_name_is_resolved_once_so_it_cannot_change_after_the_judgeme
     async with Cdn(certificates.good(ONE), {"/a": reply(200, PICTURE)}) as cdn:
         net = online(tmp_path, cdn, one_example=[[PUBLIC], ["127.0.0.1"]])
         with net.installed():
-            assert await fetcher(context=certificates.client()).fetch(URL) == PICTURE
+            assert await downloader(context=certificates.client()).fetch(URL) == PICTURE
             assert (net.resolved(), net.connected()) == ([ONE], [f"{PUBLIC}:443"])
             assert (await failing(context=certificates.client())).code == "unsafe_url"
     assert len(net.connected()) == 1
@@ -152,7 +152,7 @@ async def test_p85_what_a_hop_wants_us_to_keep_is_forgotten(tmp_path: Path, cert
     async with Cdn(certificates.good(ONE), {**answers, "/c": reply(200, PICTURE, **moods)}) as cdn:
         net = online(tmp_path, cdn)
         with net.installed():
-            one = fetcher(context=certificates.client())
+            one = downloader(context=certificates.client())
             assert [await one.fetch(URL), await one.fetch(URL)] == [PICTURE, PICTURE]
     assert cdn.paths() == ["/a", "/b", "/c"] * 2
     assert not any("canary" in head for head in cdn.asked)
@@ -177,7 +177,7 @@ async def test_p71_nothing_in_the_environment_lends_a_proxy_or_a_password(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     async with Cdn(certificates.good(ONE), {"/a": reply(200, PICTURE)}) as cdn:
         with online(tmp_path, cdn).installed():
-            assert await fetcher(context=certificates.client()).fetch(URL) == PICTURE
+            assert await downloader(context=certificates.client()).fetch(URL) == PICTURE
     assert "authorization" not in cdn.asked[0]
 
 
@@ -269,7 +269,7 @@ async def test_plain_http_goes_only_to_the_very_host_of_a_loopback_api_base(
 ) -> None:
     with answering(monkeypatch, picture) as sent:
         if opened:
-            assert await fetcher("http://127.0.0.1:8000/v1").fetch(url) == PICTURE
+            assert await downloader("http://127.0.0.1:8000/v1").fetch(url) == PICTURE
         else:
             assert (await failing(url, api_base="http://127.0.0.1:8000/v1")).code == "unsafe_url"
     assert len(sent) == opened
@@ -297,7 +297,7 @@ def leading(*locations: str) -> Answering:
 async def test_p74_some_redirects_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     places = [f"https://{TWO}/b", "/c", "d?x=1", f"//{ONE}/e", "/f"]
     with answering(monkeypatch, leading(*places)) as sent:
-        assert await fetcher().fetch(URL) == PICTURE
+        assert await downloader().fetch(URL) == PICTURE
     assert [str(request.url.path) for request in sent] == ["/a", "/b", "/c", "/d", "/e", "/f"]
     assert [request.headers["host"] for request in sent] == [ONE, TWO, TWO, TWO, ONE, ONE]
 
@@ -398,7 +398,7 @@ async def test_a_body_that_falls_silent_is_not_waited_for(tmp_path: Path, certif
     half = reply(200, b"x" * 9000)[:5000]
     async with Cdn(certificates.good(ONE), {"/a": half}) as cdn:
         with online(tmp_path, cdn).installed(), pytest.raises(TimedOut) as caught:
-            await fetcher(context=certificates.client(), idle_s=0.1).fetch(URL)
+            await downloader(context=certificates.client(), idle_s=0.1).fetch(URL)
     assert caught.value.code == "provider_timeout"
 
 
@@ -406,7 +406,7 @@ async def test_a_body_that_only_trickles_is_not_waited_for(monkeypatch: pytest.M
     with answering(monkeypatch, lambda _: httpx.Response(200, stream=Stream(b"x", pause_s=0.02))):
         async with asyncio.timeout(2):
             with pytest.raises(TimedOut):
-                await fetcher(idle_s=0.1).fetch(URL)
+                await downloader(idle_s=0.1).fetch(URL)
 
 
 async def test_every_refusal_is_a_security_event_by_host_only(
@@ -414,7 +414,7 @@ async def test_every_refusal_is_a_security_event_by_host_only(
 ) -> None:
     steps = leading(f"https://ann:pw@{TWO}/canary?sig=canary")
     with answering(monkeypatch, steps), pytest.raises(Unusable) as caught:
-        await fetcher(job_id="job_1").fetch(URL + "?sig=canary")
+        await downloader(job_id="job_1").fetch(URL + "?sig=canary")
     [event] = caplog.records
     assert (event.levelno, event.getMessage()) == (
         logging.WARNING,
@@ -429,12 +429,12 @@ async def test_behind_a_proxy_links_are_judged_all_the_same(url: str, monkeypatc
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: [(0, 0, 0, "", ("10.0.0.1", 443))])
     async with httpx.AsyncClient() as client:
         with pytest.raises(Unusable):
-            await fetcher(proxy="http://proxy.example:3128").request(client, url)
+            await downloader(proxy="http://proxy.example:3128").request(client, url)
 
 
 async def test_a_proxy_is_given_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, picture) as sent:
-        assert await fetcher(proxy="http://proxy.example:3128").fetch(URL) == PICTURE
+        assert await downloader(proxy="http://proxy.example:3128").fetch(URL) == PICTURE
     assert str(sent[0].url) == URL
 
 
@@ -442,7 +442,7 @@ async def test_a_name_that_httpx_cannot_read_is_refused(monkeypatch: pytest.Monk
     odd = "https://xn--a.example/"
     for proxy, steps in (("http://proxy.example:3128", picture), (None, leading(odd))):
         with answering(monkeypatch, steps) as sent, pytest.raises(Unusable):
-            await fetcher(proxy=proxy).fetch(URL if proxy is None else odd)
+            await downloader(proxy=proxy).fetch(URL if proxy is None else odd)
         assert len(sent) == (proxy is None)
 
 

@@ -15,21 +15,21 @@ from worker.policy.ladder import Ladder, Rung, plan_ladder
 from worker.providers.registry import PROVIDERS
 
 
-def rung(*, timeout_s: float = 120, **knobs: Any) -> Rung:
+def rung(*, timeout_s: float = 120, **env: Any) -> Rung:
     standard = {"provider": "openrouter", "model": "vendor/model", "image_size": "4K", "quality": None}
-    return Rung(**{**standard, **knobs}, timeout_s=timeout_s, patience_s=timeout_s)
+    return Rung(**{**standard, **env}, timeout_s=timeout_s, patience_s=timeout_s)
 
 
 def plan(
-    size: str = "4K", provider: str = "openrouter", body: Any = None, limits: Any = None, knobs: Any = None
+    size: str = "4K", provider: str = "openrouter", body: Any = None, limits: Any = None, env: Any = None
 ) -> Ladder:
-    """Plan a request of `size` with the caller's `limits`, the provider's extraBody and the operator's `knobs`."""
+    """Plan a request of `size` with the caller's `limits`, the provider's extraBody and the operator's `env`."""
     settings = Settings(
         config_path=Path("/nowhere/config.json"),
         image=ImageGeneration(provider=provider, model="vendor/model"),
         providers={name: ProviderConfig(extra_body=body or {} if name == provider else {}) for name in PROVIDERS},
         workspace=Path("/nowhere"),
-        knobs=Environment(**knobs or {}),
+        env=Environment(**env or {}),
     )
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size=size, **limits or {})
     return plan_ladder(request, settings, PROVIDERS)
@@ -95,8 +95,8 @@ FALLBACKS = (
     [(None, [0, 1, 2, 3, 4, 5]), ("any", [0, 1, 2, 3, 4, 5]), ("quality", [0, 5]), ("size", [1, 5]), ("none", [])],
 )
 def test_of_the_operators_rungs_those_stay_that_differ_in_nothing_else(fallback: str, allowed: list[int]) -> None:
-    found = plan(limits={"fallback": fallback}, knobs={"fallbacks": FALLBACKS}).rungs
-    everything = plan(knobs={"fallbacks": FALLBACKS}).rungs
+    found = plan(limits={"fallback": fallback}, env={"fallbacks": FALLBACKS}).rungs
+    everything = plan(env={"fallbacks": FALLBACKS}).rungs
     assert found == (everything[0], *(everything[1:][place] for place in allowed))
 
 
@@ -106,7 +106,7 @@ def test_the_operators_rungs_take_the_place_of_the_default_ones() -> None:
         Fallback(provider="aihubmix", model="gpt-image-2-free"),
         Fallback(timeout_seconds=7),
     )
-    assert plan(body={"quality": "high"}, knobs={"fallbacks": fallbacks}).rungs == (
+    assert plan(body={"quality": "high"}, env={"fallbacks": fallbacks}).rungs == (
         rung(quality="high"),
         rung(image_size="1K", quality="low"),
         rung(provider="aihubmix", model="gpt-image-2-free", quality="high", timeout_s=300),
@@ -128,9 +128,9 @@ def test_the_operators_rungs_take_the_place_of_the_default_ones() -> None:
     ],
 )
 def test_a_caller_shortens_the_operators_patience_and_never_lengthens_it(
-    provider: str, knobs: Any, asked_s: float | None, timeout_s: float, operators_s: float
+    provider: str, env: Any, asked_s: float | None, timeout_s: float, operators_s: float
 ) -> None:
-    made = plan("2048x2048", provider, limits={"attempt_timeout_seconds": asked_s}, knobs=knobs)
+    made = plan("2048x2048", provider, limits={"attempt_timeout_seconds": asked_s}, env=env)
     assert {step.timeout_s for step in made.rungs} == {timeout_s}
     assert {step.patience_s for step in made.rungs} == {operators_s}
 
@@ -138,12 +138,12 @@ def test_a_caller_shortens_the_operators_patience_and_never_lengthens_it(
 @pytest.mark.parametrize(("asked_s", "timeouts_s"), [(None, [120, 7, 300]), (60, [60, 7, 60]), (5, [5, 5, 5])])
 def test_a_caller_shortens_the_patience_of_each_rung(asked_s: float | None, timeouts_s: list[float]) -> None:
     fallbacks = (Fallback(timeout_seconds=7), Fallback(timeout_seconds=300))
-    made = plan(limits={"attempt_timeout_seconds": asked_s}, knobs={"fallbacks": fallbacks})
+    made = plan(limits={"attempt_timeout_seconds": asked_s}, env={"fallbacks": fallbacks})
     assert [step.timeout_s for step in made.rungs] == timeouts_s
 
 
 def test_a_plan_knows_the_first_back_off_and_whether_there_are_references() -> None:
-    made = plan(limits={"reference_images": ("fox.png",)}, knobs={"retry_seconds": 0.05})
+    made = plan(limits={"reference_images": ("fox.png",)}, env={"retry_seconds": 0.05})
     assert (made.retry_s, made.has_references) == (0.05, True)
     assert not plan().has_references
 
@@ -184,7 +184,7 @@ def test_a_chosen_provider_has_its_own_patience() -> None:
 def test_below_a_chosen_rung_the_operators_ones_still_stand() -> None:
     fallbacks = (Fallback(image_size="1K"), Fallback(provider="openrouter", model="last/model"))
     choice = {"provider": "aihubmix", "model": "gpt-image-2"}
-    assert plan(limits=choice, knobs={"fallbacks": fallbacks}).rungs == (
+    assert plan(limits=choice, env={"fallbacks": fallbacks}).rungs == (
         rung(provider="aihubmix", model="gpt-image-2", timeout_s=300),
         rung(provider="aihubmix", model="gpt-image-2", image_size="1K", timeout_s=300),
         rung(model="last/model"),

@@ -110,8 +110,8 @@ def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str
         ("no keys", TWO, 600, GiveUp("provider_credits")),
     ],
 )
-def test_a_closed_gate_is_passed_below_or_waited_for(gates: str, plan: Ladder, left_s: float, step: Step) -> None:
-    assert next_step(plan, [], left_s, closed=GATES[gates]) == step
+def test_a_closed_gate_is_passed_below_or_waited_for(breakers: str, plan: Ladder, left_s: float, step: Step) -> None:
+    assert next_step(plan, [], left_s, closed=GATES[breakers]) == step
 
 
 MIXED = Ladder(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(model="c/d"), HUB))

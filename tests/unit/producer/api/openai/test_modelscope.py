@@ -34,7 +34,7 @@ class Door:
             images=images,
             error=SimpleNamespace(detail="It failed."),
         )
-        self.gallery = self
+        self.owner_images = self
         self._wait_s = wait_s
 
     async def get(self, _: str) -> Any:
@@ -63,13 +63,13 @@ async def hang_up() -> Any:
 
 
 async def looked(
-    door: Door, attendance: DisconnectTracker, receive: Callable[[], Awaitable[Any]] = stay
+    door: Door, disconnects: DisconnectTracker, receive: Callable[[], Awaitable[Any]] = stay
 ) -> dict[str, Any]:
     """Look at the task."""
     request = SimpleNamespace(receive=receive)
-    knobs = SimpleNamespace(polling_linger_seconds=60)
-    settings = SimpleNamespace(knobs=knobs)
-    gateway = SimpleNamespace(attendance=attendance, settings=settings)
+    env = SimpleNamespace(polling_linger_seconds=60)
+    settings = SimpleNamespace(env=env)
+    gateway = SimpleNamespace(disconnects=disconnects, settings=settings)
     caller = SimpleNamespace(door=door)
     answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
@@ -77,28 +77,28 @@ async def looked(
 
 
 async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
-    attendance = DisconnectTracker(asyncio.Event())
-    assert (await looked(Door(), attendance))["task_status"] == "PROCESSING"
-    assert not attendance.expects("job")
+    disconnects = DisconnectTracker(asyncio.Event())
+    assert (await looked(Door(), disconnects))["task_status"] == "PROCESSING"
+    assert not disconnects.expects("job")
 
 
 async def test_a_task_is_waited_for_until_it_is_over() -> None:
-    attendance = DisconnectTracker(asyncio.Event())
-    with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event())
+    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
         pass
-    await looked(Door(), attendance)
-    assert attendance.expects("job")
-    assert (await looked(Door(JobState.FAILED), attendance))["message"] == "It failed."
-    assert not attendance.expects("job")
+    await looked(Door(), disconnects)
+    assert disconnects.expects("job")
+    assert (await looked(Door(JobState.FAILED), disconnects))["message"] == "It failed."
+    assert not disconnects.expects("job")
 
 
 async def test_who_hangs_up_is_waited_for_no_longer() -> None:
-    attendance = DisconnectTracker(asyncio.Event())
-    with attendance.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event())
+    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
         pass
     with pytest.raises(ClientDisconnect):
-        await looked(Door(wait_s=60), attendance, hang_up)
-    assert attendance.expects("job")
+        await looked(Door(wait_s=60), disconnects, hang_up)
+    assert disconnects.expects("job")
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:

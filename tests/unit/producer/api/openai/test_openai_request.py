@@ -22,7 +22,7 @@ def order(any_model: bool = False, **body: Any) -> OpenAIRequest:
         image=ImageGeneration(model="a/b"),
         providers={"openrouter": ProviderConfig(api_key=SecretStr("k"))},
         workspace=Path("/c/w"),
-        knobs=Environment(models=("c/d",), any_model=any_model),
+        env=Environment(models=("c/d",), any_model=any_model),
     )
     return read_openai_request({"prompt": "a fox", **body}, settings)
 

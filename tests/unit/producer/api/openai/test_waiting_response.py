@@ -69,10 +69,10 @@ class Client:
             self._left.set()
 
 
-def asker(door: Door, attendance: DisconnectTracker) -> ResponseContext:
+def asker(door: Door, disconnects: DisconnectTracker) -> ResponseContext:
     """Make somebody who asks at a door."""
-    knobs = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
-    gateway = SimpleNamespace(attendance=attendance, settings=SimpleNamespace(knobs=knobs))
+    env = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
+    gateway = SimpleNamespace(disconnects=disconnects, settings=SimpleNamespace(env=env))
     anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
     return ResponseContext(**anything, base="", kind="image_generation")
 
@@ -80,36 +80,36 @@ def asker(door: Door, attendance: DisconnectTracker) -> ResponseContext:
 @pytest.mark.parametrize("kind", [WaitingResponse, EventStream])
 @pytest.mark.parametrize("stays_for", [0, 1, 3])
 async def test_a_job_is_left_to_the_attendance(kind: type[WaitingResponse | EventStream], stays_for: int) -> None:
-    client, attendance = Client(stays_for=stays_for), DisconnectTracker(asyncio.Event())
-    answer = kind(asker(Door(), attendance), JOB, headers={})
+    client, disconnects = Client(stays_for=stays_for), DisconnectTracker(asyncio.Event())
+    answer = kind(asker(Door(), disconnects), JOB, headers={})
     async with asyncio.timeout(5):
         await answer(SCOPE, client.receive, client.send)
-    assert attendance.expects("job")
+    assert disconnects.expects("job")
     assert stays_for <= len(client.had) <= stays_for + 2
-    await attendance.close()
+    await disconnects.close()
 
 
 async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
-    client, attendance = Client(stays_for=0), DisconnectTracker(asyncio.Event())
-    await WaitingResponse(asker(Door(), attendance), JOB, headers={})(SCOPE, client.receive, client.send)
+    client, disconnects = Client(stays_for=0), DisconnectTracker(asyncio.Event())
+    await WaitingResponse(asker(Door(), disconnects), JOB, headers={})(SCOPE, client.receive, client.send)
     assert client.had == []
-    await attendance.close()
+    await disconnects.close()
 
 
 @pytest.mark.parametrize(("kind", "status"), [(WaitingResponse, 404), (EventStream, 200)])
 async def test_an_error_is_told(kind: type[WaitingResponse | EventStream], status: int) -> None:
-    client, attendance = Client(stays_for=99), DisconnectTracker(asyncio.Event())
-    await kind(asker(Door(is_gone=True), attendance), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
+    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event())
+    await kind(asker(Door(is_gone=True), disconnects), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
     assert (client.had[0]["status"], (b"x-a", b"b") in client.had[0]["headers"]) == (status, True)
     assert b'"code": "job_not_found"' in b"".join(message.get("body", b"") for message in client.had)
-    await attendance.close()
+    await disconnects.close()
 
 
 async def test_a_gateway_that_stops_asks_its_clients_to_come_again_and_cancels_nothing() -> None:
-    client, attendance = Client(stays_for=99), DisconnectTracker(asyncio.Event())
-    await WaitingResponse(asker(Door(is_stopping=True), attendance), JOB, headers={})(
+    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event())
+    await WaitingResponse(asker(Door(is_stopping=True), disconnects), JOB, headers={})(
         SCOPE, client.receive, client.send
     )
     headers = dict(client.had[0]["headers"])
     assert (client.had[0]["status"], headers[b"retry-after"], headers[b"x-should-retry"]) == (503, b"1", b"true")
-    assert not attendance.expects("job")
+    assert not disconnects.expects("job")
