@@ -20,7 +20,6 @@ from contract.errors.exceptions import Unavailable
 from contract.redis.failure import REFUSED, UNKNOWN, cause_of
 from contract.version import CONTRACT
 
-PREFIX = "darkroom:"
 FULL_S = 30  # when to try again
 
 logger = logging.getLogger(__name__)

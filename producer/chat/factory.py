@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from contract.artifacts.sidecar import temporary_name, write_whole
 from contract.settings.running_stack import find_running
 from contract.settings.settings import Settings, load_settings
-from contract.store.new_job import digest
+from contract.store.keys import digest
 from producer.chat.image_requests import Host, ImageRequests
 from producer.chat.late_delivery import ChatSender, LateDelivery
 from producer.chat.outbox import ChatOutbox

@@ -30,8 +30,8 @@ from contract.settings.accepted_defaults import defaults_of
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
-from contract.store.new_job import ChatDelivery
-from contract.store.worker_store import JobStore, NewJob
+from contract.store.new_job import ChatDelivery, NewJob
+from contract.store.producer_store import ProducerStore
 from contract.webhook import accept as judge_webhook
 from producer.chat.outbox import ChatOutbox
 from producer.client.deduplication import RecentRequests
@@ -65,7 +65,7 @@ class Darkroom:
         self.owner = owner
         self._chat = ""
         self._redis = open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
-        self._store = JobStore(self._redis, Doorbell(), retention_s=settings.env.retention_seconds)
+        self._store = ProducerStore(self._redis, Doorbell(), retention_s=settings.env.retention_seconds)
         self._feed = JobSubscriber(open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
         self.owner_images = OwnerImages(settings, self._store, owner=owner, roots=roots)
         self.recent = RecentRequests(self._store, owner=owner)

@@ -11,7 +11,7 @@ from copy import copy
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 
 REMEMBERED_S = 600.0
@@ -21,7 +21,7 @@ _MARK = "again-"  # no id of a job begins like that
 class RecentRequests:
     """Remembers which job a request was answered with."""
 
-    def __init__(self, store: JobStore, *, owner: str) -> None:
+    def __init__(self, store: ProducerStore, *, owner: str) -> None:
         self._store = store
         self._owner = owner
 

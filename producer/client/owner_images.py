@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
+from contract.artifacts.media_marker import read_marker
 from contract.artifacts.references import References, check_together
 from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
-from contract.redis.installation import read_installation
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore
+from contract.store.installation import read_installation
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 
 
 class OwnerImages:
     """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
 
-    def __init__(self, settings: Settings, store: JobStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, settings: Settings, store: ProducerStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
         self._settings = settings
         self._store = store
         self._owner = owner
@@ -58,7 +59,7 @@ class OwnerImages:
         """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
         async with redis_deadline():
             installation = await read_installation(self._store.redis)
-        if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
+        if installation.is_elsewhere(await asyncio.to_thread(read_marker, self._settings.media)):
             raise Refused("media_elsewhere")
 
     async def keep(self, data: bytes, *, mime: str) -> str:

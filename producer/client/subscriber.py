@@ -11,7 +11,7 @@ from contextvars import Context
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from contract.store.worker_store import EVENTS_CHANNEL
+from contract.store.keys import EVENTS_CHANNEL
 
 RECONNECT_S = 0.5
 SILENCE_S = 5.0  # then we ask whether Redis is still there, and wait once more as long

@@ -18,7 +18,7 @@ from contract.errors.exceptions import Refused
 from contract.jobs.pricing import estimate
 from contract.jobs.request import JobRequest, KeptRequest
 from contract.settings.settings import Settings
-from contract.store.worker_store import digest
+from contract.store.keys import digest
 
 MOST_PROBLEMS = 20  # that are told of one request
 _FIELD = re.compile(r"\w{1,50}", re.ASCII)

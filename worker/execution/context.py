@@ -15,7 +15,8 @@ from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import AttemptLog, persist
@@ -38,7 +39,7 @@ class WorkerContext:
 
     worker: str
     settings: Settings
-    store: JobStore
+    store: WorkerStore
     leases: Leases
     breakers: CircuitBreakers
     references: References

@@ -12,7 +12,7 @@ from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Rendition
-from contract.store.worker_store import LeaseLost
+from contract.store.lease import LeaseLost
 from worker import failpoint
 from worker.execution.context import JobContext, SpareImage
 from worker.policy.retry_policy import GiveUp

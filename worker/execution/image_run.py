@@ -13,7 +13,7 @@ from typing import Any
 from contract.errors.exceptions import DarkroomError, ProviderError, TimedOut, Unusable
 from contract.jobs import wording
 from contract.jobs.pricing import estimate
-from contract.store.worker_store import CallRefused
+from contract.store.lease import CallRefused
 from worker import failpoint
 from worker.execution.attempt_log import persist
 from worker.execution.context import JobContext, SpareImage

@@ -7,11 +7,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from contract.artifacts.media_marker import read_marker
 from contract.errors.exceptions import ConfigInvalid
-from contract.redis.installation import digest_of
 from contract.redis.requirements import Weight, refusals
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
+from contract.store.installation import digest_of
 from producer.client.client import Darkroom
 from producer.doctor.versions import check_versions
 from producer.health.disk import disk_space_of
@@ -71,7 +72,7 @@ class Readiness:
         room = disk_space_of(self.settings.media)
         if room.problem:
             return Check(False, True, room.problem)
-        if queue_health.installation.is_elsewhere(self.settings.media):
+        if queue_health.installation.is_elsewhere(read_marker(self.settings.media)):
             return Check(False, True, ELSEWHERE)
         return Check(True, True, "can be written to")
 

@@ -11,14 +11,14 @@ from redis.asyncio import Redis
 
 from contract.jobs.job import Job, JobState
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client.deduplication import RecentRequests
 from tests.support.factories.ended_job import a_job
 
 WHAT = '["mcp", {"prompt": "a fox"}]'
 
 
-class Store(JobStore):
+class Store(ProducerStore):
     """A job table with one job."""
 
     job = a_job()

@@ -9,7 +9,8 @@ import pytest
 from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.jobs.job import Attempt
 from contract.jobs.request import JobRequest
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from tests.support.factories.ladders import rung
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.context import JobContext
@@ -58,7 +59,7 @@ class Failing(ProviderClient):
         raise self._error
 
 
-class Blank(JobStore):
+class Blank(WorkerStore):
     """A table that takes everything and keeps nothing."""
 
     def __init__(self) -> None:

@@ -73,7 +73,7 @@ def asker(door: Door, disconnects: DisconnectTracker) -> ResponseContext:
     """Make somebody who asks at a door."""
     env = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
     gateway = SimpleNamespace(disconnects=disconnects, settings=SimpleNamespace(env=env))
-    anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
+    anything: Any = {"gateway": gateway, "caller": SimpleNamespace(client=door), "order": None}
     return ResponseContext(**anything, base="", kind="image_generation")
 
 
