@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 
 from contract.artifacts.media_marker import read_marker
@@ -22,23 +21,22 @@ from producer.client.redis_deadline import redis_deadline
 class OwnerImages:
     """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
 
-    def __init__(self, settings: Settings, store: ProducerStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: ProducerStore,
+        references: References,
+        *,
+        owner: str,
+        names_paths: bool,
+        reads_all: bool = False,
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._references = references
         self._owner = owner
-        self._names_paths = True
-        self._reads_all = Path("/") in roots  # a person who types a command may open the pictures of others anyway
-        self._references = References(
-            roots=(settings.workspace, settings.media, *roots),
-            workspace=settings.workspace,
-            inputs=settings.home / "inputs",
-        )
-
-    def of(self, owner: str, *, names_paths: bool) -> OwnerImages:
-        """Look at another owner's pictures."""
-        other = copy(self)
-        other._owner, other._names_paths, other._reads_all = owner, names_paths, False
-        return other
+        self._names_paths = names_paths
+        self._reads_all = reads_all
 
     async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""

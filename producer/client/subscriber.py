@@ -40,7 +40,7 @@ class JobSubscriber:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
-    def let_go(self) -> None:
+    def stop_waiting(self) -> None:
         """Wake all who wait, for the last time."""
         self.is_closing = True
         self._wake_all()
