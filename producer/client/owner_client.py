@@ -26,6 +26,7 @@ from producer.client.deduplication import RecentRequests
 from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
 from producer.client.validation import kind_of, price_of, read_request
+from producer.error_catalogue import JOB_NOT_FINISHED
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away
@@ -119,7 +120,7 @@ class OwnerClient:
         """
         job = await self.get(job_id)
         if not job.is_over:
-            raise Refused("job_not_finished", state=job.state)
+            raise Refused(JOB_NOT_FINISHED, state=job.state)
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.owner_images.renew(snapshots)

@@ -11,11 +11,18 @@ from contract.artifacts.media_marker import read_marker
 from contract.artifacts.references import References, check_together
 from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import (
+    ARTIFACT_NOT_FOUND,
+    NO_PREVIOUS_IMAGE,
+    REFERENCE_NOT_FOUND,
+    REFERENCE_OUTSIDE_ROOTS,
+)
 from contract.jobs.job import ReferenceSnapshot
 from contract.settings.settings import Settings
 from contract.store.installation import read_installation
 from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
+from producer.error_catalogue import MEDIA_ELSEWHERE
 
 
 class OwnerImages:
@@ -50,7 +57,7 @@ class OwnerImages:
         if image is None:
             if is_own:
                 await self.check_disk()
-            raise Refused("artifact_not_found")
+            raise Refused(ARTIFACT_NOT_FOUND)
         return image
 
     async def check_disk(self) -> None:
@@ -58,7 +65,7 @@ class OwnerImages:
         async with redis_deadline():
             installation = await read_installation(self._store.redis)
         if installation.is_elsewhere(await asyncio.to_thread(read_marker, self._settings.media)):
-            raise Refused("media_elsewhere")
+            raise Refused(MEDIA_ELSEWHERE)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
@@ -77,7 +84,7 @@ class OwnerImages:
         if image is None:
             if is_one:
                 await self.check_disk()
-            raise Refused("artifact_not_found")
+            raise Refused(ARTIFACT_NOT_FOUND)
         return image
 
     async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[ReferenceSnapshot, ...]:
@@ -102,7 +109,7 @@ class OwnerImages:
         async with redis_deadline():
             snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         return snapshot
 
     async def _path(self, reference: str, conversation: str | None) -> str:
@@ -114,12 +121,12 @@ class OwnerImages:
         if is_artifact_id(reference):
             return await self._artifact(reference)
         if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         artifact = Path(reference).stem
         if is_artifact_id(artifact) and not self._reads_all:
             async with redis_deadline():
                 if await self._store.is_foreign(artifact, self._owner):
-                    raise Refused("reference_outside_roots")  # as if there were no such file
+                    raise Refused(REFERENCE_OUTSIDE_ROOTS)  # as if there were no such file
         return reference
 
     async def _artifact(self, artifact: str) -> str:
@@ -131,14 +138,14 @@ class OwnerImages:
         if image is None:
             if is_own:
                 await self.check_disk()
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         return str(image)
 
     async def _latest(self, conversation: str | None) -> str:
         async with redis_deadline():
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
-            raise Refused("no_previous_image")
+            raise Refused(NO_PREVIOUS_IMAGE)
         path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
         if not await asyncio.to_thread(path.exists):
             await self.check_disk()
@@ -148,9 +155,9 @@ class OwnerImages:
         try:
             return str(await self.find(reference))
         except Refused as error:
-            if error.code == "media_elsewhere":
+            if error.code == MEDIA_ELSEWHERE.code:
                 raise
-            raise Refused("reference_not_found" if is_like_an_id(reference) else "reference_outside_roots") from error
+            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_OUTSIDE_ROOTS) from error
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import Job
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
@@ -41,7 +42,7 @@ class Door:
 
     async def _last(self) -> None:
         if self._is_gone:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         await asyncio.Event().wait()
 
 
