@@ -33,8 +33,8 @@ from contract.redis.installation import MARKER
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom
-from tests.chaos.evidence import Found, find_jobs, find_pairs
-from tests.chaos.proxy import Proxy
+from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
+from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import House, Process
 
 pytestmark = pytest.mark.real_redis

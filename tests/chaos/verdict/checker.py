@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import JobState, Outcome
-from tests.chaos.evidence import Evidence, Found, Made
-from tests.chaos.orders import Order
+from tests.chaos.arena.orders import Order
+from tests.chaos.verdict.evidence import Evidence, Found, Made
 
 CALLS_PER_IMAGE = 9
 POISON = 3  # crashes that fail a job

@@ -20,16 +20,16 @@ from redis.exceptions import RedisError
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
-from tests.chaos.crew import Member
-from tests.chaos.evidence import Evidence, Held, find_calls, find_jobs, find_pairs
-from tests.chaos.journal import Journal
-from tests.chaos.orders import Order, read_orders, write_orders
-from tests.chaos.proxy import Proxy
-from tests.chaos.storm import Gust
-from tests.chaos.witness import Witness
+from tests.chaos.arena.crew import Member
+from tests.chaos.arena.journal import Journal
+from tests.chaos.arena.orders import Order, read_orders, write_orders
+from tests.chaos.arena.storm import Gust
+from tests.chaos.arena.witness import Witness
+from tests.chaos.verdict.evidence import Evidence, Held, find_calls, find_jobs, find_pairs
+from tests.support.network.proxy import Proxy
 from tests.support.stack.redis_server import RealRedis
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SLOW_S = (0.3, 0.2)  # latency and jitter
 HOLDS_S = {"part_provider": math.inf, "slow_provider": sum(SLOW_S) + 0.1}  # how long a call may be on its way
 INDEXES = ("queued", "waiting", "parked", "running")
@@ -97,7 +97,7 @@ class Arena:
             redis_url = f"redis://127.0.0.1:{link.port}/0"
             self._enlist(f"worker-{index}", "-m", "worker", str(config), **self.knobs, DARKROOM_REDIS_URL=redis_url)
         names = [str(self.folder / name) for name in ("orders.jsonl", "journal.jsonl")]
-        gateway = ("-m", "tests.chaos.gateway", str(config), *names, str(self.started))
+        gateway = ("-m", "tests.chaos.arena.gateway", str(config), *names, str(self.started))
         self._enlist("gateway", *gateway, DARKROOM_REDIS_URL=self.redis.url)
 
     @property
@@ -126,7 +126,7 @@ class Arena:
 
     async def _start_provider(self) -> str:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.chaos.provider", str(self.seed), "0"),
+            *(sys.executable, "-m", "tests.chaos.arena.provider", str(self.seed), "0"),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=asyncio.subprocess.PIPE,
         )

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from contract.jobs.job import TERMINAL
-from tests.chaos.arena import Struck
-from tests.chaos.crew import Life
-from tests.chaos.evidence import Found
+from tests.chaos.arena.arena import Struck
+from tests.chaos.arena.crew import Life
+from tests.chaos.verdict.evidence import Found
 
 REDIS = frozenset({"kill_redis", "freeze_redis", "drop_redis_clients"})
 HELPLESS = frozenset({"freeze_worker", "freeze_at_failpoint", "part_worker"})

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from contract.errors.exceptions import ProviderError
 from contract.errors.redaction import clean
-from tests.fuzz.hostile import hostile, padded
-from tests.fuzz.json_edits import ANY_JSON, NAMES, SCALARS
+from tests.fuzz.inputs.hostile import hostile, padded
+from tests.fuzz.inputs.json_edits import ANY_JSON, NAMES, SCALARS
 from tests.fuzz.wellformed import KEYS, PROMPTS, assert_error
 from worker.answers.error_classification import (
     of_download,

@@ -12,7 +12,7 @@ import pytest
 from simulator.providers.calls import CHAT, KEY, PREDICT, chat, predict
 from simulator.server.server import Simulator
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "simulator")}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "simulator")}
 
 
 async def converse(sim: Simulator, text: bytes) -> bytes:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
-from tests.chaos.result import Result
-from tests.chaos.timing import p99
+from tests.chaos.verdict.result import Result
+from tests.chaos.verdict.timing import p99
 
 
 def lines(result: Result) -> Iterator[str]:
@@ -44,7 +44,7 @@ def page(results: Sequence[Result]) -> str:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     parts = [
         "# Reliability, as measured\n",
-        "Made by `make chaos-full`; what the words mean stands in `tests/chaos/checker.py`.\n",
+        "Made by `make chaos-full`; what the words mean stands in `tests/chaos/verdict/checker.py`.\n",
         f"{datetime.now(UTC):%Y-%m-%d}; {machine}\n",
     ]
     for result in results:

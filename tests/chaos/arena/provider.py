@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.provider seed port`: the simulator with the load of a bad day, the same for the same seed.
+"""`python -m tests.chaos.arena.provider seed port`: the simulator on a bad day, which is the same for the same seed.
 
 Latency is log-normal (median 0.3 s, p99 3 s), and 30 of 100 calls go wrong in a way that another try mends.
 """

@@ -11,7 +11,7 @@ from simulator.catalogue.link_rows import LINK
 
 from contract.errors.redaction import clean
 from contract.untrusted.ssrf import UnsafeUrl, bracketed, check_link, follow, host_of, split
-from tests.fuzz.hostile import hostile, padded
+from tests.fuzz.inputs.hostile import hostile, padded
 from tests.fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
 
 _GOOD = (

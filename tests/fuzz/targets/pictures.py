@@ -23,7 +23,7 @@ from contract.untrusted.imaging.inspect import (
     inspect,
     shrink,
 )
-from tests.fuzz.mutants import Edit, Mutant
+from tests.fuzz.inputs.mutants import Edit, Mutant
 
 _MOST_S = 5.0  # of CPU: other work may go on on this machine
 _MOST_BYTES = 2**30  # what the reader's process may have (`contract/untrusted/sandbox_process.py`)

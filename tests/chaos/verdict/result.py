@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.chaos.checker import Verdict
-from tests.chaos.timing import Recoveries, p99
+from tests.chaos.verdict.checker import Verdict
+from tests.chaos.verdict.timing import Recoveries, p99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.gateway config.json orders journal`: a gateway that hands orders in, and may be killed.
+"""`python -m tests.chaos.arena.gateway config.json orders journal`: a gateway that hands orders in, and may be killed.
 
 After a restart it goes on with the orders that have no answer yet, with the same idempotency keys, as a careful client
 does; it exits when each order has its answer.
@@ -14,8 +14,8 @@ from pathlib import Path
 from contract.errors.exceptions import Unavailable
 from contract.settings.settings import Settings, load_settings
 from producer.client.client import Darkroom
-from tests.chaos.journal import Journal
-from tests.chaos.orders import Order, read_orders
+from tests.chaos.arena.journal import Journal
+from tests.chaos.arena.orders import Order, read_orders
 
 AT_ONCE = 24
 PAUSE_S = 0.2

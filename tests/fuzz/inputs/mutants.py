@@ -11,7 +11,7 @@ from PIL import Image
 from simulator.pictures.corpus import ROWS, SPECIMENS
 from simulator.pictures.corpus_good import encoded, save, scene
 
-from tests.fuzz.parts import mended, parts, with_rows
+from tests.fuzz.inputs.parts import mended, parts, with_rows
 
 _SMALL = (96, 64)
 _MAX_BYTES = 40_000

@@ -150,4 +150,4 @@ def test_corpus_needs_no_server() -> None:
         "import sys, simulator.pictures.corpus; assert not {'asyncio', 'simulator.server.server'} & set(sys.modules)"
     )
 
-    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], check=True)

@@ -1,4 +1,4 @@
-"""What one would build without Darkroom: `python -m tests.chaos.control` is a Celery worker that makes images.
+"""What one would build without Darkroom, a Celery worker for images: `python -m tests.chaos.plain_celery.control`.
 
 It does what Celery's guide and its users advise for tasks that must not be lost: late acknowledgement, also when
 a worker process is lost, one message at a time, retries with backoff. The checker must find what it loses and

@@ -15,11 +15,11 @@ from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import Image, Job, JobEvent, JobState, Progress, moment
 from contract.jobs.request import JobRequest
 from contract.store.doorbell import broker_url
-from tests.chaos.arena import Arena
-from tests.chaos.control import completed, control_app, submit
-from tests.chaos.evidence import Evidence, Found
-from tests.chaos.journal import Journal
-from tests.chaos.orders import Order, read_orders
+from tests.chaos.arena.arena import Arena
+from tests.chaos.arena.journal import Journal
+from tests.chaos.arena.orders import Order, read_orders
+from tests.chaos.plain_celery.control import completed, control_app, submit
+from tests.chaos.verdict.evidence import Evidence, Found
 
 VISIBILITY_S = 30  # longer than most tasks: what runs twice does so because of a kill
 
@@ -41,7 +41,7 @@ class Contrast(Arena):
             "CONTROL_PROVIDER": f"http://127.0.0.1:{self.provider_link.port}/api/v1",
         }
         for index in range(self.workers):
-            self._enlist(f"worker-{index}", "-m", "tests.chaos.control", **environment)
+            self._enlist(f"worker-{index}", "-m", "tests.chaos.plain_celery.control", **environment)
         dice = Random(f"ids {self.seed}")
         for order in read_orders(self.folder / "orders.jsonl"):
             self.ids[order.key] = str(uuid.UUID(int=dice.getrandbits(128), version=4))

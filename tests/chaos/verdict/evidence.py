@@ -13,8 +13,8 @@ import httpx
 from contract.jobs.job import Job, JobEvent
 from contract.store.job_hash import read_attempts
 from contract.store.worker_store import JobStore
-from tests.chaos.journal import Entry
-from tests.chaos.orders import Order
+from tests.chaos.arena.journal import Entry
+from tests.chaos.arena.orders import Order
 
 BACKLOG_S = 1.0  # until all has arrived that the network held back
 
