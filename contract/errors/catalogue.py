@@ -1,6 +1,6 @@
 """Everything that can go wrong, in people's words: one entry for each error code, by what it concerns.
 
-docs/failures.md is made from this page (`make docs`).
+docs/reference/errors.md is made from this page (`make docs`).
 """
 
 from __future__ import annotations

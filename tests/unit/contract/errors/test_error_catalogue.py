@@ -11,7 +11,7 @@ from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.errors.provider_catalogue import PROVIDER
 from contract.errors.template import MessageTemplate
-from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
+from docs.make_error_reference import NAMES, PAGE, VALUES, example, outcomes, page
 
 LUA = Path(contract.store.__file__).parent / "lua"
 
