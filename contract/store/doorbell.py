@@ -48,7 +48,7 @@ class BrokerConnection(Connection):  # type: ignore[misc]
 def celery_app(redis_url: str) -> Celery:
     """Build the Celery application that worker, Flower and doorbell share.
 
-    Nothing of Celery's own reliability is used, acknowledgements neither; docs/architecture.md says why.
+    Nothing of Celery's own reliability is used, acknowledgements neither; docs/explanation/architecture.md says why.
     """
     app = Celery("darkroom", broker=broker_url(redis_url), set_as_current=False)
     app.amqp.Connection = BrokerConnection
