@@ -113,7 +113,7 @@ class House:
         within: Sequence[str] = (),
     ) -> Process:
         """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
-        environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | environment
+        environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
         log.write_bytes(b"")
         if sys.platform == "linux" and not before and not within:
             start = Start(module=module, arguments=[str(self.config)], environment=environment, log=str(log))
