@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,14 +36,14 @@ from producer.api.services.mcp_sessions import Sessions
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
-from producer.cli.runner import default_owner
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
+from producer.health.queue import read_queue_health
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
-from producer.tokens import Tokens, first_token
+from producer.tokens import Tokens, default_owner, first_token
 
 FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
 
@@ -136,7 +137,9 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             disconnects=DisconnectTracker(closing),
         )
         leaving = asyncio.create_task(_stop_waiting(connections, closing))
-        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, connections.queue_health).keep())
+        looking = asyncio.create_task(
+            SurroundingsWatch(readiness, partial(read_queue_health, connections.store)).keep()
+        )
         try:
             async with app.state.sessions.open():
                 yield
