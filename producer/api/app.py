@@ -137,9 +137,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             disconnects=DisconnectTracker(closing),
         )
         leaving = asyncio.create_task(_stop_waiting(connections, closing))
-        looking = asyncio.create_task(
-            SurroundingsWatch(readiness, partial(read_queue_health, connections.store)).keep()
-        )
+        watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
+        looking = asyncio.create_task(watch.keep())
         try:
             async with app.state.sessions.open():
                 yield
