@@ -50,7 +50,7 @@ class ToolCaller(Protocol):
 
     @property
     def client(self) -> OwnerClient:
-        """The door of whose jobs are meant."""
+        """The client of the owner whose jobs are meant."""
 
     def check(self, right: Right) -> None:
         """Let only those pass who have a right. Raises Refused (`forbidden`)."""
