@@ -15,7 +15,8 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from contract.artifacts.sidecar import temporary_name
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 
 KEY = PREFIX + "installation"
 MARKER = ".darkroom-disk"  # in the media directory

@@ -7,7 +7,8 @@ from enum import IntEnum
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 
 OPEN = PREFIX + "breakers"
 MOST = 100  # that are looked at

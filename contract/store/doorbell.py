@@ -15,15 +15,15 @@ from celery import Celery
 from kombu import Connection
 from kombu.serialization import dumps
 
+from contract.store.keys import PREFIX
 from contract.version import CONTRACT
 
 TASK = "darkroom.develop"
 QUEUE = "bells"
-KEY_PREFIX = "darkroom:"
 PRIORITIES = 10  # 0 is served first
 PACE = {"interval_start": 2, "interval_step": 0, "interval_max": 2}  # s between attempts to connect
 
-BELLS_KEY = KEY_PREFIX + QUEUE  # priority p > 0 waits in BELLS_KEY:p
+BELLS_KEY = PREFIX + QUEUE  # priority p > 0 waits in BELLS_KEY:p
 # A queue for each contract that a worker keeps, the newest first: others take what is in the older ones, too.
 QUEUES = (*(f"{QUEUE}-{number}" for number in range(CONTRACT, 1, -1)), QUEUE)
 
@@ -58,7 +58,7 @@ def celery_app(redis_url: str) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "ack_emulation": False,  # a bell that is taken is gone: no record in Redis, nothing to acknowledge
-            "global_keyprefix": KEY_PREFIX,
+            "global_keyprefix": PREFIX,
             "health_check_interval": 2,  # a link that went silent is given up after 3 to 5 s
             "priority_steps": list(range(PRIORITIES)),
             "queue_order_strategy": "priority",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 from contract.version import CONTRACT, own_version
 
 SEEN_S = 5  # since a worker's last sign of life

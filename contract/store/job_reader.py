@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.eta import Pace
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
 from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
+from contract.store.keys import PREFIX
 from contract.store.new_job import digest
 
 SEEN_S = 10  # since a worker's last sign of life, for its slots to count

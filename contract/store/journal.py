@@ -1,6 +1,6 @@
 """The journal: each move of each job, one line in one bounded Redis stream, without what was asked for and by whom.
 
-`journal` in `lua/include/prelude.lua` writes it. It is what a dashboard reads that must not see a job's prompt.
+`journal` in `lua/include/journal.lua` writes it. It is what a dashboard reads that must not see a job's prompt.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 
 JOURNAL = PREFIX + "journal"
 AT_ONCE = 200  # lines of one reading: a dashboard takes them in without standing still

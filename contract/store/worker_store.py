@@ -17,12 +17,14 @@ from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import Attempt, Image, Job, JobState, ReferenceSnapshot
-from contract.redis.client import PREFIX, Scripts, reaching_redis
+from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import failure, read_job, read_state
 from contract.store.job_reader import JobReader, owner_key
+from contract.store.keys import PREFIX
 from contract.store.lease import CallRefused, Lease, LeaseLost
 from contract.store.new_job import NewJob, digest, micro
+from contract.store.scripts import Scripts
 from contract.version import Newer, own_version
 
 # The names that go with the table, so that nobody else has to know where each of them lives.

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, Scripts, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 from contract.store.new_job import digest
+from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
 MOST_TRIES = 2

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PREFIX
 from worker.http.pending_result import GeneratedImage
 from worker.policy.circuit_breaker import CircuitBreaker
 from worker.policy.ladder import Route

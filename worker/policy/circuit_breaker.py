@@ -17,7 +17,7 @@ from enum import StrEnum
 from random import SystemRandom
 
 from contract.errors.exceptions import ProviderError, RateLimited
-from contract.redis.client import Scripts
+from contract.store.scripts import Scripts
 from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
 from worker.policy.breaker_log import Way, log_changes
 
@@ -75,7 +75,7 @@ class CircuitBreakers:
 
     def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
-        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
+        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"))
         self._limit = limit
         self._open_s = open_s
 

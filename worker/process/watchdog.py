@@ -23,16 +23,15 @@ from celery.signals import task_postrun, task_prerun
 
 from contract.errors.exceptions import Unavailable
 from contract.redis.client import reaching_redis
-from contract.store.doorbell import KEY_PREFIX, PRIORITIES, QUEUES
+from contract.store.doorbell import PRIORITIES, QUEUES
+from contract.store.keys import PREFIX
 from contract.store.worker_store import JobStore
 from worker.execution.leases import Leases
 
 LOOK_S = 5.0
 PATIENCE = 6
 LISTS = tuple(
-    f"{KEY_PREFIX}{queue}:{priority}" if priority else KEY_PREFIX + queue
-    for queue in QUEUES
-    for priority in range(PRIORITIES)
+    f"{PREFIX}{queue}:{priority}" if priority else PREFIX + queue for queue in QUEUES for priority in range(PRIORITIES)
 )
 
 logger = logging.getLogger(__name__)

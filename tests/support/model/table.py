@@ -9,8 +9,9 @@ from typing import Any, Self, TypeVar
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, open_redis
+from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
+from contract.store.keys import PREFIX
 from contract.store.worker_store import JobStore
 from tests.support.stack.redis_server import RealRedis
 
@@ -57,7 +58,7 @@ class TestedRedis(Redis):
 
     def register_script(self, script: Any) -> Any:
         """Register a script with the test's clock in the place of Redis's."""
-        assert script.count(_TIME) == 1, "the prelude asks for the time in another way: teach this client"
+        assert script.count(_TIME) == 1, "`clock.lua` asks for the time in another way: teach this client"
         for old, new in self.edits.items():
             script = script.replace(old, new)
         return super().register_script(script.replace(_TIME, _TEST_TIME))
