@@ -11,10 +11,11 @@ local function is_owner(digest) return type(digest) == 'string' and string.match
 
 -- Whether a job can be handled.
 local function intact(id)
-  local job = read_damaged(job_key(id), 'state', 'owner_digest', unpack(NUMBERS))
-  if not job.state or not is_owner(job.owner_digest) then return false end
-  for i, name in ipairs(NUMBERS) do
-    local text = job[name]
+  local values = read_list(job_key(id), 'state', 'owner_digest', unpack(NUMBERS))
+  local state, owner = unpack(values, 1, 2)
+  if not state or not is_owner(owner) then return false end
+  for i = 1, #NUMBERS do
+    local text = values[i + 2]
     if not (text or i > NEEDED) or (text and (#text > 18 or not string.find(text, '^%-?%d+$'))) then return false end
   end
   return true

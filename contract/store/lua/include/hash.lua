@@ -12,6 +12,9 @@ local function read(key, ...) return named(redis.call('HMGET', key, ...), {...})
 -- The same for a key that may be damaged: of one that is no hash, all fields are nil.
 local function read_damaged(key, ...) return named(redis.pcall('HMGET', key, ...), {...}) end
 
+-- The same as a list, for many fields that are looked at one after another.
+local function read_list(key, ...) return redis.pcall('HMGET', key, ...) end
+
 -- Reads what is stored of a call or an image; what is damaged must not keep its job from ending.
 local function decoded(text)
   local ok, value = pcall(cjson.decode, text)
