@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.store.keys import PREFIX
+from contract.store import keys
 from contract.store.scripts import LUA, includes, script_text
 
 FILES = {str(path.relative_to(str(LUA)).with_suffix("")): path.read_text() for path in Path(str(LUA)).rglob("*.lua")}
@@ -112,7 +112,11 @@ def test_a_script_is_short(name: str) -> None:
     assert len(body) <= MOST_LINES
 
 
-def test_keys_have_their_prefix() -> None:
-    keys = [key for text in FILES.values() for key in KEY.findall(text)]
-    assert len(keys) > 20
-    assert [key for key in keys if not key.startswith(PREFIX)] == []
+def test_keys_have_their_prefix_and_are_what_python_calls_them() -> None:
+    used = [key for text in FILES.values() for key in KEY.findall(text)]
+    assert len(used) > 20
+    assert [key for key in used if not key.startswith(keys.PREFIX)] == []
+    named = dict(re.findall(r"^local ([A-Z]+) = '([^']+)'", FILES["include/keys"], re.MULTILINE))
+    shared = {name: key for name, key in vars(keys).items() if name in named}
+    assert len(shared) > 8
+    assert {name: named[name] for name in shared} == shared
