@@ -99,7 +99,7 @@ class Settings(BaseModel):
         return config
 
     def _with(self, **env: object) -> Settings:
-        return self.model_copy(update={"knobs": self.env.model_copy(update=env)})
+        return self.model_copy(update={"env": self.env.model_copy(update=env)})
 
 
 def default_config_path() -> Path:
