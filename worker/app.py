@@ -32,7 +32,7 @@ from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import Writer
 from worker.execution.context import WorkerContext
-from worker.execution.images_per_answer import Memory
+from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
 from worker.http.provider_client import HttpResources
 from worker.memory.budget import Budget
@@ -65,29 +65,29 @@ def main(config: Path | None = None) -> None:
     _log()
     name = f"{socket.gethostname()}-{os.getpid()}"
     check_media(settings.media)
-    bench = make_context(settings, name)
+    worker = make_context(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
     lease_s = settings.env.lease_seconds
-    asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
-    sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_webhook_dispatcher(bench).keep())
+    asyncio.run_coroutine_threadsafe(_arrive(worker), loop).result()
+    sweeper = Sweeper(worker.store, worker=name, lease_s=lease_s)
+    loops = (worker.leases.keep(), sweeper.sweep(), make_janitor(worker).keep(), make_webhook_dispatcher(worker).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
-    Watchdog(bench.store, bench.leases, slots=settings.env.concurrency).watch(loop)
-    code = answer_bells(bench, loop)
+    Watchdog(worker.store, worker.leases, slots=settings.env.concurrency).watch(loop)
+    code = answer_bells(worker, loop)
     logging.shutdown()
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
 
 
-async def _arrive(bench: WorkerContext) -> None:
+async def _arrive(worker: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
-    settings = bench.settings
+    settings = worker.settings
     env = settings.env
     mark = await asyncio.to_thread(make_mark, settings.media)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
-    await find_redis(bench.store, bench.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
+    await find_redis(worker.store, worker.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
 
 
 def make_context(settings: Settings, name: str) -> WorkerContext:
@@ -106,7 +106,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         ),
         writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
-        wire=HttpResources(
+        http=HttpResources(
             ssl_context=ssl.create_default_context(),
             sandbox=Sandbox(beside=portions.beside),
             budget=Budget(portions.bodies),
@@ -114,7 +114,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
             idle_s=env.idle_seconds,
             retry_s=env.retry_seconds,
         ),
-        memory=Memory(redis),
+        images_per_answer=ImagesPerAnswerStore(redis),
     )
 
 
@@ -127,26 +127,26 @@ def portions_of(env: Environment) -> Portions:
     return portions
 
 
-def make_janitor(bench: WorkerContext) -> Janitor:
+def make_janitor(worker: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
-    settings = bench.settings
+    settings = worker.settings
     env = settings.env
     return Janitor(
         media=settings.media,
         save_dir=settings.image.save_dir,
         inputs=settings.home / "inputs",
         snapshot_age_s=env.queue_seconds + env.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        orphans=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+        orphans=Orphans(worker.store, worker.writer, folder=settings.media / settings.image.save_dir),
     )
 
 
-def make_webhook_dispatcher(bench: WorkerContext) -> WebhookDispatcher:
+def make_webhook_dispatcher(worker: WorkerContext) -> WebhookDispatcher:
     """Build what tells receivers that jobs have ended."""
-    env = bench.settings.env
+    env = worker.settings.env
     return WebhookDispatcher(
-        WebhookOutbox(bench.store.redis),
-        ssl_context=bench.wire.ssl_context,
-        secret=InstallationSecret.of(bench.settings),
+        WebhookOutbox(worker.store.redis),
+        ssl_context=worker.http.ssl_context,
+        secret=InstallationSecret.of(worker.settings),
         schedule=env.webhook_schedule,
         allowed=env.webhook_networks,
     )
