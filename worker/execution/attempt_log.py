@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
+from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
@@ -117,7 +118,7 @@ class AttemptLog:
     def leave_out(self, index: int, rung: Rung, code: str) -> None:
         """Remember that an image left a rung out, as an open circuit breaker lets no call of it through."""
         self._left_out.setdefault(index, []).append(wording.unavailable(rung.provider))
-        self._errors.setdefault(code, DarkroomError(code, provider=rung.provider, model=rung.model))
+        self._errors.setdefault(code, DarkroomError(look_up(code), provider=rung.provider, model=rung.model))
 
     def reasons(self, index: int, brought: Attempt) -> tuple[str, ...]:
         """Say why the rungs above the one that brought an image did not deliver it."""
@@ -127,7 +128,7 @@ class AttemptLog:
         """Find an error of this run with its sentence; one of an earlier run is told anew."""
         last = next((attempt for attempt in reversed(self._attempts.values()) if attempt.error == code), None)
         values = {"provider": last.provider, "model": last.model, "seconds": last.seconds} if last else {}
-        return self._errors.get(code) or DarkroomError(code, **values)
+        return self._errors.get(code) or DarkroomError(look_up(code), **values)
 
     def now(self) -> datetime:
         """Tell Redis's time."""

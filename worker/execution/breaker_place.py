@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from contract.errors.exceptions import ProviderError, Unavailable
+from contract.errors.provider_catalogue import PROVIDER_ERROR
 from contract.store.worker_store import Lease
 from worker.execution.attempt_log import AttemptLog, persist
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, outcome_of
@@ -40,7 +41,7 @@ class BreakerPlace:
     async def give_back(self) -> bool:
         """Give the place back, unless that has been done; answer whether the provider fails others, too."""
         outcome, history = self._outcome, self._attempts.history(self._index)
-        has_passed = outcome is CallOutcome.GOOD and any(attempt.error == "provider_error" for attempt in history)
+        has_passed = outcome is CallOutcome.GOOD and any(attempt.error == PROVIDER_ERROR.code for attempt in history)
         since_ms = history[0].started_at.timestamp() * 1000 if history else self._lease.now_ms()
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_S):  # a place that was not given back is dropped with the job's lease

@@ -7,6 +7,7 @@ from typing import Self
 
 from contract.artifacts.references import References
 from contract.errors.exceptions import DarkroomError
+from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.accepted_defaults import accepted_with
 from contract.settings.settings import Settings
@@ -57,7 +58,7 @@ class JobContext:
         job = read_job(fields, None)
         settings = accepted_with(fields, job.request, worker.settings)
         if len(job.images) < int(fields["images"]):  # what cannot be read would be made and paid again
-            raise DarkroomError("job_unreadable")
+            raise DarkroomError(JOB_UNREADABLE)
         calls = worker.settings.env.calls_per_image
         return cls(
             lease=lease,

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from contract.errors.exceptions import ProviderError
+from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs import wording
 from contract.store.worker_store import CallRefused
 from worker import failpoint
@@ -102,7 +103,7 @@ class ImageRun:
         """Make a call if the circuit breaker lets it through, and give its place back whatever happens."""
         context, route = self._context, self._rung(step).route
         with self._images.turn(self.index, route):
-            references = await self._resources.references.read(small="reference_too_large" in self._codes())
+            references = await self._resources.references.read(small=REFERENCE_TOO_LARGE.code in self._codes())
             place = BreakerPlace(self._resources.breakers[route], context.lease, self.index, context.attempts)
             blocked = await place.take()
             if blocked is not None:

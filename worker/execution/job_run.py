@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.errors.exceptions import DarkroomError, ProviderError, Unavailable
+from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.jobs import wording
 from contract.jobs.job import JobState, Outcome
 from contract.store.worker_store import JobStore, Lease, LeaseLost
@@ -63,7 +64,7 @@ async def _run(lease: Lease, worker: WorkerContext) -> None:
             await end(lease, worker.store, JobState.FAILED, error)
         except Exception:
             logger.exception("job %s failed inside Darkroom", job_id, extra={"job_id": job_id})
-            await end(lease, worker.store, JobState.FAILED, DarkroomError("internal_error"))
+            await end(lease, worker.store, JobState.FAILED, DarkroomError(INTERNAL_ERROR))
 
 
 async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
@@ -193,7 +194,7 @@ class JobRun:
             await persist(store.release, lease, note=STOPPED)
         elif codes:
             code = most_useful(codes)
-            state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED
+            state = JobState.EXPIRED if code == DEADLINE_PASSED.code else JobState.FAILED
             await end(lease, store, state, self._context.attempts.error(code))
         else:
             await end(lease, store, JobState.SUCCEEDED)

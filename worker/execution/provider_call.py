@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from contract.errors.exceptions import ProviderError, TimedOut, Unavailable, Unusable
+from contract.errors.provider_catalogue import IMAGE_REPEATED
 from contract.jobs.pricing import estimate
 from worker import failpoint
 from worker.execution.breaker_place import BreakerPlace
@@ -166,7 +167,7 @@ class ProviderCall:
         images, pictures = self._context.images, (made.picture, *made.more)
         new = images.choose(self._index, pictures)
         if not new:
-            duplicate = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
+            duplicate = Unusable(IMAGE_REPEATED, http_status=200, cost_usd=made.cost_usd)
             reason = f"it is the same as image {images.seen_as(made.picture) + 1}"
             raise duplicate.named(provider=self._rung.provider, reason=reason)
         images.offer(new[1:], self._number, self._share)

@@ -10,6 +10,7 @@ import pybase64
 
 from contract.artifacts.references import References
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 
@@ -36,7 +37,7 @@ class ReferenceUrls:
                 self._small = await asyncio.to_thread(self._shrink)
             return await asyncio.to_thread(self._read) if self._small is None else self._small
         except OSError as error:
-            raise Refused("reference_unreadable") from error
+            raise Refused(REFERENCE_UNREADABLE) from error
 
     def _read(self) -> tuple[str, ...]:
         """Read the snapshots; blocking."""

@@ -8,6 +8,7 @@ import pytest
 
 from contract.artifacts.references import References
 from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, JobState
 from contract.jobs.request import JobRequest
 from contract.settings.environment import Environment
@@ -163,20 +164,20 @@ async def test_a_time_out_after_less_than_half_of_the_operators_patience_says_no
     timeout_s: float, left_s: float, outcome: CallOutcome
 ) -> None:
     ladder = Ladder(rungs=(rung(timeout_s=timeout_s, patience_s=120),), retry_s=0.001)
-    assert await heard(TimedOut("provider_timeout"), ladder, left_s) == {(outcome, "provider_timeout")}
+    assert await heard(TimedOut(PROVIDER_TIMEOUT), ladder, left_s) == {(outcome, "provider_timeout")}
 
 
 async def test_a_share_of_the_time_that_is_a_little_short_of_the_patience_says_enough() -> None:
     first = rung(timeout_s=300, patience_s=300)
     ladder = Ladder(rungs=(first, rung(timeout_s=300, patience_s=300, quality="low")), retry_s=0.001)
-    assert await heard(TimedOut("provider_timeout"), ladder, 599.9) == {(CallOutcome.BAD, "provider_timeout")}
+    assert await heard(TimedOut(PROVIDER_TIMEOUT), ladder, 599.9) == {(CallOutcome.BAD, "provider_timeout")}
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (Interrupted("provider_interrupted"), CallOutcome.BAD),
-        (Unusable("provider_auth", http_status=401), CallOutcome.KEY),
+        (Interrupted(PROVIDER_INTERRUPTED), CallOutcome.BAD),
+        (Unusable(PROVIDER_AUTH, http_status=401), CallOutcome.KEY),
     ],
     ids=["cut off", "key"],
 )
@@ -188,7 +189,7 @@ async def test_what_a_provider_has_said_counts_however_soon_it_came(error: Provi
 async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.execution.image_run.ARRIVING_S", 0.0)
     first = rung(timeout_s=0.3, patience_s=0.3)
-    client = Hanging(Unusable("bad_model", http_status=404))
+    client = Hanging(Unusable(BAD_MODEL, http_status=404))
     context = context_of(Ladder(rungs=(first,)), count=3)
     context.images.per_answer.known = {first.route: 3}
     resources = resources_of(context, client)
