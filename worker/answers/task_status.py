@@ -5,11 +5,11 @@ An end is final. What a server says of itself (no key, too busy, away) says noth
 
 from __future__ import annotations
 
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
 from contract.errors.provider_catalogue import PROVIDER_ERROR, RESULT_EXPIRED
-from contract.errors.redaction import clean
 from worker.answers.content_refusal import refusal_in
 from worker.answers.error_classification import of_error_object, of_refusal
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
+from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status, is_lost, places, stage_of
 from worker.answers.untrusted_json import mapping, text, texts
 from worker.providers.provider import Json

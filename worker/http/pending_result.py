@@ -17,10 +17,10 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import RetryCallState
 
-from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.errors.provider_catalogue import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
+from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
 from worker.http.download import Downloader
 from worker.memory.body_room import BodyRoom
 from worker.memory.budget import Share

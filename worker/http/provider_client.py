@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import orjson
 
-from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from contract.errors.provider_catalogue import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
+from worker.answers.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from worker.answers.upstream_routing import Outputs
 from worker.http.download import Downloader
 from worker.http.pending_result import CallProgress, Clock, GeneratedImage, OfFailure, Results

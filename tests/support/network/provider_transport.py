@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
 from contract.untrusted.sandbox_protocol import Frame
 from tests.support.factories.images import picture
+from worker.answers.errors import ProviderError
 from worker.http.pending_result import GeneratedImage
 from worker.http.provider_client import HttpResources, ProviderClient
 from worker.memory.budget import Budget

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors.exceptions import Interrupted, RateLimited, Transient
 from worker.answers.error_classification import (
     FOR_EVER_S,
     of_download,
@@ -18,6 +17,7 @@ from worker.answers.error_classification import (
     of_status,
     retry_after,
 )
+from worker.answers.errors import Interrupted, RateLimited, Transient
 from worker.providers.provider import Json
 
 UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"

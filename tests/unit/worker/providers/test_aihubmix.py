@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.errors import ProviderError
 from worker.policy.backoff import may_pass
 from worker.providers.aihubmix import AIHUBMIX, model_path, parse_poll, poll_url
 from worker.providers.provider import Answer, ImageCall, Json

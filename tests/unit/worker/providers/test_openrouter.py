@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.errors import ProviderError
 from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Answer, ImageCall, Json
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.errors import ProviderError
 from worker.providers.provider import Answer, ImageCall, Json, Provider
 from worker.providers.registry import PROVIDERS
 
