@@ -41,9 +41,8 @@ from worker.answers.content_refusal import refusal_in, said_upstream
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
 from worker.answers.redaction import clean
 from worker.answers.task_stage import is_lost
-from worker.answers.untrusted_json import items, mapping, number, text, texts, told_cost
+from worker.answers.untrusted_json import Json, items, mapping, number, text, texts, told_cost
 from worker.answers.upstream_routing import of_no_upstream
-from worker.providers.provider import Json
 
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half

@@ -12,8 +12,8 @@ from worker.answers.errors import ProviderError, TimedOut, Transient
 from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
-from worker.answers.untrusted_json import is_draft, is_partial, items, mapping, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 # The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
 _SIZES = {

@@ -10,8 +10,8 @@ from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError
 from worker.answers.redaction import clean
-from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 MAX_CHOICES = 16
 _TIERS = ("4K", "2K", "1K")

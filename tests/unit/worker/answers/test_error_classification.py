@@ -18,7 +18,7 @@ from worker.answers.error_classification import (
     retry_after,
 )
 from worker.answers.errors import Interrupted, RateLimited, Transient
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json
 
 UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"
 REFUSED = ("rejected", "content_refused")

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.errors import ProviderError
-from worker.providers.provider import Answer, ImageCall, Json, Provider
+from worker.answers.untrusted_json import Json
+from worker.providers.provider import Answer, ImageCall, Provider
 from worker.providers.registry import PROVIDERS
 
 BASE = "https://provider.example/v1"
