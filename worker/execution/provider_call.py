@@ -133,7 +133,7 @@ class ProviderCall:
             whole_s=min(self._timeout_s + ARRIVING_S, lease.left_s()),
             fetch_s=max(0.0, lease.left_s() - LEAST_CALL_S),
             request_id=f"{context.job.id}.{self._index}.{self._number}",
-            heard=progress,
+            progress=progress,
         )
         return await self._unless_served(call, progress)
 

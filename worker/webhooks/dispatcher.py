@@ -1,8 +1,8 @@
-"""The courier: tells by webhook that jobs have ended, beside the jobs and never in their way.
+"""The webhook dispatcher: tells receivers that jobs have ended, beside the jobs and never in their way.
 
-Each delivery is a task of its own with a client of its own, pinned to a judged address, 15 s long at most.
-So many at a time, and not more than a few to one host: whoever answers slowly holds up nobody else. What
-fails is tried again by the schedule. The log is told hosts: an address with its path may be a secret.
+Each delivery is a task of its own with a client of its own, pinned to a checked address, 15 s long at most.
+So many at a time, and not more than a few to one host: a slow receiver holds up no other. What
+fails is tried again by the schedule. The log names hosts only: an address with its path may be a secret.
 """
 
 from __future__ import annotations
