@@ -34,7 +34,9 @@ from contract.errors.provider_catalogue import (
     UNSUPPORTED_IMAGE,
 )
 from contract.redis.client import Scripts
-from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
+from contract.store.keys import digest
+from contract.store.lease import Lease, LeaseLost
+from contract.store.worker_store import WorkerStore
 from worker.answers.errors import ProviderError, RateLimited
 from worker.policy.breaker_log import Way, log_changes
 
@@ -90,7 +92,7 @@ def outcome_of(error: ProviderError) -> CallOutcome:
 class CircuitBreakers:
     """The circuit breakers of all providers, by their keys; Redis never sees a key."""
 
-    def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
+    def __init__(self, store: WorkerStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
         self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
         self._limit = limit
@@ -107,7 +109,7 @@ class CircuitBreaker:
     """The circuit breakers before one model of one provider with one key."""
 
     def __init__(
-        self, scripts: Scripts, store: JobStore, name: str, way: Way, *, limit: int | None, open_s: float
+        self, scripts: Scripts, store: WorkerStore, name: str, way: Way, *, limit: int | None, open_s: float
     ) -> None:
         self.name = name
         self.model = digest(way.model)
