@@ -13,14 +13,17 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Protocol, Self
 
 from contract.errors.configuration_catalogue import SAVE_DIR_INVALID
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.frozen_model import Stored
-from contract.jobs.job import Attempt, Degraded, Image, Job, Rendition
+from contract.jobs import wording
+from contract.jobs.job import Attempt, Degraded, Image, Job, ReferenceSnapshot, Rendition
 
 UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 
@@ -29,6 +32,25 @@ _UPLOAD_ID = re.compile(UPLOAD + "([0-9a-f]{64})")
 _LIKE_AN_ID = re.compile(r"(img_|up_)\w{0,80}", re.ASCII)
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
+
+
+class Picture(Protocol):
+    """A decoded picture, as far as its sidecar tells of it."""
+
+    @property
+    def data(self) -> bytes | bytearray: ...
+    @property
+    def extension(self) -> str: ...
+    @property
+    def mime(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 class Sidecar(Stored):
@@ -55,6 +77,47 @@ class Sidecar(Stored):
     cost_usd: float | None
     warnings: tuple[str, ...] = ()  # what is odd about the picture, in words
 
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        index: int,
+        picture: Picture,
+        *,
+        folder: Path,
+        attempt: Attempt,
+        attempts: Sequence[Attempt],
+        requested: Rendition,
+        snapshots: Sequence[ReferenceSnapshot],
+        reasons: Sequence[str],
+        created_at: datetime,
+    ) -> Self:
+        """Describe an image that `attempt` has brought; `attempts` those made for it, `reasons` why it is degraded."""
+        name = artifact_id(job.id, index)
+        others = () if attempt.index == index else (attempt,)
+        return cls(
+            id=name,
+            path=str(folder / f"{name}.{picture.extension}"),
+            mime=picture.mime,
+            prompt=job.request.prompt,
+            model=attempt.model,
+            provider=attempt.provider,
+            source_images=tuple(snapshot.source for snapshot in snapshots),
+            created_at=created_at.astimezone().isoformat(timespec="seconds"),
+            job_id=job.id,
+            index=index,
+            width=picture.width,
+            height=picture.height,
+            sha256=picture.sha256,
+            bytes=len(picture.data),
+            requested=requested,
+            delivered=Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"})),
+            degraded="; ".join(filter(None, dict.fromkeys(reasons))) if attempt.rung else None,
+            attempts=(*attempts, *others),
+            cost_usd=_cost(attempts, is_paid_elsewhere=bool(others)),
+            warnings=(*picture.warnings, *map(wording.beside, others)),
+        )
+
     def image(self) -> Image:
         """Tell what the job table keeps of this artifact."""
         degraded = None
@@ -65,6 +128,11 @@ class Sidecar(Stored):
             degraded=degraded,
             sidecar=str(Path(self.path).with_suffix(".json")),
         )
+
+
+def _cost(attempts: Sequence[Attempt], *, is_paid_elsewhere: bool) -> float | None:
+    costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
+    return round(sum(costs), 6) if costs or is_paid_elsewhere else None
 
 
 def artifact_id(job_id: str, index: int) -> str:
