@@ -14,7 +14,7 @@ from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.settings.environment import Environment
-from contract.webhook import MAX_URL
+from producer.client.webhook_target import MAX_URL
 from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
 from worker.answers.errors import ProviderError

@@ -8,8 +8,8 @@ from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import CURSOR_INVALID, EVENT_ID_INVALID, IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
-_CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
+EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
+CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
 
 
@@ -27,13 +27,13 @@ def is_job_id(text: str) -> bool:
 
 def check_event_id(text: str) -> None:
     """Refuse what is no id of an event. Raises Refused (`event_id_invalid`)."""
-    if not _EVENT_ID.fullmatch(text):
+    if not EVENT_ID.fullmatch(text):
         raise Refused(EVENT_ID_INVALID)
 
 
 def check_cursor(text: str) -> None:
     """Refuse what is no cursor of a page. Raises Refused (`cursor_invalid`)."""
-    if not _CURSOR.fullmatch(text):
+    if not CURSOR.fullmatch(text):
         raise Refused(CURSOR_INVALID)
 
 

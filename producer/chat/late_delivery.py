@@ -73,7 +73,7 @@ class LateDelivery:
         if job_id not in self._left:
             self._left.add(job_id)
             logger.warning(
-                "a letter is left to another version of OwnerClient, which can read it", extra={"job_id": job_id}
+                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
             )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
