@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from contract.artifacts.sidecar import write_whole
+from contract.artifacts.atomic_file import write_whole
 from contract.errors.exceptions import Refused
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.errors.request_catalogue import (

@@ -7,14 +7,14 @@ workers' disk can find out. Secrets are compared by digests.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis.asyncio import Redis
 
-from contract.artifacts.sidecar import temporary_name
+from contract.artifacts.atomic_file import write_once
 from contract.redis.client import PREFIX, reaching_redis
 
 KEY = PREFIX + "installation"
@@ -75,15 +75,6 @@ def make_mark(media: Path) -> str:
     """
     if mark := read_mark(media):
         return mark
-    temporary = media / temporary_name(MARKER)
-    try:
-        with temporary.open("x") as file:
-            file.write(secrets.token_hex(16) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        (media / MARKER).hardlink_to(temporary)
-    except OSError:  # somebody else was first, or there is no room
-        pass
-    finally:
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # there is no room, or it may not be written to
+        write_once(media / MARKER, f"{secrets.token_hex(16)}\n".encode())
     return read_mark(media)

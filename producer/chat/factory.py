@@ -5,11 +5,10 @@ from __future__ import annotations
 import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts.sidecar import temporary_name, write_whole
+from contract.artifacts.atomic_file import write_once
 from contract.settings.running_stack import find_running
 from contract.settings.settings import Settings, load_settings
 from contract.store.new_job import digest
@@ -80,11 +79,7 @@ def _mailbox_name(settings: Settings) -> str:
     path = settings.home / "mailbox"
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = path.with_name(temporary_name(path.name))
-        write_whole(own, secrets.token_hex(10).encode())
-        with suppress(FileExistsError):  # linked by us or by another process, but once
-            path.hardlink_to(own)
-        own.unlink()
+        write_once(path, secrets.token_hex(10).encode())
         return digest(path.read_text())
     except OSError:
         return digest(f"{platform.node()}:{settings.config_path}")

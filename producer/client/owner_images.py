@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
+from contract.artifacts.layout import find_image, path_here
 from contract.artifacts.references import References, check_together
-from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import (
     ARTIFACT_NOT_FOUND,
@@ -17,6 +17,7 @@ from contract.errors.request_catalogue import (
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
+from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import ReferenceSnapshot
 from contract.redis.installation import read_installation
 from contract.settings.settings import Settings

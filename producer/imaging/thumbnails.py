@@ -6,7 +6,8 @@ import asyncio
 from collections import defaultdict
 from pathlib import Path
 
-from contract.artifacts.sidecar import Sidecar, write_whole
+from contract.artifacts.atomic_file import write_whole
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Rendition
 from contract.store.worker_store import JobStore, Lease, NewJob
 from tests.support.factories.jobs import asked

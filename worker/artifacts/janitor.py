@@ -18,7 +18,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from stat import S_IFREG
 
-from contract.artifacts.sidecar import Sidecar, is_artifact_id, meant_name, temporary_name
+from contract.artifacts.atomic_file import meant_name, temporary_name
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.ids import is_artifact_id, is_sha256
 from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import open_folder
 
@@ -28,7 +30,6 @@ ORPHAN_S = 24 * 3600.0
 LATELY_S = 3 * 24 * 3600.0  # a day's folder without a change for so long has been tidied before
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Janitor:
             for name in _names(folder):
                 age_s = TEMPORARY_S if meant_name(name) else self._snapshot_age_s
                 with _going_on(name):
-                    if _SHA256.fullmatch(meant_name(name) or name):
+                    if is_sha256(meant_name(name) or name):
                         _remove(folder, name, partial(_is_ours, before=now - age_s))
 
 

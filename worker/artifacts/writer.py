@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from contract.artifacts.sidecar import Sidecar, folder_parts, read_sidecar, temporary_name
+from contract.artifacts.atomic_file import link, temporary_file, temporary_name, unlink
+from contract.artifacts.layout import folder_parts
+from contract.artifacts.sidecar import Sidecar, read_sidecar
 from contract.jobs.job import Job
 from worker import failpoint
 
 SETTLE_S = 1.0  # between a sidecar's link and the end of its writer's work
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Writer:
@@ -48,17 +49,17 @@ class Writer:
             _whole(folder, image, data) as picture,
             _whole(folder, record, text) as words,
         ):
-            mine = _link(folder, picture, image)
+            mine = link(folder, picture, image)
             if not mine and not _is_there(folder, record):
                 # A killed worker left its image without a sidecar: nobody was told of it.
                 _clear(folder, image, record)
-                mine = _link(folder, picture, image)
+                mine = link(folder, picture, image)
             failpoint.reach("after_image_link")
-            if not _link(folder, words, record):
+            if not link(folder, words, record):
                 if standing := self._standing(job, sidecar, image if mine else None, folder):
                     return standing
                 _clear_damaged(folder, sidecar.id)
-                if not (_link(folder, picture, image) and _link(folder, words, record)):
+                if not (link(folder, picture, image) and link(folder, words, record)):
                     raise FileExistsError(f"{record} was written by somebody else meanwhile")
             failpoint.reach("after_sidecar")
             # Whoever took the image for a killed worker's before the sidecar stood may have put away or replaced it.
@@ -127,31 +128,10 @@ def _is_there(folder: int, name: str) -> bool:
 
 @contextlib.contextmanager
 def _whole(folder: int, name: str, data: bytes | bytearray) -> Iterator[str]:
-    """Write a whole file that has a temporary name for now; answer that."""
-    temporary = temporary_name(name)
-    descriptor = os.open(temporary, _FILE_FLAGS, 0o600, dir_fd=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    """Write a whole file under a temporary name; one that has its own, too, is left to the janitor after an error."""
+    with temporary_file(folder, name, data, keeps_linked=True) as temporary:
         failpoint.reach("after_tmp_write")
         yield temporary
-    except OSError:
-        # An image that has its name already, and will have no sidecar, is left to the janitor with both names.
-        if os.stat(temporary, dir_fd=folder).st_nlink == 1:
-            _unlink(folder, temporary)
-        raise
-    _unlink(folder, temporary)
-
-
-def _link(folder: int, temporary: str, name: str) -> bool:
-    """Give a file a name that is still free; tell whether it was."""
-    try:
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _clear(folder: int, image: str, record: str) -> None:
@@ -160,7 +140,7 @@ def _clear(folder: int, image: str, record: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.rename(image, aside, src_dir_fd=folder, dst_dir_fd=folder)
         if _is_there(folder, record):
-            _link(folder, aside, image)
+            link(folder, aside, image)
         os.unlink(aside, dir_fd=folder)
 
 
@@ -168,9 +148,4 @@ def _clear_damaged(folder: int, artifact: str) -> None:
     """Remove an artifact that is not whole, its sidecar first."""
     names = [name for name in os.listdir(folder) if name.startswith(f"{artifact}.")]
     for name in sorted(names, key=lambda name: not name.endswith(".json")):
-        _unlink(folder, name)
-
-
-def _unlink(folder: int, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
+        unlink(folder, name)

@@ -8,10 +8,11 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Attempt, Rendition
 from contract.store.worker_store import LeaseLost
 from worker import failpoint

@@ -10,10 +10,11 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError, ProviderError, Unavailable
 from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR, JOB_UNREADABLE
 from contract.jobs import wording
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Job, JobState, Outcome
 from contract.settings.accepted_defaults import accepted_with
 from contract.settings.settings import Settings

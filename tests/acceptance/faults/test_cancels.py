@@ -26,7 +26,7 @@ from simulator.catalogue.script import Step
 from simulator.providers import order as simulated
 from simulator.providers.ledger import Call
 
-from contract.artifacts.sidecar import artifact_id
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
 from contract.redis.installation import MARKER

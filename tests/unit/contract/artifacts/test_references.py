@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from simulator.pictures import png
 
+from contract.artifacts.atomic_file import meant_name
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, References
-from contract.artifacts.sidecar import meant_name
 from contract.errors.exceptions import Refused
 
 MIB = 2**20

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from contract.artifacts.references import References
-from contract.artifacts.sidecar import Sidecar, artifact_id, read_sidecar
+from contract.artifacts.sidecar import Sidecar, read_sidecar
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Job, JobState, Progress, Rendition
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
@@ -463,7 +464,9 @@ class Stepped:
 @pytest.fixture
 def stepped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Actors halt in the writer, the janitor and the references."""
-    for module in ("worker.artifacts.writer", "worker.artifacts.janitor", "contract.artifacts.references"):
+    for module in ("writer", "janitor"):
+        monkeypatch.setattr(f"worker.artifacts.{module}.os", Stepped())
+    for module in ("contract.artifacts.atomic_file", "contract.artifacts.references"):
         monkeypatch.setattr(f"{module}.os", Stepped())
 
 

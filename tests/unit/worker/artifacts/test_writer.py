@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts.sidecar import Sidecar, artifact_id, find_image, folder_parts, is_artifact_id, read_sidecar
+from contract.artifacts.layout import find_image, folder_parts
+from contract.artifacts.sidecar import Sidecar, read_sidecar
 from contract.errors.exceptions import Refused
+from contract.jobs.ids import artifact_id, is_artifact_id
 from contract.jobs.job import Attempt, Job, JobState, Outcome, Progress, Rendition
 from contract.jobs.request import JobRequest
 from worker.artifacts.writer import Writer
