@@ -18,9 +18,9 @@ from typing import Any
 from celery.signals import setup_logging
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
-from contract.artifacts.references import References
 from contract.redis.client import open_redis
-from contract.redis.installation import digest_of, make_mark
+from contract.redis.installation import digest_of
+from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
@@ -30,9 +30,8 @@ from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
-from worker.artifacts.writer import Writer
 from worker.execution.context import WorkerContext
-from worker.execution.images_per_answer import Memory
+from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
 from worker.http.provider_client import HttpResources
 from worker.memory.budget import Budget
@@ -65,29 +64,29 @@ def main(config: Path | None = None) -> None:
     _log()
     name = f"{socket.gethostname()}-{os.getpid()}"
     check_media(settings.media)
-    bench = make_context(settings, name)
+    worker = make_context(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
     lease_s = settings.env.lease_seconds
-    asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
-    sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_webhook_dispatcher(bench).keep())
+    asyncio.run_coroutine_threadsafe(_arrive(worker), loop).result()
+    sweeper = Sweeper(worker.store, worker=name, lease_s=lease_s)
+    loops = (worker.leases.keep(), sweeper.sweep(), make_janitor(worker).keep(), make_webhook_dispatcher(worker).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
-    Watchdog(bench.store, bench.leases, slots=settings.env.concurrency).watch(loop)
-    code = answer_bells(bench, loop)
+    Watchdog(worker.store, worker.leases, slots=settings.env.concurrency).watch(loop)
+    code = answer_bells(worker, loop)
     logging.shutdown()
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
 
 
-async def _arrive(bench: WorkerContext) -> None:
+async def _arrive(worker: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
-    settings = bench.settings
+    settings = worker.settings
     env = settings.env
-    mark = await asyncio.to_thread(make_mark, settings.media)
+    mark = await worker.artifacts.marker(make=True)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
-    await find_redis(bench.store, bench.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
+    await find_redis(worker.store, worker.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
 
 
 def make_context(settings: Settings, name: str) -> WorkerContext:
@@ -101,12 +100,9 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         settings=settings,
         store=store,
         leases=Leases(store, worker=name, lease_s=env.lease_seconds, slots=env.concurrency),
-        references=References(
-            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
-        ),
-        writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
+        artifacts=open_artifact_store(settings, reach=failpoint.reach),
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
-        wire=HttpResources(
+        http=HttpResources(
             ssl_context=ssl.create_default_context(),
             sandbox=Sandbox(beside=portions.beside),
             budget=Budget(portions.bodies),
@@ -114,7 +110,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
             idle_s=env.idle_seconds,
             retry_s=env.retry_seconds,
         ),
-        memory=Memory(redis),
+        images_per_answer=ImagesPerAnswerStore(redis),
     )
 
 
@@ -127,26 +123,23 @@ def portions_of(env: Environment) -> Portions:
     return portions
 
 
-def make_janitor(bench: WorkerContext) -> Janitor:
+def make_janitor(worker: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
-    settings = bench.settings
-    env = settings.env
+    env = worker.settings.env
     return Janitor(
-        media=settings.media,
-        save_dir=settings.image.save_dir,
-        inputs=settings.home / "inputs",
+        worker.artifacts,
         snapshot_age_s=env.queue_seconds + env.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        orphans=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+        orphans=Orphans(worker.store, worker.artifacts),
     )
 
 
-def make_webhook_dispatcher(bench: WorkerContext) -> WebhookDispatcher:
+def make_webhook_dispatcher(worker: WorkerContext) -> WebhookDispatcher:
     """Build what tells receivers that jobs have ended."""
-    env = bench.settings.env
+    env = worker.settings.env
     return WebhookDispatcher(
-        WebhookOutbox(bench.store.redis),
-        ssl_context=bench.wire.ssl_context,
-        secret=InstallationSecret.of(bench.settings),
+        WebhookOutbox(worker.store.redis),
+        ssl_context=worker.http.ssl_context,
+        secret=InstallationSecret.of(worker.settings),
         schedule=env.webhook_schedule,
         allowed=env.webhook_networks,
     )

@@ -5,13 +5,34 @@ The id is derived from job and index, so a job that is run again cannot make a s
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Protocol, Self
 
-from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.frozen_model import Stored
-from contract.jobs.job import Attempt, Degraded, Image, Rendition
+from contract.jobs import wording
+from contract.jobs.ids import artifact_id
+from contract.jobs.job import Attempt, Degraded, Image, Job, ReferenceSnapshot, Rendition
+
+
+class Picture(Protocol):
+    """A decoded picture, as far as its sidecar tells of it."""
+
+    @property
+    def data(self) -> bytes | bytearray: ...
+    @property
+    def extension(self) -> str: ...
+    @property
+    def mime(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 class Sidecar(Stored):
@@ -38,6 +59,47 @@ class Sidecar(Stored):
     cost_usd: float | None
     warnings: tuple[str, ...] = ()  # what is odd about the picture, in words
 
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        index: int,
+        picture: Picture,
+        *,
+        locator: Callable[[Job, str], str],
+        attempt: Attempt,
+        attempts: Sequence[Attempt],
+        requested: Rendition,
+        snapshots: Sequence[ReferenceSnapshot],
+        reasons: Sequence[str],
+        created_at: datetime,
+    ) -> Self:
+        """Describe an image that `attempt` has brought; `attempts` those made for it, `reasons` why it is degraded."""
+        name = artifact_id(job.id, index)
+        others = () if attempt.index == index else (attempt,)
+        return cls(
+            id=name,
+            path=locator(job, f"{name}.{picture.extension}"),
+            mime=picture.mime,
+            prompt=job.request.prompt,
+            model=attempt.model,
+            provider=attempt.provider,
+            source_images=tuple(snapshot.source for snapshot in snapshots),
+            created_at=created_at.astimezone().isoformat(timespec="seconds"),
+            job_id=job.id,
+            index=index,
+            width=picture.width,
+            height=picture.height,
+            sha256=picture.sha256,
+            bytes=len(picture.data),
+            requested=requested,
+            delivered=Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"})),
+            degraded="; ".join(filter(None, dict.fromkeys(reasons))) if attempt.rung else None,
+            attempts=(*attempts, *others),
+            cost_usd=_cost(attempts, is_paid_elsewhere=bool(others)),
+            warnings=(*picture.warnings, *map(wording.beside, others)),
+        )
+
     def image(self) -> Image:
         """Tell what the job table keeps of this artifact."""
         degraded = None
@@ -46,23 +108,10 @@ class Sidecar(Stored):
         return Image(
             **self.model_dump(include={"id", "index", "path", "mime", "width", "height", "bytes", "sha256"}),
             degraded=degraded,
-            sidecar=str(Path(self.path).with_suffix(".json")),
+            sidecar=str(PurePosixPath(self.path).with_suffix(".json")),
         )
 
 
-def read_record(image: Path) -> Sidecar:
-    """Read the sidecar of one of our images. Raises Refused (`artifact_not_found`) when it has none."""
-    try:
-        return Sidecar.model_validate_json(image.with_suffix(".json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise Refused(ARTIFACT_NOT_FOUND) from error
-
-
-def read_sidecar(path: Path) -> Sidecar | None:
-    """Read one of our sidecars if its image is whole; None for anything less."""
-    try:
-        sidecar = Sidecar.model_validate_json(path.read_bytes())
-        data = Path(sidecar.path).read_bytes()
-    except (OSError, ValueError):  # ValueError: no sidecar of ours, or a path with NUL
-        return None
-    return sidecar if hashlib.sha256(data).hexdigest() == sidecar.sha256 else None
+def _cost(attempts: Sequence[Attempt], *, is_paid_elsewhere: bool) -> float | None:
+    costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
+    return round(sum(costs), 6) if costs or is_paid_elsewhere else None

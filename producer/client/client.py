@@ -20,13 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from contract.artifacts.layout import remove_files
+from contract.artifacts.references import References
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.redis.client import open_redis
 from contract.settings.accepted_defaults import defaults_of
+from contract.settings.artifact_storage import open_artifact_store, open_reference_files
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
@@ -43,6 +44,7 @@ from producer.client.subscriber import JobSubscriber
 from producer.client.validation import kind_of, price_of, read_request
 from producer.error_catalogue import JOB_NOT_FINISHED
 from producer.health.queue import QueueHealth, read_queue_health
+from producer.imaging.sandbox import ImageSandbox
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away
@@ -68,7 +70,16 @@ class Darkroom:
         self._redis = open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
         self._store = JobStore(self._redis, Doorbell(), retention_s=settings.env.retention_seconds)
         self._feed = JobSubscriber(open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self.owner_images = OwnerImages(settings, self._store, owner=owner, roots=roots)
+        self.artifacts = open_artifact_store(settings)
+        self.sandbox = ImageSandbox()
+        self.owner_images = OwnerImages(
+            self._store,
+            self.artifacts,
+            References(self.artifacts, open_reference_files(settings, roots), mime_of=self.sandbox.mime_of),
+            settings=settings,
+            owner=owner,
+            reads_all=Path("/") in roots,  # a person who types a command may open the pictures of others anyway
+        )
         self.recent = RecentRequests(self._store, owner=owner)
         self._secret = InstallationSecret(settings.home, settings.env.secret)
         self._outlook = EtaCache(self._store)
@@ -80,6 +91,7 @@ class Darkroom:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.sandbox.__aexit__(kind, error, trace)
         await self._feed.close()
         await self._redis.aclose()
 
@@ -249,7 +261,8 @@ class Darkroom:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
+        for image in job.images:
+            await self.artifacts.delete(image.path)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

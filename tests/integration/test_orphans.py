@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Rendition
 from contract.store.worker_store import JobStore, Lease, NewJob
 from tests.support.factories.jobs import asked
 from worker.artifacts.orphans import Orphans
-from worker.artifacts.writer import Writer
 
 NEW = NewJob(
     id="",
@@ -36,8 +36,8 @@ class Place:
 
     def __init__(self, media: Path, store: JobStore) -> None:
         self.store = store
-        self.writer = Writer(media=media, save_dir="generated")
-        self.orphans = Orphans(store, self.writer, folder=media / "generated")
+        self.artifacts = LocalDirectory(media=media, save_dir="generated", home=media / "home")
+        self.orphans = Orphans(store, self.artifacts)
 
     async def start(self) -> Lease:
         """Start a job."""
@@ -53,7 +53,7 @@ class Place:
         name, data = artifact_id(job.id, index), f"{job.id} {index}".encode()
         sidecar = Sidecar(
             id=name,
-            path=str(self.writer.folder(job) / f"{name}.png"),
+            path=self.artifacts.locator(job, f"{name}.png"),
             mime="image/png",
             prompt="a fox",
             model="m",
@@ -72,7 +72,7 @@ class Place:
             attempts=(),
             cost_usd=None,
         )
-        return self.writer.save(job, sidecar, data)
+        return await self.artifacts.put(job, sidecar, data)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """How many pictures one answer of a model brings, so that a job makes no more calls than its images need.
 
-Most models bring one. What a model brought last is remembered in Redis for a day, beside the model's gate.
+Most models bring one. What a model brought last is remembered in Redis for a day, beside the model's circuit breaker.
 """
 
 from __future__ import annotations
@@ -66,24 +66,24 @@ def asked_for(extra_body: Mapping[str, Json]) -> int:
     return next((min(wish, MOST) for wish in wishes if type(wish) is int and wish > 1), 1)
 
 
-class Memory:
+class ImagesPerAnswerStore:
     """Remembers in Redis what models bring; forgetting costs no more than a call."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def look_up(self, breakers: Mapping[Route, CircuitBreaker]) -> dict[Route, int]:
-        """Tell what is remembered of those behind these gates. Raises Unavailable."""
+        """Tell what is remembered of the models behind these circuit breakers. Raises Unavailable."""
         async with reaching_redis():
-            found = await self._redis.mget([_key(gate) for gate in breakers.values()])
+            found = await self._redis.mget([_key(breaker) for breaker in breakers.values()])
         told = zip(breakers, map(str, found), strict=True)
         return {route: max(1, min(int(many), MOST)) for route, many in told if many.isdecimal()}
 
-    async def note(self, gate: CircuitBreaker, lesson: Lesson) -> None:
+    async def note(self, breaker: CircuitBreaker, lesson: Lesson) -> None:
         """Remember what an answer has brought; a guess only where nothing is known. Raises Unavailable."""
         async with reaching_redis():
-            await self._redis.set(_key(gate), lesson.many, ex=LIFE_S, nx=lesson.is_guess)
+            await self._redis.set(_key(breaker), lesson.many, ex=LIFE_S, nx=lesson.is_guess)
 
 
-def _key(gate: CircuitBreaker) -> str:
-    return f"{PREFIX}gate:{gate.name}:{gate.model}:pictures"
+def _key(breaker: CircuitBreaker) -> str:
+    return f"{PREFIX}gate:{breaker.name}:{breaker.model}:pictures"

@@ -140,7 +140,7 @@ class CircuitBreaker:
         self,
         lease: Lease,
         number: int,
-        verdict: CallOutcome,
+        outcome: CallOutcome,
         *,
         code: str = "",
         since_ms: float = 0,
@@ -154,7 +154,7 @@ class CircuitBreaker:
         """
         call = self._call(lease, number)
         begun = self._begun.pop(call, 0)
-        said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
+        said = begun, outcome, code, int(since_ms), int(has_passed), *self._way
         woken, falters, changes = await self._run("breaker/leave", *call, *said)
         log_changes(changes, self._way)
         await self._ring(woken)

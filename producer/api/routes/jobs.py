@@ -97,10 +97,9 @@ async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str)
 
 
 @router.delete("/{job_id}", status_code=204, responses=errors("404"))
-async def delete(gateway: Here, caller: Submitter, job_id: str) -> Response:
+async def delete(caller: Submitter, job_id: str) -> Response:
     """Forget a job, and remove its images; one that is not over is cancelled first."""
-    job = await caller.client.delete(job_id)
-    await gateway.thumbnails.remove(job)
+    await caller.client.delete(job_id)
     return Response(status_code=204)
 
 

@@ -26,10 +26,10 @@ from simulator.catalogue.script import Step
 from simulator.providers import order as simulated
 from simulator.providers.ledger import Call
 
+from contract.artifacts.local_directory.marker import MARKER
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom

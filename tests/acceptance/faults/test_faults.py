@@ -28,10 +28,10 @@ from typing import Any
 import pytest
 from simulator.catalogue.script import Step
 
+from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobEvent, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
 from producer.client.client import Darkroom

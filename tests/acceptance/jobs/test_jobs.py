@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Image, Job, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
 from contract.store.worker_store import EVENTS_CHANNEL
 from tests.support.stack.stack import House
 
