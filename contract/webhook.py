@@ -17,13 +17,13 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict
 
-from contract.errors.exceptions import Refused, Transient
+from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import WEBHOOK_SECRET_INVALID, WEBHOOK_URL_FORBIDDEN
 from contract.frozen_model import FrozenModel
 from contract.jobs.job import Job
 from contract.jobs.public_json import public_json
 from contract.settings.installation_secret import InstallationSecret
-from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, check_link_within, split
+from contract.untrusted.ssrf import Network, Unresolvable, UnsafeUrl, address_of, check_link_within, split
 
 MAX_URL = 2048
 MIN_KEY, MAX_KEY = 24, 64  # bytes of a signing secret
@@ -78,7 +78,7 @@ async def check_reachable(url: str, allowed: Sequence[Network] = ()) -> None:
         await address_of(split(url), within_s=RESOLVE_S, allowed=allowed)
     except UnsafeUrl as error:
         raise _forbidden() from error
-    except Transient:
+    except Unresolvable:
         pass
 
 

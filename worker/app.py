@@ -15,9 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from celery.signals import setup_logging
-from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
-
 from contract.redis.client import open_redis
 from contract.redis.installation import digest_of
 from contract.settings.artifact_storage import open_artifact_store
@@ -26,7 +23,6 @@ from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import JobStore
-from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
@@ -39,6 +35,7 @@ from worker.memory.cgroup import machine_memory, memory_limit
 from worker.memory.division import MIB, Portions, divide
 from worker.policy.circuit_breaker import CircuitBreakers
 from worker.process.celery_worker import answer_bells
+from worker.process.logs import set_up_logs
 from worker.process.startup_checks import Installation, check_media, find_redis
 from worker.process.sweeper import Sweeper
 from worker.process.watchdog import Watchdog, give_up
@@ -61,7 +58,7 @@ def main(config: Path | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and prompts
     failpoint.arm(os.environ.get("DARKROOM_FAILPOINT", ""))
     return_large_blocks()
-    _log()
+    set_up_logs()
     name = f"{socket.gethostname()}-{os.getpid()}"
     check_media(settings.media)
     worker = make_context(settings, name)
@@ -152,16 +149,3 @@ async def _watch(*loops: Coroutine[Any, Any, None]) -> None:
     broken, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     logger.critical("a loop of this worker broke", exc_info=broken.pop().exception())
     give_up("one of its loops broke")
-
-
-def _log() -> None:
-    log_to_stderr()
-    for chatty in ("httpx", "httpcore", "celery", "kombu"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_not_of_redis)
-    setup_logging.connect(lambda **_: None, weak=False)  # or Celery would set levels of its own
-
-
-def _is_not_of_redis(record: logging.LogRecord) -> bool:
-    """Leave out each try of Celery to reach Redis: `Leases` tells once that it is away, and once that it is back."""
-    return record.msg != CONNECTION_ERROR and CONNECTION_RETRY not in record.getMessage()

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
 from contract.errors.catalogue import look_up
-from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
 from contract.store.worker_store import CallRefused, JobStore, Lease
+from worker.answers.errors import ProviderError
 from worker.policy.backoff import until_reachable
 from worker.policy.ladder import Rung
 

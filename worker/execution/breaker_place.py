@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from contract.errors.exceptions import ProviderError, Unavailable
+from contract.errors.exceptions import Unavailable
 from contract.errors.provider_catalogue import PROVIDER_ERROR
 from contract.store.worker_store import Lease
+from worker.answers.errors import ProviderError
 from worker.execution.attempt_log import AttemptLog, persist
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, outcome_of
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from contract.errors.exceptions import ProviderError
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs import wording
 from contract.store.worker_store import CallRefused
 from worker import failpoint
+from worker.answers.errors import ProviderError
 from worker.execution.breaker_place import BreakerPlace
 from worker.execution.context import JobContext
 from worker.execution.provider_call import ARRIVING_S, CallResources, ProviderCall

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from contract.redis.client import PREFIX, reaching_redis
+from worker.answers.untrusted_json import Json
 from worker.http.pending_result import GeneratedImage
 from worker.policy.circuit_breaker import CircuitBreaker
 from worker.policy.ladder import Route
-from worker.providers.provider import Json
 
 MOST = 16  # pictures of one answer that are counted
 LIFE_S = 86_400

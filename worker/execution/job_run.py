@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.exceptions import DarkroomError, ProviderError, Unavailable
+from contract.errors.exceptions import DarkroomError, Unavailable
 from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
@@ -20,6 +20,7 @@ from contract.jobs.job import JobState, Outcome
 from contract.store.worker_store import JobStore, Lease, LeaseLost
 from contract.telemetry.logs import about
 from worker import failpoint
+from worker.answers.errors import ProviderError
 from worker.execution.attempt_log import persist
 from worker.execution.context import JobContext, WorkerContext
 from worker.execution.delivery import Delivery

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from contract.errors.exceptions import ProviderError, TimedOut, Unavailable, Unusable
+from contract.errors.exceptions import Unavailable
 from contract.errors.provider_catalogue import IMAGE_REPEATED
 from contract.jobs.pricing import estimate
 from worker import failpoint
+from worker.answers.errors import ProviderError, TimedOut, Unusable
 from worker.execution.breaker_place import BreakerPlace
 from worker.execution.context import JobContext
 from worker.execution.delivery import Delivery

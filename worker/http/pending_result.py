@@ -17,15 +17,16 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import RetryCallState
 
-from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.errors.provider_catalogue import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
+from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
+from worker.answers.untrusted_json import Json
 from worker.http.download import Downloader
 from worker.memory.body_room import BodyRoom
 from worker.memory.budget import Share
 from worker.policy.backoff import fetching, is_settled, may_pass
-from worker.providers.provider import Json, Provider, headers
+from worker.providers.provider import Provider, headers
 from worker.sandbox.pool import Picture, Reading, Sandbox
 
 EMPTY_LOOKS = 5  # at a task that says it is done, and has no picture

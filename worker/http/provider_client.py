@@ -20,10 +20,11 @@ from typing import Any
 import httpx
 import orjson
 
-from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from contract.errors.provider_catalogue import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
+from worker.answers.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from worker.answers.untrusted_json import Json
 from worker.answers.upstream_routing import Outputs
 from worker.http.download import Downloader
 from worker.http.pending_result import CallProgress, Clock, GeneratedImage, OfFailure, Results
@@ -31,7 +32,7 @@ from worker.http.pinned_client import no_cookies
 from worker.http.response_body import read_body
 from worker.memory.body_room import BodyRoom, paused
 from worker.memory.budget import LARGEST, Budget, Share
-from worker.providers.provider import ImageCall, Json, Provider
+from worker.providers.provider import ImageCall, Provider
 from worker.sandbox.pool import Reading, Sandbox
 
 MAX_JSON_BYTES = LARGEST

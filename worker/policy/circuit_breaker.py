@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
 
-from contract.errors.exceptions import ProviderError, RateLimited
 from contract.errors.provider_catalogue import (
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
@@ -35,6 +34,7 @@ from contract.errors.provider_catalogue import (
 )
 from contract.redis.client import Scripts
 from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
+from worker.answers.errors import ProviderError, RateLimited
 from worker.policy.breaker_log import Way, log_changes
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended

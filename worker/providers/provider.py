@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from contract.settings.nanobot_config import ProviderConfig
-
-Json = Any  # JSON nobody vouches for; read it with payload.py
+from worker.answers.untrusted_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

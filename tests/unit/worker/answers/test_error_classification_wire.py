@@ -8,9 +8,9 @@ import struct
 import httpx
 import pytest
 
-from contract.errors.exceptions import ProviderError
 from tests.support.network.certificates import Certificates
 from worker.answers.error_classification import AT_ONCE_S, of_exception
+from worker.answers.errors import ProviderError
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTEXT = ssl.create_default_context()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from contract.artifacts.local_directory.local_directory import LocalDirectory
-from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, JobState
 from contract.jobs.request import JobRequest
@@ -17,6 +16,7 @@ from contract.settings.settings import Settings
 from contract.store.worker_store import JobStore, Lease
 from tests.support.factories.ended_job import a_job
 from tests.support.factories.ladders import rung
+from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.context import JobContext
 from worker.execution.delivery import Delivery

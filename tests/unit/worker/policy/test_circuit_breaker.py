@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.errors.provider_catalogue import (
     BAD_IMAGE,
     PROVIDER_AUTH,
@@ -18,6 +17,7 @@ from contract.errors.provider_catalogue import (
     PROVIDER_TOO_DEAR,
     PROVIDER_UNREACHABLE,
 )
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from worker.policy.circuit_breaker import CallOutcome, outcome_of
 
 KEY = {"provider_auth", "provider_tls_failed"}
