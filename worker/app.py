@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from contract.redis.client import open_redis
-from contract.redis.installation import digest_of
 from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.installation import digest_of
+from contract.store.worker_store import WorkerStore
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
@@ -91,7 +91,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
     env = settings.env
     portions = portions_of(env)
     redis = open_redis(env.redis_url.get_secret_value(), timeout_s=5)
-    store = JobStore(redis, Doorbell(), retention_s=env.retention_seconds)
+    store = WorkerStore(redis, Doorbell())
     return WorkerContext(
         worker=name,
         settings=settings,

@@ -15,7 +15,7 @@ from contract.jobs.job import Job, JobState
 from producer.chat import messages
 from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Route
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 
 LOOK_S = 5.0
 PUT_BACK_S = 60.0
@@ -41,7 +41,7 @@ class ChatSender(Protocol):
 class LateDelivery:
     """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
 
-    def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], Darkroom], post: ChatSender) -> None:
+    def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], OwnerClient], post: ChatSender) -> None:
         self._outbox = outbox
         self._door = client
         self._post = post

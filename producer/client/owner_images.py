@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 
 from contract.artifacts.artifact_store import ArtifactStore
@@ -19,9 +18,9 @@ from contract.errors.request_catalogue import (
 )
 from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import ReferenceSnapshot
-from contract.redis.installation import read_installation
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore
+from contract.store.installation import read_installation
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 from producer.error_catalogue import MEDIA_ELSEWHERE
 
@@ -31,28 +30,22 @@ class OwnerImages:
 
     def __init__(
         self,
-        store: JobStore,
+        settings: Settings,
+        store: ProducerStore,
         artifacts: ArtifactStore,
         references: References,
         *,
-        settings: Settings,
         owner: str,
+        names_paths: bool,
         reads_all: bool = False,
     ) -> None:
-        """See the pictures of `owner`; who `reads_all` may name files that hold the pictures of others."""
+        self._settings = settings
         self._store = store
         self._artifacts = artifacts
         self._references = references
-        self._settings = settings
         self._owner = owner
-        self._names_paths = True
+        self._names_paths = names_paths
         self._reads_all = reads_all
-
-    def of(self, owner: str, *, names_paths: bool) -> OwnerImages:
-        """Look at another owner's pictures."""
-        other = copy(self)
-        other._owner, other._names_paths, other._reads_all = owner, names_paths, False
-        return other
 
     async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""

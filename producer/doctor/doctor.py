@@ -10,7 +10,7 @@ from contract.redis.client import open_redis
 from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.doctor.breakers import check_breakers
 from producer.doctor.configuration import check_config
 from producer.doctor.finding import Finding
@@ -41,7 +41,7 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     """Look at what is outside of the configuration."""
     url = settings.env.redis_url.get_secret_value()
     async with open_redis(url) as client:
-        queue_health = await read_queue_health(JobStore(client, Doorbell()), most=MOST_JOBS)
+        queue_health = await read_queue_health(ProducerStore(client, Doorbell()), most=MOST_JOBS)
         findings = check_redis(queue_health, url)
         if queue_health.is_reached:
             findings += [

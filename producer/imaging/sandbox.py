@@ -56,6 +56,10 @@ class ImageSandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the child."""
         self._drop()
         await asyncio.to_thread(self._thread.shutdown)
 

@@ -16,7 +16,7 @@ import pybase64
 
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Image
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import SIDES, Thumbnails
 from producer.mcp.answer import ShownImage
@@ -33,7 +33,7 @@ class ImageContents:
         self._thumbnails = thumbnails
         self._most_bytes = most_bytes
 
-    async def of(self, client: Darkroom, images: Sequence[Image]) -> list[ShownImage | None]:
+    async def of(self, client: OwnerClient, images: Sequence[Image]) -> list[ShownImage | None]:
         """Fetch images, each with its share of what is left; None for one that cannot be had now."""
         left = self._most_bytes
         prints: list[ShownImage | None] = []
@@ -48,7 +48,7 @@ class ImageContents:
             prints.append(ShownImage(encoded, mime, len(data) == image.bytes))
         return prints
 
-    async def _fit(self, client: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:
+    async def _fit(self, client: OwnerClient, image: Image, *, most: int) -> tuple[bytes, str]:
         """Read an image, or make the best copy of it that fits."""
         locator = await client.owner_images.find(image.id)
         original = await client.artifacts.read(locator)
@@ -60,7 +60,7 @@ class ImageContents:
                 return copy, COPY
         return await self._small(client, locator, most=most)
 
-    async def _small(self, client: Darkroom, locator: str, *, most: int) -> tuple[bytes, str]:
+    async def _small(self, client: OwnerClient, locator: str, *, most: int) -> tuple[bytes, str]:
         """Find the largest thumbnail that fits, or the smallest there is."""
         sidecar = await client.artifacts.sidecar(locator)
         data, mime = b"", ""

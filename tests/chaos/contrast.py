@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import Image, Job, JobEvent, JobState, Progress, moment
 from contract.jobs.request import JobRequest
-from contract.store.doorbell import broker_url
+from contract.store.celery_app import broker_url
 from tests.chaos.arena import Arena
 from tests.chaos.control import completed, control_app, submit
 from tests.chaos.evidence import Evidence, Found

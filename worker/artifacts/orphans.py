@@ -11,7 +11,7 @@ import logging
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class Orphans:
     """Takes back what ended jobs do not list."""
 
-    def __init__(self, store: JobStore, artifacts: ArtifactStore) -> None:
+    def __init__(self, store: WorkerStore, artifacts: ArtifactStore) -> None:
         self._store = store
         self._artifacts = artifacts
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from contract.errors.exceptions import Unavailable
 from contract.errors.provider_catalogue import PROVIDER_ERROR
-from contract.store.worker_store import Lease
+from contract.store.lease import Lease
 from worker.answers.errors import ProviderError
 from worker.execution.attempt_log import AttemptLog, persist
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, outcome_of

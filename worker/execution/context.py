@@ -12,7 +12,8 @@ from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.accepted_defaults import accepted_with
 from contract.settings.settings import Settings
 from contract.store.job_hash import read_attempts, read_job, read_snapshots
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
@@ -29,7 +30,7 @@ class WorkerContext:
 
     worker: str
     settings: Settings
-    store: JobStore
+    store: WorkerStore
     leases: Leases
     breakers: CircuitBreakers
     artifacts: ArtifactStore

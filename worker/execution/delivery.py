@@ -14,7 +14,8 @@ from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
 from contract.jobs.job import Attempt
-from contract.store.worker_store import JobStore, LeaseLost
+from contract.store.lease import LeaseLost
+from contract.store.worker_store import WorkerStore
 from worker import failpoint
 from worker.execution.attempt_log import persist
 from worker.execution.context import JobContext
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """Stores the pictures of one job and adds them to it."""
 
-    def __init__(self, context: JobContext, *, store: JobStore, artifacts: ArtifactStore) -> None:
+    def __init__(self, context: JobContext, *, store: WorkerStore, artifacts: ArtifactStore) -> None:
         self._context = context
         self._store = store
         self._artifacts = artifacts

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs import wording
-from contract.store.worker_store import CallRefused
+from contract.store.lease import CallRefused
 from worker import failpoint
 from worker.answers.errors import ProviderError
 from worker.execution.breaker_place import BreakerPlace

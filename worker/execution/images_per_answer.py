@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import pictures_key
 from worker.answers.untrusted_json import Json
 from worker.http.pending_result import GeneratedImage
 from worker.policy.circuit_breaker import CircuitBreaker
@@ -86,4 +87,4 @@ class ImagesPerAnswerStore:
 
 
 def _key(breaker: CircuitBreaker) -> str:
-    return f"{PREFIX}gate:{breaker.name}:{breaker.model}:pictures"
+    return pictures_key(breaker.name, breaker.model)

@@ -17,7 +17,8 @@ from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome
-from contract.store.worker_store import JobStore, Lease, LeaseLost
+from contract.store.lease import Lease, LeaseLost
+from contract.store.worker_store import WorkerStore
 from contract.telemetry.logs import about
 from worker import failpoint
 from worker.answers.errors import ProviderError
@@ -69,7 +70,7 @@ async def _run(lease: Lease, worker: WorkerContext) -> None:
             await end(lease, worker.store, JobState.FAILED, DarkroomError(INTERNAL_ERROR))
 
 
-async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
+async def end(lease: Lease, store: WorkerStore, state: JobState, error: DarkroomError | None = None) -> None:
     """Write the end of a job. Raises LeaseLost."""
     reached = await persist(store.end, lease, state, error)
     failpoint.reach("after_commit_before_ack")

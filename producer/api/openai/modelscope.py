@@ -106,5 +106,6 @@ def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManag
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
-    data = await caller.client.artifacts.read(await caller.client.owner_images.find(image.id))
+    locator = await caller.client.owner_images.find(image.id)
+    data = await caller.client.artifacts.read(locator)
     return await asyncio.to_thread(pybase64.b64encode, data)

@@ -16,12 +16,14 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.image_response import copy_response, image_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
+from producer.client.owner_client import OwnerClient
 from producer.imaging.thumbnails import SIDES
 from producer.tokens import Right
 
 may_read = needs(Right.READ)
 FOREVER = "private, max-age=31536000, immutable"
 
+NOBODY = ""  # owns nothing: a signed link tells of no owner
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Side = Annotated[
     int | None,
@@ -48,8 +50,9 @@ async def image(
         locator = await _own(request, gateway, artifact_id)
     else:
         gateway.links.check(artifact_id, thumbnail=thumbnail, expires=expires or 0, signature=signature)
-        locator = await gateway.darkroom.owner_images.find_signed(artifact_id)
-    artifacts = gateway.darkroom.artifacts
+        nobody = OwnerClient(gateway.connections, owner=NOBODY, names_paths=False)
+        locator = await nobody.owner_images.find_signed(artifact_id)
+    artifacts = gateway.connections.artifacts
     sidecar = await artifacts.sidecar(locator)
     etag = f'"{sidecar.sha256[:32]}{f"-{thumbnail}" if thumbnail else ""}"'
     headers = {

@@ -30,8 +30,7 @@ from contract.artifacts.local_directory.marker import MARKER
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.chaos.evidence import Found, find_jobs, find_pairs
 from tests.chaos.proxy import Proxy
@@ -273,7 +272,7 @@ async def run_as_many_as_there_are_slots(house: House) -> int:
 async def gather_cases(house: House, answers: Sequence[Answer], kills: Mapping[int, float]) -> list[Case]:
     """Put together what the table, the provider and the clients know."""
     async with open_redis(house.redis.url) as redis:
-        found = {each.job.id: each for each in await find_jobs(JobStore(redis, Doorbell()))}
+        found = {each.job.id: each for each in await find_jobs(JobReader(redis))}
     calls: dict[str, list[Call]] = {}
     for call in house.simulator.ledger:
         calls.setdefault(call.job_id, []).append(call)

@@ -8,7 +8,7 @@ import pytest
 
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 from tests.support.artifacts.memory_store import MemoryArtifacts
 from worker.artifacts import janitor
 from worker.artifacts.janitor import Janitor
@@ -20,7 +20,7 @@ LIFE_S = 2 * 24 * 3600.0
 async def test_it_tidies_at_the_start_and_then_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(janitor, "TIDY_S", 0.01)
     artifacts = MemoryArtifacts()
-    store = JobStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())  # it is away: what looks for orphans fails
+    store = WorkerStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())  # it is away: what looks for orphans fails
     keeping = asyncio.create_task(Janitor(artifacts, snapshot_age_s=LIFE_S, orphans=Orphans(store, artifacts)).keep())
     async with asyncio.timeout(5):
         for _ in range(2):

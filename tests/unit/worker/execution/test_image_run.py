@@ -13,7 +13,8 @@ from contract.jobs.request import JobRequest
 from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from tests.support.factories.ended_job import a_job
 from tests.support.factories.ladders import rung
 from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
@@ -79,7 +80,7 @@ class Failing(ProviderClient):
         raise self._error
 
 
-class Blank(JobStore):
+class Blank(WorkerStore):
     """A table that takes everything and keeps nothing."""
 
     def __init__(self) -> None:

@@ -1,8 +1,4 @@
-"""Which installation a Redis serves: its id, the workers' media directory, the workers' secret.
-
-A worker leaves a marker file in its media directory and tells Redis the marker, so that a gateway without the
-workers' disk can find out. Secrets are compared by digests.
-"""
+"""Which installation a Redis serves: its id, the marker of the workers' media directory, a digest of their secret."""
 
 from __future__ import annotations
 
@@ -12,9 +8,8 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
-
-KEY = PREFIX + "installation"
+from contract.redis.client import reaching_redis
+from contract.store.keys import INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +21,14 @@ class Installation:
     secret: str = ""  # a digest
 
     def is_elsewhere(self, marker: str) -> bool:
-        """Tell whether the workers keep their images in another store than the one with this marker."""
+        """Tell whether the workers keep their images in another directory than the one with this marker."""
         return bool(self.media) and marker != self.media
 
 
 async def read_installation(redis: Redis) -> Installation:
     """Ask Redis which installation it serves. Raises Unavailable."""
     async with reaching_redis():
-        id_, media, secret = await redis.hmget(KEY, "id", "media", "secret")
+        id_, media, secret = await redis.hmget(INSTALLATION, "id", "media", "secret")
     return Installation(str(id_ or ""), str(media or ""), str(secret or ""))
 
 
@@ -44,8 +39,8 @@ async def join_installation(redis: Redis, *, media: str, secret: str) -> Install
     """
     before = await read_installation(redis)
     async with reaching_redis():
-        await redis.hsetnx(KEY, "id", secrets.token_hex(8))
-        await redis.hset(KEY, mapping={"media": media, "secret": secret})
+        await redis.hsetnx(INSTALLATION, "id", secrets.token_hex(8))
+        await redis.hset(INSTALLATION, mapping={"media": media, "secret": secret})
     return before
 
 
