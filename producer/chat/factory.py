@@ -42,10 +42,10 @@ def open_image_requests(
     config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
 ) -> ChatRuntime:
     """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
-    own = load_settings(config, needs_keys=False)
-    settings = _settings_of_stack(own)
-    connections = Connections(settings, roots=(own.workspace, own.media))
-    outbox = ChatOutbox(connections.redis, _mailbox_name(own))
+    own_settings = load_settings(config, needs_keys=False)
+    settings = _settings_of_stack(own_settings)
+    connections = Connections(settings, roots=(own_settings.workspace, own_settings.media))
+    outbox = ChatOutbox(connections.redis, _mailbox_name(own_settings))
 
     def late_client(route: Route) -> OwnerClient:
         return OwnerClient(connections, owner=route.owner, names_paths=True)
@@ -53,7 +53,7 @@ def open_image_requests(
     late_delivery = LateDelivery(outbox=outbox, client=late_client, post=surroundings)
 
     def client(turn: Turn) -> OwnerClient:
-        # The chats of channels have names of their own; the command line's is called alike in every nanobot.
+        # The chats of channels have names of their own_settings; the command line's is called alike in every nanobot.
         place = "" if turn.hears_later else f"{outbox.name}/"
         return OwnerClient(connections, owner=place + turn.owner, names_paths=True, chat=place + turn.chat)
 
@@ -63,7 +63,7 @@ def open_image_requests(
         late_delivery=late_delivery,
         host=surroundings,
         result=result,
-        wait_s=own.env.tool_wait_seconds,
+        wait_s=own_settings.env.tool_wait_seconds,
     )
     return ChatRuntime(image_requests, late_delivery, outbox, connections)
 
