@@ -40,7 +40,7 @@ class BrokerConnection(Connection):  # type: ignore[misc]
 def celery_app(redis_url: str) -> Celery:
     """Build the Celery application.
 
-    Nothing of Celery's own reliability is used, acknowledgements neither; docs/architecture.md says why.
+    Nothing of Celery's own reliability is used, acknowledgements neither; docs/explanation/architecture.md says why.
     """
     app = Celery("darkroom", broker=broker_url(redis_url), set_as_current=False)
     app.amqp.Connection = BrokerConnection

@@ -32,8 +32,8 @@ from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
 from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
-from tests.chaos.evidence import Found, find_jobs, find_pairs
-from tests.chaos.proxy import Proxy
+from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
+from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import House, Process
 
 pytestmark = pytest.mark.real_redis
