@@ -19,7 +19,7 @@ from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from contract.artifacts.sidecar import folder_parts
+from contract.artifacts.layout import folder_parts
 from contract.errors.catalogue import KINDS
 from contract.errors.configuration_catalogue import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import DarkroomError, Problem, Refused

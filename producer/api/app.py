@@ -38,7 +38,6 @@ from producer.api.services.surroundings import SurroundingsWatch
 from producer.cli.runner import default_owner
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
-from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
@@ -118,8 +117,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    async with Connections(settings) as connections, ImageSandbox() as pictures:
-        thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
+    async with Connections(settings) as connections:
+        pictures = connections.sandbox
+        thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(

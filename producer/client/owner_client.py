@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from contract.artifacts.sidecar import remove_files
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
@@ -62,10 +61,12 @@ class OwnerClient:
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
+        self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
             connections.settings,
             connections.store,
+            connections.artifacts,
             connections.references,
             owner=chat or owner,
             names_paths=names_paths,
@@ -233,7 +234,8 @@ class OwnerClient:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
+        for image in job.images:
+            await self.artifacts.delete(image.path)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

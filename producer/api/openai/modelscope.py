@@ -108,5 +108,6 @@ def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManag
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
-    path = await caller.client.owner_images.find(image.id)
-    return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))
+    locator = await caller.client.owner_images.find(image.id)
+    data = await caller.client.artifacts.read(locator)
+    return await asyncio.to_thread(pybase64.b64encode, data)
