@@ -1,4 +1,7 @@
-"""`python -m tests.support.stack.impatient_gateway [config.json]`: a gateway without patience, for tests of clients that take their time."""
+"""A gateway without patience, for tests of clients that take their time.
+
+`python -m tests.support.stack.impatient_gateway [config.json]` runs it.
+"""
 
 from __future__ import annotations
 
