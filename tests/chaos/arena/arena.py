@@ -18,8 +18,7 @@ from random import Random
 from redis.exceptions import RedisError
 
 from contract.redis.client import open_redis
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from tests.chaos.arena.crew import Member
 from tests.chaos.arena.journal import Journal
 from tests.chaos.arena.orders import Order, read_orders, write_orders
@@ -174,7 +173,7 @@ class Arena:
         await asyncio.gather(*(member.stop() for member in self.crew))
         self.witness.look()
         async with open_redis(self.redis.url, timeout_s=30) as client:
-            found = await find_jobs(JobStore(client, Doorbell()))
+            found = await find_jobs(JobReader(client))
         pairs, orphans = find_pairs(self.folder / "media")
         return Evidence(
             orders=read_orders(self.folder / "orders.jsonl"),

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import Image, Job, JobEvent, JobState, Progress, moment
 from contract.jobs.request import JobRequest
-from contract.store.doorbell import broker_url
+from contract.store.celery_app import broker_url
 from tests.chaos.arena.arena import Arena
 from tests.chaos.arena.journal import Journal
 from tests.chaos.arena.orders import Order, read_orders

@@ -12,7 +12,7 @@ import httpx
 
 from contract.jobs.job import Job, JobEvent
 from contract.store.job_hash import read_attempts
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from tests.chaos.arena.journal import Entry
 from tests.chaos.arena.orders import Order
 
@@ -79,7 +79,7 @@ class Evidence:
     held: Sequence[Held] = field(default=())
 
 
-async def find_jobs(store: JobStore) -> list[Found]:
+async def find_jobs(store: JobReader) -> list[Found]:
     """Read every job of the table, whoever knows of it."""
     found = []
     async for key in store.redis.scan_iter(match="darkroom:job:*", count=1000):

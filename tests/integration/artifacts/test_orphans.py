@@ -11,7 +11,9 @@ import pytest
 
 from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.jobs.job import JobState, Rendition
-from contract.store.worker_store import JobStore, Lease, NewJob
+from contract.store.lease import Lease
+from contract.store.new_job import NewJob
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import asked
 from worker.artifacts.orphans import Orphans
 from worker.artifacts.writer import Writer

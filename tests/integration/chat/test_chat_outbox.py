@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from contract.jobs.job import JobState
 from contract.store.doorbell import Doorbell
 from contract.store.new_job import ChatDelivery
-from contract.store.worker_store import JobStore
 from producer.chat.outbox import ChatOutbox
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import image, new_job
 
 LETTER = ChatDelivery(outbox="box", route='{"channel":"c"}', hold_s=0)

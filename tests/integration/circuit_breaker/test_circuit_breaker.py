@@ -17,7 +17,9 @@ from redis.asyncio import Redis
 from contract.jobs.job import JobState
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
+from contract.store.keys import digest
+from contract.store.lease import Lease, LeaseLost
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
 from worker.policy.circuit_breaker import GRACE_S, Blocked, CallOutcome, CircuitBreaker, CircuitBreakers

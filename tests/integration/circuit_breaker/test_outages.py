@@ -8,8 +8,10 @@ from itertools import count
 import pytest
 from redis.asyncio import Redis
 
-from contract.store.breakers import OPEN, Level, read_breakers
-from contract.store.worker_store import JobStore, Lease
+from contract.store.breakers import Level, read_breakers
+from contract.store.keys import BREAKERS
+from contract.store.lease import Lease
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from worker.policy.circuit_breaker import CallOutcome, CircuitBreaker, CircuitBreakers
 
@@ -66,7 +68,7 @@ async def fail_for_one(store: JobStore, gate: CircuitBreaker, owner: str = "ann"
 async def let_time_pass(redis: Redis) -> None:
     """End the time for which breakers are open, and have them been open for 90 s."""
     seconds, _ = await redis.time()
-    for key in await redis.zrange(OPEN, 0, -1):
+    for key in await redis.zrange(BREAKERS, 0, -1):
         await redis.hset(str(key), mapping={"open_until": "1", "since": f"{(seconds - 90) * 1000}"})
 
 
@@ -156,10 +158,10 @@ async def test_open_breakers_can_be_listed_and_closed_ones_not(store: JobStore, 
     assert [breaker.left_s for breaker in await read_breakers(redis)] == [0, 0]
     await redis.delete(f"darkroom:gate:{gate.name}:{gate.model}")  # as time would
     assert [breaker.model for breaker in await read_breakers(redis)] == ["c"]
-    assert await redis.ttl(OPEN) > 0
+    assert await redis.ttl(BREAKERS) > 0
     await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
     assert await read_breakers(redis) == []
-    assert await redis.zrange(OPEN, 0, -1) == [f"darkroom:gate:{gate.name}:{gate.model}"]
+    assert await redis.zrange(BREAKERS, 0, -1) == [f"darkroom:gate:{gate.name}:{gate.model}"]
 
 
 async def test_a_breaker_that_another_version_has_closed_is_told_anew(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from contract.jobs.job import ACTIVE, JobState, Outcome
-from contract.store.worker_store import CallRefused, Lease, LeaseLost, NewJob
+from contract.store.lease import CallRefused, Lease, LeaseLost
+from contract.store.new_job import NewJob
 from tests.support.factories.jobs import COUNT, asked, attempt, image
 from tests.support.model.invariants import check_story
 from tests.support.model.table import JobTable, Look

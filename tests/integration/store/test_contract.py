@@ -12,8 +12,8 @@ from contract.jobs.job import JobState
 from contract.redis import client
 from contract.store.doorbell import Doorbell
 from contract.store.fleet import Build, read_fleet
-from contract.store.worker_store import JobStore
 from contract.version import CONTRACT, own_version
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 
 NEXT = CONTRACT + 1

@@ -15,8 +15,9 @@ from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import TERMINAL, JobState, Outcome
 from contract.store.job_hash import read_state
 from contract.store.journal import read_journal
-from contract.store.lease import LeaseLost
-from contract.store.worker_store import JobStore, Lease, digest
+from contract.store.keys import digest
+from contract.store.lease import Lease, LeaseLost
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import attempt, image, new_job
 from worker.webhooks.outbox import WebhookOutbox
 

@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.errors.provider_catalogue import CONTENT_REFUSED, NO_IMAGE
 from contract.jobs.job import JobState, Outcome
-from contract.store.worker_store import JobStore, Lease, digest
+from contract.store.keys import digest
+from contract.store.lease import Lease
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import attempt, image, new_job
 
 READY = 10

@@ -17,7 +17,8 @@ from simulator.server.server import Simulator
 from contract.jobs.job import Image, JobState, ReferenceSnapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import House

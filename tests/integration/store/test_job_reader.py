@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import Refused
 from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.store import job_reader
-from contract.store.worker_store import JobStore, digest
+from contract.store.keys import digest
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import image, new_job
 from worker.execution.leases import Leases
 

@@ -18,7 +18,8 @@ from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_attempts
-from contract.store.worker_store import CallRefused, JobStore, Lease, LeaseLost
+from contract.store.lease import CallRefused, Lease, LeaseLost
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
 from worker.execution.attempt_log import AttemptLog

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import JobState, Outcome
-from contract.store.worker_store import JobStore, digest
+from contract.store.keys import digest
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import attempt, image, new_job
 
 UNREADABLE = ("{", "[]", '{"prompt": 1}')

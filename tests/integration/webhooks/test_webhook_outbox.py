@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.jobs.job import TERMINAL, JobState
-from contract.store.worker_store import JobStore
 from contract.webhook import Webhook
+from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from worker.webhooks.outbox import LEASE_S, LOOK, Delivery, WebhookOutbox, WebhookState
 

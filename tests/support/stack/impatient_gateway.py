@@ -1,7 +1,4 @@
-"""A gateway without patience, for tests of clients that take their time.
-
-`python -m tests.support.stack.impatient_gateway [config.json]` runs it.
-"""
+"""`python -m tests.support.stack.impatient_gateway [config.json]`: a gateway that soon gives up on slow clients."""
 
 from __future__ import annotations
 

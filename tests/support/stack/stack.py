@@ -16,8 +16,7 @@ from simulator.server.server import Simulator
 
 from contract.redis.client import open_redis
 from contract.settings.settings import Settings, load_settings
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
@@ -81,7 +80,7 @@ class House:
         worker = self._start("worker", "worker.app", log, environment, before=before, within=within)
         self.workers.append(worker)
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
-            store = JobStore(client, Doorbell())
+            store = JobReader(client)
             while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
                 await asyncio.sleep(0.05)
         return worker
@@ -114,7 +113,7 @@ class House:
         within: Sequence[str] = (),
     ) -> Process:
         """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
-        environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | environment
+        environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
         log.write_bytes(b"")
         if sys.platform == "linux" and not before and not within:
             start = Start(module=module, arguments=[str(self.config)], environment=environment, log=str(log))

@@ -1,4 +1,4 @@
-"""Writes docs/failures.md from contract/errors/catalogue.py and what the worker does about each error: `make docs`."""
+"""Writes docs/reference/errors.md from the catalogue of errors and what the worker does about each: `make docs`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
 from worker.policy.retry_policy import TRIES
 
-PAGE = Path(__file__).with_name("failures.md")
+PAGE = Path(__file__).with_name("reference") / "errors.md"
 WORKER = Path(__file__).parents[1] / "worker"
 BRANCHES = {branch.__name__: Outcome(branch.outcome) for branch in ProviderError.__subclasses__()}
 
