@@ -166,6 +166,9 @@ class OwnerClient:
             letter=letter,
             retry_of=retry_of,
         )
+        return await self._submit(new)
+
+    async def _submit(self, new: NewJob) -> Accepted:
         with self.connections.load_shedder.join():
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
