@@ -151,7 +151,7 @@ async def _check_clients(terminal: Terminal, told: Told) -> None:
 
 async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     """Have a job's end told, and read it with the block, in a process of its own."""
-    if block.page == "docs/http.md":
+    if block.page == "docs/reference/http.md":
         await desk.receiver.hears(path="/pictures", within_s=30)  # the page's own
     path = f"/{block.slug}"
     await terminal.ask(HOOK % path[1:])
@@ -168,7 +168,7 @@ CHECKS = {
     QUICKSTART: _check_quickstart,
     "docs/howto/clients.md": _check_clients,
     "docs/howto/http.md": _check_howto_http,
-    "docs/http.md": _check_http,
+    "docs/reference/http.md": _check_http,
 }
 
 

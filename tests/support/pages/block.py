@@ -44,7 +44,7 @@ BY_LANGUAGE = {
 TABLE = {
     ("README.md", "Try it", "make demo"): How.CI,
     ("README.md", "Use it from your program", "pip install ."): How.FETCHES,
-    ("docs/architecture.md", "States", "stateDiagram"): How.STATES,
+    ("docs/explanation/architecture.md", "States", "stateDiagram"): How.STATES,
     ("docs/howto/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
     ("docs/howto/nanobot.md", "With Darkroom inside nanobot", "darkroom up"): How.NANOBOT,
     ("docs/howto/nanobot.md", "With Darkroom inside nanobot", "nanobot gateway"): How.NANOBOT,
@@ -52,7 +52,7 @@ TABLE = {
     ("docs/howto/operate.md", "Docker", "docker compose"): How.DOCKER,
     ("docs/howto/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
     ("docs/quickstart.md", "Where things are", "chat gateway ──"): How.DRAWN,
-    ("docs/reliability.md", "*", ""): How.REPORT,
+    ("docs/explanation/reliability.md", "*", ""): How.REPORT,
 }
 
 Row = tuple[str, str, str]
