@@ -13,7 +13,8 @@ from contract.settings.settings import load_settings
 from producer.cli.first_config import Provider, first_config, key_variable
 from producer.cli.main import app
 
-README = Path(__file__).parents[4] / "README.md"
+ROOT = Path(__file__).parents[4]
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
 @pytest.mark.parametrize("provider", Provider)
@@ -28,8 +29,9 @@ def test_the_example_is_read_as_it_is_written(provider: Provider, home: Path, mo
     assert (settings.image.provider, settings.config_path) == (provider, path)
 
 
-def test_the_examples_are_those_of_the_readme() -> None:
-    examples = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", README.read_text(), re.M | re.S)]
+def test_the_examples_are_those_of_the_pages() -> None:
+    texts = "".join(page.read_text() for page in PAGES)
+    examples = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", texts, re.M | re.S)]
     for provider in Provider:
         assert first_config(provider) in examples
 
