@@ -66,7 +66,7 @@ JOB_NOT_FOUND = permanent(
 NO_PREVIOUS_IMAGE = permanent(
     "no_previous_image",
     "No earlier image",
-    "This conversation has no image to edit yet.",
+    "This conversation has no image yet, so there is none to edit.",
     "Make one first, or give the path or id of an image.",
 )
 PROMPT_INVALID_CHARACTERS = permanent(

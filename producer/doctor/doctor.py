@@ -62,10 +62,10 @@ def _media(media: Path, queue_health: QueueHealth) -> Finding:
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.hint)
     if queue_health.installation.is_elsewhere(media):
-        detail = f"{media} is not the one that the workers write to: their images cannot be found here"
-        return Finding(name, False, detail, "Let gateway and workers share one media directory.")
+        detail = f"{media} is not the directory that the workers write to: their images cannot be found here"
+        return Finding(name, False, detail, "Give gateway and workers the same media directory.")
     if not room.is_there:
-        return Finding(name, True, f"{media} is not there yet; the first worker makes it")
+        return Finding(name, True, f"{media} does not exist yet; the first worker creates it")
     return Finding(name, True, f"{media}, {room.words}")
 
 
@@ -73,5 +73,5 @@ def _tokens(settings: Settings) -> Finding:
     try:
         valid = [token for token in Tokens(settings.tokens_path).list() if not token.is_expired]
     except ConfigInvalid as error:
-        return Finding("tokens", False, error.problems[0].message, f"Mend {settings.tokens_path}.")
+        return Finding("tokens", False, error.problems[0].message, f"Fix {settings.tokens_path}.")
     return Finding("tokens", True, f"{len(valid)} valid" if valid else "none: `darkroom token create NAME` makes one")

@@ -75,7 +75,7 @@ def test_submit_wait_timeout_and_cancel(terminal: Terminal) -> None:
     assert late.returncode == 124
     assert f"darkroom wait {job_id}" in late.stderr
     assert terminal.run("cancel", job_id).stdout.strip() == "Cancelled."
-    assert terminal.run("cancel", job_id).stdout.strip() == "It was already over: cancelled."
+    assert terminal.run("cancel", job_id).stdout.strip() == "It had already ended: cancelled."
     assert terminal.run("wait", job_id, "-q").returncode == 3
 
 
@@ -149,7 +149,7 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         ),
         (["generate", "x", "-r", "latest", "--conversation", "empty"], 2, "no image yet"),
         (["generate", "x", "-r", "nowhere/fox.png"], 2, "There is no image file nowhere/fox.png."),
-        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image is a file path"),
+        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image must be a file path"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -527,7 +527,7 @@ def test_cancel_all_asks_a_person(terminal: Terminal, keys: str, code: int, says
 def test_cancel_wants_one_job_or_all(terminal: Terminal, arguments: list[str]) -> None:
     done = terminal.run("cancel", *arguments)
     assert done.returncode == 2
-    assert "name one job, or all with --all" in done.stderr
+    assert "give one job id, or --all" in done.stderr
 
 
 def test_a_job_that_ended_failed_is_shown_with_its_cure(terminal: Terminal) -> None:

@@ -176,7 +176,8 @@ async def test_a_reader_looks_and_a_service_speaks_for_its_users(front: Front) -
         assert told(await reader.call_tool("list_image_jobs"))["jobs"] == []
         for tool, asked in (("generate_image", {"prompt": "x"}), ("cancel_image_job", {"job_id": "x"})):
             assert (
-                refused(await reader.call_tool(tool, asked)) == "This token is not allowed to do that: it lacks the right submit."
+                refused(await reader.call_tool(tool, asked))
+                == "This token is not allowed to do that: it lacks the right submit."
             )
     async with (
         tools_at(front.url, front.service, X_Darkroom_User="dora") as dora,
