@@ -38,7 +38,7 @@ NO_REFERENCE = (
     "Any image file that you can read is accepted; a relative path starts in {here}, or in the workspace, {workspace}."
 )
 HINTS = {
-    REFERENCE_NOT_FOUND.code: "`darkroom list` shows your jobs, `darkroom status JOB` one job's images; a path works too.",
+    REFERENCE_NOT_FOUND.code: "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path works too.",
     MISSING_API_KEY.code: "`darkroom up --demo` needs no key.",
     QUEUE_FULL.code: "`darkroom doctor` shows how much memory Redis uses.",
     QUEUE_UNAVAILABLE.code: "Start everything with `darkroom up`, or find the cause with `darkroom doctor`.",
