@@ -18,6 +18,14 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 test: lint ## Run all checks and tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
+.PHONY: unit
+unit: setup ## Run the unit tests only
+	$(BIN)/pytest tests/unit -n 2 --durations=25
+
+.PHONY: check
+check: setup ## Run lint, types and unit tests side by side (about a minute): for everyday work
+	@$(MAKE) --no-print-directory -j 2 lint unit
+
 .PHONY: fuzz
 fuzz: setup ## Throw random input at whatever reads some
 	$(BIN)/pytest tests/fuzz -m fuzz

@@ -20,7 +20,7 @@ from contract.errors.request_catalogue import PROMPT_INVALID_CHARACTERS, PROMPT_
 from contract.jobs.pricing import estimate
 from contract.jobs.request import JobRequest, KeptRequest
 from contract.settings.settings import Settings
-from contract.store.worker_store import digest
+from contract.store.keys import digest
 from producer.error_catalogue import UNKNOWN_MODEL
 
 MOST_PROBLEMS = 20  # that are told of one request

@@ -147,7 +147,7 @@ async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     assert told.split() == ["succeeded", "WebhookVerificationError"]
 
 
-CHECKS = {"README.md": _check_readme, "docs/reference/http.md": _check_http, "docs/clients.md": _check_clients}
+CHECKS = {"README.md": _check_readme, "docs/reference/http.md": _check_http, "docs/howto/clients.md": _check_clients}
 
 
 async def _bearer(terminal: Terminal) -> dict[str, str]:

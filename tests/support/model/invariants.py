@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from contract.jobs.job import ACTIVE, MOVES, TERMINAL, JobState
-from contract.store.worker_store import digest
+from contract.store.keys import digest
 from tests.support.model.model import MOST_CALLS, RETENTION_MS, JobModel, ModelJob
 from tests.support.model.table import Look
 

@@ -49,9 +49,9 @@ TABLE = {
     ("README.md", "In nanobot", "nanobot gateway"): How.NANOBOT,
     ("README.md", "Configuration", "docker compose"): How.DOCKER,
     ("docs/explanation/architecture.md", "States", "stateDiagram"): How.STATES,
-    ("docs/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
-    ("docs/nanobot.md", "Without installing anything", "export DARKROOM_TOKEN"): How.NANOBOT,
-    ("docs/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
+    ("docs/howto/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
+    ("docs/howto/nanobot.md", "Without installing anything", "export DARKROOM_TOKEN"): How.NANOBOT,
+    ("docs/howto/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
     ("docs/explanation/reliability.md", "*", ""): How.REPORT,
 }
 
