@@ -101,8 +101,8 @@ The job was not accepted. Only if the response of Redis was lost, it may have be
     (PROVIDER, "The provider", """\
 Before you see one of these, Darkroom has retried what can be retried; of several errors it reports the most useful one.
 A *rung* is one way to run the request: as requested, then cheaper and smaller, or your `DARKROOM_FALLBACKS`. When the
-calls below have failed, the next rung is tried, until one succeeds. On the last one Darkroom waits for a provider that is
-down or asks for a wait, as long as the job has time and calls left:"""),
+calls below have failed, the next rung is tried, until one succeeds. On the last one Darkroom waits for a provider that
+is down or asks for a wait, as long as the job has time and calls left:"""),
     (JOB, "The job", """\
 Finished images stay: a job with some of its images has succeeded, and its error says why the others are missing."""),
     (GATEWAY, "The gateway", """\
