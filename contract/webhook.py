@@ -27,12 +27,12 @@ from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, check_link_w
 
 MAX_URL = 2048
 MIN_KEY, MAX_KEY = 24, 64  # bytes of a signing secret
-RESOLVE_S = 1.0  # for a name, when a job is handed in
+RESOLVE_S = 1.0  # for a name, when a job is submitted
 PREFIX = "whsec_"
 
 
 class Webhook(FrozenModel):
-    """Where a job's end is told; `sealed` is its client's own secret, or ""."""
+    """The address that is called when a job ends; `sealed` is its client's own secret, or ""."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

@@ -30,7 +30,7 @@ class Pace:
 
 
 def expected(durations_s: Sequence[float], *, position: int, slots: int, running: int) -> tuple[int, int] | None:
-    """Tell in how many whole seconds a queued job will be done, at least and at most; None if nobody can know."""
+    """Estimate in how many whole seconds a queued job will end, at least and at most; None if unknown."""
     if len(durations_s) < LEAST or slots < 1:
         return None
     rounds = (running + position) // slots + 1

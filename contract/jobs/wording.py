@@ -74,7 +74,7 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
 
 
 def unused(many: int) -> str:
-    """Tell of pictures that came in answers and became no image; nothing when there are none."""
+    """Write how many images of responses were not used; empty if none."""
     if many < 1:
         return ""
     pictures = "1 more image of an answer was" if many == 1 else f"{many} more images of the answers were"

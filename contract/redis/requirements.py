@@ -18,7 +18,11 @@ from contract.redis.client import reaching_redis
 from contract.redis.failure import CLUSTER, REPLICA
 
 OLDEST = (6, 2)
-VENDORS = ("valkey", "dragonfly", "garnet")  # that tell a version of their own beside the Redis that they are like
+VENDORS = (
+    "valkey",
+    "dragonfly",
+    "garnet",
+)  # that report a version of their own next to that of the Redis they resemble
 FULLEST = 0.8  # of maxmemory
 _AOF = "Set appendonly yes, and appendfsync always or everysec."
 _EVICTION = "Set maxmemory-policy noeviction."

@@ -41,7 +41,7 @@ Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets a
 
 
 class JobReader:
-    """The job table for those who only look."""
+    """The job table for readers."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -167,7 +167,7 @@ class JobReader:
         text = await self._text(owner_key(owner, f"upload:{sha256}"))
         try:
             return ReferenceSnapshot.model_validate_json(text) if text else None
-        except ValidationError:  # it is uploaded anew
+        except ValidationError:  # it has to be uploaded again
             return None
 
     async def workers(self, *, within_s: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, whoever raised them: we, the framework or nobody in particular.
+"""Errors as RFC 9457 problem details, whether Darkroom, the framework or other code raised them.
 
 Nothing that a caller sent is repeated in them.
 """
@@ -140,7 +140,7 @@ async def _parameters(request: Request, error: Exception) -> Response:
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody is there to read it
+    return Response(status_code=400)  # the client has gone
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -53,7 +53,7 @@ def config_path() -> Path:
 
 
 def default_owner() -> str:
-    """Name whose jobs those of the command line are, if nobody is named."""
+    """Name the default owner of jobs of the command line."""
     return f"cli:{getpass.getuser()}"
 
 
@@ -76,7 +76,7 @@ def with_darkroom(
 ) -> NoReturn:
     """Do some work with the queue, then exit; reference images may also lie below `roots`.
 
-    Keys are looked for only where jobs are handed in and no running stack has them.
+    Keys are needed only where jobs are submitted and no running stack has them.
     """
     needs_keys = adopt_running_stack() is None and needs_keys
     try:
@@ -93,7 +93,7 @@ def with_darkroom(
 
 
 def run(work: Callable[[], Awaitable[int]], settings: Settings | None = None) -> NoReturn:
-    """Run async work to its exit code; `settings` tell where somebody has to look who made a mistake."""
+    """Run async work to its exit code; with `settings`, hints name the user's own paths and models."""
 
     async def awaited() -> int:
         return await work()

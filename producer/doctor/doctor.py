@@ -1,4 +1,4 @@
-"""The doctor: looks at everything a job needs, and says how to mend what is wrong."""
+"""The doctor: checks everything a job needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
 
 
 async def keep(gateway: Gateway, caller: Caller, data: bytes) -> dict[str, Any]:
-    """Look at a picture, clean it, and keep it for its owner; answer what it is. Raises Refused, Unavailable."""
+    """Decode an image, strip it, and keep it for its owner; return its description. Raises Refused, Unavailable."""
     cleaned = await gateway.pictures.clean(data)
     name = await caller.client.owner_images.keep(cleaned.data, mime=cleaned.mime)
     return {
