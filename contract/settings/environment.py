@@ -1,4 +1,4 @@
-"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` beside config.json."""
+"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` next to config.json."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ Schedule = Annotated[tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(_wo
 
 
 class Environment(BaseSettings):
-    """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` beside config.json."""
+    """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` next to config.json."""
 
     model_config = SettingsConfigDict(
         env_prefix="DARKROOM_", env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False

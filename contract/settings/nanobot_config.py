@@ -64,7 +64,7 @@ class ProviderConfig(NanobotModel):
 
     @property
     def key(self) -> str:
-        """The key itself, for whoever sends it; empty without one."""
+        """The key itself, for the code that sends it; empty without one."""
         return self.api_key.get_secret_value() if self.api_key else ""
 
     @property

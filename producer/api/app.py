@@ -43,7 +43,7 @@ from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
 from producer.tokens import Tokens, first_token
 
-FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
+FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
 
 def main(config: Path | None = None) -> None:
@@ -65,7 +65,7 @@ def main(config: Path | None = None) -> None:
 
 
 def _welcome(settings: Settings) -> None:
-    """Show the first token to who starts a gateway in a terminal; in a log others might read it."""
+    """Show the first token if the gateway was started in a terminal; a log may have other readers."""
     env = settings.env
     if not (sys.stderr.isatty() and is_loopback(env.host)):
         return
@@ -74,7 +74,7 @@ def _welcome(settings: Settings) -> None:
 
 
 def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
-    """Build the whole application; whoever waits is answered when it is `closing`.
+    """Build the whole application; waiting requests are answered when it is `closing`.
 
     Raises ConfigInvalid for one that everybody could use.
     """
@@ -83,7 +83,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     if not is_loopback(env.host) and not tokens.exists():
         hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
         raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
-    tokens.list()  # or it would be told only to those who call
+    tokens.list()  # or only callers would learn of a problem
     app = FastAPIOffline(
         title="Darkroom",
         version=version("nanobot-darkroom"),
@@ -147,7 +147,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
 
 
 async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:
-    """Let no client wait for a job any longer when this process is told to stop."""
+    """Answer all waiting clients when this process is stopped."""
     await closing.wait()
     connections.stop_waiting()
 

@@ -20,18 +20,16 @@ from producer.cli.completion import all_jobs, ended_jobs, models, offering, prov
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
-Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
+Owner = Annotated[
+    str | None, typer.Option(help="The owner of the jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")
 ]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait; the job continues afterwards.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=all_jobs)]
 UnfinishedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=unfinished_jobs)]
 EndedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=ended_jobs)]
 States = Annotated[
     list[JobState] | None,
-    typer.Option(
-        "--state", metavar="STATE", help=f"Only jobs that are {', '.join(JobState)}; may be given several times."
-    ),
+    typer.Option("--state", metavar="STATE", help=f"Only jobs in this state: {', '.join(JobState)}. May be repeated."),
 ]
 Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shall show.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
@@ -66,8 +64,8 @@ Quality = Annotated[
 ]
 Provider = Annotated[str | None, typer.Option(help="One of the configured providers.", autocompletion=providers)]
 Model = Annotated[str | None, typer.Option(help="One of the configured models.", autocompletion=models)]
-Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
-Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
+Conversation = Annotated[str, typer.Option(help="The conversation that `latest` refers to.")]
+Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat with the same key returns the same job.")]
 
 P = ParamSpec("P")
 

@@ -1,4 +1,4 @@
-"""The doctor: looks at everything a job needs, and says how to mend what is wrong."""
+"""The doctor: checks everything a job needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def _media(media: Path, marker: str, queue_health: QueueHealth) -> Finding:
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.hint)
     if queue_health.installation.is_elsewhere(marker):
-        detail = f"{media} is not the one that the workers write to: their images cannot be found here"
-        return Finding(name, False, detail, "Let gateway and workers share one media directory.")
+        detail = f"{media} is not the directory that the workers write to: their images cannot be found here"
+        return Finding(name, False, detail, "Give gateway and workers the same media directory.")
     if not room.is_there:
-        return Finding(name, True, f"{media} is not there yet; the first worker makes it")
+        return Finding(name, True, f"{media} does not exist yet; the first worker creates it")
     return Finding(name, True, f"{media}, {room.words}")
 
 
@@ -75,5 +75,5 @@ def _tokens(settings: Settings) -> Finding:
     try:
         valid = [token for token in Tokens(settings.tokens_path).list() if not token.is_expired]
     except ConfigInvalid as error:
-        return Finding("tokens", False, error.problems[0].message, f"Mend {settings.tokens_path}.")
+        return Finding("tokens", False, error.problems[0].message, f"Fix {settings.tokens_path}.")
     return Finding("tokens", True, f"{len(valid)} valid" if valid else "none: `darkroom token create NAME` makes one")
