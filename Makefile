@@ -53,6 +53,7 @@ format: setup ## Format the code
 .PHONY: docs
 docs: setup ## Make the pages that come from the code
 	$(BIN)/python -m docs.make_failures
+	$(BIN)/python -m docs.make_tables
 
 .PHONY: constraints
 constraints: setup ## Pin the newest versions of everything

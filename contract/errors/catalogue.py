@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 
+from contract import provider_specs
 from contract.errors.gateway_catalogue import GATEWAY
 from contract.errors.kind import ErrorKind, permanent, temporary
 from contract.errors.provider_catalogue import PROVIDER
+from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES
 
 REQUEST: dict[str, ErrorKind] = {
     "aspect_ratio_invalid": permanent(
@@ -42,7 +44,8 @@ REQUEST: dict[str, ErrorKind] = {
         "Use a new key for a new request.",
     ),
     "image_size_invalid": permanent(
-        "Unknown image size", "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096."
+        "Unknown image size",
+        f"image_size must be {', '.join(SIZES)}, auto, or WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE}.",
     ),
     "job_not_found": permanent(
         "No such job",
@@ -146,8 +149,8 @@ CONFIGURATION: dict[str, ErrorKind] = {
     "unknown_provider": permanent(
         "Provider not supported",
         "[Only {configured} is configured here"
-        "|unsupported image generation provider '{provider}': use openrouter or aihubmix"
-        "|unsupported image generation provider: use openrouter or aihubmix].",
+        f"|unsupported image generation provider '{{provider}}': use {provider_specs.names()}"
+        f"|unsupported image generation provider: use {provider_specs.names()}].",
     ),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from typing import Annotated, Literal, get_args
 
@@ -19,23 +18,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contract.frozen_model import Stored
+from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES, explicit_size
 
 RATIOS = (
     *("auto", "1:1", "3:4", "9:16", "4:3", "16:9", "2:3", "3:2", "4:5", "5:4", "21:9", "9:21"),
     *("1:2", "2:1", "1:4", "4:1", "1:8", "8:1"),
 )
-SIZES = ("512", "1K", "2K", "4K")
 MAX_PROMPT, MAX_REFERENCES, LEAST_TIME_S = 32_000, 16, 1.0
-MIN_SIDE, MAX_SIDE = 64, 4096
 
-_EXPLICIT_SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
 _INVISIBLE = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Mn"})
-
-
-def explicit_size(image_size: str) -> tuple[int, int] | None:
-    """Read WIDTHxHEIGHT in pixels, or None for a size hint such as 2K."""
-    match = _EXPLICIT_SIZE.fullmatch(image_size)
-    return (int(match[1]), int(match[2])) if match else None
 
 
 def _ratio(value: str) -> str:

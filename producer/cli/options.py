@@ -13,9 +13,10 @@ from typing import Annotated, Concatenate, ParamSpec, get_args
 import typer
 
 from contract.artifacts.sidecar import is_like_an_id
+from contract.image_size import SIZES
 from contract.jobs import request
 from contract.jobs.job import JobState
-from contract.jobs.request import RATIOS, SIZES, AllowedFallback
+from contract.jobs.request import RATIOS, AllowedFallback
 from producer.cli.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
