@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pydantic import ConfigDict
 
 from contract.errors.exceptions import Refused, Transient
+from contract.errors.request_catalogue import WEBHOOK_SECRET_INVALID, WEBHOOK_URL_FORBIDDEN
 from contract.frozen_model import FrozenModel
 from contract.jobs.job import Job
 from contract.jobs.public_json import public_json
@@ -88,7 +89,7 @@ def check_secret(text: str) -> None:
     except (binascii.Error, UnicodeEncodeError):
         size = 0
     if not (text.startswith(PREFIX) and MIN_KEY <= size <= MAX_KEY):
-        raise Refused("webhook_secret_invalid")
+        raise Refused(WEBHOOK_SECRET_INVALID)
 
 
 def seal(text: str, secret: InstallationSecret) -> str:
@@ -126,4 +127,4 @@ def _key(secret: InstallationSecret) -> bytes:
 
 
 def _forbidden() -> Refused:
-    return Refused("webhook_url_forbidden", max=MAX_URL)
+    return Refused(WEBHOOK_URL_FORBIDDEN, max=MAX_URL)

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
-from contract.errors.catalogue import CONFIGURATION, JOB, KINDS, QUEUE, REQUEST
+from contract.errors.catalogue import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
 from contract.errors.exceptions import DarkroomError, ProviderError
-from contract.errors.gateway_catalogue import GATEWAY
 from contract.errors.kind import ErrorKind
-from contract.errors.provider_catalogue import PROVIDER
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.settings.environment import Environment
 from contract.webhook import MAX_URL
+from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
 from worker.policy.retry_policy import TRIES
 
@@ -116,7 +115,7 @@ def page() -> str:
 def example(code: str) -> str:
     """Say an error as it is said when everything about it is known."""
     names = {} if code in REQUEST else NAMES
-    return DarkroomError(code, **{**names, **VALUES.get(code, {})}).detail
+    return DarkroomError(ALL_KINDS[code], **{**names, **VALUES.get(code, {})}).detail
 
 
 def outcomes() -> dict[str, set[Outcome]]:
@@ -130,7 +129,7 @@ def outcomes() -> dict[str, set[Outcome]]:
 
 
 def _raised(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Read `Branch("code", …)` and the pair `(Branch, "code")`."""
+    """Read `Branch(KIND, …)` and the pair `(Branch, KIND)`."""
     if isinstance(node, ast.Call) and node.args:
         branch, code = node.func, node.args[0]
     elif isinstance(node, ast.Tuple) and len(node.elts) == 2:
@@ -138,8 +137,8 @@ def _raised(node: ast.AST) -> Iterator[tuple[str, str]]:
     else:
         return
     if isinstance(branch, ast.Name) and branch.id in BRANCHES:
-        words = (node.value for node in ast.walk(code) if isinstance(node, ast.Constant))
-        yield from ((branch.id, str(word)) for word in words if word in KINDS)
+        codes = (node.id.lower() for node in ast.walk(code) if isinstance(node, ast.Name))
+        yield from ((branch.id, code) for code in codes if code in ALL_KINDS)
 
 
 def _chapter(kinds: dict[str, ErrorKind], title: str, introduction: str) -> Iterator[str]:
@@ -152,7 +151,7 @@ def _chapter(kinds: dict[str, ErrorKind], title: str, introduction: str) -> Iter
     done = outcomes()
     for code, kind in kinds.items():
         by_then = [_done(code, done[code])] if kinds is PROVIDER else []
-        yield _row(f"`{code}`", example(code), *by_then, "yes" if kind.retryable else "no", kind.mend)
+        yield _row(f"`{code}`", example(code), *by_then, "yes" if kind.retryable else "no", kind.hint)
     yield ""
 
 

@@ -26,6 +26,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_se
 from contract.artifacts.sidecar import write_whole
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
 from contract.frozen_model import FrozenModel
+from producer.error_catalogue import TOKEN_EXISTS, TOKEN_NAME_INVALID, TOKEN_NOT_FOUND
 
 PREFIX = "dk_"
 MAX_TEXT = 200  # characters of what may be a token
@@ -114,7 +115,7 @@ class Tokens:
         """
         user = name if user is None else user
         if not (_NAME.fullmatch(name) and _NAME.fullmatch(user)):
-            raise Refused("token_name_invalid")
+            raise Refused(TOKEN_NAME_INVALID)
         text = PREFIX + secrets.token_urlsafe(32)
         now = datetime.now(UTC)
         token = Token(
@@ -128,7 +129,7 @@ class Tokens:
         with self._changing():
             tokens, _ = self._read()
             if any(other.name == name for other in tokens):
-                raise Refused("token_exists", name=name)
+                raise Refused(TOKEN_EXISTS, name=name)
             self._write((*tokens, token))
         return text
 
@@ -138,7 +139,7 @@ class Tokens:
             tokens, _ = self._read()
             kept = tuple(token for token in tokens if token.name != name)
             if len(kept) == len(tokens):
-                raise Refused("token_not_found", name=name)
+                raise Refused(TOKEN_NOT_FOUND, name=name)
             self._write(kept)
 
     def list(self) -> tuple[Token, ...]:
@@ -226,7 +227,7 @@ def first_token(tokens: Tokens, user: str) -> str | None:
     try:
         return tokens.create(FIRST, user, (Right.READ, Right.SUBMIT, Right.PATHS))
     except Refused as error:
-        if error.code != "token_exists":
+        if error.code != TOKEN_EXISTS.code:
             raise
         return None  # another gateway, started at the same time, was faster
 

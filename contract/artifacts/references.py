@@ -20,6 +20,15 @@ from typing import BinaryIO
 
 from contract.artifacts.sidecar import write_whole
 from contract.errors.exceptions import Refused
+from contract.errors.job_catalogue import STORAGE_FULL
+from contract.errors.request_catalogue import (
+    REFERENCE_INVALID,
+    REFERENCE_NOT_A_FILE,
+    REFERENCE_NOT_AN_IMAGE,
+    REFERENCE_OUTSIDE_ROOTS,
+    REFERENCE_TOO_LARGE,
+    REFERENCE_UNREADABLE,
+)
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
 
@@ -60,7 +69,7 @@ class References:
             for snapshot in snapshots:
                 os.utime(self._inputs / snapshot.sha256)
         except OSError as error:
-            raise Refused("reference_unreadable") from error
+            raise Refused(REFERENCE_UNREADABLE) from error
 
     def load(self, snapshot: ReferenceSnapshot) -> bytes:
         """Read a snapshot's bytes back. Raises OSError when it is gone."""
@@ -70,21 +79,21 @@ class References:
         path = self._path(text)
         # Refusing by name first keeps us from opening devices; the descriptor decides afterwards.
         if not self._inside(Path(os.path.realpath(path))):
-            raise Refused("reference_outside_roots")
+            raise Refused(REFERENCE_OUTSIDE_ROOTS)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except FileNotFoundError as error:
-            raise Refused("reference_outside_roots") from error
+            raise Refused(REFERENCE_OUTSIDE_ROOTS) from error
         except OSError as error:
             is_socket = error.errno == errno.ENXIO
-            raise Refused("reference_not_a_file" if is_socket else "reference_unreadable") from error
+            raise Refused(REFERENCE_NOT_A_FILE if is_socket else REFERENCE_UNREADABLE) from error
         try:
             opened = _real_path(descriptor)
             if not self._inside(opened):
-                raise Refused("reference_outside_roots")
+                raise Refused(REFERENCE_OUTSIDE_ROOTS)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise Refused("reference_not_a_file")
+                raise Refused(REFERENCE_NOT_A_FILE)
             with open(descriptor, "rb", closefd=False) as file:
                 data = b"" if status.st_size > most else _read_all(file, most + 1)
             if status.st_size > most or len(data) > most:
@@ -104,7 +113,7 @@ class References:
             or any(len(part.encode("utf-8", "replace")) > 255 for part in text.split("/"))
         )
         if odd:
-            raise Refused("reference_invalid")
+            raise Refused(REFERENCE_INVALID)
         return self._workspace / text  # an absolute path stays as it is
 
     def _inside(self, path: Path) -> bool:
@@ -116,7 +125,7 @@ class References:
         except TooLarge as error:
             raise _too_large() from error
         except NotAnImage as error:
-            raise Refused("reference_not_an_image") from error
+            raise Refused(REFERENCE_NOT_AN_IMAGE) from error
         return ReferenceSnapshot(source=str(source), sha256=self._store(data), mime=info.mime, bytes=len(data))
 
     def _store(self, data: bytes) -> str:
@@ -130,7 +139,7 @@ class References:
                 self._inputs.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_whole(kept, data)
             except OSError as error:
-                raise Refused("storage_full") from error
+                raise Refused(STORAGE_FULL) from error
         return sha256
 
 
@@ -144,11 +153,11 @@ def _read_all(file: BinaryIO, most: int) -> bytes:
     try:
         return file.read(most)
     except OSError as error:
-        raise Refused("reference_unreadable") from error
+        raise Refused(REFERENCE_UNREADABLE) from error
 
 
 def _too_large() -> Refused:
-    return Refused("reference_too_large", max_mib=MAX_EACH // 2**20, total_mib=MAX_TOGETHER // 2**20)
+    return Refused(REFERENCE_TOO_LARGE, max_mib=MAX_EACH // 2**20, total_mib=MAX_TOGETHER // 2**20)
 
 
 def _real_path(descriptor: int) -> Path:

@@ -16,7 +16,9 @@ import secrets
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from contract.errors.configuration_catalogue import SAVE_DIR_INVALID
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.frozen_model import Stored
 from contract.jobs.job import Attempt, Degraded, Image, Job, Rendition
 
@@ -123,7 +125,7 @@ def folder_parts(save_dir: str, day: datetime) -> tuple[str, ...]:
         and all(_is_plain(part) for part in parts)
     )
     if not plain:
-        raise Refused("save_dir_invalid")
+        raise Refused(SAVE_DIR_INVALID)
     return (*parts, day.strftime("%Y-%m-%d"))
 
 
@@ -169,7 +171,7 @@ def read_record(image: Path) -> Sidecar:
     try:
         return Sidecar.model_validate_json(image.with_suffix(".json").read_bytes())
     except (OSError, ValueError) as error:
-        raise Refused("artifact_not_found") from error
+        raise Refused(ARTIFACT_NOT_FOUND) from error
 
 
 def read_sidecar(path: Path) -> Sidecar | None:

@@ -21,16 +21,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from contract.errors.catalogue import look_up
+from contract.errors.configuration_catalogue import CONFIG_INVALID
+from contract.errors.kind import ErrorKind
+from contract.errors.queue_catalogue import QUEUE_UNAVAILABLE
 from contract.errors.redaction import clean
 
 
 class DarkroomError(Exception):
     """Something went wrong that has a code and a sentence for people."""
 
-    def __init__(self, code: str, **values: object) -> None:
-        self.code = code
+    def __init__(self, kind: ErrorKind, **values: object) -> None:
+        self.kind = kind
+        self.code = kind.code
         self.values = values
-        self.kind = look_up(code)
         self.detail = " ".join(self.kind.sentence.format_map(values).split())
         super().__init__(self.detail)
 
@@ -68,14 +71,14 @@ class ConfigInvalid(Refused):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("config_invalid", problems="; ".join(str(problem) for problem in self.problems))
+        super().__init__(CONFIG_INVALID, problems="; ".join(str(problem) for problem in self.problems))
 
 
 class Unavailable(DarkroomError):
     """Redis does not answer in time, refuses, or is full; whatever was accepted is still there."""
 
-    def __init__(self, code: str = "queue_unavailable", **values: object) -> None:
-        super().__init__(code, **values)
+    def __init__(self, kind: ErrorKind = QUEUE_UNAVAILABLE, **values: object) -> None:
+        super().__init__(kind, **values)
 
 
 class ProviderError(DarkroomError):
@@ -86,7 +89,7 @@ class ProviderError(DarkroomError):
 
     def __init__(
         self,
-        code: str,
+        kind: ErrorKind,
         *,
         http_status: int | None = None,
         retry_after_s: float | None = None,
@@ -96,7 +99,7 @@ class ProviderError(DarkroomError):
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.cost_usd = cost_usd
-        super().__init__(code, **values)
+        super().__init__(kind, **values)
 
     def named(self, *, secrets: Sequence[str] = (), cost_usd: float | None = None, **values: object) -> ProviderError:
         """Make the same error with its cost, and the provider's name and the like in its sentence, free of secrets."""
@@ -136,7 +139,7 @@ class ProviderError(DarkroomError):
 
     def _as(self, branch: type[ProviderError], *, cost_usd: float | None, values: dict[str, object]) -> ProviderError:
         error = branch(
-            self.code, http_status=self.http_status, retry_after_s=self.retry_after_s, cost_usd=cost_usd, **values
+            self.kind, http_status=self.http_status, retry_after_s=self.retry_after_s, cost_usd=cost_usd, **values
         )
         error.is_elsewhere = self.is_elsewhere
         return error
@@ -190,4 +193,4 @@ _BRANCHES: dict[object, type[ProviderError]] = {
 def revive(record: Mapping[str, Any]) -> ProviderError:
     """Make the error again that was written with `ProviderError.record`."""
     known = {name: record[name] for name in ("http_status", "retry_after_s", "cost_usd")}
-    return _BRANCHES[record["branch"]](record["code"], **known, **record["values"])
+    return _BRANCHES[record["branch"]](look_up(record["code"]), **known, **record["values"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contract.errors.template import MessageTemplate
@@ -11,21 +12,27 @@ from contract.errors.template import MessageTemplate
 class ErrorKind:
     """One error code: its title, HTTP status, whether trying again may help, its sentence.
 
-    `mend` says what its reader can do, unless the sentence has already said it.
+    `hint` says what its reader can do, unless the sentence has already said it.
     """
 
+    code: str
     title: str
     status: int
     retryable: bool
     sentence: MessageTemplate
-    mend: str = ""
+    hint: str = ""
 
 
-def permanent(title: str, sentence: str, mend: str = "", *, status: int = 422) -> ErrorKind:
+def permanent(code: str, title: str, sentence: str, hint: str = "", *, status: int = 422) -> ErrorKind:
     """Make a kind of error that stays until somebody changes something."""
-    return ErrorKind(title, status, False, MessageTemplate(sentence), mend)
+    return ErrorKind(code, title, status, False, MessageTemplate(sentence), hint)
 
 
-def temporary(title: str, sentence: str, mend: str = "", *, status: int = 502) -> ErrorKind:
+def temporary(code: str, title: str, sentence: str, hint: str = "", *, status: int = 502) -> ErrorKind:
     """Make a kind of error that may be gone next time."""
-    return ErrorKind(title, status, True, MessageTemplate(sentence), mend)
+    return ErrorKind(code, title, status, True, MessageTemplate(sentence), hint)
+
+
+def kinds_in(names: Mapping[str, object]) -> dict[str, ErrorKind]:
+    """Find the kinds among a module's names, by their codes."""
+    return {kind.code: kind for kind in names.values() if isinstance(kind, ErrorKind)}

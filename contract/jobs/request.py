@@ -17,6 +17,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from contract.errors.request_catalogue import (
+    ASPECT_RATIO_INVALID,
+    COUNT_OUT_OF_RANGE,
+    FALLBACK_INVALID,
+    IMAGE_SIZE_INVALID,
+    PROMPT_INVALID_CHARACTERS,
+    PROMPT_REQUIRED,
+    PROMPT_TOO_LONG,
+    QUALITY_INVALID,
+    TIMEOUT_OUT_OF_RANGE,
+    TOO_MANY_REFERENCES,
+)
 from contract.frozen_model import Stored
 from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES, explicit_size
 
@@ -32,7 +44,7 @@ _INVISIBLE = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Mn"})
 def _ratio(value: str) -> str:
     ratio = value.strip(" ").lower()
     if ratio not in RATIOS:
-        raise PydanticCustomError("aspect_ratio_invalid", "not a known ratio", {"allowed": ", ".join(RATIOS)})
+        raise PydanticCustomError(ASPECT_RATIO_INVALID.code, "not a known ratio", {"allowed": ", ".join(RATIOS)})
     return ratio
 
 
@@ -43,51 +55,51 @@ def _size(value: str) -> str:
     text = text.lower()
     sides = explicit_size(text)
     if text != "auto" and not (sides and all(MIN_SIDE <= side <= MAX_SIDE for side in sides)):
-        raise PydanticCustomError("image_size_invalid", "not a known size")
+        raise PydanticCustomError(IMAGE_SIZE_INVALID.code, "not a known size")
     return text
 
 
 def _prompt(value: str) -> str:
     if len(value) > MAX_PROMPT:
-        raise PydanticCustomError("prompt_too_long", "too long", {"max": MAX_PROMPT})
+        raise PydanticCustomError(PROMPT_TOO_LONG.code, "too long", {"max": MAX_PROMPT})
     if "\0" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-        raise PydanticCustomError("prompt_invalid_characters", "unusable characters")
+        raise PydanticCustomError(PROMPT_INVALID_CHARACTERS.code, "unusable characters")
     value = "".join(char for char in value if char in "\n\t" or unicodedata.category(char) != "Cc")
     if all(unicodedata.category(char) in _INVISIBLE for char in value):
-        raise PydanticCustomError("prompt_required", "empty")
+        raise PydanticCustomError(PROMPT_REQUIRED.code, "empty")
     return value
 
 
 def _count(value: int, info: ValidationInfo) -> int:
     maximum = (info.context or {}).get("max_images", 8)
     if not 1 <= value <= maximum:
-        raise PydanticCustomError("count_out_of_range", "out of range", {"max": maximum})
+        raise PydanticCustomError(COUNT_OUT_OF_RANGE.code, "out of range", {"max": maximum})
     return value
 
 
 def _references(values: tuple[str, ...]) -> tuple[str, ...]:
     different = tuple(dict.fromkeys(values))
     if len(different) > MAX_REFERENCES:
-        raise PydanticCustomError("too_many_references", "too many", {"max": MAX_REFERENCES})
+        raise PydanticCustomError(TOO_MANY_REFERENCES.code, "too many", {"max": MAX_REFERENCES})
     return different
 
 
 def _allowed(value: object) -> object:
     if value is not None and value not in get_args(AllowedFallback):
-        raise PydanticCustomError("fallback_invalid", "not a known kind of fallback")
+        raise PydanticCustomError(FALLBACK_INVALID.code, "not a known kind of fallback")
     return value
 
 
 def _quality(value: object) -> object:
     if value is not None and value not in get_args(Quality):
-        raise PydanticCustomError("quality_invalid", "not a known quality")
+        raise PydanticCustomError(QUALITY_INVALID.code, "not a known quality")
     return value
 
 
 def _time(value: float, info: ValidationInfo) -> float:
     most = (info.context or {}).get("max_seconds")
     if not (math.isfinite(value) and LEAST_TIME_S <= value <= (most or value)):
-        raise PydanticCustomError("timeout_out_of_range", "out of range", {"field": info.field_name, "max": most})
+        raise PydanticCustomError(TIMEOUT_OUT_OF_RANGE.code, "out of range", {"field": info.field_name, "max": most})
     return value
 
 

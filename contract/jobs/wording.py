@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contract.errors.catalogue import look_up
+from contract.errors.provider_catalogue import PROVIDER_RATE_LIMITED, RESULT_EXPIRED, RESULT_UNREACHABLE
 from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
 _STATES = {
@@ -30,8 +31,8 @@ _OUTCOMES = {
 }
 
 _ERRORS = {
-    "result_expired": "was lost before it could be fetched",
-    "result_unreachable": "could not be fetched",
+    RESULT_EXPIRED.code: "was lost before it could be fetched",
+    RESULT_UNREACHABLE.code: "could not be fetched",
 }
 
 
@@ -137,7 +138,7 @@ def waiting(provider: str, code: str, seconds: float) -> str:
     """Say what a job waits for; without a code a provider only has no free place."""
     if not code:
         return f"Waiting for a free place at {provider}."
-    if code == "provider_rate_limited":
+    if code == PROVIDER_RATE_LIMITED.code:
         return f"Waiting {duration(seconds)}: {provider} takes no more calls now."
     return f"{unavailable(provider)}, trying again in {duration(seconds)}."
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contract.errors.exceptions import Unavailable
+from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.redis.failure import REFUSED, UNKNOWN, cause_of
 from contract.version import CONTRACT
 
@@ -63,7 +64,7 @@ def unavailable(error: BaseException) -> Unavailable:
     """Make the error that says why Redis cannot be used; a no without words of its own is logged as it is."""
     cause = cause_of(error)
     if cause.is_full:
-        return Unavailable("queue_full", says=cause.says, retry_after_s=FULL_S)
+        return Unavailable(QUEUE_FULL, says=cause.says, retry_after_s=FULL_S)
     is_silent = isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
     if cause is UNKNOWN and not is_silent:
         logger.error("Redis refuses: %s", error)  # our own mistake

@@ -20,13 +20,13 @@ SCHEME = "An address begins with rediss:// where Redis speaks TLS, else with red
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What is wrong with Redis: `says` follows the word "Redis", `mend` tells what to do.
+    """What is wrong with Redis: `says` follows the word "Redis", `hint` tells what to do.
 
     What `lasts` stays until somebody changes something.
     """
 
     says: str
-    mend: str
+    hint: str
     lasts: bool = False
     is_full: bool = False
 

@@ -41,7 +41,7 @@ class Doubt:
     name: str
     weight: Weight
     says: str
-    mend: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def refusals(doubts: Sequence[Doubt]) -> list[Doubt]:
 def _cluster(info: Mapping[str, Any]) -> Doubt | None:
     if info.get("redis_mode") != "cluster" and not _number(info, "cluster_enabled"):
         return None
-    return Doubt("mode", Weight.REFUSES, CLUSTER.says, CLUSTER.mend)
+    return Doubt("mode", Weight.REFUSES, CLUSTER.says, CLUSTER.hint)
 
 
 def _eviction(info: Mapping[str, Any]) -> Doubt | None:
@@ -122,7 +122,7 @@ def _eviction(info: Mapping[str, Any]) -> Doubt | None:
 
 
 def _replica(info: Mapping[str, Any]) -> Doubt | None:
-    return None if info.get("role", "master") == "master" else Doubt("role", Weight.WARNS, REPLICA.says, REPLICA.mend)
+    return None if info.get("role", "master") == "master" else Doubt("role", Weight.WARNS, REPLICA.says, REPLICA.hint)
 
 
 def _version(info: Mapping[str, Any]) -> Doubt | None:

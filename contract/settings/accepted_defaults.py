@@ -6,6 +6,7 @@ They stand in the job hash beside the request, so that neither the request's JSO
 from __future__ import annotations
 
 from contract.errors.exceptions import DarkroomError
+from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.frozen_model import Stored
 from contract.jobs.request import KeptRequest
 from contract.settings.nanobot_config import ProviderConfig
@@ -43,7 +44,7 @@ def accepted_with(fields: Fields, request: KeptRequest, settings: Settings) -> S
     try:
         defaults = Defaults.model_validate_json(text)
     except ValueError:  # another model may be dearer
-        raise DarkroomError("job_unreadable") from None
+        raise DarkroomError(JOB_UNREADABLE) from None
     image = settings.image.model_copy(update={"provider": defaults.provider, "model": defaults.model})
     return settings.model_copy(update={"image": image, "providers": _providers(defaults, request, settings)})
 

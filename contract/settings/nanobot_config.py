@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from contract.artifacts.sidecar import folder_parts
 from contract.errors.catalogue import KINDS
+from contract.errors.configuration_catalogue import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import DarkroomError, Problem, Refused
 from contract.jobs.request import AspectRatio, ImageSize, ModelName
 from contract.provider_specs import DEFAULT, SPECS
@@ -77,7 +78,7 @@ class ProviderConfig(NanobotModel):
 
 def _supported(provider: str) -> str:
     if provider not in SPECS:
-        raise PydanticCustomError("unknown_provider", "not supported", {"provider": provider})
+        raise PydanticCustomError(UNKNOWN_PROVIDER.code, "not supported", {"provider": provider})
     return provider
 
 
@@ -85,7 +86,7 @@ def _plain(save_dir: str) -> str:
     try:
         folder_parts(save_dir, datetime.now(UTC))
     except Refused as error:
-        raise PydanticCustomError("save_dir_invalid", "no plain directory") from error
+        raise PydanticCustomError(SAVE_DIR_INVALID.code, "no plain directory") from error
     return save_dir
 
 
@@ -160,7 +161,7 @@ def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], pro
 
 
 def _sentence(kind: str, message: str, context: dict[str, Any] | None) -> str:
-    return DarkroomError(kind, **(context or {})).detail if kind in KINDS else message
+    return DarkroomError(KINDS[kind], **(context or {})).detail if kind in KINDS else message
 
 
 def _expand(value: Any, path: str, problems: list[Problem]) -> Any:

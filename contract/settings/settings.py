@@ -15,6 +15,7 @@ from pydantic import (
     SecretStr,
 )
 
+from contract.errors.configuration_catalogue import MISSING_API_KEY, SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
 from contract.provider_specs import SPECS
 from contract.settings.environment import Environment, read_environment
@@ -92,10 +93,10 @@ class Settings(BaseModel):
     def provider(self, name: str) -> ProviderConfig:
         """Find a provider's settings. Raises Refused (`unknown_provider`, `missing_api_key`)."""
         if name not in SPECS:
-            raise Refused("unknown_provider", provider=name)
+            raise Refused(UNKNOWN_PROVIDER, provider=name)
         config = self.providers.get(name, ProviderConfig())
         if SPECS[name].needs_key and not config.key.strip():
-            raise Refused("missing_api_key", provider=name)
+            raise Refused(MISSING_API_KEY, provider=name)
         return config
 
     def _with(self, **env: object) -> Settings:
@@ -154,7 +155,7 @@ def _load(config: Path | None, *, needs_keys: bool) -> Settings:
     settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, env=env)
     _check_providers(settings, provider_problems)
     if not (settings.media / image.save_dir).resolve().is_relative_to(settings.media.resolve()):
-        problems.append(Problem("tools.imageGeneration.saveDir", Refused("save_dir_invalid").detail))
+        problems.append(Problem("tools.imageGeneration.saveDir", Refused(SAVE_DIR_INVALID).detail))
     is_known = not any(problem.path == "tools.imageGeneration.provider" for problem in problems)
     if needs_keys and is_known and not env.keys_elsewhere:
         problems += provider_problems
@@ -168,7 +169,7 @@ def _check_providers(settings: Settings, problems: list[Problem]) -> None:
     for name in settings.provider_names:
         found = any(problem.path.startswith(f"providers.{name}") for problem in problems)
         if name not in SPECS:
-            problems.append(Problem("DARKROOM_FALLBACKS", Refused("unknown_provider", provider=name).detail))
+            problems.append(Problem("DARKROOM_FALLBACKS", Refused(UNKNOWN_PROVIDER, provider=name).detail))
             continue
         if not found:
             try:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError
+from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.jobs import wording
 from contract.jobs.job import (
     TERMINAL,
@@ -49,7 +50,7 @@ def read_job(fields: Fields, position: int | None) -> Job:
         job_id = fields.get("id", "")
         # Its words may quote what was read, so only the kind of error is told.
         logger.error("job %s cannot be read: %s", job_id, type(error).__name__, extra={"job_id": job_id})
-        raise DarkroomError("job_unreadable") from None
+        raise DarkroomError(JOB_UNREADABLE) from None
 
 
 def read_state(fields: Fields) -> JobState:
@@ -100,7 +101,7 @@ def read_attempts(fields: Fields) -> dict[int, Attempt]:
     try:
         return {number: Attempt.model_validate_json(text) for number, text in _numbered(fields, "attempt:")}
     except _UNREADABLE:  # a worker that left one out would use its number again, and count a call too few
-        raise DarkroomError("job_unreadable") from None
+        raise DarkroomError(JOB_UNREADABLE) from None
 
 
 def _settled(attempt: Attempt, state: JobState) -> Attempt:
@@ -121,7 +122,7 @@ def read_snapshots(fields: Fields) -> tuple[ReferenceSnapshot, ...]:
     try:
         return tuple(ReferenceSnapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
     except _UNREADABLE:
-        raise DarkroomError("job_unreadable") from None
+        raise DarkroomError(JOB_UNREADABLE) from None
 
 
 def failure(error: DarkroomError) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused
+from contract.errors.request_catalogue import CURSOR_INVALID, JOB_NOT_FOUND
 from contract.jobs.eta import Pace
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
 from contract.redis.client import PREFIX, reaching_redis
@@ -37,7 +38,7 @@ class JobReader:
         """Read a job. Raises Refused (`job_not_found`), also for a job of another owner, and `job_unreadable`."""
         [(fields, position)] = await self._look([job_id])
         if not fields or (owner is not None and fields.get("owner") != owner):
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return read_job(fields, position)
 
     async def news(self, job_id: str, *, after: str = "0") -> tuple[JobState, list[JobEvent]]:
@@ -49,7 +50,7 @@ class JobReader:
             found, entries = await pipe.execute()
         fields = {name: value for name, value in zip(_OF_A_STATE, found, strict=True) if value is not None}
         if "state" not in fields:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return read_state(fields), _story(entries)
 
     async def snapshots(self, job_id: str) -> tuple[ReferenceSnapshot, ...]:
@@ -57,7 +58,7 @@ class JobReader:
         async with reaching_redis():
             text = await self.redis.hget(PREFIX + "job:" + job_id, "snapshots")
         if text is None:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return read_snapshots({"snapshots": str(text)})
 
     async def recent(self, owner: str, what: str) -> str | None:
@@ -244,5 +245,5 @@ def _place(cursor: str) -> tuple[float, str]:
     """Read a cursor. Raises Refused (`cursor_invalid`)."""
     accepted_ms, _, job_id = cursor.partition(":")
     if not (job_id and accepted_ms.isascii() and accepted_ms.isdigit() and len(accepted_ms) < 16):
-        raise Refused("cursor_invalid")
+        raise Refused(CURSOR_INVALID)
     return float(accepted_ms), job_id

@@ -16,6 +16,8 @@ from typing import Literal
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.queue_catalogue import BUDGET_SPENT, QUEUE_FULL, TOO_MANY_JOBS, TOO_MANY_UPLOADS
+from contract.errors.request_catalogue import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
 from contract.jobs.job import Attempt, Image, Job, JobState, ReferenceSnapshot
 from contract.redis.client import PREFIX, Scripts, reaching_redis
 from contract.store.doorbell import Doorbell
@@ -93,14 +95,14 @@ class JobStore(JobReader):
         """
         state = await self._run("jobs/cancel", job_id, "" if owner is None else digest(owner), int(silently))
         if state is None:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return read_state({"state": state, "ended_at": "1"})
 
     async def delete(self, job_id: str, *, owner: str) -> Job:
         """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
         flat = await self._run("jobs/delete", job_id, digest(owner), self._retention_ms)
         if flat is None:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return read_job(_pairs(flat), None)
 
     async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
@@ -108,7 +110,7 @@ class JobStore(JobReader):
         text = snapshot.model_dump_json()
         answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
         if answer != "ok":
-            raise Refused("too_many_uploads", max=most)
+            raise Refused(TOO_MANY_UPLOADS, max=most)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""
@@ -250,13 +252,13 @@ class JobStore(JobReader):
 def _refusal(status: str, answer: str | int) -> Refused | None:
     match status:
         case "reused":
-            return Refused("idempotency_key_reused")
-        case "too_many_jobs":
-            return Refused(status, max=answer, retry_after_s=10)
-        case "queue_full":
-            return Refused(status, retry_after_s=30)
-        case "budget_spent":
-            return Refused(status, retry_after_s=int(answer))
+            return Refused(IDEMPOTENCY_KEY_REUSED)
+        case TOO_MANY_JOBS.code:
+            return Refused(TOO_MANY_JOBS, max=answer, retry_after_s=10)
+        case QUEUE_FULL.code:
+            return Refused(QUEUE_FULL, retry_after_s=30)
+        case BUDGET_SPENT.code:
+            return Refused(BUDGET_SPENT, retry_after_s=int(answer))
     return None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from contract.errors.exceptions import Transient
+from contract.errors.provider_catalogue import PROVIDER_UNREACHABLE
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -125,7 +126,7 @@ async def _addresses(host: str, within_s: float, threads: Executor) -> list[str]
         async with asyncio.timeout(within_s):
             found = await asyncio.get_running_loop().run_in_executor(threads, _resolve, host)
     except OSError as error:  # TimeoutError too
-        raise Transient("provider_unreachable") from error
+        raise Transient(PROVIDER_UNREACHABLE) from error
     return [str(entry[4][0]) for entry in found]
 
 

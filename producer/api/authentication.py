@@ -16,8 +16,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from contract.errors.exceptions import ConfigInvalid, Refused
+from contract.errors.request_catalogue import TYPE_ERROR
 from producer.api.dependencies import Gateway, Here
 from producer.client.client import Darkroom
+from producer.error_catalogue import BAD_REQUEST, FORBIDDEN, TOKENS_UNREADABLE, UNAUTHORIZED
 from producer.tokens import Right, Token, Tokens
 
 USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
@@ -59,7 +61,7 @@ class Caller:
         if not user or not self.may(Right.USERS):
             return self
         if not _USER.fullmatch(user):
-            raise Refused("type_error", field="user", expected=f"1 to {MAX_USER} printable characters")
+            raise Refused(TYPE_ERROR, field="user", expected=f"1 to {MAX_USER} printable characters")
         owner = f"{self.token.user}/{user}"
         return Caller(token=self.token, owner=owner, client=self.client.of(owner, names_paths=self.may(Right.PATHS)))
 
@@ -68,7 +70,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
-        raise Refused("unauthorized")
+        raise Refused(UNAUTHORIZED)
     client = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
     caller = Caller(token=token, owner=token.user, client=client)
     caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
@@ -81,14 +83,14 @@ def _find(tokens: Tokens, text: str) -> Token | None:
         return tokens.find(text)
     except ConfigInvalid as error:  # somebody has spoilt the file
         logger.error("tokens: %s", error)
-        raise Refused("tokens_unreadable") from error
+        raise Refused(TOKENS_UNREADABLE) from error
 
 
 def _credentials(request: Request) -> str:
     """Read the token from its header; from the address it is never taken."""
     found = request.headers.getlist("authorization")
     if len(found) > 1:
-        raise Refused("bad_request")
+        raise Refused(BAD_REQUEST)
     if found:
         bearer = _BEARER.fullmatch(found[0].strip())
         return bearer[1] if bearer else ""
@@ -100,7 +102,7 @@ def needs(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
 
     async def check(caller: Annotated[Caller, Depends(identify)]) -> Caller:
         if not caller.may(right):
-            raise Refused("forbidden", right=right)
+            raise Refused(FORBIDDEN, right=right)
         return caller
 
     return check

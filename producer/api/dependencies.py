@@ -18,6 +18,7 @@ from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
 from producer.client.client import Darkroom
+from producer.error_catalogue import TOO_MANY_STREAMS
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.tokens import Tokens
@@ -43,7 +44,7 @@ class Gateway:
         """Count a stream while it lasts. Raises Refused (`too_many_streams`)."""
         most = self.settings.env.max_streams_per_owner
         if self.streams[owner] >= most:
-            raise Refused("too_many_streams", max=most, retry_after_s=5)
+            raise Refused(TOO_MANY_STREAMS, max=most, retry_after_s=5)
         self.streams[owner] += 1
         try:
             yield

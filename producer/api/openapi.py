@@ -7,36 +7,54 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue import KINDS
+from contract.errors.job_catalogue import INTERNAL_ERROR, STORAGE_FULL
+from contract.errors.kind import ErrorKind
+from contract.errors.provider_catalogue import PROVIDER_ERROR, PROVIDER_TIMEOUT
+from contract.errors.queue_catalogue import QUEUE_UNAVAILABLE
+from contract.errors.request_catalogue import JOB_NOT_FOUND, TYPE_ERROR
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.job_json import JobResponse
+from producer.error_catalogue import (
+    BAD_REQUEST,
+    BODY_TOO_LARGE,
+    FORBIDDEN,
+    HEADERS_TOO_LARGE,
+    HOST_NOT_ALLOWED,
+    JOB_NOT_FINISHED,
+    RANGE_NOT_SATISFIABLE,
+    RATE_LIMITED,
+    REQUEST_TIMEOUT,
+    UNAUTHORIZED,
+    UNSUPPORTED_MEDIA_TYPE,
+    URL_INVALID,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 
 EXAMPLE: dict[str, Any] = {"prompt": "a red fox in the snow", "count": 2, "aspect_ratio": "16:9", "image_size": "1K"}
 ALWAYS = ("400", "401", "403", "414", "421", "422", "429", "431", "500", "503")
 BODY = ("408", "413", "415")
-BY_STATUS: dict[str, str] = {
-    "400": "bad_request",
-    "401": "unauthorized",
-    "403": "forbidden",
-    "404": "job_not_found",
-    "408": "request_timeout",
-    "409": "job_not_finished",
-    "413": "body_too_large",
-    "414": "url_invalid",
-    "415": "unsupported_media_type",
-    "416": "range_not_satisfiable",
-    "421": "host_not_allowed",
-    "422": "type_error",
-    "429": "rate_limited",
-    "431": "headers_too_large",
-    "500": "internal_error",
-    "502": "provider_error",
-    "503": "queue_unavailable",
-    "504": "provider_timeout",
-    "507": "storage_full",
+BY_STATUS: dict[str, ErrorKind] = {
+    "400": BAD_REQUEST,
+    "401": UNAUTHORIZED,
+    "403": FORBIDDEN,
+    "404": JOB_NOT_FOUND,
+    "408": REQUEST_TIMEOUT,
+    "409": JOB_NOT_FINISHED,
+    "413": BODY_TOO_LARGE,
+    "414": URL_INVALID,
+    "415": UNSUPPORTED_MEDIA_TYPE,
+    "416": RANGE_NOT_SATISFIABLE,
+    "421": HOST_NOT_ALLOWED,
+    "422": TYPE_ERROR,
+    "429": RATE_LIMITED,
+    "431": HEADERS_TOO_LARGE,
+    "500": INTERNAL_ERROR,
+    "502": PROVIDER_ERROR,
+    "503": QUEUE_UNAVAILABLE,
+    "504": PROVIDER_TIMEOUT,
+    "507": STORAGE_FULL,
 }
 
 
@@ -85,7 +103,7 @@ class Problem(BaseModel):
     detail: str = Field(description="For people: what happened, and what to do.")
     instance: str = Field(description="Names this request in the log.")
     retryable: bool = Field(description="Whether the very same request may succeed later.")
-    mend: str | None = None
+    hint: str | None = None
     state: str | None = None
     errors: list[ProblemItem] | None = None
 
@@ -120,13 +138,12 @@ def errors(*statuses: str, always: tuple[str, ...] = ALWAYS) -> Responses:
     return {int(status): _error(BY_STATUS[status]) for status in sorted({*always, *statuses})}
 
 
-def _error(code: str) -> dict[str, Any]:
-    kind = KINDS[code]
+def _error(kind: ErrorKind) -> dict[str, Any]:
     example = {
-        "type": f"/problems/{code}",
+        "type": f"/problems/{kind.code}",
         "title": kind.title,
         "status": kind.status,
-        "code": code,
+        "code": kind.code,
         "detail": kind.sentence.format_map({}),
         "instance": "urn:request:req_5d1f0c6a7b8e9f0011223344",
         "retryable": kind.retryable,

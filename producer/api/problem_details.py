@@ -16,13 +16,15 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.job_catalogue import INTERNAL_ERROR
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND, JOB_NOT_FOUND, TYPE_ERROR
 from contract.jobs.ids import is_job_id
 from producer.api.openai import error_envelope
+from producer.error_catalogue import ALL_KINDS, BAD_REQUEST, JOB_NOT_FINISHED, METHOD_NOT_ALLOWED, NOT_FOUND
 from producer.error_log import report
 
-MISSES = frozenset({"artifact_not_found", "job_not_found"})
+MISSES = frozenset({ARTIFACT_NOT_FOUND.code, JOB_NOT_FOUND.code})
 METHODS = ("DELETE", "GET", "POST")  # of our routes
 UNAVAILABLE_S = 3  # when to try again
 
@@ -75,8 +77,8 @@ def problem(error: DarkroomError, *, request_id: str) -> dict[str, Any]:
         "instance": f"urn:request:{request_id}",
         "retryable": error.retryable,
     }
-    if error.kind.mend:
-        document["mend"] = error.kind.mend
+    if error.kind.hint:
+        document["hint"] = error.kind.hint
     if "state" in error.values:
         document["state"] = error.values["state"]
     if isinstance(error, Refused) and (error.place or error.others):
@@ -92,7 +94,7 @@ def headers_of(error: DarkroomError) -> dict[str, str]:
     headers = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
     status = error.kind.status
     retry_after_s = error.values.get("retry_after_s", UNAVAILABLE_S if status == 503 else None)
-    if retry_after_s is None and error.code == "job_not_finished":
+    if retry_after_s is None and error.code == JOB_NOT_FINISHED.code:
         retry_after_s = 2
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
@@ -118,21 +120,21 @@ async def _own(request: Request, error: Exception) -> Response:
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != 405:
-        return answer(request, Refused("not_found" if error.status_code == 404 else "bad_request"))
+        return answer(request, Refused(NOT_FOUND if error.status_code == 404 else BAD_REQUEST))
     allowed = ", ".join(methods_of(request))
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allowed})
-    return answer(request, Refused("method_not_allowed", headers={"Allow": allowed}))
+    return answer(request, Refused(METHOD_NOT_ALLOWED, headers={"Allow": allowed}))
 
 
 async def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = [
-        Refused("type_error", field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
+        Refused(TYPE_ERROR, field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
         for item in error.errors()
         if item["loc"][0] in ("query", "path", "header")
     ]
-    first, *others = found or [Refused("bad_request")]
+    first, *others = found or [Refused(BAD_REQUEST)]
     first.others = tuple(others)
     return answer(request, first)
 
@@ -142,7 +144,7 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    told = DarkroomError("internal_error")
+    told = DarkroomError(INTERNAL_ERROR)
     report(told, where(request.scope), job_id=_job_of(request), mistake=error)
     return _written(request, told)
 
@@ -163,11 +165,11 @@ def _is_known(request: Request, method: str) -> bool:
 
 async def explain(code: str) -> HTMLResponse:
     """Say in words what an error code means: the page that `type` names."""
-    kind = KINDS.get(code)
+    kind = ALL_KINDS.get(code)
     if kind is None:
-        raise Refused("not_found")
+        raise Refused(NOT_FOUND)
     again = "The very same request may succeed later." if kind.retryable else "It stays so until something is changed."
-    text = f"<h1>{kind.title}</h1><p>{kind.sentence.format_map({})}</p><p>{kind.mend}</p><p>{again}</p>"
+    text = f"<h1>{kind.title}</h1><p>{kind.sentence.format_map({})}</p><p>{kind.hint}</p><p>{again}</p>"
     return HTMLResponse(f'<!doctype html><html lang="en"><title>{code}</title>{text}</html>')
 
 

@@ -16,6 +16,19 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.errors.exceptions import Refused
+from contract.errors.job_catalogue import STORAGE_FULL
+from contract.errors.kind import ErrorKind
+from contract.errors.request_catalogue import TYPE_ERROR
+from producer.error_catalogue import (
+    BODY_TOO_LARGE,
+    JSON_DUPLICATE_KEY,
+    JSON_INVALID,
+    MULTIPART_INVALID,
+    REQUEST_TIMEOUT,
+    UNSUPPORTED_ENCODING,
+    UNSUPPORTED_MEDIA_TYPE,
+    UPLOAD_TOO_LARGE,
+)
 
 BODY_S = 30.0
 LEAST_BYTES_PER_S = 65_536  # once it has begun
@@ -36,13 +49,13 @@ async def read_body(request: Request, *, most: int) -> bytearray:
     return body
 
 
-async def stream_body(request: Request, *, most: int, code: str = "body_too_large") -> AsyncGenerator[bytes, None]:
+async def stream_body(request: Request, *, most: int, kind: ErrorKind = BODY_TOO_LARGE) -> AsyncGenerator[bytes, None]:
     """Read a body piece by piece, of `most` bytes in all. Raises Refused; ClientDisconnect."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused("unsupported_encoding")
+        raise Refused(UNSUPPORTED_ENCODING)
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
-        raise Refused(code, max=_amount(most))
+        raise Refused(kind, max=_amount(most))
     begun, received = asyncio.get_running_loop().time(), 0
     chunks = request.stream()
     while True:
@@ -52,10 +65,10 @@ async def stream_body(request: Request, *, most: int, code: str = "body_too_larg
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise Refused("request_timeout") from error
+            raise Refused(REQUEST_TIMEOUT) from error
         received += len(chunk)
         if received > most:
-            raise Refused(code, max=_amount(most))
+            raise Refused(kind, max=_amount(most))
         yield chunk
 
 
@@ -63,17 +76,17 @@ async def stream_body(request: Request, *, most: int, code: str = "body_too_larg
 async def read_form(request: Request, *, most: int, most_files: int) -> AsyncIterator[FormData]:
     """Read a multipart form, files onto disk for the time being. Raises Refused; ClientDisconnect."""
     if media_type(request) != "multipart/form-data":
-        raise Refused("unsupported_media_type", accepted="multipart/form-data")
-    chunks = stream_body(request, most=most, code="upload_too_large")
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data")
+    chunks = stream_body(request, most=most, kind=UPLOAD_TOO_LARGE)
     parser = MultiPartParser(
         request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
     try:
         form = await parser.parse()
     except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:  # KeyError: no boundary
-        raise Refused("multipart_invalid") from error
+        raise Refused(MULTIPART_INVALID) from error
     except OSError as error:
-        raise Refused("storage_full") from error
+        raise Refused(STORAGE_FULL) from error
     try:
         yield form
     finally:
@@ -83,31 +96,31 @@ async def read_form(request: Request, *, most: int, most_files: int) -> AsyncIte
 async def read_json(request: Request, *, most: int = MAX_JSON) -> dict[str, Any]:
     """Read a JSON object. Raises Refused; ClientDisconnect."""
     if media_type(request) != "application/json":
-        raise Refused("unsupported_media_type", accepted="application/json")
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="application/json")
     body = await read_body(request, most=most)
     value = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
     if not isinstance(value, dict):
-        raise Refused("type_error", field="The body", expected="it must be an object")
+        raise Refused(TYPE_ERROR, field="The body", expected="it must be an object")
     return value
 
 
 def parse_json(body: bytes | bytearray) -> Any:
     """Parse JSON that every reader understands alike. Raises Refused (`json_invalid`, `json_duplicate_key`)."""
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_PARTS:  # they take 40 times their size, and seconds
-        raise Refused("json_invalid", reason="it has too many values")
+        raise Refused(JSON_INVALID, reason="it has too many values")
     try:
         text = body.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float)
         if _ESCAPED_HALF.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
-        raise Refused("json_invalid", reason=f"{error.msg}, line {error.lineno} column {error.colno}") from error
+        raise Refused(JSON_INVALID, reason=f"{error.msg}, line {error.lineno} column {error.colno}") from error
     except UnicodeError as error:
-        raise Refused("json_invalid", reason="it has broken characters") from error
+        raise Refused(JSON_INVALID, reason="it has broken characters") from error
     except RecursionError as error:
-        raise Refused("json_invalid", reason="it is nested too deeply") from error
+        raise Refused(JSON_INVALID, reason="it is nested too deeply") from error
     except ValueError as error:  # an integer of thousands of digits
-        raise Refused("json_invalid", reason="it has a number out of range") from error
+        raise Refused(JSON_INVALID, reason="it has a number out of range") from error
     return value
 
 
@@ -123,7 +136,7 @@ def _amount(most: int) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Refused("json_duplicate_key")
+        raise Refused(JSON_DUPLICATE_KEY)
     return found
 
 

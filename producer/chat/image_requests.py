@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contract.artifacts.sidecar import Sidecar, read_record
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.request_catalogue import JOB_NOT_FOUND, UNKNOWN_FIELD
 from contract.jobs.job import Job, JobState
 from contract.jobs.request import JobRequest
 from contract.store.new_job import ChatDelivery
@@ -69,7 +70,7 @@ class ImageRequests:
         wishes = {name: value for name, value in wishes.items() if value is not None}
         unknown = next((name for name in wishes if name not in JobRequest.model_fields), None)
         if unknown is not None:
-            return _refusal(Refused("unknown_field", field=unknown))
+            return _refusal(Refused(UNKNOWN_FIELD, field=unknown))
         wait_s = self._wait_s if turn.hears_later else max(self._wait_s, PATIENT_S)
         letter = None
         if turn.hears_later:
@@ -155,7 +156,7 @@ class ImageRequests:
             return await client.get(job_id.strip())
         jobs, _ = await client.page(limit=1, conversation=turn.session)
         if not jobs:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         return jobs[0]
 
     async def _stopped(self, turn: Turn, handing_in: asyncio.Task[Accepted]) -> None:

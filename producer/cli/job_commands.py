@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import REFERENCE_OUTSIDE_ROOTS, REFERENCE_UNREADABLE
 from contract.jobs.job import Job, JobState
 from producer.cli import terminal
 from producer.cli.completion import unfinished_jobs
@@ -230,10 +231,10 @@ async def _submit(darkroom: Darkroom, order: GenerateOptions) -> Job:
             idempotency_key=order.idempotency_key,
         )
     except Refused as error:
-        missing = order.missing(darkroom.settings.workspace) if error.code == "reference_outside_roots" else None
+        missing = order.missing(darkroom.settings.workspace) if error.code == REFERENCE_OUTSIDE_ROOTS.code else None
         if missing is None:
             raise
-        raise Refused("reference_unreadable", path=missing) from error
+        raise Refused(REFERENCE_UNREADABLE, path=missing) from error
 
 
 async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

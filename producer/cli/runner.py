@@ -15,13 +15,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn
 
+from contract.errors.configuration_catalogue import MISSING_API_KEY
 from contract.errors.exceptions import ConfigInvalid, DarkroomError, Refused, Unavailable
+from contract.errors.queue_catalogue import QUEUE_FULL, QUEUE_UNAVAILABLE
+from contract.errors.request_catalogue import JOB_NOT_FOUND, REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.jobs.job import Job, JobState
 from contract.redis.failure import cause_of
 from contract.settings.running_stack import Running, find_running
 from contract.settings.settings import Settings, default_config_path, load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
+from producer.error_catalogue import UNKNOWN_MODEL
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
@@ -37,11 +41,11 @@ NO_REFERENCE = (
     "or in the workspace, {workspace}."
 )
 HINTS = {
-    "reference_not_found": "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path will do, too.",
-    "missing_api_key": "`darkroom up --demo` needs no key.",
-    "queue_full": "`darkroom doctor` tells how much memory Redis uses.",
-    "queue_unavailable": "Start everything with `darkroom up`, or look with `darkroom doctor`.",
-    "job_not_found": "`darkroom list` shows your jobs; --owner names another owner.",
+    REFERENCE_NOT_FOUND.code: "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path will do, too.",
+    MISSING_API_KEY.code: "`darkroom up --demo` needs no key.",
+    QUEUE_FULL.code: "`darkroom doctor` tells how much memory Redis uses.",
+    QUEUE_UNAVAILABLE.code: "Start everything with `darkroom up`, or look with `darkroom doctor`.",
+    JOB_NOT_FOUND.code: "`darkroom list` shows your jobs; --owner names another owner.",
 }
 
 
@@ -120,7 +124,7 @@ def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
         terminal.err.print(f"Hint: {hint}", markup=False)
     if isinstance(error, Unavailable):
         sys.exit(69)
-    if error.code == "job_not_found":
+    if error.code == JOB_NOT_FOUND.code:
         sys.exit(4)
     sys.exit(2 if isinstance(error, Refused) else 1)
 
@@ -128,7 +132,7 @@ def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
 def _cure(error: DarkroomError, settings: Settings | None) -> str:
     """Tell what to do about an error, unless its sentence has said it already."""
     if not isinstance(error, ConfigInvalid):
-        return _cure_here(error, settings) or HINTS.get(error.code) or error.kind.mend
+        return _cure_here(error, settings) or HINTS.get(error.code) or error.kind.hint
     paths = {problem.path for problem in error.problems}
     if "tools.imageGeneration.provider" in paths:
         return OTHER_PROVIDER
@@ -139,9 +143,9 @@ def _cure(error: DarkroomError, settings: Settings | None) -> str:
 
 def _cure_here(error: DarkroomError, settings: Settings | None) -> str:
     """Tell what this machine and its configuration have instead of what was asked for."""
-    if settings is not None and (error.code == "reference_outside_roots" or "path" in error.values):
+    if settings is not None and (error.code == REFERENCE_OUTSIDE_ROOTS.code or "path" in error.values):
         return NO_REFERENCE.format(here=Path.cwd(), workspace=settings.workspace)
-    if settings is not None and error.code == "unknown_model":
+    if settings is not None and error.code == UNKNOWN_MODEL.code:
         known = [f"{name} has {' and '.join(settings.models(name)) or 'none'}" for name in settings.provider_names]
         return f"{'; '.join(known)}. DARKROOM_MODELS adds more."
     return ""

@@ -97,9 +97,9 @@ def show(job: Job) -> None:
         err.print(f"[yellow]{escape(warning)}[/yellow]")
     if job.error is not None:
         err.print(f"[red]Error:[/red] {escape(job.error.detail)}")
-        mend = look_up(job.error.code).mend
-        if mend:
-            err.print(f"Hint: {escape(mend)}")
+        hint = look_up(job.error.code).hint
+        if hint:
+            err.print(f"Hint: {escape(hint)}")
     elif not job.is_over:
         err.print(escape(job.progress.message))
 
@@ -154,8 +154,8 @@ def diagnose(findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark = "[green]ok[/green]  " if finding.ok else "[red]wrong[/red]"
         out.print(f"{mark} {escape(finding.name)}: {escape(finding.detail)}")
-        if finding.mend:
-            out.print(f"      {escape(finding.mend)}")
+        if finding.hint:
+            out.print(f"      {escape(finding.hint)}")
 
 
 def _coloured(state: JobState) -> str:

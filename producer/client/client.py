@@ -41,6 +41,7 @@ from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import ANSWER_S, redis_deadline
 from producer.client.subscriber import JobSubscriber
 from producer.client.validation import kind_of, price_of, read_request
+from producer.error_catalogue import JOB_NOT_FINISHED
 from producer.health.queue import QueueHealth, read_queue_health
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
@@ -142,7 +143,7 @@ class Darkroom:
         """
         job = await self.get(job_id)
         if not job.is_over:
-            raise Refused("job_not_finished", state=job.state)
+            raise Refused(JOB_NOT_FINISHED, state=job.state)
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.owner_images.renew(snapshots)

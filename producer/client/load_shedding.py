@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from contract.errors.exceptions import Refused
+from producer.error_catalogue import TOO_BUSY
 
 FEW = 32  # are never too many
 LONG_S = 0.2
@@ -21,7 +22,7 @@ class LoadShedder:
     def check(self) -> None:
         """Let more come, unless those who are there stand still. Raises Refused (`too_busy`)."""
         if len(self._since) >= FEW and time.monotonic() - next(iter(self._since.values())) > LONG_S:
-            raise Refused("too_busy", retry_after_s=2)
+            raise Refused(TOO_BUSY, retry_after_s=2)
 
     @contextmanager
     def join(self) -> Iterator[None]:

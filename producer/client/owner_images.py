@@ -11,11 +11,18 @@ from pathlib import Path
 from contract.artifacts.references import References, check_together
 from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import (
+    ARTIFACT_NOT_FOUND,
+    NO_PREVIOUS_IMAGE,
+    REFERENCE_NOT_FOUND,
+    REFERENCE_OUTSIDE_ROOTS,
+)
 from contract.jobs.job import ReferenceSnapshot
 from contract.redis.installation import read_installation
 from contract.settings.settings import Settings
 from contract.store.worker_store import JobStore
 from producer.client.redis_deadline import redis_deadline
+from producer.error_catalogue import MEDIA_ELSEWHERE
 
 
 class OwnerImages:
@@ -51,7 +58,7 @@ class OwnerImages:
         if image is None:
             if is_own:
                 await self.check_disk()
-            raise Refused("artifact_not_found")
+            raise Refused(ARTIFACT_NOT_FOUND)
         return image
 
     async def check_disk(self) -> None:
@@ -59,7 +66,7 @@ class OwnerImages:
         async with redis_deadline():
             installation = await read_installation(self._store.redis)
         if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
-            raise Refused("media_elsewhere")
+            raise Refused(MEDIA_ELSEWHERE)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
@@ -78,7 +85,7 @@ class OwnerImages:
         if image is None:
             if is_one:
                 await self.check_disk()
-            raise Refused("artifact_not_found")
+            raise Refused(ARTIFACT_NOT_FOUND)
         return image
 
     async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[ReferenceSnapshot, ...]:
@@ -103,7 +110,7 @@ class OwnerImages:
         async with redis_deadline():
             snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         return snapshot
 
     async def _path(self, reference: str, conversation: str | None) -> str:
@@ -115,12 +122,12 @@ class OwnerImages:
         if is_artifact_id(reference):
             return await self._artifact(reference)
         if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         artifact = Path(reference).stem
         if is_artifact_id(artifact) and not self._reads_all:
             async with redis_deadline():
                 if await self._store.is_foreign(artifact, self._owner):
-                    raise Refused("reference_outside_roots")  # as if there were no such file
+                    raise Refused(REFERENCE_OUTSIDE_ROOTS)  # as if there were no such file
         return reference
 
     async def _artifact(self, artifact: str) -> str:
@@ -132,14 +139,14 @@ class OwnerImages:
         if image is None:
             if is_own:
                 await self.check_disk()
-            raise Refused("reference_not_found")
+            raise Refused(REFERENCE_NOT_FOUND)
         return str(image)
 
     async def _latest(self, conversation: str | None) -> str:
         async with redis_deadline():
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
-            raise Refused("no_previous_image")
+            raise Refused(NO_PREVIOUS_IMAGE)
         path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
         if not await asyncio.to_thread(path.exists):
             await self.check_disk()
@@ -149,9 +156,9 @@ class OwnerImages:
         try:
             return str(await self.find(reference))
         except Refused as error:
-            if error.code == "media_elsewhere":
+            if error.code == MEDIA_ELSEWHERE.code:
                 raise
-            raise Refused("reference_not_found" if is_like_an_id(reference) else "reference_outside_roots") from error
+            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_OUTSIDE_ROOTS) from error
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import ACTIVE, Job, JobState
 from producer.client.client import Darkroom
 
@@ -37,7 +38,7 @@ async def cancel_each(darkroom: Darkroom, jobs: Sequence[Job], tally: Tally) -> 
         try:
             _, was_possible = await darkroom.cancel(job.id)
         except Refused as error:  # it was deleted meanwhile
-            if error.code != "job_not_found":
+            if error.code != JOB_NOT_FOUND.code:
                 raise
             was_possible = False
         (tally.cancelled if was_possible else tally.already_over).append(job.id)

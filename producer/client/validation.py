@@ -14,11 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.errors.catalogue import KINDS
+from contract.errors.configuration_catalogue import UNKNOWN_PROVIDER
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED, TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.pricing import estimate
 from contract.jobs.request import JobRequest, KeptRequest
 from contract.settings.settings import Settings
 from contract.store.worker_store import digest
+from producer.error_catalogue import UNKNOWN_MODEL
 
 MOST_PROBLEMS = 20  # that are told of one request
 _FIELD = re.compile(r"\w{1,50}", re.ASCII)
@@ -50,7 +53,7 @@ def _with_model(request: JobRequest, settings: Settings) -> JobRequest:
         raise _not_configured(settings)
     models = settings.models(provider)
     if request.model not in (None, *models):
-        raise Refused("unknown_model").at("model")
+        raise Refused(UNKNOWN_MODEL).at("model")
     if provider == settings.image.provider or request.model is not None:
         return request
     if not models:  # its fallbacks have the configured provider's model
@@ -59,7 +62,7 @@ def _with_model(request: JobRequest, settings: Settings) -> JobRequest:
 
 
 def _not_configured(settings: Settings) -> Refused:
-    return Refused("unknown_provider", configured=" or ".join(settings.provider_names)).at("provider")
+    return Refused(UNKNOWN_PROVIDER, configured=" or ".join(settings.provider_names)).at("provider")
 
 
 def kind_of(request: KeptRequest, settings: Settings) -> str:
@@ -83,13 +86,13 @@ def _refusal(kind: str, location: Sequence[int | str], context: Mapping[str, Any
 
 def _told(kind: str, name: str, context: Mapping[str, Any]) -> Refused:
     if kind in KINDS:
-        return Refused(kind, **context)
+        return Refused(KINDS[kind], **context)
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(name, JobRequest.model_fields, n=1)
         field = name if _FIELD.fullmatch(name) else None
-        return Refused("unknown_field", field=field, suggestion=close[0] if close else None)
+        return Refused(UNKNOWN_FIELD, field=field, suggestion=close[0] if close else None)
     if name == "model" and kind != "string_type":  # no model is spelt like that
-        return Refused("unknown_model")
+        return Refused(UNKNOWN_MODEL)
     if name == "prompt":
-        return Refused("prompt_invalid_characters" if kind == "string_unicode" else "prompt_required")
-    return Refused("type_error", field=name, expected=f"it must be {_EXPECTED.get(kind, 'something else')}")
+        return Refused(PROMPT_INVALID_CHARACTERS if kind == "string_unicode" else PROMPT_REQUIRED)
+    return Refused(TYPE_ERROR, field=name, expected=f"it must be {_EXPECTED.get(kind, 'something else')}")

@@ -12,7 +12,7 @@ from producer.doctor.finding import Finding
 
 NAME = "circuit breaker"
 SHOWN = 10
-MEND = "The provider's status page may say more; jobs wait meanwhile, as long as they have time."
+HINT = "The provider's status page may say more; jobs wait meanwhile, as long as they have time."
 
 
 async def check_breakers(client: Redis) -> list[Finding]:
@@ -27,7 +27,7 @@ async def check_breakers(client: Redis) -> list[Finding]:
         return [Finding(NAME, True, "none is open")]
     findings = [_finding(breaker) for breaker in breakers[:SHOWN]]
     if len(breakers) > SHOWN:
-        findings.append(Finding(NAME, False, f"{len(breakers) - SHOWN} more are open", MEND))
+        findings.append(Finding(NAME, False, f"{len(breakers) - SHOWN} more are open", HINT))
     return findings
 
 
@@ -37,6 +37,6 @@ def _finding(breaker: Breaker) -> Finding:
     when = f"none is made for {breaker.left_s:.0f} s more" if breaker.left_s >= 1 else "the next one is a probe"
     detail = f"{breaker.calls} fail ({breaker.code}{title}): {when}"
     if not known or KINDS[breaker.code].retryable:
-        return Finding(NAME, False, detail, MEND)
-    error = DarkroomError(breaker.code, provider=breaker.provider, model=breaker.model)
-    return Finding(NAME, False, detail, f"{error.detail} {error.kind.mend}".strip())
+        return Finding(NAME, False, detail, HINT)
+    error = DarkroomError(KINDS[breaker.code], provider=breaker.provider, model=breaker.model)
+    return Finding(NAME, False, detail, f"{error.detail} {error.kind.hint}".strip())

@@ -25,8 +25,8 @@ def check_config(config: Path | None, *, keys_elsewhere: bool = False) -> tuple[
         settings = load_settings(config, needs_keys=False)
     except ConfigInvalid as error:
         path = (config or default_config_path()).expanduser().absolute()
-        mend = AGAIN if path.exists() else f"There is no {path}: {INIT}."
-        return [Finding("config", False, str(problem), mend) for problem in error.problems], None
+        hint = AGAIN if path.exists() else f"There is no {path}: {INIT}."
+        return [Finding("config", False, str(problem), hint) for problem in error.problems], None
     settings = settings.without_keys() if keys_elsewhere else settings
     problems = () if keys_elsewhere else _problems_of_providers(config)
     names = {f"providers.{name}.apiKey": name for name in settings.provider_names}
@@ -64,7 +64,7 @@ def _key(settings: Settings, name: str, problem: Problem | None) -> Finding:
     if settings.env.keys_elsewhere:
         return Finding(label, True, "not here: workers have it (DARKROOM_KEYS_ELSEWHERE)")
     if problem and (variable := _VARIABLE.search(problem.message)):
-        mend = f"Set {variable[1]} in the environment that Darkroom is started from, or write the key into {path}."
-        return Finding(label, False, f"missing: {variable[0]}", mend)
-    mend = f"Set providers.{name}.apiKey in {path}, best as ${{{spec.key_variable if spec else 'VARIABLE'}}}."
-    return Finding(label, False, "missing", mend)
+        hint = f"Set {variable[1]} in the environment that Darkroom is started from, or write the key into {path}."
+        return Finding(label, False, f"missing: {variable[0]}", hint)
+    hint = f"Set providers.{name}.apiKey in {path}, best as ${{{spec.key_variable if spec else 'VARIABLE'}}}."
+    return Finding(label, False, "missing", hint)

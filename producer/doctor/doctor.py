@@ -60,7 +60,7 @@ def _media(media: Path, queue_health: QueueHealth) -> Finding:
     name = "media directory"
     room = check_disk_space(media)
     if room.problem:
-        return Finding(name, False, f"{media} {room.problem}", room.mend)
+        return Finding(name, False, f"{media} {room.problem}", room.hint)
     if queue_health.installation.is_elsewhere(media):
         detail = f"{media} is not the one that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Let gateway and workers share one media directory.")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `mend` says what to do when it is not `ok`, or what could be better."""
+    """One thing looked at; `hint` says what to do when it is not `ok`, or what could be better."""
 
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    hint: str = ""

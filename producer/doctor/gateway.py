@@ -31,15 +31,15 @@ def check_gateway(env: Environment, url: str | None, installation: str) -> Findi
     except OSError:
         if url is None:
             return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
-        mend = "The stack starts it again; logs/gateway.log in its directory says why it ended."
-        return Finding("gateway", False, "does not run", mend)
+        hint = "The stack starts it again; logs/gateway.log in its directory says why it ended."
+        return Finding("gateway", False, "does not run", hint)
     finally:
         connection.close()
     if theirs != installation and theirs and installation:
         return Finding("gateway", False, f"the one at {address} is another installation's, with another Redis", OTHER)
     is_ready = told["ready"] is True
-    mend = "" if is_ready else "Mend what is said of it; its log says more."
-    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), mend)
+    hint = "" if is_ready else "Mend what is said of it; its log says more."
+    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), hint)
 
 
 def _own_address(env: Environment) -> str:

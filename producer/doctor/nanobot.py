@@ -47,8 +47,8 @@ def check_nanobot(python: Path, config: Path) -> list[Finding]:
     try:
         told = _ask(python.absolute(), config.expanduser().absolute())
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        mend = "Name nanobot's own Python: the first line of the file `which nanobot` shows has it."
-        return [Finding("nanobot", False, f"{python} cannot be asked ({type(error).__name__})", mend)]
+        hint = "Name nanobot's own Python: the first line of the file `which nanobot` shows has it."
+        return [Finding("nanobot", False, f"{python} cannot be asked ({type(error).__name__})", hint)]
     return list(_findings(told, python, config.expanduser().absolute()))
 
 
@@ -62,8 +62,8 @@ def _ask(python: Path, config: Path) -> dict[str, Any]:
 
 def _findings(told: dict[str, Any], python: Path, config: Path) -> Iterator[Finding]:
     if told["nanobot"] is None:
-        mend = "Name the Python of nanobot's environment: the first line of the file `which nanobot` shows has it."
-        yield Finding("nanobot", False, f"nanobot-ai is not installed for {python}", mend)
+        hint = "Name the Python of nanobot's environment: the first line of the file `which nanobot` shows has it."
+        yield Finding("nanobot", False, f"nanobot-ai is not installed for {python}", hint)
         return
     yield Finding("nanobot", True, f"{told['nanobot']}, run by {python}")
     yield _plugin(told, python)
@@ -74,37 +74,37 @@ def _findings(told: dict[str, Any], python: Path, config: Path) -> Iterator[Find
 
 def _plugin(told: dict[str, Any], python: Path) -> Finding:
     if told["darkroom"] is None:
-        mend = (
+        hint = (
             f"In a clone of Darkroom: {python} -m pip install .   (or `uv pip install --python {python} .`; "
             "with pipx `pipx inject nanobot-ai .`)"
         )
-        return Finding("plugin", False, "is not installed with that nanobot", mend)
+        return Finding("plugin", False, "is not installed with that nanobot", hint)
     if told["error"] or not told["tools"]:
-        mend = "Darkroom needs nanobot 0.3.0 or newer; install both anew if it is."
-        return Finding("plugin", False, f"does not load: {told['error'] or 'nanobot is too old'}", mend)
+        hint = "Darkroom needs nanobot 0.3.0 or newer; install both anew if it is."
+        return Finding("plugin", False, f"does not load: {told['error'] or 'nanobot is too old'}", hint)
     return Finding("plugin", True, f"nanobot-darkroom {told['darkroom']}: {', '.join(sorted(told['tools']))}")
 
 
 def _switch(told: dict[str, Any], config: Path) -> Finding:
     if told["off"]:
-        mend = "Take DARKROOM_PLUGIN out of nanobot's environment, or of darkroom.env beside its config.json."
-        return Finding("switch", False, "DARKROOM_PLUGIN is off: nanobot's own tool makes the images", mend)
+        hint = "Take DARKROOM_PLUGIN out of nanobot's environment, or of darkroom.env beside its config.json."
+        return Finding("switch", False, "DARKROOM_PLUGIN is off: nanobot's own tool makes the images", hint)
     try:
         enabled = load_settings(config, needs_keys=False).image.enabled if config.exists() else False
     except ConfigInvalid:
         return Finding("switch", False, f"{config} cannot be read", "Mend it, then run doctor again.")
-    mend = f"Set tools.imageGeneration.enabled to true in {config}, and restart nanobot."
+    hint = f"Set tools.imageGeneration.enabled to true in {config}, and restart nanobot."
     detail = f"tools.imageGeneration.enabled is {str(enabled).lower()}"
     return Finding(
-        "switch", enabled, detail if enabled else f"{detail}: there is no image tool", "" if enabled else mend
+        "switch", enabled, detail if enabled else f"{detail}: there is no image tool", "" if enabled else hint
     )
 
 
 def _queue(told: dict[str, Any], config: Path) -> Finding:
     if told["queue"]:
         return Finding("nanobot's queue", True, f"found by {told['queue']}")
-    mend = (
+    hint = (
         f"Start `darkroom up` with {config}, or set DARKROOM_REDIS_URL where nanobot runs, also in "
         f"{config.parent / 'darkroom.env'}."
     )
-    return Finding("nanobot's queue", False, "none is found; without one nanobot's own tool makes the images", mend)
+    return Finding("nanobot's queue", False, "none is found; without one nanobot's own tool makes the images", hint)

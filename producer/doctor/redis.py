@@ -24,12 +24,12 @@ def check_redis(queue_health: QueueHealth, url: str) -> list[Finding]:
     """Say whether Redis would take a job, and whether it would keep it."""
     place = place_of(url)
     if queue_health.cause:
-        first = Finding("redis", False, f"at {place}: Redis {queue_health.cause.says}", queue_health.cause.mend)
+        first = Finding("redis", False, f"at {place}: Redis {queue_health.cause.says}", queue_health.cause.hint)
     else:
         told = [f"answers at {place}", queue_health.sight.version, queue_health.sight.memory]
         first = Finding("redis", True, ", ".join(part for part in told if part))
     doubts = [
-        Finding(f"redis {doubt.name}", doubt.weight is Weight.TOLD, f"Redis {doubt.says}", doubt.mend)
+        Finding(f"redis {doubt.name}", doubt.weight is Weight.TOLD, f"Redis {doubt.says}", doubt.hint)
         for doubt in queue_health.doubts
     ]
     if queue_health.is_reached and not doubts:
@@ -39,10 +39,10 @@ def check_redis(queue_health: QueueHealth, url: str) -> list[Finding]:
 
 def check_workers(queue_health: QueueHealth) -> Finding:
     """Say whether somebody works."""
-    mend = (
+    hint = (
         "" if queue_health.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
     )
-    return Finding("worker", queue_health.workers > 0, f"{queue_health.workers} running", mend)
+    return Finding("worker", queue_health.workers > 0, f"{queue_health.workers} running", hint)
 
 
 async def check_clock(client: Redis) -> Finding:

@@ -16,12 +16,12 @@ ROOM = "Make room there."
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """What is free in a directory; where nothing can be stored `problem` says why, and `mend` what to do."""
+    """What is free in a directory; where nothing can be stored `problem` says why, and `hint` what to do."""
 
     free: int
     problem: str = ""
     is_there: bool = True
-    mend: str = ""
+    hint: str = ""
 
     @property
     def words(self) -> str:
@@ -53,8 +53,8 @@ def check_disk_space(folder: Path) -> DiskSpace:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        mend = ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else _mend_of(folder)
-        return DiskSpace(room.free, f"cannot be written to: {error.strerror}", mend=mend)
+        hint = ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else _mend_of(folder)
+        return DiskSpace(room.free, f"cannot be written to: {error.strerror}", hint=hint)
     return room
 
 

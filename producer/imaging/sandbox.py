@@ -17,11 +17,13 @@ from contract.errors.exceptions import Refused
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_process import SandboxProcess
 from contract.untrusted.sandbox_protocol import Frame
+from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
 RETOUCH = "producer.imaging.sandbox_child"
 WALL_S = 10.0  # for one picture; waiting for one's turn is not counted
 MOST_PICTURES = 200  # of one child
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
+_REFUSALS = {kind.code: kind for kind in (UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE)}
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ class ImageSandbox:
         async with self._turn:
             found, made = await self._answer(question, data)
         if "refused" in found:
-            raise Refused(found["refused"], **MOST)
+            raise Refused(_REFUSALS[found["refused"]], **MOST)
         if "misused" in found:
             raise ValueError(found["misused"])
         return found, data if found["is_same"] else bytes(made)
@@ -95,8 +97,8 @@ class ImageSandbox:
             if not isinstance(error, OSError | EOFError | ValueError):
                 raise
             logger.warning("a child was lost to a picture of %d bytes: %s", len(data), type(error).__name__)
-            code = "upload_image_too_large" if isinstance(error, TimeoutError) else "upload_not_an_image"
-            raise Refused(code) from error
+            kind = UPLOAD_IMAGE_TOO_LARGE if isinstance(error, TimeoutError) else UPLOAD_NOT_AN_IMAGE
+            raise Refused(kind) from error
 
     def _ready(self) -> SandboxProcess:
         if self._child is not None and (self._child.is_dead() or self._asked >= self._most_pictures):

@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, shrink
 from contract.untrusted.sandbox_process import Reply, serve
+from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
 
 def reply(question: dict[str, Any], body: bytearray) -> Reply:
@@ -17,15 +18,15 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
     try:
         return _done(bytes(body), **question)
     except (TooLarge, MemoryError):
-        return {"refused": "upload_image_too_large"}, b""
+        return {"refused": UPLOAD_IMAGE_TOO_LARGE.code}, b""
     except NotAnImage:
-        return {"refused": "upload_not_an_image"}, b""
+        return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
     except ValueError as error:  # `contract.images` makes none of a picture
         return {"misused": str(error)}, b""
     # Bytes that bring an unforeseen exception out of a parser are no picture, whatever they are.
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(f"retouch: {type(error).__name__}\n")
-        return {"refused": "upload_not_an_image"}, b""
+        return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
 
 
 def _done(data: bytes, task: str, **options: Any) -> Reply:

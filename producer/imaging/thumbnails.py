@@ -8,6 +8,8 @@ from pathlib import Path
 
 from contract.artifacts.sidecar import Sidecar, write_whole
 from contract.errors.exceptions import Refused
+from contract.errors.job_catalogue import STORAGE_FULL
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.jobs.job import Job
 from producer.imaging.sandbox import ImageSandbox
 
@@ -44,9 +46,9 @@ class Thumbnails:
             path = self._folder / f"{name}.{ending}"
             await asyncio.to_thread(self._write, path, data)
         except FileNotFoundError as error:
-            raise Refused("artifact_not_found") from error
+            raise Refused(ARTIFACT_NOT_FOUND) from error
         except OSError as error:
-            raise Refused("storage_full") from error
+            raise Refused(STORAGE_FULL) from error
         return path, mime
 
     def _find(self, name: str) -> tuple[Path, str] | None:

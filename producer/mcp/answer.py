@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
 from contract.errors.exceptions import DarkroomError, Refused
+from contract.errors.request_catalogue import REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.frozen_model import FrozenModel
 from contract.jobs import wording
 from contract.jobs.job import Job, JobState
@@ -24,7 +25,7 @@ NAMING = (  # clients keep copies under ids that look like ours, and models name
     "An image that was made here is named by its id in the answers of generate_image and list_image_jobs, "
     "not by the id or the path of a copy that was kept elsewhere."
 )
-HINTS = {"reference_not_found": NAMING, "reference_outside_roots": NAMING}
+HINTS = {REFERENCE_NOT_FOUND.code: NAMING, REFERENCE_OUTSIDE_ROOTS.code: NAMING}
 
 
 class ShownImage(NamedTuple):

@@ -20,10 +20,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.job_catalogue import INTERNAL_ERROR
+from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs import wording
 from contract.jobs.job import Image, Job, JobEvent, JobState
 from contract.telemetry.logs import about
 from producer.client.client import Darkroom
+from producer.error_catalogue import JOB_ALREADY_FINISHED
 from producer.error_log import report
 from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
 from producer.mcp.image_content import ImageContents
@@ -101,7 +104,7 @@ class Tools:
         caller.check(Right.SUBMIT)
         job, _was_possible = await caller.client.cancel(read(given, CancelArguments).job_id)
         if job.state is not JobState.CANCELLED:
-            raise Refused("job_already_finished", state=job.state)
+            raise Refused(JOB_ALREADY_FINISHED, state=job.state)
         return await self._show(caller, job)
 
     async def list(self, _: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
@@ -182,14 +185,14 @@ async def _answered(
         report(told, f"tool {name}")
         return refusal_of(told)
     except Exception as mistake:  # noqa: BLE001 - it is logged
-        told = DarkroomError("internal_error")
+        told = DarkroomError(INTERNAL_ERROR)
         report(told, f"tool {name}", mistake=mistake)
         return refusal_of(told)
 
 
 async def _counted(error: DarkroomError, caller: ToolCaller) -> DarkroomError:
     """Count an error if it is a miss; answer it, or that there were too many."""
-    if error.code == "job_not_found":
+    if error.code == JOB_NOT_FOUND.code:
         try:
             await caller.count_miss()
         except (Refused, Unavailable) as instead:

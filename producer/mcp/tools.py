@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.request import RATIOS
 from producer.mcp.answer import JobAnswer, JobListAnswer
 
@@ -108,7 +109,7 @@ def job_fields(given: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
         raise _refusal("extra_forbidden", (name,), "", GenerateArguments)
     key = fields.pop("idempotency_key", None)
     if not (key is None or isinstance(key, str)):
-        raise Refused("type_error", field="idempotency_key", expected="it must be text")
+        raise Refused(TYPE_ERROR, field="idempotency_key", expected="it must be text")
     return fields, key
 
 
@@ -122,9 +123,9 @@ def _refusal(kind: str, place: tuple[int | str, ...], words: str, model: type[Ba
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(name, model.model_fields, n=1)
         field = name if _FIELD.fullmatch(name) else None
-        return Refused("unknown_field", field=field, suggestion=close[0] if close else None)
+        return Refused(UNKNOWN_FIELD, field=field, suggestion=close[0] if close else None)
     expected = "it must be given" if kind == "missing" else words[:1].lower() + words[1:]
-    return Refused("type_error", field=name, expected=expected)
+    return Refused(TYPE_ERROR, field=name, expected=expected)
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.provider_catalogue import CONTENT_REFUSED, NO_IMAGE
 from contract.jobs.job import JobState, Outcome
 from contract.store.worker_store import JobStore, Lease, digest
 from tests.support.factories.jobs import attempt, image, new_job
@@ -196,7 +197,7 @@ async def test_no_more_jobs_of_an_owner_are_in_play_than_may_run(store: JobStore
     assert await parked(redis) == ids[2:]  # both still run
     await store.release(leases[0], wait_s=30)
     assert await parked(redis) == ids[2:]
-    await store.end(leases[1], JobState.FAILED, DarkroomError("no_image"))
+    await store.end(leases[1], JobState.FAILED, DarkroomError(NO_IMAGE))
     assert (await ready(redis), await parked(redis)) == ([ids[2]], ids[3:])
     assert (await redis.hgetall(f"darkroom:job:{ids[2]}"))["priority"] == "1"
 
@@ -240,7 +241,7 @@ async def test_at_its_end_a_job_is_settled_once(
     for number, (outcome, cost_usd) in enumerate(calls):
         await store.begin_attempt(lease, number, attempt(outcome, cost_usd), max_calls=9)
     assert await spent(redis) == 160_000
-    await store.end(lease, JobState.FAILED, DarkroomError("no_image"))
+    await store.end(lease, JobState.FAILED, DarkroomError(NO_IMAGE))
     assert await spent(redis) == 80_000 + cost
     await store.cancel(job_id)
     await store.delete(job_id, owner="ann")
@@ -262,7 +263,7 @@ async def test_what_a_job_costs_beyond_its_reservation_counts_before_its_end(sto
         seen.append(await spent(redis))
     assert seen == [80_000, 100_000, 200_000]
     assert (await refusal(store, **money)).code == "budget_spent"
-    await store.end(lease, JobState.FAILED, DarkroomError("content_refused"))
+    await store.end(lease, JobState.FAILED, DarkroomError(CONTENT_REFUSED))
     assert await spent(redis) == 200_000
 
 

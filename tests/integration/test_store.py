@@ -11,6 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.job_catalogue import DEADLINE_PASSED
+from contract.errors.provider_catalogue import NO_IMAGE
 from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, ReferenceSnapshot, moment
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
@@ -261,7 +263,7 @@ async def test_nothing_leaves_a_terminal_state(store: JobStore, redis: Redis, st
     if state is JobState.CANCELLED:
         assert await store.cancel(job_id, owner="ann") is JobState.RUNNING
     else:
-        assert await store.end(lease, state, DarkroomError("deadline_passed")) is state
+        assert await store.end(lease, state, DarkroomError(DEADLINE_PASSED)) is state
     assert MOVES[state] == frozenset()
     assert await store.cancel(job_id) is state
     assert await store.claim(job_id, worker="w2", lease_s=LEASE_S) is None
@@ -283,7 +285,7 @@ async def test_nothing_leaves_a_terminal_state(store: JobStore, redis: Redis, st
 async def test_a_failure_with_images_is_a_partial_success(store: JobStore) -> None:
     lease = await claimed(store, await submitted(store))
     await store.add_image(lease, image(lease.job_id, 1))
-    assert await store.end(lease, JobState.FAILED, DarkroomError("no_image")) is JobState.SUCCEEDED
+    assert await store.end(lease, JobState.FAILED, DarkroomError(NO_IMAGE)) is JobState.SUCCEEDED
     job = await store.get(lease.job_id)
     assert (job.progress.done, job.progress.count) == (1, 2)
     assert job.error is not None
@@ -442,7 +444,7 @@ async def test_prompts_stand_in_the_job_hash_only(store: JobStore, redis: Redis)
     job_id = await submitted(store, request=request)
     lease = await claimed(store, job_id)
     await store.begin_attempt(lease, 0, attempt(), max_calls=9)
-    await store.end(lease, JobState.FAILED, DarkroomError("no_image"))
+    await store.end(lease, JobState.FAILED, DarkroomError(NO_IMAGE))
     read: dict[str, Callable[[str], Awaitable[object]]] = {
         "hash": lambda key: redis.hgetall(key),
         "list": lambda key: redis.lrange(key, 0, -1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from contract.errors.exceptions import ProviderError, Unusable
+from contract.errors.provider_catalogue import PROVIDER_CREDITS, PROVIDER_TOO_DEAR
 from worker.answers.content_refusal import texts_in
 from worker.providers.provider import Json
 
@@ -23,12 +24,12 @@ _NO_QUOTA = re.compile(r"\blimit: 0\b")
 def of_account(error: dict[str, Json], status: int, message: str) -> ProviderError | None:
     """Tell an empty account, and one with too little for the most that a request may cost; None if it is neither."""
     if status == 402 and _TOO_DEAR.search(message):
-        return Unusable("provider_too_dear", http_status=status, reason=message)
+        return Unusable(PROVIDER_TOO_DEAR, http_status=status, reason=message)
     if status not in _STATUSES:
         return None
     codes = {code.lower() for code in texts_in(error, "code", "type", "status", "error_type")}
     if codes & _EMPTY or ("resource_exhausted" in codes and _has_no_quota(error, message)):
-        return Unusable("provider_credits", http_status=status or 200, reason=message)
+        return Unusable(PROVIDER_CREDITS, http_status=status or 200, reason=message)
     return None
 
 

@@ -15,7 +15,28 @@ import h11
 import httpx
 
 from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
+from contract.errors.kind import ErrorKind
+from contract.errors.provider_catalogue import (
+    BAD_API_BASE,
+    BAD_MODEL,
+    BAD_PARAMETERS,
+    CONTENT_REFUSED,
+    NO_IMAGE,
+    PROVIDER_AUTH,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_CREDITS,
+    PROVIDER_DOWN,
+    PROVIDER_ERROR,
+    PROVIDER_FORBIDDEN,
+    PROVIDER_INTERRUPTED,
+    PROVIDER_RATE_LIMITED,
+    PROVIDER_TIMEOUT,
+    PROVIDER_TLS_FAILED,
+    PROVIDER_UNREACHABLE,
+    RESULT_EXPIRED,
+)
 from contract.errors.redaction import clean
+from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs.wording import duration
 from worker.answers.account_credit import of_account
 from worker.answers.content_refusal import refusal_in, said_upstream
@@ -27,25 +48,25 @@ from worker.providers.provider import Json
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
 
-_BY_STATUS: dict[int, tuple[type[ProviderError], str]] = {
-    400: (Unusable, "bad_parameters"),
-    401: (Unusable, "provider_auth"),
-    402: (Unusable, "provider_credits"),
-    403: (Unusable, "provider_forbidden"),
-    404: (Unusable, "bad_model"),
-    408: (Transient, "provider_timeout"),
-    409: (Transient, "provider_timeout"),
-    413: (Unusable, "reference_too_large"),
-    422: (Unusable, "bad_parameters"),
-    425: (Transient, "provider_timeout"),
-    429: (RateLimited, "provider_rate_limited"),
-    500: (Transient, "provider_error"),
-    501: (Unusable, "provider_error"),
-    502: (Transient, "provider_down"),
-    503: (Transient, "provider_down"),
-    504: (TimedOut, "provider_down"),
-    524: (TimedOut, "provider_down"),
-    529: (Transient, "provider_down"),
+_BY_STATUS: dict[int, tuple[type[ProviderError], ErrorKind]] = {
+    400: (Unusable, BAD_PARAMETERS),
+    401: (Unusable, PROVIDER_AUTH),
+    402: (Unusable, PROVIDER_CREDITS),
+    403: (Unusable, PROVIDER_FORBIDDEN),
+    404: (Unusable, BAD_MODEL),
+    408: (Transient, PROVIDER_TIMEOUT),
+    409: (Transient, PROVIDER_TIMEOUT),
+    413: (Unusable, REFERENCE_TOO_LARGE),
+    422: (Unusable, BAD_PARAMETERS),
+    425: (Transient, PROVIDER_TIMEOUT),
+    429: (RateLimited, PROVIDER_RATE_LIMITED),
+    500: (Transient, PROVIDER_ERROR),
+    501: (Unusable, PROVIDER_ERROR),
+    502: (Transient, PROVIDER_DOWN),
+    503: (Transient, PROVIDER_DOWN),
+    504: (TimedOut, PROVIDER_DOWN),
+    524: (TimedOut, PROVIDER_DOWN),
+    529: (Transient, PROVIDER_DOWN),
 }
 # OpenRouter's stable names, for answers that carry no status.
 _STATUS_OF_TYPE = {
@@ -82,27 +103,27 @@ def of_exception(
     how long the call had gone on: who hangs up at once has made nothing, who does so later may have.
     """
     if isinstance(error, httpx.ConnectError) and _is_certificate(error):
-        return Unusable("provider_tls_failed")
+        return Unusable(PROVIDER_TLS_FAILED)
     if isinstance(error, _NOT_SENT):
-        return Transient("provider_unreachable")
+        return Transient(PROVIDER_UNREACHABLE)
     if isinstance(error, httpx.WriteTimeout):
-        return Transient("provider_timeout")
+        return Transient(PROVIDER_TIMEOUT)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return TimedOut("provider_timeout")
+        return TimedOut(PROVIDER_TIMEOUT)
     # httpx reads the Location of a redirect also when it is not to be followed.
     if any(isinstance(cause, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError) for cause in _causes(error)):
-        return Unusable("bad_api_base")
+        return Unusable(BAD_API_BASE)
     if has_answered:
-        return Interrupted("provider_interrupted")
+        return Interrupted(PROVIDER_INTERRUPTED)
     if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error) or has_said:
-        return Interrupted("provider_bad_answer")
-    return Transient("provider_unreachable") if after_s < AT_ONCE_S else Interrupted("provider_interrupted")
+        return Interrupted(PROVIDER_BAD_ANSWER)
+    return Transient(PROVIDER_UNREACHABLE) if after_s < AT_ONCE_S else Interrupted(PROVIDER_INTERRUPTED)
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
     """Classify an answer whose HTTP status is not 200."""
     if 300 <= status < 400:
-        return Unusable("bad_api_base", http_status=status)
+        return Unusable(BAD_API_BASE, http_status=status)
     wait = retry_after(headers.get("retry-after"), headers.get("date"))
     answer = mapping(body)
     error = answer.get("error")
@@ -119,9 +140,9 @@ def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderErro
     if isinstance(error, Rejected):
         return error
     if status in (404, 410) or (status not in _OF_KEY and is_lost(*_texts_of(body))):
-        return Interrupted("result_expired", http_status=status)
+        return Interrupted(RESULT_EXPIRED, http_status=status)
     branch = RateLimited if isinstance(error, RateLimited) else Transient
-    return branch(error.code, http_status=status, retry_after_s=error.retry_after_s)
+    return branch(error.kind, http_status=status, retry_after_s=error.retry_after_s)
 
 
 def _texts_of(body: Json) -> list[Json]:
@@ -133,11 +154,11 @@ def _texts_of(body: Json) -> list[Json]:
 def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
     """Classify the answer to a result link whose HTTP status is not 200."""
     if status in (403, 404, 410):
-        return Interrupted("result_expired", http_status=status)
+        return Interrupted(RESULT_EXPIRED, http_status=status)
     if status == 429:
         wait = retry_after(headers.get("retry-after"), headers.get("date"))
-        return RateLimited("provider_rate_limited", http_status=status, retry_after_s=wait)
-    return Transient("provider_down", http_status=status)
+        return RateLimited(PROVIDER_RATE_LIMITED, http_status=status, retry_after_s=wait)
+    return Transient(PROVIDER_DOWN, http_status=status)
 
 
 def of_error_object(error: Json) -> ProviderError:
@@ -150,17 +171,17 @@ def of_error_object(error: Json) -> ProviderError:
 
 def of_refusal(reason: str) -> ProviderError:
     """Classify an answer that was stopped by a content filter."""
-    return Rejected("content_refused", http_status=200, reason=clean(reason))
+    return Rejected(CONTENT_REFUSED, http_status=200, reason=clean(reason))
 
 
 def of_garbage() -> ProviderError:
     """Classify an answer whose parts are not what they should be."""
-    return Interrupted("provider_bad_answer", http_status=200)
+    return Interrupted(PROVIDER_BAD_ANSWER, http_status=200)
 
 
 def of_silence(said: str) -> ProviderError:
     """Classify a well-formed answer without an image; `said` is the model's text, cleaned."""
-    return Interrupted("no_image", http_status=200, reason=f" It said: {said}" if said else "")
+    return Interrupted(NO_IMAGE, http_status=200, reason=f" It said: {said}" if said else "")
 
 
 def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderError:
@@ -172,7 +193,7 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
     if refusal or metadata.keys() & {"reasons", "patterns"}:
         reasons = clean(", ".join(texts(*items(metadata.get("reasons"))[:MAX_REASONS])), limit=_MESSAGE_CHARS)
         said = reasons or (refusal and (_words(refusal.said) or message or clean(refusal.code))) or message
-        return Rejected("content_refused", http_status=status or 200, reason=said)
+        return Rejected(CONTENT_REFUSED, http_status=status or 200, reason=said)
     message = message or clean(text(error.get("message")), limit=_MESSAGE_CHARS)
     if money := of_account(error, status, message):
         return money
@@ -180,13 +201,13 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
         return routing
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
-        return Unusable("bad_model", http_status=status or 200, reason=message)
-    branch, code = _by_status(status, text(metadata.get("limit_source")))
+        return Unusable(BAD_MODEL, http_status=status or 200, reason=message)
+    branch, kind = _by_status(status, text(metadata.get("limit_source")))
     wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
     if branch is Transient and wait_s is not None:
         branch = RateLimited
     wait = "" if wait_s is None else duration(wait_s)
-    return branch(code, http_status=status or 200, retry_after_s=wait_s, reason=message, wait=wait)
+    return branch(kind, http_status=status or 200, retry_after_s=wait_s, reason=message, wait=wait)
 
 
 def _words(said: str) -> str:
@@ -195,20 +216,20 @@ def _words(said: str) -> str:
     return "" if is_nothing else clean(said, limit=_MESSAGE_CHARS)
 
 
-def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], str]:
+def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], ErrorKind]:
     """Choose by the status; of OpenRouter's limits one passes by itself and the others are money."""
     if limit_source == "openrouter_in_flight_budget":
-        return RateLimited, "provider_rate_limited"
+        return RateLimited, PROVIDER_RATE_LIMITED
     if limit_source.startswith("openrouter_"):
-        return Unusable, "provider_credits"
+        return Unusable, PROVIDER_CREDITS
     return _BY_STATUS.get(status, _unlisted(status))
 
 
-def _unlisted(status: int) -> tuple[type[ProviderError], str]:
+def _unlisted(status: int) -> tuple[type[ProviderError], ErrorKind]:
     """An unknown client error is never repeated; a status that HTTP does not know is noise; the rest may pass."""
     if status >= 600:
-        return Interrupted, "provider_bad_answer"
-    return (Unusable, "provider_error") if 400 <= status < 500 else (Transient, "provider_error")
+        return Interrupted, PROVIDER_BAD_ANSWER
+    return (Unusable, PROVIDER_ERROR) if 400 <= status < 500 else (Transient, PROVIDER_ERROR)
 
 
 def retry_after(value: str | None, date: str | None = None) -> float | None:

@@ -6,6 +6,7 @@ An end is final. What a server says of itself (no key, too busy, away) says noth
 from __future__ import annotations
 
 from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
+from contract.errors.provider_catalogue import PROVIDER_ERROR, RESULT_EXPIRED
 from contract.errors.redaction import clean
 from worker.answers.content_refusal import refusal_in
 from worker.answers.error_classification import of_error_object, of_refusal
@@ -28,7 +29,7 @@ def check(answer: dict[str, Json], *, has_pictures: bool = False) -> Stage:
         raise of_refusal(refusal.said or refusal.code)
     is_told_in_words = bool(error) or not has_status(answer)
     if stage is Stage.GONE or (is_told_in_words and is_lost(*_said(error), *_said(answer))):
-        raise Interrupted("result_expired", http_status=200)
+        raise Interrupted(RESULT_EXPIRED, http_status=200)
     if stage is Stage.FAILED:
         raise ended(answer)
     if error:
@@ -52,7 +53,7 @@ def _told(place: dict[str, Json]) -> Json:
 def _failed(error: ProviderError) -> ProviderError:
     if isinstance(error, Rejected | Unusable):
         return error
-    return Interrupted("provider_error", http_status=error.http_status, reason=error.values.get("reason", ""))
+    return Interrupted(PROVIDER_ERROR, http_status=error.http_status, reason=error.values.get("reason", ""))
 
 
 def _of_error(error: Json) -> ProviderError:
@@ -60,7 +61,7 @@ def _of_error(error: Json) -> ProviderError:
     found = of_error_object(error)
     if isinstance(found, Rejected) or found.http_status not in _OF_THE_SERVER:
         return _failed(found)
-    return found if isinstance(found, RateLimited) else Transient(found.code, http_status=found.http_status)
+    return found if isinstance(found, RateLimited) else Transient(found.kind, http_status=found.http_status)
 
 
 def _error(answer: dict[str, Json]) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from contract.errors.exceptions import ProviderError, Unusable, WrongOutput
+from contract.errors.provider_catalogue import BAD_MODEL, MODEL_EXCLUDED, REFERENCES_NOT_TAKEN
 
 _OUTPUT = re.compile(r"output modalit", re.IGNORECASE)
 _POLICY = re.compile(r"data policy|guardrail restrictions|privacy settings", re.IGNORECASE)
@@ -19,12 +20,12 @@ def of_no_upstream(status: int, message: str, code: str) -> ProviderError | None
     `code` is that of OpenRouter's `availability`, if there is one.
     """
     if code == "privacy_restricted" or (status == 404 and _POLICY.search(message)):
-        return Unusable("model_excluded", http_status=status, reason=message)
+        return Unusable(MODEL_EXCLUDED, http_status=status, reason=message)
     if status != 404:
         return None
     if _OUTPUT.search(message):
-        return WrongOutput("bad_model", http_status=status, reason=message)
-    return Unusable("references_not_taken", http_status=status) if _NO_IMAGE_INPUT.search(message) else None
+        return WrongOutput(BAD_MODEL, http_status=status, reason=message)
+    return Unusable(REFERENCES_NOT_TAKEN, http_status=status) if _NO_IMAGE_INPUT.search(message) else None
 
 
 class Outputs:

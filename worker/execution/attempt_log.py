@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
+from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
@@ -121,7 +122,7 @@ class AttemptLog:
         """Find an error of this run with its sentence; one of an earlier run is told anew."""
         last = next((attempt for attempt in reversed(self._attempts.values()) if attempt.error == code), None)
         values = {"provider": last.provider, "model": last.model, "seconds": last.seconds} if last else {}
-        return self._errors.get(code) or DarkroomError(code, **values)
+        return self._errors.get(code) or DarkroomError(look_up(code), **values)
 
     def now(self) -> datetime:
         """Tell Redis's time."""

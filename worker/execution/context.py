@@ -13,6 +13,8 @@ import pybase64
 from contract.artifacts.references import References
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused, Unavailable
+from contract.errors.provider_catalogue import PROVIDER_ERROR
+from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.settings import Settings
 from contract.store.worker_store import JobStore, Lease
@@ -176,7 +178,7 @@ class JobContext:
                 self._small = await asyncio.to_thread(self._shrink_references)
             return await asyncio.to_thread(self._read_references) if self._small is None else self._small
         except OSError as error:
-            raise Refused("reference_unreadable") from error
+            raise Refused(REFERENCE_UNREADABLE) from error
 
     def _read_references(self) -> tuple[str, ...]:
         """Read the snapshots; blocking."""
@@ -202,7 +204,7 @@ class JobContext:
     async def leave_gate(self, route: Route, index: int, verdict: CallOutcome, code: str) -> bool:
         """Give an image's place at the gate back; answer whether the provider fails others, too."""
         history = self.attempt_log.history(index)
-        has_passed = verdict is CallOutcome.GOOD and any(attempt.error == "provider_error" for attempt in history)
+        has_passed = verdict is CallOutcome.GOOD and any(attempt.error == PROVIDER_ERROR.code for attempt in history)
         since_ms = history[0].started_at.timestamp() * 1000 if history else self.lease.now_ms()
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_S):  # a place that was not left is dropped with the job's lease

@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.errors.exceptions import DarkroomError
+from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Rendition
 from contract.store.worker_store import LeaseLost
@@ -46,7 +47,7 @@ class Delivery:
             failpoint.reach("after_report")
         except OSError as error:
             logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
-            return GiveUp("storage_full")
+            return GiveUp(STORAGE_FULL.code)
         except (LeaseLost, asyncio.CancelledError):
             await _to_its_end(self._take_back(saving))
             raise

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError, ProviderError, TimedOut, Unusable
+from contract.errors.provider_catalogue import IMAGE_REPEATED
+from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs import wording
 from contract.jobs.pricing import estimate
 from contract.store.worker_store import CallRefused
@@ -109,7 +112,7 @@ class ImageRun:
                     await self._until_room(share)
                     continue
                 with desk.calls(self.index, rung.route):
-                    references = await desk.read_references(small="reference_too_large" in self._codes())
+                    references = await desk.read_references(small=REFERENCE_TOO_LARGE.code in self._codes())
                     left_s = desk.lease.left_s()  # an answer may have to wait for memory
                     shut = await persist(desk.breakers[rung.route].enter, desk.lease, self.index, most_s=left_s)
                     if shut is None:
@@ -128,7 +131,7 @@ class ImageRun:
         closed[rung.route] = shut
         if shut.code:
             self.delivery.passed.append(wording.unavailable(rung.provider))
-            self._desk.attempt_log.know(DarkroomError(shut.code, provider=rung.provider, model=rung.model))
+            self._desk.attempt_log.know(DarkroomError(look_up(shut.code), provider=rung.provider, model=rung.model))
 
     async def _call(self, step: Call | Again, rung: Rung, share: Share, references: tuple[str, ...]) -> Step | None:
         """Make a call that has a place at the gate, and give the place back whatever happens."""
@@ -224,7 +227,7 @@ class ImageRun:
         pictures = made.picture, *made.more
         new = [each for each in pictures if seen.get(each.sha256, self.index) == self.index]
         if not new:
-            twin = Unusable("image_repeated", http_status=200, cost_usd=made.cost_usd)
+            twin = Unusable(IMAGE_REPEATED, http_status=200, cost_usd=made.cost_usd)
             reason = f"it is the same as image {seen[made.picture.sha256] + 1}"
             raise twin.named(provider=rung.provider, reason=reason)
         seen[new[0].sha256] = self.index

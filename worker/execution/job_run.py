@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 
 from contract.artifacts.sidecar import Sidecar, artifact_id
 from contract.errors.exceptions import DarkroomError, ProviderError, Unavailable
+from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR, JOB_UNREADABLE
 from contract.jobs import wording
 from contract.jobs.job import Job, JobState, Outcome
 from contract.settings.accepted_defaults import accepted_with
@@ -62,7 +63,7 @@ async def _run(job_id: str, bench: WorkerContext) -> None:
             await end(lease, bench.store, JobState.FAILED, error)
         except Exception:
             logger.exception("job %s failed inside Darkroom", job_id, extra={"job_id": job_id})
-            await end(lease, bench.store, JobState.FAILED, DarkroomError("internal_error"))
+            await end(lease, bench.store, JobState.FAILED, DarkroomError(INTERNAL_ERROR))
 
 
 async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
@@ -76,7 +77,7 @@ async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomErr
 def lay_out(lease: Lease, bench: WorkerContext, job: Job, settings: Settings) -> JobContext:
     """Lay out what a claimed job's images are made with. Raises DarkroomError (`job_unreadable`), Refused."""
     if len(job.images) < int(lease.fields["images"]):  # what cannot be read would be made and paid again
-        raise DarkroomError("job_unreadable")
+        raise DarkroomError(JOB_UNREADABLE)
     return JobContext(
         bench=bench,
         lease=lease,
@@ -186,7 +187,7 @@ class JobRun:
             await persist(self._bench.store.release, self._lease, note=STOPPED)
         elif codes:
             code = most_useful(codes)
-            state = JobState.EXPIRED if code == "deadline_passed" else JobState.FAILED
+            state = JobState.EXPIRED if code == DEADLINE_PASSED.code else JobState.FAILED
             await end(self._lease, self._bench.store, state, self._desk.attempt_log.error(code))
         else:
             await end(self._lease, self._bench.store, JobState.SUCCEEDED)

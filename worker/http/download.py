@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from contract.errors.exceptions import Interrupted, ProviderError, Unusable
+from contract.errors.provider_catalogue import PROVIDER_BAD_ANSWER, PROVIDER_TLS_FAILED, UNSAFE_URL
 from contract.errors.redaction import clean
 from contract.untrusted.imaging.inspect import MAX_BYTES
 from contract.untrusted.ssrf import UnsafeUrl, address_of, follow, host_of, is_loopback, split
@@ -73,7 +74,7 @@ class Downloader:
 
     def failed(self, error: ProviderError, url: str) -> ProviderError:
         """Tell what it means that a link cannot be followed: a host without a good certificate is no safe one."""
-        if error.code == "provider_tls_failed":
+        if error.code == PROVIDER_TLS_FAILED.code:
             return self._refusal(url, "its certificate is not good")
         return error
 
@@ -119,7 +120,7 @@ class Downloader:
         except (httpx.HTTPError, OSError) as error:
             raise of_exception(error, has_answered=True) from error
         if is_page(data):
-            raise Interrupted("provider_bad_answer", http_status=200)
+            raise Interrupted(PROVIDER_BAD_ANSWER, http_status=200)
         return data
 
     def _target(self, url: str, response: httpx.Response) -> str:
@@ -131,7 +132,7 @@ class Downloader:
     def _refusal(self, url: str, reason: UnsafeUrl | str) -> ProviderError:
         host = clean(host_of(url), secrets=self._secrets)
         logger.warning("security: a link to %s is not opened: %s", host, reason, extra={"job_id": self._job_id})
-        return Unusable("unsafe_url")
+        return Unusable(UNSAFE_URL)
 
 
 def is_page(data: bytes | bytearray) -> bool:

@@ -18,6 +18,7 @@ import httpx
 from tenacity import RetryCallState
 
 from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.errors.provider_catalogue import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
 from worker.http.download import Downloader
@@ -168,9 +169,9 @@ class Results:
                 return answer
             empty = empty + 1 if answer.is_done else 0
             if empty >= EMPTY_LOOKS or (answer.is_done and _now() >= clock.fetch_by):
-                raise Interrupted("result_expired", http_status=200)
+                raise Interrupted(RESULT_EXPIRED, http_status=200)
             if not answer.is_done and _now() >= clock.begin_by:
-                raise TimedOut("provider_timeout")
+                raise TimedOut(PROVIDER_TIMEOUT)
 
     def _address(self, poll_url: str) -> tuple[str, bool]:
         """Find where to ask, and whether that is the provider's own host, to which the key may go."""
@@ -178,7 +179,7 @@ class Results:
             url = urljoin(self._api_base + "/", poll_url)
             return url, urlsplit(url)[:2] == urlsplit(self._api_base)[:2]
         except ValueError as error:
-            raise Unusable("unsafe_url") from error
+            raise Unusable(UNSAFE_URL) from error
 
     async def _look(self, url: str, is_own: bool, clock: Clock, most: int) -> Reading:
         by = min(clock.fetch_by, _now() + self._idle_s)
@@ -189,7 +190,7 @@ class Results:
             else:
                 request = await self._fetcher.request(self._client, url)
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise Unusable("unsafe_url") from error
+            raise Unusable(UNSAFE_URL) from error
         with BodyRoom(clock.share) as room:
             try:
                 body = await self._receive(request, clock, of_poll, room)
@@ -211,7 +212,7 @@ class Results:
             await self._patiently(clock, downloads.go_round, partial(self._download, clock.share))
         except ProviderError as error:
             if not downloads.good:
-                raise (error.elsewhere() if error.code == "result_unreachable" else error) from error.__cause__
+                raise (error.elsewhere() if error.code == RESULT_UNREACHABLE.code else error) from error.__cause__
         return list(downloads.good.values()), downloads.left
 
     async def _download(self, share: Share, url: str) -> Picture | None:
@@ -223,7 +224,7 @@ class Results:
 
     async def _patiently(self, clock: Clock, step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Repeat what costs nothing until it succeeds, is settled, or the job's time is over."""
-        last: ProviderError = TimedOut("provider_timeout")
+        last: ProviderError = TimedOut(PROVIDER_TIMEOUT)
 
         async def notice(state: RetryCallState) -> None:
             nonlocal last
@@ -256,7 +257,7 @@ class Results:
 
 def unreachable(error: ProviderError) -> ProviderError:
     """Tell that what has been made, or is being made, cannot be fetched, and why."""
-    found = Interrupted("result_unreachable", http_status=error.http_status, reason=error.kind.title.lower())
+    found = Interrupted(RESULT_UNREACHABLE, http_status=error.http_status, reason=error.kind.title.lower())
     return found.elsewhere() if error.is_elsewhere else found
 
 

@@ -21,6 +21,7 @@ import httpx
 import orjson
 
 from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from contract.errors.provider_catalogue import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
 from worker.answers.upstream_routing import Outputs
@@ -187,7 +188,7 @@ class ProviderClient:
         except (httpx.InvalidURL, UnicodeError) as error:
             raise of_exception(error) from error
         except TypeError as error:  # of orjson
-            raise Unusable("bad_parameters", reason="extraBody cannot be written as JSON") from error
+            raise Unusable(BAD_PARAMETERS, reason="extraBody cannot be written as JSON") from error
         with BodyRoom(clock.share) as room:
             try:
                 body = await self._receive(request, clock, self._of_call, room)
@@ -208,7 +209,7 @@ class ProviderClient:
 
     def _is_billed(self, error: ProviderError) -> bool:
         """Tell whether a failure may cost as much as a picture, with whatever status it came."""
-        if error.code == "provider_error" and self._provider.bills_failures:
+        if error.code == PROVIDER_ERROR.code and self._provider.bills_failures:
             return True
         return isinstance(error, Transient) and bool(error.cost_usd)
 

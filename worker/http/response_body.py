@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import httpx
 
 from contract.errors.exceptions import TimedOut, Unusable
+from contract.errors.provider_catalogue import ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
 from worker.memory.body_room import BodyRoom
 
 LEAST_PER_S = 1024  # bytes; an answer that comes slower is as good as none
@@ -37,7 +38,7 @@ async def read_body(
     for so long), and what httpx raises.
     """
     if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        raise Unusable("answer_too_large", http_status=response.status_code)
+        raise Unusable(ANSWER_TOO_LARGE, http_status=response.status_code)
     body = bytearray()
     try:
         await _Collector(body, response, most, idle_s, begun).collect(room, paused)
@@ -81,7 +82,7 @@ class _Collector:
     def _add(self, chunk: bytes) -> None:
         self._received += len(chunk)
         if self._received > self._most:
-            raise Unusable("answer_too_large", http_status=self._response.status_code)
+            raise Unusable(ANSWER_TOO_LARGE, http_status=self._response.status_code)
         self._body += chunk
         if self._pace is not None:
             self._pace.check(len(chunk))
@@ -131,7 +132,7 @@ class _Pace:
         if elapsed < self._window_s:
             return
         if self._bytes < LEAST_PER_S * elapsed:
-            raise TimedOut("provider_timeout", http_status=200)
+            raise TimedOut(PROVIDER_TIMEOUT, http_status=200)
         self._since, self._bytes = self._loop.time(), 0
 
     def forgive(self, seconds: float) -> None:

@@ -20,11 +20,20 @@ from tenacity import (
 )
 
 from contract.errors.exceptions import ProviderError, RateLimited, Transient, Unavailable
+from contract.errors.provider_catalogue import (
+    BAD_IMAGE,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_INTERRUPTED,
+    PROVIDER_TIMEOUT,
+    RESULT_EXPIRED,
+)
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again
 
 PATIENCE = 5.0  # the longest pause between two looks at what is made, in first pauses
-_MAY_PASS = frozenset({"provider_interrupted", "provider_timeout", "provider_bad_answer"})  # of a poll or a download
-_FEW = {"result_expired": 3, "bad_image": 2}  # looks at what will hardly change
+_MAY_PASS = frozenset(
+    {PROVIDER_INTERRUPTED.code, PROVIDER_TIMEOUT.code, PROVIDER_BAD_ANSWER.code}
+)  # of a poll or a download
+_FEW = {RESULT_EXPIRED.code: 3, BAD_IMAGE.code: 2}  # looks at what will hardly change
 _spread = SystemRandom()
 
 

@@ -17,19 +17,35 @@ from enum import StrEnum
 from random import SystemRandom
 
 from contract.errors.exceptions import ProviderError, RateLimited
+from contract.errors.provider_catalogue import (
+    ANSWER_TOO_LARGE,
+    BAD_IMAGE,
+    IMAGE_TOO_LARGE,
+    PROVIDER_AUTH,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_CREDITS,
+    PROVIDER_DOWN,
+    PROVIDER_ERROR,
+    PROVIDER_FORBIDDEN,
+    PROVIDER_INTERRUPTED,
+    PROVIDER_TIMEOUT,
+    PROVIDER_TLS_FAILED,
+    PROVIDER_UNREACHABLE,
+    UNSUPPORTED_IMAGE,
+)
 from contract.redis.client import Scripts
 from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
 from worker.policy.breaker_log import Way, log_changes
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
 
-_KEY = frozenset({"provider_auth", "provider_tls_failed"})
-_MODEL = frozenset({"provider_credits", "provider_forbidden"})  # another model may be cheaper, or allowed
+_KEY = frozenset({PROVIDER_AUTH.code, PROVIDER_TLS_FAILED.code})
+_MODEL = frozenset({PROVIDER_CREDITS.code, PROVIDER_FORBIDDEN.code})  # another model may be cheaper, or allowed
 _BAD = frozenset(
     (
-        *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
-        *("provider_error", "provider_down"),
-        *("answer_too_large", "bad_image", "image_too_large", "unsupported_image"),
+        *(PROVIDER_UNREACHABLE.code, PROVIDER_TIMEOUT.code, PROVIDER_INTERRUPTED.code, PROVIDER_BAD_ANSWER.code),
+        *(PROVIDER_ERROR.code, PROVIDER_DOWN.code),
+        *(ANSWER_TOO_LARGE.code, BAD_IMAGE.code, IMAGE_TOO_LARGE.code, UNSUPPORTED_IMAGE.code),
     )
 )
 

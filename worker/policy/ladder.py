@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from contract.errors.configuration_catalogue import UNKNOWN_PROVIDER
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Rendition
 from contract.jobs.request import KeptRequest
@@ -85,7 +86,7 @@ def plan_ladder(request: KeptRequest, settings: Settings, providers: dict[str, P
 
 def _chosen(name: str, providers: dict[str, Provider]) -> Provider:
     if name not in providers:
-        raise Refused("unknown_provider", provider=name)
+        raise Refused(UNKNOWN_PROVIDER, provider=name)
     return providers[name]
 
 

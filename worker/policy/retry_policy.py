@@ -14,6 +14,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.errors.catalogue import look_up
+from contract.errors.configuration_catalogue import MISSING_API_KEY
+from contract.errors.job_catalogue import DEADLINE_PASSED, STORAGE_FULL
+from contract.errors.provider_catalogue import (
+    ANSWER_TOO_LARGE,
+    BAD_API_BASE,
+    BAD_IMAGE,
+    BAD_MODEL,
+    BAD_PARAMETERS,
+    CONTENT_REFUSED,
+    IMAGE_REPEATED,
+    IMAGE_TOO_LARGE,
+    MODEL_EXCLUDED,
+    NO_IMAGE,
+    PROVIDER_AUTH,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_CREDITS,
+    PROVIDER_DOWN,
+    PROVIDER_ERROR,
+    PROVIDER_FORBIDDEN,
+    PROVIDER_INTERRUPTED,
+    PROVIDER_RATE_LIMITED,
+    PROVIDER_TIMEOUT,
+    PROVIDER_TLS_FAILED,
+    PROVIDER_TOO_DEAR,
+    PROVIDER_UNREACHABLE,
+    REFERENCES_NOT_TAKEN,
+    RESULT_EXPIRED,
+    RESULT_UNREACHABLE,
+    UNSAFE_URL,
+    UNSUPPORTED_IMAGE,
+)
+from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs.job import Attempt, Outcome
 from worker.policy.circuit_breaker import Blocked
 from worker.policy.ladder import Ladder, Route
@@ -34,34 +66,41 @@ LONGEST_WAIT_S = 60.0  # a longer Retry-After means: not here
 DOUBLINGS = 5  # of the first back-off, at most
 LEAST_CALL_S = 1.0  # a call with less time than this is not worth its money
 
-_ONCE_MORE = frozenset({"image_repeated", "reference_too_large"})  # then with smaller references
+_ONCE_MORE = frozenset({IMAGE_REPEATED.code, REFERENCE_TOO_LARGE.code})  # then with smaller references
 _DIFFERS: dict[str, tuple[str, ...]] = {
-    "answer_too_large": ("image_size", "quality", "model", "provider"),
-    "bad_model": ("provider", "model"),
-    "bad_parameters": ("image_size", "quality", "model", "provider"),
-    "image_too_large": ("image_size", "model", "provider"),
-    "model_excluded": ("provider", "model"),
-    "provider_credits": ("provider", "model"),
-    "provider_forbidden": ("provider", "model"),
-    "provider_too_dear": ("provider", "model"),
-    "references_not_taken": ("provider", "model"),
+    ANSWER_TOO_LARGE.code: ("image_size", "quality", "model", "provider"),
+    BAD_MODEL.code: ("provider", "model"),
+    BAD_PARAMETERS.code: ("image_size", "quality", "model", "provider"),
+    IMAGE_TOO_LARGE.code: ("image_size", "model", "provider"),
+    MODEL_EXCLUDED.code: ("provider", "model"),
+    PROVIDER_CREDITS.code: ("provider", "model"),
+    PROVIDER_FORBIDDEN.code: ("provider", "model"),
+    PROVIDER_TOO_DEAR.code: ("provider", "model"),
+    REFERENCES_NOT_TAKEN.code: ("provider", "model"),
 }
 # The most useful error of several, best first; what is not here tells only that we stopped.
 _USEFUL = (
-    *("content_refused", "result_unreachable"),
-    *("bad_parameters", "reference_too_large", "references_not_taken", "model_excluded"),
-    *("bad_model", "provider_too_dear", "provider_credits", "provider_auth"),
-    *("missing_api_key", "provider_forbidden", "provider_tls_failed", "bad_api_base", "storage_full"),
-    *("provider_rate_limited", "provider_timeout", "no_image", "image_repeated", "bad_image", "unsupported_image"),
+    *(CONTENT_REFUSED.code, RESULT_UNREACHABLE.code),
+    *(BAD_PARAMETERS.code, REFERENCE_TOO_LARGE.code, REFERENCES_NOT_TAKEN.code, MODEL_EXCLUDED.code),
+    *(BAD_MODEL.code, PROVIDER_TOO_DEAR.code, PROVIDER_CREDITS.code, PROVIDER_AUTH.code),
+    *(MISSING_API_KEY.code, PROVIDER_FORBIDDEN.code, PROVIDER_TLS_FAILED.code, BAD_API_BASE.code, STORAGE_FULL.code),
     *(
-        "image_too_large",
-        "answer_too_large",
-        "unsafe_url",
-        "result_expired",
-        "provider_bad_answer",
-        "provider_interrupted",
+        PROVIDER_RATE_LIMITED.code,
+        PROVIDER_TIMEOUT.code,
+        NO_IMAGE.code,
+        IMAGE_REPEATED.code,
+        BAD_IMAGE.code,
+        UNSUPPORTED_IMAGE.code,
     ),
-    *("provider_error", "provider_down", "provider_unreachable"),
+    *(
+        IMAGE_TOO_LARGE.code,
+        ANSWER_TOO_LARGE.code,
+        UNSAFE_URL.code,
+        RESULT_EXPIRED.code,
+        PROVIDER_BAD_ANSWER.code,
+        PROVIDER_INTERRUPTED.code,
+    ),
+    *(PROVIDER_ERROR.code, PROVIDER_DOWN.code, PROVIDER_UNREACHABLE.code),
 )
 
 
@@ -126,7 +165,7 @@ def next_step(
         if attempt.outcome is not Outcome.CANCELLED
     ]
     if left_s < LEAST_CALL_S:
-        return GiveUp(most_useful([*_codes(history), "deadline_passed"]))
+        return GiveUp(most_useful([*_codes(history), DEADLINE_PASSED.code]))
     goes_on = has_waited or falters
     wait_s = 0.0 if has_waited else _wait(plan, history, retry_after_s)
     step = _next(plan, history, left_s, wait_s, goes_on=goes_on)
@@ -140,7 +179,7 @@ def _next(plan: Ladder, history: Sequence[Attempt], left_s: float, wait_s: float
         return Call(0, _slice(plan, 0, left_s))
     last = history[-1]
     if last.outcome is Outcome.REJECTED or _is_paid(history):
-        return GiveUp(last.error or "content_refused")
+        return GiveUp(last.error or CONTENT_REFUSED.code)
     if _may_repeat(plan, history, goes_on=goes_on) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         if wait_s > SLOT_WAIT_S:
             return Later(wait_s, last.provider, last.error or "")
@@ -163,7 +202,7 @@ def _around(
     if first is not None and longest_s > 0:
         return Later(min(passing[first].wait_s, longest_s), first[0], passing[first].code, at_gate=True)
     codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
-    return GiveUp(most_useful([*codes, "deadline_passed"] if passing else codes))
+    return GiveUp(most_useful([*codes, DEADLINE_PASSED.code] if passing else codes))
 
 
 def _wait(plan: Ladder, history: Sequence[Attempt], retry_after_s: float | None) -> float:
@@ -179,12 +218,12 @@ def _wait(plan: Ladder, history: Sequence[Attempt], retry_after_s: float | None)
 def _may_repeat(plan: Ladder, history: Sequence[Attempt], *, goes_on: bool) -> bool:
     last = history[-1]
     is_lowest = last.rung == len(plan.rungs) - 1
-    is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != "provider_error")
+    is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != PROVIDER_ERROR.code)
     if is_lowest and (is_away or last.outcome is Outcome.RATE_LIMITED):
         return True  # it costs only time, and the call budget bounds it
     if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2
-    if last.error in _ONCE_MORE and (plan.has_references or last.error != "reference_too_large"):
+    if last.error in _ONCE_MORE and (plan.has_references or last.error != REFERENCE_TOO_LARGE.code):
         return [attempt.error for attempt in history].count(last.error) == 1
     return len(_alike(history)) < TRIES[last.outcome]
 
@@ -192,8 +231,8 @@ def _may_repeat(plan: Ladder, history: Sequence[Attempt], *, goes_on: bool) -> b
 def _is_paid(history: Sequence[Attempt]) -> bool:
     """Tell whether making the image again would only be paid again: it is there, or was lost for the second time."""
     codes = _codes(history)
-    is_lost_again = history[-1].error == "result_expired" and codes.count("result_expired") > 1
-    return history[-1].error == "result_unreachable" or is_lost_again
+    is_lost_again = history[-1].error == RESULT_EXPIRED.code and codes.count(RESULT_EXPIRED.code) > 1
+    return history[-1].error == RESULT_UNREACHABLE.code or is_lost_again
 
 
 def _alike(history: Sequence[Attempt]) -> list[Attempt]:
@@ -205,7 +244,7 @@ def _alike(history: Sequence[Attempt]) -> list[Attempt]:
 def _below(plan: Ladder, history: Sequence[Attempt], rung: int) -> Iterator[int]:
     """Yield the lower rungs; what some provider cannot do is only asked where that differs."""
     cannot = [attempt for attempt in history if attempt.outcome is Outcome.UNUSABLE]
-    cannot = [attempt for attempt in cannot if attempt.error != "reference_too_large" or attempt is history[-1]]
+    cannot = [attempt for attempt in cannot if attempt.error != REFERENCE_TOO_LARGE.code or attempt is history[-1]]
 
     def differs(below: int, attempt: Attempt) -> bool:
         matters = _DIFFERS.get(attempt.error or "", ("provider",))
@@ -229,4 +268,4 @@ def most_useful(codes: Sequence[str]) -> str:
     def rank(code: str) -> int:
         return _USEFUL.index(code) if code in _USEFUL else len(_USEFUL)
 
-    return min(reversed(codes), key=rank) if codes else "provider_error"
+    return min(reversed(codes), key=rank) if codes else PROVIDER_ERROR.code

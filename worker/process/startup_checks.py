@@ -56,7 +56,7 @@ async def find_redis(
         except Unavailable as error:
             cause = cause_of(error.__cause__)
             if cause.lasts:
-                refusal = f"Redis refuses: {error.__cause__} - Redis {cause.says}. {cause.mend}"
+                refusal = f"Redis refuses: {error.__cause__} - Redis {cause.says}. {cause.hint}"
                 raise ConfigInvalid([Problem("DARKROOM_REDIS_URL", refusal)]) from error
             if cause.says != told:
                 logger.warning("waiting for Redis, which %s: %s", cause.says, error.__cause__)
@@ -66,7 +66,7 @@ async def find_redis(
                 logger.info("Redis is there")
             for doubt in doubts:
                 level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-                logger.log(level, "Redis %s. %s", doubt.says, doubt.mend)
+                logger.log(level, "Redis %s. %s", doubt.says, doubt.hint)
             return
         await asyncio.sleep(RETRY_S)
 
@@ -77,7 +77,7 @@ async def check_redis(store: JobStore, *, allow_unsafe: bool) -> tuple[Doubt, ..
     if not allow_unsafe and (refused := refusals(doubts)):
         hint = "DARKROOM_ALLOW_UNSAFE_REDIS=true lets the worker start all the same."
         raise ConfigInvalid(
-            [Problem("DARKROOM_REDIS_URL", f"Redis {doubt.says}. {doubt.mend} {hint}") for doubt in refused]
+            [Problem("DARKROOM_REDIS_URL", f"Redis {doubt.says}. {doubt.hint} {hint}") for doubt in refused]
         )
     return doubts
 

@@ -21,6 +21,15 @@ import orjson
 import pybase64
 
 from contract.errors.exceptions import Interrupted, ProviderError, Unusable
+from contract.errors.provider_catalogue import (
+    ANSWER_TOO_LARGE,
+    BAD_IMAGE,
+    IMAGE_TOO_LARGE,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_INTERRUPTED,
+    UNSAFE_URL,
+    UNSUPPORTED_IMAGE,
+)
 from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
@@ -111,13 +120,13 @@ def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
     try:
         info, data = clean(data, weigh=weigh)
     except TooLarge as error:
-        raise Unusable("image_too_large", http_status=200) from error
+        raise Unusable(IMAGE_TOO_LARGE, http_status=200) from error
     except NotAllowed as error:
-        raise Interrupted("unsupported_image", http_status=200) from error
+        raise Interrupted(UNSUPPORTED_IMAGE, http_status=200) from error
     except NotAnImage as error:
-        raise Interrupted("bad_image", http_status=200) from error
+        raise Interrupted(BAD_IMAGE, http_status=200) from error
     if min(info.width, info.height) < MIN_SIDE:
-        raise Interrupted("bad_image", http_status=200)
+        raise Interrupted(BAD_IMAGE, http_status=200)
     found = {"mime": info.mime, "width": info.width, "height": info.height, "is_blank": info.is_blank}
     return {**found, "sha256": hashlib.sha256(data).hexdigest()}, data
 
@@ -137,9 +146,9 @@ def load_json(body: bytes | bytearray) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if error.msg.startswith("Not enough memory"):
-            raise Unusable("answer_too_large", http_status=200) from error
+            raise Unusable(ANSWER_TOO_LARGE, http_status=200) from error
         was_cut = error.msg.startswith("unexpected end")
-        raise Interrupted("provider_interrupted" if was_cut else "provider_bad_answer", http_status=200) from error
+        raise Interrupted(PROVIDER_INTERRUPTED if was_cut else PROVIDER_BAD_ANSWER, http_status=200) from error
 
 
 def _longest(lines: list[bytes]) -> bytes:
@@ -157,7 +166,7 @@ def is_link(picture: str) -> bool:
 def checked_link(link: str) -> str:
     """Take a link that is not longer than any may be. Raises Unusable."""
     if len(link) > MAX_LINK:
-        raise Unusable("unsafe_url", http_status=200)
+        raise Unusable(UNSAFE_URL, http_status=200)
     return link.strip()
 
 
@@ -179,9 +188,9 @@ def decode_picture(text: str) -> bytes:
     try:
         data = pybase64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Interrupted("bad_image", http_status=200) from error
+        raise Interrupted(BAD_IMAGE, http_status=200) from error
     if not data:
-        raise Interrupted("bad_image", http_status=200)
+        raise Interrupted(BAD_IMAGE, http_status=200)
     return data
 
 
@@ -196,12 +205,12 @@ def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = Fals
     except ProviderError as error:
         return {"error": error.record()}, b""
     except MemoryError:
-        code = "answer_too_large" if provider else "image_too_large"
-        return {"error": Unusable(code, http_status=200).record()}, b""
+        kind = ANSWER_TOO_LARGE if provider else IMAGE_TOO_LARGE
+        return {"error": Unusable(kind, http_status=200).record()}, b""
     # Bytes that bring an unforeseen exception out of a parser are not readable, whatever they are.
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(f"reader: {type(error).__name__}\n")
-        return {"error": Interrupted("provider_bad_answer", http_status=200).record()}, b""
+        return {"error": Interrupted(PROVIDER_BAD_ANSWER, http_status=200).record()}, b""
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from weakref import finalize
 
 from contract.errors.exceptions import Interrupted, revive
+from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_BAD_ANSWER
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, SandboxProcess
 
@@ -122,7 +123,7 @@ class Sandbox:
             if not isinstance(error, OSError | EOFError | ValueError):
                 raise
             logger.warning("a reader died of an answer of %s", provider or "a download")
-            raise Interrupted("provider_bad_answer" if provider else "bad_image", http_status=200) from error
+            raise Interrupted(PROVIDER_BAD_ANSWER if provider else BAD_IMAGE, http_status=200) from error
         finally:
             self._free.put_nowait(child)
         if "error" in found:

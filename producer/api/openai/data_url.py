@@ -10,7 +10,9 @@ import pybase64
 
 from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import TOO_MANY_REFERENCES, TYPE_ERROR
 from contract.jobs.request import MAX_REFERENCES
+from producer.error_catalogue import REFERENCE_NOT_A_DATA_URL, UPLOAD_TOO_LARGE
 
 MAX_JSON_PICTURES = 32 * 2**20  # bytes of a body that may have some
 
@@ -22,9 +24,9 @@ def read_urls(body: Mapping[str, Any], name: str) -> list[str]:
     value = body.get(name) or []
     urls = [value] if isinstance(value, str) else value
     if not (isinstance(urls, list) and all(isinstance(url, str) for url in urls)):
-        raise Refused("type_error", field=name, expected="it must be a data URL, or a list of some").at(name)
+        raise Refused(TYPE_ERROR, field=name, expected="it must be a data URL, or a list of some").at(name)
     if len(urls) > MAX_REFERENCES:
-        raise Refused("too_many_references", max=MAX_REFERENCES).at(name)
+        raise Refused(TOO_MANY_REFERENCES, max=MAX_REFERENCES).at(name)
     return urls
 
 
@@ -32,10 +34,10 @@ def decode(url: str) -> bytes:
     """Read the bytes of a data URL; blocking for a large one. Raises Refused."""
     head = _HEAD.match(url)
     if not head:
-        raise Refused("reference_not_a_data_url")
+        raise Refused(REFERENCE_NOT_A_DATA_URL)
     if len(url) > MAX_EACH * 4 // 3 + 200:
-        raise Refused("upload_too_large", max=f"{MAX_EACH // 2**20} MiB")
+        raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
     try:
         return pybase64.b64decode(url[head.end() :], validate=True)
     except ValueError as error:
-        raise Refused("reference_not_a_data_url") from error
+        raise Refused(REFERENCE_NOT_A_DATA_URL) from error

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from contract.errors.exceptions import DarkroomError, Refused
+from contract.errors.provider_catalogue import CONTENT_REFUSED
+from contract.errors.queue_catalogue import BUDGET_SPENT, TOO_MANY_JOBS
+from producer.error_catalogue import UNKNOWN_MODEL
 
 PREFIXES = ("/v1/images/", "/v1/models")
 
 _PARAMS = {"count": "n", "image_size": "size", "reference_images": "image"}
-_STATUSES = {"content_refused": 400, "unknown_model": 404}  # where ours differ
+_STATUSES = {CONTENT_REFUSED.code: 400, UNKNOWN_MODEL.code: 404}  # where ours differ
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -26,7 +29,7 @@ def envelope(error: DarkroomError) -> dict[str, object]:
     status = status_of(error)
     place = error.place[0] if isinstance(error, Refused) and error.place else None
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    message = f"{error.detail} {error.kind.mend}".strip()
+    message = f"{error.detail} {error.kind.hint}".strip()
     return {"error": {"message": message, "type": kind, "code": error.code, "param": _PARAMS.get(str(place), place)}}
 
 
@@ -37,7 +40,7 @@ def status_of(error: DarkroomError) -> int:
 
 def answer(error: DarkroomError, headers: Mapping[str, str]) -> Response:
     """Answer with an error; it is to be retried by the client only where that costs nothing."""
-    should_retry = status_of(error) in (408, 429, 503) and error.code not in ("budget_spent", "too_many_jobs")
+    should_retry = status_of(error) in (408, 429, 503) and error.code not in (BUDGET_SPENT.code, TOO_MANY_JOBS.code)
     return Response(
         json.dumps(envelope(error), ensure_ascii=False),
         status_of(error),

@@ -30,6 +30,7 @@ from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.requests import media_type, read_form, read_json
 from producer.api.routes.jobs import idempotency_key
 from producer.api.routes.uploads import keep, read_file
+from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
 
 FORM_BYTES = 2 * 2**20  # beside the files
 
@@ -56,9 +57,9 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
     else:
         body, images = await _read_edit(request)
     if body.get("mask"):
-        raise Refused("mask_not_supported").at("mask")
+        raise Refused(MASK_NOT_SUPPORTED).at("mask")
     if not images:
-        raise Refused("image_required").at("image")
+        raise Refused(IMAGE_REQUIRED).at("image")
     order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
     headers = await caller.count(gateway)  # before we look at any picture

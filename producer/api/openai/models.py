@@ -13,6 +13,7 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
 from producer.api.openai.openapi import MODEL, MODELS
 from producer.api.openai.request import is_model
+from producer.error_catalogue import UNKNOWN_MODEL
 
 router = APIRouter(prefix="/v1/models", tags=["OpenAI"])
 
@@ -28,7 +29,7 @@ async def models(gateway: Here, _: Reader) -> Response:
 async def model(gateway: Here, _: Reader, model: str) -> Response:
     """Look at one model; OpenAI's own names stand for the default one."""
     if not is_model(model, gateway.settings):
-        raise Refused("unknown_model")
+        raise Refused(UNKNOWN_MODEL)
     return json_response(_model(gateway, model))
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import Refused
+from contract.errors.kind import ErrorKind
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from producer.api.openai.error_envelope import envelope
 from producer.api.openapi import ALWAYS, BODY, BY_STATUS, EXAMPLE, PICTURE, Responses, answer, errors, inline
@@ -110,9 +110,9 @@ def _in_openais_words(model: type[BaseModel], *statuses: str) -> Responses:
     return answer(model) | {int(status): _error(BY_STATUS[status]) for status in sorted({*always, *statuses})}
 
 
-def _error(code: str) -> dict[str, Any]:
-    told = {"schema": OpenAIError.model_json_schema(), "example": envelope(Refused(code))}
-    return {"description": KINDS[code].title, "content": {"application/json": told}}
+def _error(kind: ErrorKind) -> dict[str, Any]:
+    told = {"schema": OpenAIError.model_json_schema(), "example": envelope(Refused(kind))}
+    return {"description": kind.title, "content": {"application/json": told}}
 
 
 GENERATE = {"requestBody": inline(Generation)}

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import TYPE_ERROR
 from contract.image_size import hint_of
 from contract.jobs.request import RATIOS
 from contract.settings.settings import Settings
+from producer.error_catalogue import UNKNOWN_MODEL
 
 Format = Literal["png", "jpeg", "webp"]
 
@@ -50,7 +52,7 @@ def read_openai_request(body: Mapping[str, Any], settings: Settings) -> OpenAIRe
         fields["conversation"] = conversation
     output = _text(body, "output_format")
     if output and output not in MIMES:
-        raise Refused("type_error", field="output_format", expected="it must be png, jpeg or webp").at("output_format")
+        raise Refused(TYPE_ERROR, field="output_format", expected="it must be png, jpeg or webp").at("output_format")
     return OpenAIRequest(
         fields=fields,
         mime=MIMES[output] if output else None,
@@ -90,7 +92,7 @@ def _model(name: str | None, settings: Settings) -> tuple[str | None, bool]:
         return name or None, False
     if _ALIAS.fullmatch(name) or settings.env.any_model:
         return None, True
-    raise Refused("unknown_model").at("model")
+    raise Refused(UNKNOWN_MODEL).at("model")
 
 
 def is_model(name: str, settings: Settings) -> bool:
@@ -103,7 +105,7 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Refused("type_error", field=name, expected="it must be text").at(name)
+        raise Refused(TYPE_ERROR, field=name, expected="it must be text").at(name)
     return value
 
 
@@ -115,23 +117,21 @@ def _number(body: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refused("type_error", field=name, expected="it must be a whole number").at(name)
+        raise Refused(TYPE_ERROR, field=name, expected="it must be a whole number").at(name)
     return value
 
 
 def _compression(body: Mapping[str, Any]) -> int | None:
     value = _number(body, "output_compression")
     if value is not None and not 0 <= value <= 100:
-        raise Refused("type_error", field="output_compression", expected="it must be 0 to 100").at("output_compression")
+        raise Refused(TYPE_ERROR, field="output_compression", expected="it must be 0 to 100").at("output_compression")
     return value
 
 
 def _is_url(body: Mapping[str, Any]) -> bool:
     form = _text(body, "response_format")
     if form not in (None, "b64_json", "url"):
-        raise Refused("type_error", field="response_format", expected="it must be b64_json or url").at(
-            "response_format"
-        )
+        raise Refused(TYPE_ERROR, field="response_format", expected="it must be b64_json or url").at("response_format")
     return form == "url"
 
 
@@ -141,4 +141,4 @@ def _flag(body: Mapping[str, Any], name: str) -> bool:
         return False
     if value is True or value == "true":
         return True
-    raise Refused("type_error", field=name, expected="it must be true or false").at(name)
+    raise Refused(TYPE_ERROR, field=name, expected="it must be true or false").at(name)

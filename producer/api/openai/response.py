@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pybase64
 from sse_starlette import ServerSentEvent
 
+from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs import wording
 from contract.jobs.job import Image, Job
@@ -19,6 +20,7 @@ from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.chunked_json import MARK, interleave
 from producer.api.openai.request import OpenAIRequest
+from producer.error_catalogue import GATEWAY_STOPPING, JOB_CANCELLED
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
 _NO_TOKENS = {
@@ -33,8 +35,7 @@ class JobFailed(DarkroomError):
     """A job that somebody waited for has no images; its error is told as it is."""
 
     def __init__(self, job: Job) -> None:
-        code = job.error.code if job.error else "job_cancelled"
-        super().__init__(code)
+        super().__init__(look_up(job.error.code) if job.error else JOB_CANCELLED)
         if job.error:
             self.detail = job.error.detail
 
@@ -91,7 +92,7 @@ async def events(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes
             yield [comment(wording.told(event))]
     job = await context.caller.client.get(job.id)
     if not job.is_over:
-        raise Refused("gateway_stopping", retry_after_s=1)
+        raise Refused(GATEWAY_STOPPING, retry_after_s=1)
     if not sent:
         raise JobFailed(job)
 

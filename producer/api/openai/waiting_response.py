@@ -22,6 +22,7 @@ from producer.api.openai.chunked_json import ChunkedJSONResponse, cut, send_part
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
+from producer.error_catalogue import GATEWAY_STOPPING
 from producer.error_log import report
 
 
@@ -92,7 +93,7 @@ class WaitingResponse(Response):
     async def _finish(self) -> list[bytes]:
         job = await self._asker.caller.client.wait(self._job.id)
         if not job.is_over:
-            raise Refused("gateway_stopping", retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
+            raise Refused(GATEWAY_STOPPING, retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
         return await response.complete(self._asker, job)
 
 

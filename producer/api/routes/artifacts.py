@@ -12,11 +12,13 @@ from starlette.responses import FileResponse, Response
 
 from contract.artifacts.sidecar import Sidecar, read_record
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import TYPE_ERROR
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
+from producer.error_catalogue import RANGE_NOT_SATISFIABLE
 from producer.imaging.thumbnails import SIDES
 from producer.tokens import Right
 
@@ -45,7 +47,7 @@ async def image(
 ) -> Response:
     """Get an image. It never changes, so it may be kept for ever; parts of it are answered to `Range`."""
     if thumbnail is not None and thumbnail not in SIDES:
-        raise Refused("type_error", field="thumbnail", expected=f"it must be of {SIDES}").at("query", "thumbnail")
+        raise Refused(TYPE_ERROR, field="thumbnail", expected=f"it must be of {SIDES}").at("query", "thumbnail")
     if signature is None:
         path = await _own(request, gateway, artifact_id)
     else:
@@ -92,7 +94,7 @@ async def _choose_range(request: Request, path: Path) -> None:
         first, last = int(found[1]), int(found[2] or found[1])
         size = (await asyncio.to_thread(path.stat)).st_size
         if size <= first <= last:
-            raise Refused("range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"})
+            raise Refused(RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{size}"})
         found = found if first <= last else None
     if not found:
         request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]

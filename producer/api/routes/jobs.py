@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
@@ -16,6 +17,7 @@ from producer.api.job_json import etag_of, job_json, jobs_json, json_response, p
 from producer.api.openapi import BODY, JOB_LIST, SUBMIT, errors, job_answer
 from producer.api.requests import read_json
 from producer.client.client import Accepted
+from producer.error_catalogue import JOB_ALREADY_FINISHED
 
 MAX_WAIT_S = 60
 MAX_CONVERSATION = 200
@@ -81,7 +83,7 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
     """Cancel a job; one that was cancelled before stays so, one that is over otherwise is told with 409."""
     job, _ = await caller.client.cancel(job_id)
     if job.state is not JobState.CANCELLED:
-        raise Refused("job_already_finished", state=job.state)
+        raise Refused(JOB_ALREADY_FINISHED, state=job.state)
     return json_response(await job_json(request, gateway, caller, job))
 
 
@@ -125,7 +127,7 @@ def read_fields(body: dict[str, Any]) -> dict[str, Any]:
         if not (body.get(name) is None or isinstance(body[name], str)):
             raise _wrong(name, "it must be text")
     if "idempotency_key" in body:  # it has a header
-        raise Refused("unknown_field", field="idempotency_key", suggestion="the header Idempotency-Key").at(
+        raise Refused(UNKNOWN_FIELD, field="idempotency_key", suggestion="the header Idempotency-Key").at(
             "idempotency_key"
         )
     return body
@@ -135,7 +137,7 @@ def idempotency_key(request: Request) -> str | None:
     """Read the key that makes a repeat harmless. Raises Refused when there are several."""
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1:
-        raise Refused("idempotency_key_invalid")
+        raise Refused(IDEMPOTENCY_KEY_INVALID)
     return keys[0] if keys else None
 
 
@@ -150,10 +152,10 @@ def _states(text: str | None) -> frozenset[JobState] | None:
     try:
         return frozenset(JobState(word) for word in text.split(","))
     except ValueError as error:
-        raise Refused("type_error", field="state", expected=f"it must be of {', '.join(JobState)}").at(
+        raise Refused(TYPE_ERROR, field="state", expected=f"it must be of {', '.join(JobState)}").at(
             "query", "state"
         ) from error
 
 
 def _wrong(field: str, expected: str) -> Refused:
-    return Refused("type_error", field=field, expected=expected).at(field)
+    return Refused(TYPE_ERROR, field=field, expected=expected).at(field)

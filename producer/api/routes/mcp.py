@@ -26,6 +26,7 @@ from producer.api.job_json import base_url
 from producer.api.requests import LARGE, MAX_JSON, media_type, parse_json, read_body
 from producer.api.services.mcp_sessions import Session, Sessions
 from producer.client.client import Darkroom
+from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING, UNSUPPORTED_MEDIA_TYPE
 from producer.mcp.answer import Links
 from producer.tokens import Right
 
@@ -51,7 +52,7 @@ class TokenCaller:
     def check(self, right: Right) -> None:
         """Let only tokens with a right pass. Raises Refused (`forbidden`)."""
         if not self.caller.may(right):
-            raise Refused("forbidden", right=right)
+            raise Refused(FORBIDDEN, right=right)
 
     async def count(self) -> None:
         """Count that something is handed in. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
@@ -82,7 +83,7 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     body, message = b"", None
     if request.method == "POST":
         if media_type(request) != "application/json":
-            raise Refused("unsupported_media_type", accepted="application/json")
+            raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="application/json")
         body = bytes(await read_body(request, most=MAX_JSON))
         try:
             message = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
@@ -96,7 +97,7 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     if named is not None and session is None:
         return _wrong(404, INVALID_REQUEST, NO_SESSION)
     if gateway.disconnects.is_closing:
-        raise Refused("gateway_stopping", retry_after_s=1)
+        raise Refused(GATEWAY_STOPPING, retry_after_s=1)
     is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
     return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
 

@@ -13,11 +13,13 @@ from starlette.responses import Response
 
 from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
+from contract.errors.job_catalogue import STORAGE_FULL
 from producer.api.authentication import Caller, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
 from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
 from producer.api.requests import media_type, read_form, stream_body
+from producer.error_catalogue import MULTIPART_INVALID, UNSUPPORTED_MEDIA_TYPE, UPLOAD_TOO_LARGE
 
 FORM_BYTES = 2**20  # around the file
 
@@ -32,12 +34,12 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
         async with read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
             file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)
             if file is None:
-                raise Refused("multipart_invalid", reason="it has no file")
+                raise Refused(MULTIPART_INVALID, reason="it has no file")
             data = await read_file(file)
     elif media_type(request).startswith("image/"):
-        data = await _received(stream_body(request, most=MAX_EACH, code="upload_too_large"))
+        data = await _received(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE))
     else:
-        raise Refused("unsupported_media_type", accepted="multipart/form-data, image/png, image/jpeg, image/webp")
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
     return json_response(await keep(gateway, caller, data), status=201, headers=rates)
 
 
@@ -59,7 +61,7 @@ async def read_file(file: UploadFile) -> bytes:
     """Read a file of a form. Raises Refused (`upload_too_large`)."""
     data = await file.read(MAX_EACH + 1)
     if len(data) > MAX_EACH:
-        raise Refused("upload_too_large", max=f"{MAX_EACH // 2**20} MiB")
+        raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
     return data
 
 
@@ -72,4 +74,4 @@ async def _received(chunks: AsyncIterable[bytes]) -> bytes:
             file.seek(0)
             return await asyncio.to_thread(file.read)
     except OSError as error:
-        raise Refused("storage_full") from error
+        raise Refused(STORAGE_FULL) from error

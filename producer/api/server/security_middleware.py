@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contract.errors.exceptions import Refused
 from contract.telemetry.logs import about
 from producer.api.problem_details import answer
+from producer.error_catalogue import CSRF_REJECTED, HOST_NOT_ALLOWED, NOT_FOUND, ORIGIN_NOT_ALLOWED, URL_INVALID
 
 SAFE = frozenset({"GET", "HEAD"})
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -78,22 +79,22 @@ class SecurityMiddleware:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_TARGET:
-            raise Refused("url_invalid")
+            raise Refused(URL_INVALID)
         if b"%2f" in scope.get("raw_path", b"").lower() and not scope["path"].startswith(SLASHED):
-            raise Refused("not_found")  # it would be read as a border between two names
+            raise Refused(NOT_FOUND)  # it would be read as a border between two names
         host = self._host(headers)
         if headers.get("origin") not in {None, f"http://{host}", f"https://{host}"} | self._origins:
             if scope["method"] not in SAFE:
-                raise Refused("origin_not_allowed")
+                raise Refused(ORIGIN_NOT_ALLOWED)
         elif self._is_foreign(headers, scope["method"]):
-            raise Refused("csrf_rejected")
+            raise Refused(CSRF_REJECTED)
 
     def _host(self, headers: Headers) -> str:
         found = headers.getlist("host")
         host = found[0].lower() if len(found) == 1 else ""
         parts = _HOST.fullmatch(host)
         if not parts or parts[1] not in self._hosts or int(parts[2] or 80) > 65_535:
-            raise Refused("host_not_allowed")
+            raise Refused(HOST_NOT_ALLOWED)
         return host
 
     def _is_foreign(self, headers: Headers, method: str) -> bool:

@@ -24,6 +24,7 @@ from contract.errors.exceptions import Refused
 from producer.api.problem_details import document_of
 from producer.api.server.security_middleware import dressed, new_request_id
 from producer.api.server.strict_http import StrictBuffer
+from producer.error_catalogue import BAD_REQUEST, HEADERS_TOO_LARGE
 
 HEADERS_S = 20.0
 STALLED_S = 30.0
@@ -88,7 +89,7 @@ class TimeLimitedProtocol(H11Protocol):
         """Refuse what is no HTTP, in the form of all our errors."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             is_long = len(self._received) > MAX_HEADER_BYTES
-            error = Refused("headers_too_large" if is_long else self._received.code or "bad_request")
+            error = Refused(HEADERS_TOO_LARGE if is_long else self._received.fault or BAD_REQUEST)
             request_id = new_request_id()
             body = document_of(error, request_id=request_id)
             headers = dressed(request_id) | {

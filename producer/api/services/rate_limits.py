@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from contract.errors.exceptions import Refused
 from contract.redis.client import PREFIX, reaching_redis
 from contract.store.worker_store import digest
+from producer.error_catalogue import RATE_LIMITED
 
 
 class Rates:
@@ -51,7 +52,7 @@ class Rates:
             is_let = await self._limiter.hit(item, what, digest(caller))
         if not is_let:
             reset_s, headers = await self._left(item, what, caller)
-            raise Refused("rate_limited", retry_after_s=reset_s, headers=headers)
+            raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
 
     async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
         """Tell in how many seconds there are more requests, and write headers that tell how many are left."""

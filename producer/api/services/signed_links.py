@@ -12,6 +12,7 @@ import time
 from urllib.parse import urlencode
 
 from contract.errors.exceptions import Refused
+from producer.error_catalogue import LINK_EXPIRED
 
 
 class SignedLinks:
@@ -32,7 +33,7 @@ class SignedLinks:
         """Let a link pass that was signed here and is still valid. Raises Refused (`link_expired`)."""
         wanted = self._signature(artifact, thumbnail, expires)
         if not hmac.compare_digest(wanted.encode(), signature.encode()) or expires <= time.time():
-            raise Refused("link_expired")
+            raise Refused(LINK_EXPIRED)
 
     def _signature(self, artifact: str, thumbnail: int | None, expires: int) -> str:
         text = f"{artifact}\n{thumbnail or ''}\n{expires}"

@@ -51,8 +51,8 @@ class SurroundingsWatch:
         self._told = set(found)
 
     def _tell_away(self, queue_health: QueueHealth) -> None:
-        says, mend = (
-            (queue_health.cause.says, queue_health.cause.mend) if queue_health.cause else ("does not answer", "")
+        says, hint = (
+            (queue_health.cause.says, queue_health.cause.hint) if queue_health.cause else ("does not answer", "")
         )
         self._missed += 1
         if self._missed == 1:
@@ -60,9 +60,9 @@ class SurroundingsWatch:
         if says == self._away_as or (self._missed == 1 and not self._is_new):  # one look may have been too slow
             return
         if self._is_new:
-            logger.warning("waiting for Redis, which %s. %s", says, mend)
+            logger.warning("waiting for Redis, which %s. %s", says, hint)
         elif not self._away_as:
-            logger.warning("Redis is away: it %s. %s", says, mend)
+            logger.warning("Redis is away: it %s. %s", says, hint)
         self._away_as = says
 
     def _tell_back(self) -> None:
@@ -78,7 +78,7 @@ def _problems_of(queue_health: QueueHealth) -> Problems:
     found: Problems = {}
     for doubt in queue_health.doubts:
         level = logging.INFO if doubt.weight is Weight.TOLD else logging.WARNING
-        found[doubt.name] = level, f"Redis {doubt.says}. {doubt.mend}"
+        found[doubt.name] = level, f"Redis {doubt.says}. {doubt.hint}"
     if queue_health.cause:
-        found[queue_health.cause.says] = logging.ERROR, f"Redis {queue_health.cause.says}. {queue_health.cause.mend}"
+        found[queue_health.cause.says] = logging.ERROR, f"Redis {queue_health.cause.says}. {queue_health.cause.hint}"
     return found

@@ -39,7 +39,7 @@ async def look(url: str, monkeypatch: pytest.MonkeyPatch, gateway: str | None = 
 
 
 @pytest.mark.parametrize(
-    ("setup", "says", "mend"),
+    ("setup", "says", "hint"),
     [
         (partial(nowhere, "redis://127.0.0.1:1/0"), r"at 127\.0\.0\.1:1: .* nothing listens there", "darkroom up"),
         (partial(nowhere, "unix:///nowhere.sock"), "at /nowhere.sock: .* its socket is not there", "darkroom up"),
@@ -63,13 +63,13 @@ async def look(url: str, monkeypatch: pytest.MonkeyPatch, gateway: str | None = 
     ],
 )
 async def test_a_redis_that_takes_no_job_is_told_with_its_cause(
-    setup: Setup, says: str, mend: str, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, says: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with setup() as url:
         redis = (await look(url, monkeypatch))["redis"]
     assert not redis.ok
     assert re.search(says, redis.detail), redis
-    assert mend in redis.mend
+    assert hint in redis.hint
     assert "canary" not in f"{redis}"
 
 
@@ -100,7 +100,7 @@ async def test_a_redis_that_may_lose_jobs_is_told(
     async with setup() as url:
         findings = await look(url, monkeypatch)
     found = findings[f"redis {name}"]
-    assert (found.ok, says in found.detail, bool(found.mend)) == (ok, True, says != "keeps every accepted job"), found
+    assert (found.ok, says in found.detail, bool(found.hint)) == (ok, True, says != "keeps every accepted job"), found
 
 
 def log_of(house: House, *command: str, **environment: str) -> tuple[int, str]:
@@ -262,14 +262,14 @@ async def test_a_whole_darkroom_is_well_and_another_ones_gateway_is_not_taken_fo
         async with Redis.from_url(url) as redis:
             await redis.hset("darkroom:installation", "id", "another")
         other = (await look(url, monkeypatch, gateway))["gateway"]
-    assert (other.ok, "another installation's" in other.detail, other.mend) == (False, True, "Set DARKROOM_PORT.")
+    assert (other.ok, "another installation's" in other.detail, other.hint) == (False, True, "Set DARKROOM_PORT.")
 
 
 async def test_another_secret_than_the_workers_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.start_worker(DARKROOM_SECRET="a" * 32)
     monkeypatch.setenv("DARKROOM_SECRET", "b" * 32)
     found = (await look_from(house, monkeypatch))["secret"]
-    assert (found.ok, "DARKROOM_SECRET" in found.mend) == (False, True)
+    assert (found.ok, "DARKROOM_SECRET" in found.hint) == (False, True)
     gateway = await house.start_gateway(DARKROOM_SECRET="b" * 32)
     async with httpx.AsyncClient(base_url=gateway) as http:
         ready = (await http.get("/readyz?verbose")).json()
@@ -291,7 +291,7 @@ async def test_open_circuit_breakers_are_told_by_log_and_doctor(house: House, mo
     assert re.fullmatch(
         r"calls to openrouter with this key fail \(provider_auth, .+\): none is made for \d+ s more", found.detail
     )
-    assert "apiKey" in found.mend
+    assert "apiKey" in found.hint
     [line] = [line for line in house.logs().splitlines() if "circuit breaker" in line]
     assert "WARNING worker.policy.breaker_log: circuit breaker opened: calls to openrouter with this key fail" in line
     assert re.search(r"\(provider_auth\); none is made for \d+ s, .* job_id=[0-9a-f-]{36}$", line)
@@ -328,12 +328,12 @@ async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: p
     right = time.time
     monkeypatch.setattr("producer.doctor.redis.time.time", lambda: right() + 90)
     findings = await look_from(house, monkeypatch)
-    assert (findings["clock"].ok, findings["clock"].detail[:5], findings["clock"].mend) == (
+    assert (findings["clock"].ok, findings["clock"].detail[:5], findings["clock"].hint) == (
         False,
         "-90.0",
         "Set it with NTP.",
     )
-    assert (findings["worker"].ok, "darkroom worker" in findings["worker"].mend) == (False, True)
+    assert (findings["worker"].ok, "darkroom worker" in findings["worker"].hint) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def look(tmp_path: Path) -> Look:
         assert ("canary" in done.stdout, done.stderr) == (False, "")
         findings = [Finding(**finding) for finding in json.loads(done.stdout)]
         assert done.returncode == (0 if all(finding.ok for finding in findings) else 1)
-        assert all(finding.mend for finding in findings if not finding.ok)
+        assert all(finding.hint for finding in findings if not finding.ok)
         wrong = [finding for finding in findings if not finding.ok]
         assert len({finding.name for finding in wrong}) == len(wrong)  # nothing is said twice
         return {finding.name: finding for finding in wrong}
@@ -56,8 +56,8 @@ def test_1_no_configuration(look: Look, tmp_path: Path) -> None:
     wrong = look(None)
     assert list(wrong) == ["config", "key of openrouter", "redis"]
     assert wrong["config"].detail == f"there is no {tmp_path}/.nanobot/config.json: defaults are used"
-    assert wrong["config"].mend == "`darkroom config init` writes an example."
-    assert (wrong["key of openrouter"].detail, "OPENROUTER_API_KEY" in wrong["key of openrouter"].mend) == (
+    assert wrong["config"].hint == "`darkroom config init` writes an example."
+    assert (wrong["key of openrouter"].detail, "OPENROUTER_API_KEY" in wrong["key of openrouter"].hint) == (
         "missing",
         True,
     )
@@ -75,8 +75,8 @@ def test_2_a_variable_that_is_not_set(look: Look) -> None:
     assert list(wrong) == ["key of openrouter", "redis"]
     key = wrong["key of openrouter"]
     assert key.detail == "missing: environment variable OUR_KEY is not set"
-    assert key.mend.startswith("Set OUR_KEY in the environment")
-    assert "OPENROUTER_API_KEY" not in key.mend
+    assert key.hint.startswith("Set OUR_KEY in the environment")
+    assert "OPENROUTER_API_KEY" not in key.hint
     assert "key of openrouter" not in look(VARIABLE, OUR_KEY="canary")
 
 
@@ -85,17 +85,17 @@ def test_2b_keys_that_are_elsewhere_are_not_missed(look: Look) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says", "mend"),
+    ("url", "says", "hint"),
     [
         (NOWHERE, "at 127.0.0.1:1: Redis does not answer: nothing listens there", "darkroom up"),
         ("redis://nowhere.invalid:6380", "at nowhere.invalid:6380: Redis cannot be found", "Mend the host name"),
     ],
 )
-def test_3_a_redis_that_is_down_or_unknown(url: str, says: str, mend: str, look: Look) -> None:
+def test_3_a_redis_that_is_down_or_unknown(url: str, says: str, hint: str, look: Look) -> None:
     wrong = look(DARKROOM_REDIS_URL=url)
     assert list(wrong) == ["redis"]
     assert wrong["redis"].detail.startswith(says)
-    assert mend in wrong["redis"].mend
+    assert hint in wrong["redis"].hint
 
 
 def test_5_a_media_directory_that_is_read_only(look: Look, tmp_path: Path) -> None:
@@ -104,14 +104,14 @@ def test_5_a_media_directory_that_is_read_only(look: Look, tmp_path: Path) -> No
     mount = f'mount -t tmpfs -o ro tmpfs {media} && exec "$@"'
     found = look(KEY, *mounting(), "sh", "-c", mount, "sh", DARKROOM)["media directory"]
     assert found.detail == f"{media} cannot be written to"
-    assert found.mend == f"Mount the file system of {media} so that it can be written to."
+    assert found.hint == f"Mount the file system of {media} so that it can be written to."
 
 
 def test_5b_a_file_where_the_media_directory_should_be(look: Look, tmp_path: Path) -> None:
     (tmp_path / ".nanobot").mkdir()
     (tmp_path / ".nanobot/media").write_text("no directory")
     found = look()["media directory"]
-    assert found.mend == f"Put a directory in place of the file {tmp_path}/.nanobot/media."
+    assert found.hint == f"Put a directory in place of the file {tmp_path}/.nanobot/media."
 
 
 def test_6_a_disk_that_is_full(look: Look, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_6_a_disk_that_is_full(look: Look, tmp_path: Path) -> None:
     media.mkdir(parents=True)
     fill = f'mount -t tmpfs -o size=2m tmpfs {media} && head -c 1500k /dev/zero > {media}/fill && exec "$@"'
     found = look(KEY, *mounting(), "sh", "-c", fill, "sh", DARKROOM)["media directory"]
-    assert (found.detail, found.mend) == (f"{media} has no room left: its disk is full", "Make room there.")
+    assert (found.detail, found.hint) == (f"{media} has no room left: its disk is full", "Make room there.")
 
 
 def test_8_a_port_that_another_program_has(look: Look) -> None:
@@ -134,7 +134,7 @@ def test_8_a_port_that_another_program_has(look: Look) -> None:
         threading.Thread(target=server.handle_request, daemon=True).start()
         found = look(DARKROOM_PORT=str(server.server_port))["gateway"]
     assert found.detail == f"something else answers at 127.0.0.1:{server.server_port}"
-    assert "DARKROOM_PORT" in found.mend
+    assert "DARKROOM_PORT" in found.hint
 
 
 def test_8b_a_port_whose_program_speaks_no_http_or_nothing(look: Look) -> None:
@@ -159,9 +159,9 @@ async def test_7_and_11_no_worker_and_a_clock_that_is_wrong(look: Look) -> None:
         wrong = look(KEY, sys.executable, "-c", AHEAD, DARKROOM_REDIS_URL=url)
     assert {"worker", "clock"} <= wrong.keys()
     assert re.fullmatch(r"-(89|90|91)\.\d s beside Redis", wrong["clock"].detail)
-    assert wrong["clock"].mend == "Set it with NTP."
+    assert wrong["clock"].hint == "Set it with NTP."
     assert wrong["worker"].detail == "0 running"
-    assert "darkroom worker" in wrong["worker"].mend
+    assert "darkroom worker" in wrong["worker"].hint
 
 
 def test_12_an_unknown_provider(look: Look) -> None:

@@ -98,8 +98,8 @@ def test_the_doctor_looks_at_a_nanobot(venvs: Venvs, tmp_path: Path) -> None:
     assert (found["nanobot"]["ok"], NANOBOT in found["nanobot"]["detail"]) == (True, True)
     assert (found["plugin"]["ok"], "generate_image" in found["plugin"]["detail"]) == (True, True)
     assert (found["switch"]["ok"], "enabled is false" in found["switch"]["detail"]) == (False, True)
-    assert "to true" in found["switch"]["mend"]
-    assert (found["nanobot's queue"]["ok"], "darkroom up" in found["nanobot's queue"]["mend"]) == (False, True)
+    assert "to true" in found["switch"]["hint"]
+    assert (found["nanobot's queue"]["ok"], "darkroom up" in found["nanobot's queue"]["hint"]) == (False, True)
 
     write_config(tmp_path, enabled=True)
     canary = {"DARKROOM_REDIS_URL": "redis://user:canary@127.0.0.1:1/0"}
@@ -115,9 +115,9 @@ def test_the_doctor_looks_at_a_nanobot(venvs: Venvs, tmp_path: Path) -> None:
 def test_the_doctor_says_what_a_nanobot_lacks(venvs: Venvs, tmp_path: Path) -> None:
     doctor = venvs.only_darkroom()
     plain = diagnosed(tmp_path, doctor, venvs.get(NANOBOT).python)
-    assert (plain["plugin"]["ok"], "pip install ." in plain["plugin"]["mend"]) == (False, True)
+    assert (plain["plugin"]["ok"], "pip install ." in plain["plugin"]["hint"]) == (False, True)
     too_old = diagnosed(tmp_path, doctor, venvs.get(TOO_OLD_NANOBOT, with_darkroom=True).python)
-    assert (too_old["plugin"]["ok"], "0.3.0 or newer" in too_old["plugin"]["mend"]) == (False, True)
+    assert (too_old["plugin"]["ok"], "0.3.0 or newer" in too_old["plugin"]["hint"]) == (False, True)
     for wrong in (doctor.python, tmp_path / "nowhere", Path("/bin/false")):
         finding = diagnosed(tmp_path, doctor, wrong)["nanobot"]
-        assert (finding["ok"], "which nanobot" in finding["mend"]) == (False, True)
+        assert (finding["ok"], "which nanobot" in finding["hint"]) == (False, True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import JobState, Rendition
 from contract.redis.client import open_redis
@@ -104,7 +105,7 @@ class Hand:
         """End a job without images."""
         lease = await self.store.claim(job_id, worker="hand", lease_s=15)
         assert lease is not None
-        await self.store.end(lease, JobState.FAILED, DarkroomError(code))
+        await self.store.end(lease, JobState.FAILED, DarkroomError(KINDS[code]))
 
     async def letters(self) -> list[str]:
         """List the jobs that have a letter in any mailbox."""

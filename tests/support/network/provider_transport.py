@@ -80,7 +80,7 @@ class Line:
             return answer
 
         monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
-        monkeypatch.setattr("worker.sandbox.pool.Child", Inside)
+        monkeypatch.setattr("worker.sandbox.pool.SandboxProcess", Inside)
 
     @property
     def methods(self) -> list[str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import contract.store
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue import PROVIDER
 from contract.errors.exceptions import DarkroomError, ProviderError
-from contract.errors.provider_catalogue import PROVIDER
+from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.errors.template import MessageTemplate
 from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
+from producer.error_catalogue import ALL_KINDS as KINDS
 
 LUA = Path(contract.store.__file__).parent / "lua"
 
@@ -34,15 +35,15 @@ def test_a_sentence_reads_well_with_any_of_its_values(code: str) -> None:
 @pytest.mark.parametrize("code", KINDS)
 def test_a_sentence_reads_well_where_values_are_there_but_empty(code: str) -> None:
     for nothing in (None, ""):
-        detail = DarkroomError(code, **dict.fromkeys([*NAMES, *VALUES.get(code, {})], nothing)).detail
+        detail = DarkroomError(KINDS[code], **dict.fromkeys([*NAMES, *VALUES.get(code, {})], nothing)).detail
         assert reads_well(detail)
-        assert detail == DarkroomError(code).detail
+        assert detail == DarkroomError(KINDS[code]).detail
 
 
 @pytest.mark.parametrize("code", KINDS)
 def test_what_can_be_done_is_one_short_sentence_or_was_said_before(code: str) -> None:
     kind = KINDS[code]
-    assert kind.mend == "" or reads_well(kind.mend)
+    assert kind.hint == "" or reads_well(kind.hint)
     assert kind.title
     assert not kind.title.endswith(".")
     assert 400 <= kind.status < 600
@@ -80,7 +81,7 @@ KNOWN: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("code", SAID)
 def test_the_provider_part_says_what_the_catalogue_says(code: str) -> None:
-    detail = DarkroomError(code, provider="openrouter", model="a/b", **KNOWN.get(code, {})).detail
+    detail = DarkroomError(KINDS[code], provider="openrouter", model="a/b", **KNOWN.get(code, {})).detail
     assert detail == SAID[code]
 
 
@@ -94,7 +95,7 @@ def test_the_provider_part_says_what_the_catalogue_says(code: str) -> None:
     ids=["unknown", "ours", "provider"],
 )
 def test_p39_references_may_be_too_large_for_us_or_for_the_provider(values: dict[str, object], detail: str) -> None:
-    assert DarkroomError("reference_too_large", **values).detail == detail
+    assert DarkroomError(REFERENCE_TOO_LARGE, **values).detail == detail
 
 
 def test_scripts_know_only_codes_whose_sentences_need_no_values() -> None:

@@ -20,6 +20,7 @@ from contract.errors.exceptions import (
     Unusable,
     revive,
 )
+from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_DOWN, PROVIDER_ERROR
 from contract.jobs.job import Outcome
 
 BRANCHES: list[type[ProviderError]] = [Transient, RateLimited, TimedOut, Interrupted, Unusable, Rejected]
@@ -33,7 +34,7 @@ def facts(error: ProviderError) -> tuple[object, ...]:
 
 
 def made(branch: type[ProviderError], code: str = "provider_error") -> ProviderError:
-    return branch(code, http_status=503, retry_after_s=2.5, cost_usd=0.04, reason="it {is} “busy”", seconds=7.0)
+    return branch(KINDS[code], http_status=503, retry_after_s=2.5, cost_usd=0.04, reason="it {is} “busy”", seconds=7.0)
 
 
 def test_these_are_all_branches_and_each_is_an_outcome_of_an_attempt() -> None:
@@ -53,7 +54,7 @@ def test_an_error_comes_back_from_another_process_as_it_was(branch: type[Provide
 
 @every_branch
 def test_an_error_of_which_nothing_else_is_known_comes_back_too(branch: type[ProviderError]) -> None:
-    assert facts(revive(json.loads(json.dumps(branch("bad_image").record())))) == facts(branch("bad_image"))
+    assert facts(revive(json.loads(json.dumps(branch(BAD_IMAGE).record())))) == facts(branch(BAD_IMAGE))
 
 
 @every_branch
@@ -67,11 +68,11 @@ def test_an_error_gets_a_name_and_stays_what_it_is(branch: type[ProviderError]) 
 def test_a_named_error_keeps_its_cost_unless_a_better_one_is_told(
     known: float | None, told: float | None, cost_usd: float
 ) -> None:
-    assert Interrupted("bad_image", cost_usd=known).named(cost_usd=told).cost_usd == cost_usd
+    assert Interrupted(BAD_IMAGE, cost_usd=known).named(cost_usd=told).cost_usd == cost_usd
 
 
 def test_p56_a_named_error_shows_no_secret_and_no_flood() -> None:
-    error = Transient("provider_error", reason=f"\x1b[1mkey {SECRET}, <b>sorry</b> " + "x" * 5000)
+    error = Transient(PROVIDER_ERROR, reason=f"\x1b[1mkey {SECRET}, <b>sorry</b> " + "x" * 5000)
     named = error.named(secrets=(SECRET,), provider="openrouter")
     assert named.detail.startswith("openrouter could not make the image. key …, sorry xxx")
     assert len(named.detail) < 300
@@ -79,7 +80,7 @@ def test_p56_a_named_error_shows_no_secret_and_no_flood() -> None:
 
 
 def test_values_that_are_given_last_are_the_right_ones() -> None:
-    assert Transient("provider_down", provider="x").named(provider="openrouter").detail.startswith("openrouter is")
+    assert Transient(PROVIDER_DOWN, provider="x").named(provider="openrouter").detail.startswith("openrouter is")
 
 
 @pytest.mark.parametrize("branch", [Transient, RateLimited])
@@ -96,7 +97,7 @@ def test_what_may_have_been_billed_or_never_works_stays_the_same(branch: type[Pr
 
 @pytest.mark.parametrize("code", KINDS)
 def test_an_error_says_whether_a_repeat_may_help(code: str) -> None:
-    error = DarkroomError(code)
+    error = DarkroomError(KINDS[code])
     assert error.retryable == KINDS[code].retryable
     assert str(error) == error.detail
 

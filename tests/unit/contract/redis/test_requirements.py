@@ -109,7 +109,7 @@ def test_a_redis_is_judged_by_what_it_tells(name: str, doubts: list[tuple[Weight
     assert [(doubt.weight, doubt.name) for doubt in found] == [(weight, what) for weight, what, _ in doubts]
     for doubt, (_, _, says) in zip(found, doubts, strict=True):
         assert says in doubt.says
-        assert doubt.mend
+        assert doubt.hint
     assert [doubt.name for doubt in refusals(found)] == [what for weight, what, _ in doubts if weight is REFUSES]
 
 

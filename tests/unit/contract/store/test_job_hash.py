@@ -108,7 +108,7 @@ def test_codes_and_outcomes_of_a_newer_version_are_told_in_words() -> None:
     assert "provider_moved" in job.error.detail
     assert job.attempts[0].outcome is Outcome.UNKNOWN
     assert wording.failed(job.attempts[0]) == "1K failed (provider moved)"
-    assert DarkroomError("provider_moved").kind == look_up("provider_moved")
+    assert DarkroomError(look_up("provider_moved")).kind == look_up("provider_moved")
     assert "<b>" not in look_up("<b>{x}").sentence.format_map({})
 
 

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.job_catalogue import INTERNAL_ERROR
+from contract.errors.provider_catalogue import CONTENT_REFUSED
+from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.telemetry.logs import LogFormatter, about
 from producer.error_log import report
 
@@ -97,7 +100,7 @@ def caused(error: DarkroomError, cause: Exception) -> DarkroomError:
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
-        (Refused("job_not_found"), 0, ""),
+        (Refused(JOB_NOT_FOUND), 0, ""),
         (Unavailable(), 0, "WARNING GET /v1/jobs: 503 queue_unavailable"),
         (
             caused(Unavailable(), TimeoutError()),
@@ -105,9 +108,9 @@ def caused(error: DarkroomError, cause: Exception) -> DarkroomError:
             "WARNING GET /v1/jobs: 503 queue_unavailable (Redis does not answer in time)",
         ),
         (caused(Unavailable(), OSError("canary")), 0, "WARNING GET /v1/jobs: 503 queue_unavailable (OSError)"),
-        (DarkroomError("internal_error"), 0, "ERROR GET /v1/jobs: 500 internal_error"),
-        (DarkroomError("content_refused"), 400, ""),
-        (DarkroomError("content_refused"), 502, "ERROR GET /v1/jobs: 502 content_refused"),
+        (DarkroomError(INTERNAL_ERROR), 0, "ERROR GET /v1/jobs: 500 internal_error"),
+        (DarkroomError(CONTENT_REFUSED), 400, ""),
+        (DarkroomError(CONTENT_REFUSED), 502, "ERROR GET /v1/jobs: 502 content_refused"),
     ],
 )
 def test_an_error_of_our_side_is_a_line(error: DarkroomError, status: int, line: str, log: io.StringIO) -> None:

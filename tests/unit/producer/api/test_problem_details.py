@@ -7,11 +7,27 @@ import json
 import pytest
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.request_catalogue import (
+    COUNT_OUT_OF_RANGE,
+    JOB_NOT_FOUND,
+    PROMPT_REQUIRED,
+    TYPE_ERROR,
+    UNKNOWN_FIELD,
+)
 from producer.api.problem_details import document_of, headers_of, problem
+from producer.error_catalogue import (
+    BODY_TOO_LARGE,
+    JOB_NOT_FINISHED,
+    RATE_LIMITED,
+    REQUEST_TIMEOUT,
+    UNAUTHORIZED,
+    UNSUPPORTED_ENCODING,
+    UNSUPPORTED_MEDIA_TYPE,
+)
 
 
 def test_a_problem_tells_what_where_and_whether_again() -> None:
-    error = Refused("count_out_of_range", max=4).at("count")
+    error = Refused(COUNT_OUT_OF_RANGE, max=4).at("count")
     assert problem(error, request_id="req_1") == {
         "type": "/problems/count_out_of_range",
         "title": "Number of images out of range",
@@ -20,14 +36,14 @@ def test_a_problem_tells_what_where_and_whether_again() -> None:
         "detail": "count must be between 1 and 4 (maxImagesPerTurn).",
         "instance": "urn:request:req_1",
         "retryable": False,
-        "mend": "Ask for fewer images, or hand in several jobs.",
+        "hint": "Ask for fewer images, or hand in several jobs.",
         "errors": [{"pointer": "#/count", "code": "count_out_of_range", "detail": error.detail}],
     }
 
 
 def test_of_several_problems_the_first_one_is_the_title() -> None:
-    error = Refused("prompt_required").at("prompt")
-    error.others = (Refused("unknown_field", field="x").at("x"),)
+    error = Refused(PROMPT_REQUIRED).at("prompt")
+    error.others = (Refused(UNKNOWN_FIELD, field="x").at("x"),)
     told = problem(error, request_id="req_1")
     assert (told["code"], [one["pointer"] for one in told["errors"]]) == ("prompt_required", ["#/prompt", "#/x"])
 
@@ -45,26 +61,26 @@ def test_of_several_problems_the_first_one_is_the_title() -> None:
     ],
 )
 def test_a_place_is_a_pointer(place: tuple[str | int, ...], pointer: str) -> None:
-    assert problem(Refused("type_error").at(*place), request_id="")["errors"][0]["pointer"] == pointer
+    assert problem(Refused(TYPE_ERROR).at(*place), request_id="")["errors"][0]["pointer"] == pointer
 
 
 def test_the_state_of_a_job_is_told() -> None:
-    assert problem(Refused("job_not_finished", state="running"), request_id="")["state"] == "running"
-    assert "state" not in problem(Refused("job_not_found"), request_id="")
+    assert problem(Refused(JOB_NOT_FINISHED, state="running"), request_id="")["state"] == "running"
+    assert "state" not in problem(Refused(JOB_NOT_FOUND), request_id="")
 
 
 @pytest.mark.parametrize(
     ("error", "headers"),
     [
-        (Refused("job_not_found"), {}),
-        (Refused("unauthorized"), {"WWW-Authenticate": 'Bearer realm="darkroom"'}),
+        (Refused(JOB_NOT_FOUND), {}),
+        (Refused(UNAUTHORIZED), {"WWW-Authenticate": 'Bearer realm="darkroom"'}),
         (Unavailable(), {"Retry-After": "3"}),
-        (Refused("job_not_finished"), {"Retry-After": "2"}),
-        (Refused("rate_limited", retry_after_s=7, headers={"RateLimit": "x"}), {"RateLimit": "x", "Retry-After": "7"}),
-        (Refused("body_too_large"), {"Connection": "close"}),
-        (Refused("request_timeout"), {"Connection": "close"}),
-        (Refused("unsupported_media_type", accepted="application/json"), {"Accept-Post": "application/json"}),
-        (Refused("unsupported_encoding"), {}),
+        (Refused(JOB_NOT_FINISHED), {"Retry-After": "2"}),
+        (Refused(RATE_LIMITED, retry_after_s=7, headers={"RateLimit": "x"}), {"RateLimit": "x", "Retry-After": "7"}),
+        (Refused(BODY_TOO_LARGE), {"Connection": "close"}),
+        (Refused(REQUEST_TIMEOUT), {"Connection": "close"}),
+        (Refused(UNSUPPORTED_MEDIA_TYPE, accepted="application/json"), {"Accept-Post": "application/json"}),
+        (Refused(UNSUPPORTED_ENCODING), {}),
     ],
 )
 def test_some_errors_bring_headers(error: DarkroomError, headers: dict[str, str]) -> None:
@@ -72,4 +88,4 @@ def test_some_errors_bring_headers(error: DarkroomError, headers: dict[str, str]
 
 
 def test_a_document_is_utf8() -> None:
-    assert json.loads(document_of(Refused("type_error", field="größe"), request_id=""))["detail"].startswith("größe")
+    assert json.loads(document_of(Refused(TYPE_ERROR, field="größe"), request_id=""))["detail"].startswith("größe")

@@ -66,7 +66,7 @@ async def test_a_gateway_may_be_absent_but_not_one_of_the_stack(monkeypatch: pyt
     monkeypatch.setenv("DARKROOM_HOST", "0.0.0.0")
     assert (await found("gateway")).ok
     gone = await found("gateway", f"http://127.0.0.1:{port}")
-    assert (gone.ok, "logs/gateway.log" in gone.mend) == (False, True)
+    assert (gone.ok, "logs/gateway.log" in gone.hint) == (False, True)
 
 
 async def test_tokens_that_others_can_read_are_told(home: Path) -> None:
@@ -84,7 +84,7 @@ async def test_what_is_not_there_yet_is_told(home: Path, monkeypatch: pytest.Mon
     assert "there is no" in (await found("config")).detail
     assert "`darkroom config init`" in (await found("config")).detail
     monkeypatch.delenv("DARKROOM_KEYS_ELSEWHERE")
-    assert "`darkroom config init`" in (await found("config")).mend
+    assert "`darkroom config init`" in (await found("config")).hint
     assert "is not there yet" in (await found("media directory")).detail
 
 

@@ -14,7 +14,7 @@ OLD = Build()
 
 
 @pytest.mark.parametrize(
-    ("builds", "jobs", "ok", "words", "mend"),
+    ("builds", "jobs", "ok", "words", "hint"),
     [
         ([], {CONTRACT: 2}, True, "no worker runs", ""),
         ([OURS, OURS], {CONTRACT: 2}, True, f"workers: 2 of 1.0 (contract {CONTRACT})", ""),
@@ -27,9 +27,9 @@ OLD = Build()
     ],
 )
 def test_versions_are_told_with_what_cannot_be_done(
-    builds: list[Build], jobs: dict[int, int], ok: bool, words: str, mend: str
+    builds: list[Build], jobs: dict[int, int], ok: bool, words: str, hint: str
 ) -> None:
     finding = check_versions(Fleet({f"w{number}": build for number, build in enumerate(builds)}, jobs))
     assert finding.detail.startswith(f"this is {own_version()} (contract {CONTRACT}); ")
-    assert (finding.ok, finding.detail.endswith(words), finding.mend.startswith(mend)) == (ok, True, True)
-    assert bool(finding.mend) == bool(mend)
+    assert (finding.ok, finding.detail.endswith(words), finding.hint.startswith(hint)) == (ok, True, True)
+    assert bool(finding.hint) == bool(hint)

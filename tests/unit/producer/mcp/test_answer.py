@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from mcp_types import ImageContent, TextContent
 
+from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 from contract.jobs.job import Failure, JobState, Progress
 from producer.mcp.answer import (
     Links,
@@ -108,7 +110,7 @@ def test_a_list_has_the_beginning_of_each_prompt() -> None:
 
 @pytest.mark.parametrize("code", ["reference_outside_roots", "reference_not_found"])
 def test_a_call_that_names_a_copy_is_told_how_an_image_is_named(code: str) -> None:
-    [content] = refusal_of(Refused(code)).content
+    [content] = refusal_of(Refused(KINDS[code])).content
     assert isinstance(content, TextContent)
     rejected, hint = content.text.splitlines()
     assert rejected.startswith("Reference image rejected: ")
@@ -116,8 +118,8 @@ def test_a_call_that_names_a_copy_is_told_how_an_image_is_named(code: str) -> No
 
 
 def test_a_refusal_is_nothing_but_its_sentences() -> None:
-    error = Refused("job_not_found")
-    error.others = (Refused("idempotency_key_invalid"),)
+    error = Refused(JOB_NOT_FOUND)
+    error.others = (Refused(IDEMPOTENCY_KEY_INVALID),)
     result = refusal_of(error)
     assert (result.is_error, result.structured_content) == (True, None)
     assert [content.text for content in result.content if isinstance(content, TextContent)] == [

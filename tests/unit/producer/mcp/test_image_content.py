@@ -11,8 +11,10 @@ import pytest
 from PIL import Image as Pillow
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.jobs.job import Image
 from producer.client.client import Darkroom
+from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
@@ -30,7 +32,7 @@ class Door:
         """Find an image."""
         path = self._folder / f"{artifact}.png"
         if not path.exists():
-            raise Refused("artifact_not_found")
+            raise Refused(ARTIFACT_NOT_FOUND)
         return path
 
 
@@ -46,7 +48,7 @@ class Copies:
         """Make a copy."""
         assert (mime, quality) == ("image/webp", 90)
         if not self._copy:
-            raise Refused("upload_image_too_large")
+            raise Refused(UPLOAD_IMAGE_TOO_LARGE)
         return b"c" * self._copy
 
     async def find(self, _: object, __: Path, *, side: int) -> tuple[Path, str]:

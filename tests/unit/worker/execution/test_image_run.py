@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
+from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt
 from contract.jobs.request import JobRequest
 from contract.store.worker_store import JobStore, Lease
@@ -127,20 +128,20 @@ async def test_a_time_out_after_less_than_half_of_the_operators_patience_says_no
     timeout_s: float, left_s: float, verdict: CallOutcome
 ) -> None:
     plan = Ladder(rungs=(rung(timeout_s=timeout_s, patience_s=120),), retry_s=0.001)
-    assert await heard(TimedOut("provider_timeout"), plan, left_s) == {(verdict, "provider_timeout")}
+    assert await heard(TimedOut(PROVIDER_TIMEOUT), plan, left_s) == {(verdict, "provider_timeout")}
 
 
 async def test_a_share_of_the_time_that_is_a_little_short_of_the_patience_says_enough() -> None:
     first = rung(timeout_s=300, patience_s=300)
     plan = Ladder(rungs=(first, rung(timeout_s=300, patience_s=300, quality="low")), retry_s=0.001)
-    assert await heard(TimedOut("provider_timeout"), plan, 599.9) == {(CallOutcome.BAD, "provider_timeout")}
+    assert await heard(TimedOut(PROVIDER_TIMEOUT), plan, 599.9) == {(CallOutcome.BAD, "provider_timeout")}
 
 
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (Interrupted("provider_interrupted"), CallOutcome.BAD),
-        (Unusable("provider_auth", http_status=401), CallOutcome.KEY),
+        (Interrupted(PROVIDER_INTERRUPTED), CallOutcome.BAD),
+        (Unusable(PROVIDER_AUTH, http_status=401), CallOutcome.KEY),
     ],
     ids=["cut off", "key"],
 )
@@ -152,7 +153,7 @@ async def test_what_a_provider_has_said_counts_however_soon_it_came(error: Provi
 async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.execution.image_run.ARRIVING_S", 0.0)
     first = rung(timeout_s=0.3, patience_s=0.3)
-    talk = Hanging(Unusable("bad_model", http_status=404))
+    talk = Hanging(Unusable(BAD_MODEL, http_status=404))
     desk = desk_of(talk, Ladder(rungs=(first,)), count=3)
     desk.yields.known = {first.route: 3}
     walks = [asyncio.create_task(ImageRun(index, desk).make()) for index in range(3)]
@@ -167,7 +168,7 @@ async def test_images_wait_for_anothers_call_no_longer_than_a_call_may_take(monk
 
 @pytest.mark.parametrize("known", [{}, {rung().route: 1}, {("openrouter", "another"): 4}])
 async def test_nobody_waits_for_a_model_that_brings_one_picture(known: dict[tuple[str, str], int]) -> None:
-    desk = desk_of(Failing(Unusable("bad_model")), Ladder(rungs=(rung(),)), count=4)
+    desk = desk_of(Failing(Unusable(BAD_MODEL)), Ladder(rungs=(rung(),)), count=4)
     desk.yields.known = dict(known)
     with desk.calls(0, rung().route), desk.calls(1, rung().route), desk.calls(2, rung().route):
         assert not desk.is_due()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tenacity import AsyncRetrying
 
+from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import (
     Interrupted,
     ProviderError,
@@ -15,6 +16,22 @@ from contract.errors.exceptions import (
     Transient,
     Unavailable,
     Unusable,
+)
+from contract.errors.provider_catalogue import (
+    ANSWER_TOO_LARGE,
+    CONTENT_REFUSED,
+    IMAGE_TOO_LARGE,
+    NO_IMAGE,
+    PROVIDER_AUTH,
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_DOWN,
+    PROVIDER_ERROR,
+    PROVIDER_INTERRUPTED,
+    PROVIDER_RATE_LIMITED,
+    PROVIDER_TIMEOUT,
+    RESULT_EXPIRED,
+    UNSAFE_URL,
+    UNSUPPORTED_IMAGE,
 )
 from worker.policy.backoff import PATIENCE, fetching, is_settled, pacing, until_reachable
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
@@ -90,22 +107,22 @@ def failing(error: Exception, times: int) -> tuple[Callable[[], Awaitable[str]],
 
 
 PASSING = [
-    Transient("provider_down"),
-    Transient("provider_auth"),  # of a poll, whose call was taken
-    RateLimited("provider_rate_limited"),
-    Interrupted("provider_interrupted"),
-    Interrupted("provider_bad_answer"),
-    TimedOut("provider_timeout"),
+    Transient(PROVIDER_DOWN),
+    Transient(PROVIDER_AUTH),  # of a poll, whose call was taken
+    RateLimited(PROVIDER_RATE_LIMITED),
+    Interrupted(PROVIDER_INTERRUPTED),
+    Interrupted(PROVIDER_BAD_ANSWER),
+    TimedOut(PROVIDER_TIMEOUT),
 ]
 FEW = {"result_expired": 3, "bad_image": 2}
 FINAL = [
-    Interrupted("no_image"),
-    Interrupted("provider_error"),
-    Interrupted("unsupported_image"),
-    Unusable("unsafe_url"),
-    Unusable("answer_too_large"),
-    Unusable("image_too_large"),
-    Rejected("content_refused"),
+    Interrupted(NO_IMAGE),
+    Interrupted(PROVIDER_ERROR),
+    Interrupted(UNSUPPORTED_IMAGE),
+    Unusable(UNSAFE_URL),
+    Unusable(ANSWER_TOO_LARGE),
+    Unusable(IMAGE_TOO_LARGE),
+    Rejected(CONTENT_REFUSED),
     ValueError("x"),
 ]
 
@@ -130,16 +147,16 @@ async def test_it_is_given_up_when_there_is_no_time_for_another_look(error: Prov
 
 @pytest.mark.parametrize("code", FEW)
 async def test_what_will_hardly_change_is_looked_at_a_few_times(code: str, sleeps: Sleeps) -> None:
-    call, calls = failing(Interrupted(code), times=FEW[code] - 1)
+    call, calls = failing(Interrupted(KINDS[code]), times=FEW[code] - 1)
     assert await sleeps.through(fetching(1, left_s=60))(call) == "there"
-    call, calls = failing(Interrupted(code), times=9)
+    call, calls = failing(Interrupted(KINDS[code]), times=9)
     with pytest.raises(Interrupted):
         await sleeps.through(fetching(1, left_s=60))(call)
-    assert (len(calls), is_settled(Interrupted(code))) == (FEW[code], True)
+    assert (len(calls), is_settled(Interrupted(KINDS[code]))) == (FEW[code], True)
 
 
 async def test_looks_that_failed_otherwise_do_not_count_among_those_few(sleeps: Sleeps) -> None:
-    errors: list[Exception] = [Transient("provider_down")] * 7 + [Interrupted("result_expired")] * 2
+    errors: list[Exception] = [Transient(PROVIDER_DOWN)] * 7 + [Interrupted(RESULT_EXPIRED)] * 2
 
     async def call() -> str:
         if errors:
@@ -159,20 +176,20 @@ async def test_what_will_not_change_is_looked_at_once(error: Exception, sleeps: 
 
 
 async def test_a_look_is_not_put_off_for_longer_than_a_minute(sleeps: Sleeps) -> None:
-    call, _ = failing(RateLimited("provider_rate_limited", retry_after_s=86_400), times=2)
+    call, _ = failing(RateLimited(PROVIDER_RATE_LIMITED, retry_after_s=86_400), times=2)
     await sleeps.through(fetching(1, left_s=600))(call)
     assert sleeps == [LONGEST_WAIT_S] * 2
 
 
 async def test_a_look_waits_as_long_as_the_provider_asks(sleeps: Sleeps) -> None:
-    call, _ = failing(RateLimited("provider_rate_limited", retry_after_s=7), times=2)
+    call, _ = failing(RateLimited(PROVIDER_RATE_LIMITED, retry_after_s=7), times=2)
     await sleeps.through(fetching(0.01, left_s=60))(call)
     assert sleeps == [7, 7]
 
 
 @pytest.mark.parametrize("left_s", [-1.0, 0.0, 0.4, 6.9])
 async def test_a_look_for_which_there_is_no_time_is_not_waited_for(left_s: float, sleeps: Sleeps) -> None:
-    call, calls = failing(RateLimited("provider_rate_limited", retry_after_s=7), times=1)
+    call, calls = failing(RateLimited(PROVIDER_RATE_LIMITED, retry_after_s=7), times=1)
     with pytest.raises(RateLimited):
         await sleeps.through(fetching(1, left_s=left_s))(call)
     assert (len(calls), sleeps) == (1, [])

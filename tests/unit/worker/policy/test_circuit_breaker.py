@@ -6,6 +6,18 @@ import pytest
 
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
+from contract.errors.provider_catalogue import (
+    BAD_IMAGE,
+    PROVIDER_AUTH,
+    PROVIDER_CREDITS,
+    PROVIDER_DOWN,
+    PROVIDER_ERROR,
+    PROVIDER_FORBIDDEN,
+    PROVIDER_RATE_LIMITED,
+    PROVIDER_TIMEOUT,
+    PROVIDER_TOO_DEAR,
+    PROVIDER_UNREACHABLE,
+)
 from worker.policy.circuit_breaker import CallOutcome, outcome_of
 
 KEY = {"provider_auth", "provider_tls_failed"}
@@ -27,7 +39,7 @@ def expected(code: str) -> CallOutcome:
 @pytest.mark.parametrize("code", sorted(KINDS))
 @pytest.mark.parametrize("status", [None, 200, 500])
 def test_every_code(code: str, status: int | None) -> None:
-    assert outcome_of(ProviderError(code, http_status=status)) is expected(code)
+    assert outcome_of(ProviderError(KINDS[code], http_status=status)) is expected(code)
 
 
 def test_the_codes_exist() -> None:
@@ -37,22 +49,22 @@ def test_the_codes_exist() -> None:
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (RateLimited("provider_rate_limited", http_status=429, retry_after_s=2), CallOutcome.THROTTLED),
-        (RateLimited("provider_rate_limited"), CallOutcome.THROTTLED),
-        (RateLimited("provider_timeout", http_status=408, retry_after_s=2), CallOutcome.THROTTLED),
-        (RateLimited("provider_down", http_status=503, retry_after_s=2), CallOutcome.BAD),  # P30
-        (Transient("provider_timeout", http_status=408), CallOutcome.NEUTRAL),  # P32
-        (Transient("provider_error", http_status=409), CallOutcome.NEUTRAL),
-        (Unusable("provider_error", http_status=418), CallOutcome.NEUTRAL),  # P42
-        (Unusable("provider_auth", http_status=401), CallOutcome.KEY),
-        (Unusable("provider_forbidden", http_status=403), CallOutcome.MODEL),
-        (Unusable("provider_credits", http_status=402), CallOutcome.MODEL),
-        (Unusable("provider_credits", http_status=429), CallOutcome.MODEL),
-        (Unusable("provider_too_dear", http_status=402), CallOutcome.NEUTRAL),
-        (Interrupted("provider_unreachable").elsewhere(), CallOutcome.NEUTRAL),  # the host of a picture
-        (TimedOut("provider_timeout").elsewhere(), CallOutcome.NEUTRAL),
-        (Interrupted("provider_rate_limited", http_status=429), CallOutcome.NEUTRAL),  # of a download
-        (Interrupted("bad_image", http_status=200), CallOutcome.BAD),
+        (RateLimited(PROVIDER_RATE_LIMITED, http_status=429, retry_after_s=2), CallOutcome.THROTTLED),
+        (RateLimited(PROVIDER_RATE_LIMITED), CallOutcome.THROTTLED),
+        (RateLimited(PROVIDER_TIMEOUT, http_status=408, retry_after_s=2), CallOutcome.THROTTLED),
+        (RateLimited(PROVIDER_DOWN, http_status=503, retry_after_s=2), CallOutcome.BAD),  # P30
+        (Transient(PROVIDER_TIMEOUT, http_status=408), CallOutcome.NEUTRAL),  # P32
+        (Transient(PROVIDER_ERROR, http_status=409), CallOutcome.NEUTRAL),
+        (Unusable(PROVIDER_ERROR, http_status=418), CallOutcome.NEUTRAL),  # P42
+        (Unusable(PROVIDER_AUTH, http_status=401), CallOutcome.KEY),
+        (Unusable(PROVIDER_FORBIDDEN, http_status=403), CallOutcome.MODEL),
+        (Unusable(PROVIDER_CREDITS, http_status=402), CallOutcome.MODEL),
+        (Unusable(PROVIDER_CREDITS, http_status=429), CallOutcome.MODEL),
+        (Unusable(PROVIDER_TOO_DEAR, http_status=402), CallOutcome.NEUTRAL),
+        (Interrupted(PROVIDER_UNREACHABLE).elsewhere(), CallOutcome.NEUTRAL),  # the host of a picture
+        (TimedOut(PROVIDER_TIMEOUT).elsewhere(), CallOutcome.NEUTRAL),
+        (Interrupted(PROVIDER_RATE_LIMITED, http_status=429), CallOutcome.NEUTRAL),  # of a download
+        (Interrupted(BAD_IMAGE, http_status=200), CallOutcome.BAD),
     ],
 )
 def test_the_status_beside_the_code(error: ProviderError, verdict: CallOutcome) -> None:

@@ -70,7 +70,7 @@ async def looked(
     env = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(env=env)
     gateway = SimpleNamespace(disconnects=disconnects, settings=settings)
-    caller = SimpleNamespace(door=door)
+    caller = SimpleNamespace(client=door)
     answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
     return dict(json.loads(b"".join(parts)))

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import Job
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
@@ -41,7 +42,7 @@ class Door:
 
     async def _last(self) -> None:
         if self._is_gone:
-            raise Refused("job_not_found")
+            raise Refused(JOB_NOT_FOUND)
         await asyncio.Event().wait()
 
 
@@ -73,7 +74,7 @@ def asker(door: Door, disconnects: DisconnectTracker) -> ResponseContext:
     """Make somebody who asks at a door."""
     env = SimpleNamespace(grace_seconds=0.02, heartbeat_seconds=0.01, linger_seconds=60)
     gateway = SimpleNamespace(disconnects=disconnects, settings=SimpleNamespace(env=env))
-    anything: Any = {"gateway": gateway, "caller": SimpleNamespace(door=door), "order": None}
+    anything: Any = {"gateway": gateway, "caller": SimpleNamespace(client=door), "order": None}
     return ResponseContext(**anything, base="", kind="image_generation")
 
 

@@ -1,0 +1,40 @@
+"""What the queue may answer, in people's words: one constant for each error code."""
+
+from __future__ import annotations
+
+from contract.errors.kind import temporary
+
+BUDGET_SPENT = temporary(
+    "budget_spent",
+    "Budget spent",
+    "What is left of your budget for today does not suffice for this request.",
+    "Ask for fewer images, or wait for the next day (UTC); the operator can raise DARKROOM_BUDGET_USD_PER_DAY.",
+    status=429,
+)
+QUEUE_FULL = temporary(
+    "queue_full",
+    "Queue full",
+    "The queue is full[: Redis {says}]. Try again in a minute.",
+    "The operator can start more workers, raise DARKROOM_MAX_QUEUED, or give Redis more memory.",
+    status=503,
+)
+QUEUE_UNAVAILABLE = temporary(
+    "queue_unavailable",
+    "Queue unavailable",
+    "The job queue (Redis) [{says}|does not answer]. Nothing was lost; try again, or run `darkroom doctor`.",
+    status=503,
+)
+TOO_MANY_JOBS = temporary(
+    "too_many_jobs",
+    "Too many jobs",
+    "You have [{max}|too many] unfinished jobs. Wait until some are done.",
+    "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
+    status=429,
+)
+TOO_MANY_UPLOADS = temporary(
+    "too_many_uploads",
+    "Too many uploads",
+    "You keep [{max}|too many] uploaded images already. Use one of them again, or wait until some are forgotten.",
+    "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
+    status=429,
+)
