@@ -181,6 +181,7 @@ class ImageRun:
             is_chosen=step.rung > 0 or request.quality is not None,
             references=references,
             most=max(1, len(desk.missing()) - len(desk.surplus)),
+            request=request,
         )
 
     async def _ask(self, ask: ImageCall, rung: Rung, number: int, step: Call | Again, share: Share) -> GeneratedImage:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.jobs.request import KeptRequest
 from contract.provider_specs import ProviderSpec
 from contract.settings.nanobot_config import ProviderConfig
 
@@ -25,6 +26,7 @@ class ImageCall:
     references: tuple[str, ...] = field(default=(), repr=False)
     most: int = 1  # pictures that are of use, should the answer have several
     image_only: bool = False  # the model gives no words beside the image
+    request: KeptRequest | None = field(default=None, repr=False)  # as it was accepted, for what only an adapter reads
 
 
 @dataclass(frozen=True, slots=True)
