@@ -18,6 +18,14 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 test: lint ## Run all checks and tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
+.PHONY: unit
+unit: setup ## Run the unit tests only
+	$(BIN)/pytest tests/unit -n 2 --durations=25
+
+.PHONY: check
+check: setup ## Run lint, types and unit tests side by side (about a minute): for everyday work
+	@$(MAKE) --no-print-directory -j 2 lint unit
+
 .PHONY: fuzz
 fuzz: setup ## Throw random input at whatever reads some
 	$(BIN)/pytest tests/fuzz -m fuzz
@@ -27,8 +35,8 @@ chaos: setup ## Kill workers, Redis and gateway under 700 jobs (3 minutes; SEED=
 	$(BIN)/python -m tests.chaos short $(if $(SEED),--seed $(SEED))
 
 .PHONY: chaos-full
-chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery beside it; writes docs/reliability.md
-	$(BIN)/python -m tests.chaos full recovery outages control --write docs/reliability.md $(if $(SEED),--seed $(SEED))
+chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery beside it; writes docs/explanation/reliability.md
+	$(BIN)/python -m tests.chaos full recovery outages control --write docs/explanation/reliability.md $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, what the gateway bears, and memory
@@ -52,7 +60,7 @@ format: setup ## Format the code
 
 .PHONY: docs
 docs: setup ## Make the pages that come from the code
-	$(BIN)/python -m docs.make_failures
+	$(BIN)/python -m docs.make_error_reference
 	$(BIN)/python -m docs.make_tables
 
 .PHONY: constraints

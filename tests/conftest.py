@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from tests.support.factories.job_store import JobStore
 from tests.support.stack.redis_server import RealRedis
 
 for name in list(os.environ):

@@ -18,14 +18,15 @@ from typing import Any
 from celery.signals import setup_logging
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
+from contract.artifacts.media_marker import make_marker
 from contract.artifacts.references import References
 from contract.redis.client import open_redis
-from contract.redis.installation import digest_of, make_mark
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.installation import digest_of
+from contract.store.worker_store import WorkerStore
 from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
@@ -84,7 +85,7 @@ async def _arrive(bench: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
     settings = bench.settings
     env = settings.env
-    mark = await asyncio.to_thread(make_mark, settings.media)
+    mark = await asyncio.to_thread(make_marker, settings.media)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
     await find_redis(bench.store, bench.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
@@ -95,7 +96,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
     env = settings.env
     portions = portions_of(env)
     redis = open_redis(env.redis_url.get_secret_value(), timeout_s=5)
-    store = JobStore(redis, Doorbell(), retention_s=env.retention_seconds)
+    store = WorkerStore(redis, Doorbell())
     return WorkerContext(
         worker=name,
         settings=settings,

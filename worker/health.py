@@ -9,8 +9,7 @@ import sys
 
 from contract.errors.exceptions import Unavailable
 from contract.redis.client import open_redis
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 
 SIGN_OF_LIFE_S = 5  # it gives one every second
 
@@ -18,7 +17,7 @@ SIGN_OF_LIFE_S = 5  # it gives one every second
 async def is_alive() -> bool:
     """Look whether a worker of this host is in the list of living workers. Raises Unavailable."""
     async with open_redis(os.environ["DARKROOM_REDIS_URL"]) as client:
-        workers = await JobStore(client, Doorbell()).workers(within_s=SIGN_OF_LIFE_S)
+        workers = await JobReader(client).workers(within_s=SIGN_OF_LIFE_S)
     return any(name.startswith(f"{socket.gethostname()}-") for name in workers)
 
 

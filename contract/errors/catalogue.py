@@ -1,6 +1,6 @@
 """All errors that both sides may tell, by their codes; the constants are in the catalogues by subject.
 
-docs/failures.md is made from them and the gateway's (`make docs`).
+docs/reference/errors.md is made from them and the gateway's (`make docs`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.redis.failure import REFUSED, UNKNOWN, cause_of
 from contract.version import CONTRACT
 
-PREFIX = "darkroom:"
 FULL_S = 30  # when to try again
 
 logger = logging.getLogger(__name__)

@@ -86,7 +86,8 @@ def judge(sight: Sight) -> tuple[Doubt, ...]:
     """List what is wrong with a Redis, the worst first."""
     if sight.info is None:
         says = "does not let this user ask INFO, so nobody can tell whether it keeps accepted jobs"
-        return (Doubt("safety", Weight.TOLD, says, "Give the user +info and +config|get, or check docs/redis.md."),)
+        hint = "Give the user +info and +config|get, or check docs/howto/redis.md."
+        return (Doubt("safety", Weight.TOLD, says, hint),)
     found = (
         _cluster(sight.info),
         _eviction(sight.info),

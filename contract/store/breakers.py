@@ -7,9 +7,9 @@ from enum import IntEnum
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import BREAKERS, GATE
 
-OPEN = PREFIX + "breakers"
 MOST = 100  # that are looked at
 SHOWN = 8  # characters of an owner's digest
 
@@ -46,7 +46,7 @@ async def read_breakers(redis: Redis) -> list[Breaker]:
     """List the open circuit breakers, the one that opened first first. Raises Unavailable."""
     async with reaching_redis():
         seconds, micros = await redis.time()
-        keys = [str(key) for key in await redis.zrange(OPEN, 0, MOST - 1)]
+        keys = [str(key) for key in await redis.zrange(BREAKERS, 0, MOST - 1)]
         fields = ("open_until", "code", "provider", "model")
         found = [await redis.hmget(key, *fields) for key in keys]
     now_s = seconds + micros / 1e6
@@ -58,7 +58,7 @@ async def read_breakers(redis: Redis) -> list[Breaker]:
 
 
 def _breaker(key: str, now_s: float, until_ms: float, code: str, provider: str, model: str) -> Breaker:
-    _, *own = key.removeprefix(PREFIX + "gate:").split(":")
+    _, *own = key.removeprefix(GATE).split(":")
     level = Level(1 + len(own))
     owner = own[-1] if level is Level.OWNER else ""
     return Breaker(level, provider, model, code, owner, max(0.0, until_ms / 1000 - now_s))

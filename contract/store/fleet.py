@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import PARKED, QUEUED, RUNNING, VERSIONS, WAITING, WORKERS, job_key
 from contract.version import CONTRACT, own_version
 
 SEEN_S = 5  # since a worker's last sign of life
 LOOK = 100  # jobs of each index that are looked at
 CHUNK = 1000
-_INDEXES = ("queued", "waiting", "parked", "running")
+_INDEXES = (QUEUED, WAITING, PARKED, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +63,17 @@ async def read_fleet(redis: Redis, *, most: int = LOOK) -> Fleet:
     async with reaching_redis():
         seconds, _ = await redis.time()
         pipe = redis.pipeline(transaction=False)
-        pipe.zrangebyscore(PREFIX + "workers", 1000 * (seconds - SEEN_S), "+inf")
-        pipe.hgetall(PREFIX + "versions")
+        pipe.zrangebyscore(WORKERS, 1000 * (seconds - SEEN_S), "+inf")
+        pipe.hgetall(VERSIONS)
         for name in _INDEXES:
-            pipe.zrange(PREFIX + name, 0, most - 1)
+            pipe.zrange(name, 0, most - 1)
         names, told, *indexes = await pipe.execute()
         jobs: Counter[int] = Counter()
         ids = [str(job_id) for index in indexes for job_id in index]
         for start in range(0, len(ids), CHUNK):
             pipe = redis.pipeline(transaction=False)
             for job_id in ids[start : start + CHUNK]:
-                pipe.hget(f"{PREFIX}job:{job_id}", "contract")
+                pipe.hget(job_key(job_id), "contract")
             jobs.update(_number(text) for text in await pipe.execute())
     return Fleet({str(name): _build(told.get(name, "")) for name in names}, jobs)
 

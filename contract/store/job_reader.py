@@ -14,16 +14,28 @@ from contract.errors.exceptions import DarkroomError, Refused
 from contract.errors.request_catalogue import CURSOR_INVALID, JOB_NOT_FOUND
 from contract.jobs.eta import Pace
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
 from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
-from contract.store.new_job import digest
+from contract.store.keys import (
+    PARKED,
+    QUEUED,
+    RUNNING,
+    SLOTS,
+    WORKERS,
+    deleted_key,
+    digest,
+    durations_key,
+    image_key,
+    job_events_key,
+    job_key,
+    owner_key,
+)
 
 SEEN_S = 10  # since a worker's last sign of life, for its slots to count
 MOST_SCANNED = 500  # jobs that one page looks at, however few of them fit
 CHUNK = 100  # jobs that are looked at together where not all of them will fit
 
 _OF_A_STATE = ("state", "started_at", "ended_at", "images")
-_QUEUED, _PARKED = PREFIX + "queued", PREFIX + "parked"
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
 
@@ -45,8 +57,8 @@ class JobReader:
         """Read where a job stands, and its story after a stream id. Raises Refused (`job_not_found`)."""
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
-            pipe.hmget(PREFIX + "job:" + job_id, _OF_A_STATE)  # before its events: none of an ended job is missed
-            pipe.xrange(f"{PREFIX}job:{job_id}:events", min=f"({after}")
+            pipe.hmget(job_key(job_id), _OF_A_STATE)  # before its events: none of an ended job is missed
+            pipe.xrange(job_events_key(job_id), min=f"({after}")
             found, entries = await pipe.execute()
         fields = {name: value for name, value in zip(_OF_A_STATE, found, strict=True) if value is not None}
         if "state" not in fields:
@@ -56,16 +68,10 @@ class JobReader:
     async def snapshots(self, job_id: str) -> tuple[ReferenceSnapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
         async with reaching_redis():
-            text = await self.redis.hget(PREFIX + "job:" + job_id, "snapshots")
+            text = await self.redis.hget(job_key(job_id), "snapshots")
         if text is None:
             raise Refused(JOB_NOT_FOUND)
         return read_snapshots({"snapshots": str(text)})
-
-    async def recent(self, owner: str, what: str) -> str | None:
-        """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""
-        async with reaching_redis():
-            job_id = await self.redis.get(owner_key(owner, "recent:" + digest(what)))
-        return str(job_id) if job_id else None
 
     async def jobs_of(self, owner: str, *, offset: int, limit: int) -> list[Job]:
         """Read an owner's jobs, newest first; forgotten ones are left out, and such as cannot be read."""
@@ -122,11 +128,11 @@ class JobReader:
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
             pipe.time()
-            pipe.zcard(PREFIX + "running")
-            pipe.zrange(PREFIX + "workers", 0, -1, withscores=True)
-            pipe.hgetall(PREFIX + "slots")
+            pipe.zcard(RUNNING)
+            pipe.zrange(WORKERS, 0, -1, withscores=True)
+            pipe.hgetall(SLOTS)
             for kind in kinds:
-                pipe.lrange(f"{PREFIX}durations:{kind}", 0, -1)
+                pipe.lrange(durations_key(kind), 0, -1)
             (seconds, _), running, workers, slots, *found = await pipe.execute()
         alive = [name for name, seen_ms in workers if seen_ms >= 1000 * (seconds - SEEN_S)]
         there = sum(_count(slots.get(name, "0")) for name in alive)
@@ -141,20 +147,20 @@ class JobReader:
 
     async def is_foreign(self, artifact_id: str, owner: str) -> bool:
         """Tell whether an artifact is known to belong to somebody else."""
-        return await self._text(f"{PREFIX}image:{artifact_id}") not in (None, digest(owner))
+        return await self._text(image_key(artifact_id)) not in (None, digest(owner))
 
     async def image_owner_is(self, artifact_id: str, owner: str) -> bool:
         """Tell whether an artifact is known to belong to this owner."""
-        return await self._text(f"{PREFIX}image:{artifact_id}") == digest(owner)
+        return await self._text(image_key(artifact_id)) == digest(owner)
 
     async def lists_image(self, job_id: str, index: int) -> bool:
         """Tell whether a job has an image, readable or not."""
         async with reaching_redis():
-            return bool(await self.redis.hexists(PREFIX + "job:" + job_id, f"image:{index}"))
+            return bool(await self.redis.hexists(job_key(job_id), f"image:{index}"))
 
     async def is_deleted(self, job_id: str) -> bool:
         """Tell whether a job was deleted lately."""
-        return await self._text(f"{PREFIX}deleted:{job_id}") is not None
+        return await self._text(deleted_key(job_id)) is not None
 
     async def upload(self, owner: str, sha256: str) -> ReferenceSnapshot | None:
         """Find a reference image that an owner has uploaded."""
@@ -169,7 +175,7 @@ class JobReader:
         async with reaching_redis():
             seconds, _ = await self.redis.time()
             oldest = 1000 * (seconds - within_s)
-            return [str(name) for name in await self.redis.zrangebyscore(PREFIX + "workers", oldest, "+inf")]
+            return [str(name) for name in await self.redis.zrangebyscore(WORKERS, oldest, "+inf")]
 
     async def _text(self, key: str) -> str | None:
         async with reaching_redis():
@@ -181,16 +187,11 @@ class JobReader:
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)  # who is claimed meanwhile stands nowhere: position None
             for job_id in ids:
-                pipe.hgetall(PREFIX + "job:" + job_id)
+                pipe.hgetall(job_key(job_id))
                 _ask_for_position(pipe, job_id)
             answers = await pipe.execute()
         rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
         return [(fields, _ahead(*ranks)) for fields, *ranks in rows]
-
-
-def owner_key(owner: str, what: str) -> str:
-    """Name a Redis key of an owner."""
-    return f"{PREFIX}owner:{digest(owner)}:{what}"
 
 
 def _count(text: str) -> int:
@@ -199,9 +200,9 @@ def _count(text: str) -> int:
 
 
 def _ask_for_position(pipe: Any, job_id: str) -> None:
-    pipe.zrank(_QUEUED, job_id)
-    pipe.zrank(_PARKED, job_id)
-    pipe.zcard(_QUEUED)
+    pipe.zrank(QUEUED, job_id)
+    pipe.zrank(PARKED, job_id)
+    pipe.zcard(QUEUED)
 
 
 def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:

@@ -12,9 +12,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import JOURNAL
 
-JOURNAL = PREFIX + "journal"
 AT_ONCE = 200  # lines of one reading: a dashboard takes them in without standing still
 WAIT_MS = 1000  # less than a connection's time-out
 

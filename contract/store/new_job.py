@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 
 from contract.jobs.job import ReferenceSnapshot
 from contract.jobs.request import KeptRequest
-
-
-def digest(text: str) -> str:
-    """Make a short fixed-form name of any text (80 bits)."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
-
-
-def micro(usd: float) -> int:
-    """Count money in whole micro-dollars, so that sums stay exact."""
-    return round(usd * 1_000_000)
+from contract.store.keys import digest, micro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
-"""The job table: every change of a job is one Lua script, run by Redis in one step.
+"""The job table for workers: claim a job, hold its lease, record calls and images, end it, and bring lost ones back.
 
-Reads need no script. Writes of a running job carry the fence of its claim; one with an old fence
-raises `LeaseLost` and changes nothing. Whatever Redis does, callers see `Unavailable` or an answer.
+Writes of a running job carry the fence of its claim; one with an old fence raises `LeaseLost` and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,128 +10,41 @@ import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import ClassVar, Literal
 
 from redis.asyncio import Redis
 
-from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.queue_catalogue import BUDGET_SPENT, QUEUE_FULL, TOO_MANY_JOBS, TOO_MANY_UPLOADS
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
-from contract.jobs.job import Attempt, Image, Job, JobState, ReferenceSnapshot
-from contract.redis.client import PREFIX, Scripts, reaching_redis
+from contract.errors.exceptions import DarkroomError, Unavailable
+from contract.jobs.job import Attempt, Image, JobState
+from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell
-from contract.store.job_hash import failure, read_job, read_state
-from contract.store.job_reader import JobReader, owner_key
+from contract.store.job_hash import failure
+from contract.store.job_writer import JobWriter, pairs
+from contract.store.keys import job_key, owner_key
 from contract.store.lease import CallRefused, Lease, LeaseLost
-from contract.store.new_job import NewJob, digest, micro
 from contract.version import Newer, own_version
 
-# The names that go with the table, so that nobody else has to know where each of them lives.
-__all__ = ["EVENTS_CHANNEL", "CallRefused", "JobStore", "Lease", "LeaseLost", "NewJob", "digest"]
-
-EVENTS_CHANNEL = PREFIX + "events"
 logger = logging.getLogger(__name__)
 
-UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 
-_SCRIPTS = (
-    *("jobs/submit", "jobs/claim", "jobs/renew", "jobs/begin_attempt", "jobs/end_attempt", "jobs/add_image"),
-    *(
+class WorkerStore(JobWriter):
+    """What a worker can do to a job."""
+
+    SCRIPTS: ClassVar[tuple[str, ...]] = (
+        "jobs/claim",
+        "jobs/renew",
+        "jobs/begin_attempt",
+        "jobs/end_attempt",
+        "jobs/add_image",
         "jobs/end",
         "jobs/release",
-        "jobs/cancel",
-        "jobs/delete",
         "upkeep/sweep",
         "upkeep/ring_doorbell",
-        "upkeep/add_upload",
-        "upkeep/check_redis",
-    ),
-)
+    )
 
-
-class JobStore(JobReader):
-    """All that can be done to a job."""
-
-    def __init__(self, redis: Redis, doorbell: Doorbell, *, retention_s: float = 7 * 86_400) -> None:
-        super().__init__(redis)
-        self._doorbell = doorbell
-        self._retention_ms = int(retention_s * 1000)
-        self._run = Scripts(redis, _SCRIPTS).run
+    def __init__(self, redis: Redis, doorbell: Doorbell) -> None:
+        super().__init__(redis, doorbell)
         self._newer = Newer()
-
-    async def submit(self, new: NewJob) -> tuple[str, bool]:
-        """Accept a job; answer its id and whether an earlier job has this idempotency key.
-
-        Raises Refused: the key was used for another request, or a cap is reached; then `values` may have
-        a `retry_after_s`.
-        """
-        status, answer = await self._run(
-            "jobs/submit",
-            new.id,
-            digest(new.owner),
-            digest(new.idempotency_key) if new.idempotency_key else "",
-            new.digest,
-            int(new.queue_time_s * 1000),
-            self._retention_ms,
-            new.max_active,
-            new.max_queued,
-            self._doorbell.bell(new.id),
-            new.max_running,
-            micro(new.budget_usd),
-            micro(new.most_usd),
-            new.letter.outbox if new.letter else "",
-            int(new.letter.hold_s * 1000) if new.letter else 0,
-            *(part for item in new.fields().items() for part in item),
-        )
-        if refusal := _refusal(status, answer):
-            raise refusal
-        return answer, status == "replayed"
-
-    async def cancel(self, job_id: str, *, owner: str | None = None, silently: bool = False) -> JobState:
-        """Cancel a job unless it is over, and its letter if `silently`; answer the state it had.
-
-        Raises Refused (`job_not_found`).
-        """
-        state = await self._run("jobs/cancel", job_id, "" if owner is None else digest(owner), int(silently))
-        if state is None:
-            raise Refused(JOB_NOT_FOUND)
-        return read_state({"state": state, "ended_at": "1"})
-
-    async def delete(self, job_id: str, *, owner: str) -> Job:
-        """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
-        flat = await self._run("jobs/delete", job_id, digest(owner), self._retention_ms)
-        if flat is None:
-            raise Refused(JOB_NOT_FOUND)
-        return read_job(_pairs(flat), None)
-
-    async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
-        """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
-        text = snapshot.model_dump_json()
-        answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
-        if answer != "ok":
-            raise Refused(TOO_MANY_UPLOADS, max=most)
-
-    async def check(self) -> None:
-        """Find out whether Redis would take a job now. Raises Unavailable."""
-        await self._run("upkeep/check_redis")
-
-    async def note_recent(self, owner: str, what: str, job_id: str, *, for_s: float) -> None:
-        """Remember for a while which job a request was answered with."""
-        async with reaching_redis():
-            await self.redis.set(owner_key(owner, "recent:" + digest(what)), job_id, px=int(1000 * for_s))
-
-    async def begin_recent(self, owner: str, what: str, mark: str, *, for_s: float) -> str:
-        """Mark a request as begun, unless something is remembered of it; answer what that is then."""
-        key = owner_key(owner, "recent:" + digest(what))
-        async with reaching_redis():
-            is_first = await self.redis.set(key, mark, nx=True, px=int(1000 * for_s))
-            found = None if is_first else await self.redis.get(key)
-        return str(found or mark)
-
-    async def forget_recent(self, owner: str, what: str) -> None:
-        """Remember nothing of a request."""
-        async with reaching_redis():
-            await self.redis.delete(owner_key(owner, "recent:" + digest(what)))
 
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""
@@ -143,7 +55,7 @@ class JobStore(JobReader):
             await self.leave(job_id, answer[1])
             return None
         fence, now, deadline, flat, admitted = answer
-        lease = Lease(job_id=job_id, fence=fence, deadline_ms=deadline, claimed_ms=now, fields=_pairs(flat))
+        lease = Lease(job_id=job_id, fence=fence, deadline_ms=deadline, claimed_ms=now, fields=pairs(flat))
         with suppress(Unavailable):  # the sweeper will ring
             await self.ring(admitted)
         return lease
@@ -236,7 +148,7 @@ class JobStore(JobReader):
         for job_id in damaged:
             logger.error("job %s is damaged in Redis, so it has ended", job_id, extra={"job_id": job_id})
             async with reaching_redis():
-                owner = await self.redis.hget(f"{PREFIX}job:{job_id}", "owner")
+                owner = await self.redis.hget(job_key(job_id), "owner")
                 if owner is not None:
                     await self.redis.zrem(owner_key(str(owner), "active"), job_id)
                     await self.redis.zrem(owner_key(str(owner), "parked"), job_id)
@@ -247,21 +159,3 @@ class JobStore(JobReader):
         if answer == "lost":
             raise LeaseLost(lease.job_id)
         return answer
-
-
-def _refusal(status: str, answer: str | int) -> Refused | None:
-    match status:
-        case "reused":
-            return Refused(IDEMPOTENCY_KEY_REUSED)
-        case TOO_MANY_JOBS.code:
-            return Refused(TOO_MANY_JOBS, max=answer, retry_after_s=10)
-        case QUEUE_FULL.code:
-            return Refused(QUEUE_FULL, retry_after_s=30)
-        case BUDGET_SPENT.code:
-            return Refused(BUDGET_SPENT, retry_after_s=int(answer))
-    return None
-
-
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    """Read a hash as scripts answer it."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -37,7 +37,7 @@ from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.cli.runner import default_owner
-from producer.client.client import Darkroom
+from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
@@ -45,7 +45,6 @@ from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
 from producer.tokens import Tokens, first_token
 
-NOBODY = ""  # owns nothing
 FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
 
 
@@ -118,13 +117,13 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    async with Darkroom(settings, owner=NOBODY) as darkroom, ImageSandbox() as pictures:
+    async with Connections(settings) as connections, ImageSandbox() as pictures:
         thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(
             settings=settings,
-            darkroom=darkroom,
+            connections=connections,
             tokens=tokens,
             secret=secret,
             links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
@@ -135,8 +134,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             thumbnails=thumbnails,
             disconnects=DisconnectTracker(closing),
         )
-        leaving = asyncio.create_task(_let_go(darkroom, closing))
-        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, darkroom.queue_health).keep())
+        leaving = asyncio.create_task(_stop_waiting(connections, closing))
+        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, connections.queue_health).keep())
         try:
             async with app.state.sessions.open():
                 yield
@@ -146,10 +145,10 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             await app.state.gateway.disconnects.close()
 
 
-async def _let_go(darkroom: Darkroom, closing: asyncio.Event) -> None:
-    """Let those go who follow a job, when this process is told to stop."""
+async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:
+    """Let no client wait for a job any longer when this process is told to stop."""
     await closing.wait()
-    darkroom.let_go()
+    connections.stop_waiting()
 
 
 def is_loopback(host: str) -> bool:

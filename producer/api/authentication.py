@@ -18,7 +18,7 @@ from fastapi.security import HTTPBearer
 from contract.errors.exceptions import ConfigInvalid, Refused
 from contract.errors.request_catalogue import TYPE_ERROR
 from producer.api.dependencies import Gateway, Here
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import BAD_REQUEST, FORBIDDEN, TOKENS_UNREADABLE, UNAUTHORIZED
 from producer.tokens import Right, Token, Tokens
 
@@ -38,7 +38,7 @@ class Caller:
 
     token: Token
     owner: str
-    client: Darkroom
+    client: OwnerClient
 
     def may(self, right: Right) -> bool:
         """Tell whether the token has a right."""
@@ -49,8 +49,8 @@ class Caller:
 
         Raises Refused (`rate_limited`, `too_busy`), Unavailable.
         """
-        self.client.load_shedder.check()
-        with self.client.load_shedder.join():
+        gateway.connections.load_shedder.check()
+        with gateway.connections.load_shedder.join():
             return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
     def as_user(self, user: str | None) -> Caller:
@@ -71,7 +71,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)
-    client = gateway.darkroom.of(token.user, names_paths=Right.PATHS in token.rights)
+    client = OwnerClient(gateway.connections, owner=token.user, names_paths=Right.PATHS in token.rights)
     caller = Caller(token=token, owner=token.user, client=client)
     caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
     request.state.caller = caller

@@ -17,7 +17,7 @@ from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
-from producer.client.client import Darkroom
+from producer.client.connections import Connections
 from producer.error_catalogue import TOO_MANY_STREAMS
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
@@ -29,7 +29,7 @@ class Gateway:
     """The parts of one gateway process."""
 
     settings: Settings
-    darkroom: Darkroom  # nobody's: each request opens the door of its owner
+    connections: Connections
     tokens: Tokens
     secret: InstallationSecret
     links: SignedLinks
@@ -56,7 +56,7 @@ class Gateway:
     @property
     def readiness(self) -> Readiness:
         """Look at what this gateway needs."""
-        return Readiness(self.settings, self.darkroom, self.secret)
+        return Readiness(self.settings, self.connections, self.secret)
 
 
 async def gateway_of(request: Request) -> Gateway:

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, Protocol
 from contract.artifacts.sidecar import temporary_name, write_whole
 from contract.settings.running_stack import find_running
 from contract.settings.settings import Settings, load_settings
-from contract.store.new_job import digest
+from contract.store.keys import digest
 from producer.chat.image_requests import Host, ImageRequests
 from producer.chat.late_delivery import ChatSender, LateDelivery
 from producer.chat.outbox import ChatOutbox
-from producer.chat.turn import Turn
-from producer.client.client import Darkroom
+from producer.chat.turn import Route, Turn
+from producer.client.connections import Connections
+from producer.client.owner_client import OwnerClient
 
 
 class Surroundings(Host, ChatSender, Protocol):
@@ -30,12 +31,12 @@ class ChatRuntime(NamedTuple):
     image_requests: ImageRequests
     late_delivery: LateDelivery
     outbox: ChatOutbox
-    darkroom: Darkroom
+    connections: Connections
 
     async def close(self) -> None:
         """Send nothing any more, and end the connections."""
         await self.late_delivery.close()
-        await self.darkroom.__aexit__(None, None, None)
+        await self.connections.close()
 
 
 def open_image_requests(
@@ -44,16 +45,18 @@ def open_image_requests(
     """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
     own = load_settings(config, needs_keys=False)
     settings = _settings_of_stack(own)
-    darkroom = Darkroom(settings, owner="nanobot", roots=(own.workspace, own.media))
-    outbox = darkroom.outbox(_mailbox_name(own))
-    late_delivery = LateDelivery(
-        outbox=outbox, client=lambda route: darkroom.of(route.owner, names_paths=True), post=surroundings
-    )
+    connections = Connections(settings, roots=(own.workspace, own.media))
+    outbox = ChatOutbox(connections.redis, _mailbox_name(own))
 
-    def client(turn: Turn) -> Darkroom:
+    def late_client(route: Route) -> OwnerClient:
+        return OwnerClient(connections, owner=route.owner, names_paths=True)
+
+    late_delivery = LateDelivery(outbox=outbox, client=late_client, post=surroundings)
+
+    def client(turn: Turn) -> OwnerClient:
         # The chats of channels have names of their own; the command line's is called alike in every nanobot.
         place = "" if turn.hears_later else f"{outbox.name}/"
-        return darkroom.of(place + turn.owner, names_paths=True, chat=place + turn.chat)
+        return OwnerClient(connections, owner=place + turn.owner, names_paths=True, chat=place + turn.chat)
 
     image_requests = ImageRequests(
         client=client,
@@ -63,7 +66,7 @@ def open_image_requests(
         result=result,
         wait_s=own.env.tool_wait_seconds,
     )
-    return ChatRuntime(image_requests, late_delivery, outbox, darkroom)
+    return ChatRuntime(image_requests, late_delivery, outbox, connections)
 
 
 def _settings_of_stack(own: Settings) -> Settings:

@@ -18,7 +18,7 @@ from producer.chat import messages
 from producer.chat.late_delivery import LateDelivery, insist
 from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Calls, Turn
-from producer.client.client import Accepted, Darkroom
+from producer.client.owner_client import Accepted, OwnerClient
 
 HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and postman both answer
 PATIENT_S = 100.0  # the wait where nothing can be sent later; nanobot's API gives up after 120
@@ -46,7 +46,7 @@ class ImageRequests:
     def __init__(
         self,
         *,
-        client: Callable[[Turn], Darkroom],
+        client: Callable[[Turn], OwnerClient],
         outbox: ChatOutbox,
         late_delivery: LateDelivery,
         host: Host,
@@ -151,7 +151,7 @@ class ImageRequests:
             return ChatAnswer(f"Error: {messages.ELSEWHERE}", is_error=True)
         return ChatAnswer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
 
-    async def _find(self, client: Darkroom, turn: Turn, job_id: str | None) -> Job:
+    async def _find(self, client: OwnerClient, turn: Turn, job_id: str | None) -> Job:
         if job_id:
             return await client.get(job_id.strip())
         jobs, _ = await client.page(limit=1, conversation=turn.session)
@@ -182,7 +182,7 @@ def _refusal(error: DarkroomError) -> ChatAnswer:
     return ChatAnswer("Error: " + " ".join(each.detail for each in (error, *others)), is_error=True)
 
 
-async def _expected(client: Darkroom, job: Job) -> tuple[int, int] | None:
+async def _expected(client: OwnerClient, job: Job) -> tuple[int, int] | None:
     return None if job.is_over else (await client.expectations([job])).get(job.id)
 
 

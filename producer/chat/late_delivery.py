@@ -16,7 +16,7 @@ from contract.jobs.job import Job, JobState
 from producer.chat import messages
 from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Route
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 
 LOOK_S = 5.0
 PUT_BACK_S = 60.0
@@ -42,7 +42,7 @@ class ChatSender(Protocol):
 class LateDelivery:
     """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
 
-    def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], Darkroom], post: ChatSender) -> None:
+    def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], OwnerClient], post: ChatSender) -> None:
         self._outbox = outbox
         self._door = client
         self._post = post
@@ -73,7 +73,7 @@ class LateDelivery:
         if job_id not in self._left:
             self._left.add(job_id)
             logger.warning(
-                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
+                "a letter is left to another version of OwnerClient, which can read it", extra={"job_id": job_id}
             )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, Scripts, reaching_redis
-from contract.store.new_job import digest
+from contract.redis.client import Scripts, reaching_redis
+from contract.store.keys import digest, job_key, mail_key, memo_key
 
 LEASE_S = 60.0
 MOST_TRIES = 2
@@ -33,7 +33,7 @@ class ChatOutbox:
             ids = [str(job_id) for job_id in await self._redis.zrangebyscore(self._key, "-inf", now)]
             pipe = self._redis.pipeline(transaction=False)
             for job_id in ids:
-                pipe.hget(f"{PREFIX}job:{job_id}", "route")
+                pipe.hget(job_key(job_id), "route")
             routes = await pipe.execute()
         return {job_id: str(route or "") for job_id, route in zip(ids, routes, strict=True)}
 
@@ -65,7 +65,7 @@ class ChatOutbox:
 
     async def memos(self, session: str) -> list[str]:
         """Hear what a session has to be told; it is told once. Raises Unavailable."""
-        key = f"{PREFIX}memo:{self.name}:{digest(session)}"
+        key = memo_key(self.name, session)
         async with reaching_redis():
             pipe = self._redis.pipeline(transaction=True)
             pipe.lrange(key, 0, -1)
@@ -75,4 +75,4 @@ class ChatOutbox:
 
     @property
     def _key(self) -> str:
-        return f"{PREFIX}mail:{self.name}"
+        return mail_key(self.name)

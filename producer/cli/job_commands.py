@@ -28,7 +28,7 @@ from producer.cli.options import (
     with_generate_options,
 )
 from producer.cli.runner import EXIT_BY_STATE, INTERRUPTED, wait, with_darkroom
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.client.unfinished import Tally, cancel_each, find_unfinished
 
 ANYWHERE = (Path("/"),)  # a person who types a command may read these files anyway; a model may not
@@ -41,7 +41,7 @@ jobs = typer.Typer()
 def submit(order: GenerateOptions, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Hand a job in and print its id at once."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         job = await _submit(darkroom, order)
         _print_json(job) if as_json else terminal.out.print(job.id)
         if not (as_json or quiet):
@@ -69,7 +69,7 @@ def edit(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = Fa
 def status(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
     """Show how a job stands."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         job = await darkroom.get(job_id)
         _print_json(job) if as_json else terminal.describe(job)
         return 0
@@ -87,7 +87,7 @@ def wait_for(
 ) -> None:
     """Wait for a job with live progress; print its pictures."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         job = await darkroom.get(job_id)
         return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
 
@@ -98,7 +98,7 @@ def wait_for(
 def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
     """Print a job's story as it happens; with --json one event a line."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         if not as_json:
             job = await terminal.follow(darkroom, await darkroom.get(job_id))
             terminal.describe(job)
@@ -121,7 +121,7 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         if state:
             found, _ = await darkroom.page(limit=limit, state=frozenset(state))
         else:
@@ -154,7 +154,7 @@ def cancel(
     if (job_id is None) is not is_for_all:
         raise typer.BadParameter("name one job, or all with --all.", param_hint="JOB")
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         if job_id is None:
             return await _cancel_all(darkroom, is_sure=is_sure, as_json=as_json)
         job, was_possible = await darkroom.cancel(job_id)
@@ -173,7 +173,7 @@ def retry(
 ) -> None:
     """Hand in anew what a job that is over asked for, and wait for it."""
 
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         job = (await darkroom.retry(job_id)).job
         return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
 
@@ -181,14 +181,14 @@ def retry(
 
 
 def _make(order: GenerateOptions, timeout_s: float | None, *, as_json: bool, quiet: bool) -> NoReturn:
-    async def work(darkroom: Darkroom) -> int:
+    async def work(darkroom: OwnerClient) -> int:
         job = await _submit(darkroom, order)
         return await _wait(darkroom, job, timeout_s, as_json=as_json, quiet=quiet)
 
     with_darkroom(order.owner, work, needs_keys=True, roots=ANYWHERE)
 
 
-async def _cancel_all(darkroom: Darkroom, *, is_sure: bool, as_json: bool) -> int:
+async def _cancel_all(darkroom: OwnerClient, *, is_sure: bool, as_json: bool) -> int:
     found = await find_unfinished(darkroom)
     running = sum(job.state is JobState.RUNNING for job in found)
     verb = "runs" if running == 1 else "run"
@@ -213,7 +213,7 @@ def _jobs(number: int) -> str:
     return "1 job" if number == 1 else f"{number} jobs"
 
 
-async def _submit(darkroom: Darkroom, order: GenerateOptions) -> Job:
+async def _submit(darkroom: OwnerClient, order: GenerateOptions) -> Job:
     try:
         return await darkroom.submit(
             **{**order.fields, "reference_images": order.references()},
@@ -227,7 +227,7 @@ async def _submit(darkroom: Darkroom, order: GenerateOptions) -> Job:
         raise Refused(REFERENCE_UNREADABLE, path=missing) from error
 
 
-async def _wait(darkroom: Darkroom, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:
+async def _wait(darkroom: OwnerClient, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:
     show = _print_json if as_json else _print_id if quiet else terminal.show
     return await wait(darkroom, job, timeout_s=timeout_s, show=show, quiet=quiet)
 

@@ -25,6 +25,7 @@ from contract.settings.running_stack import Running, find_running
 from contract.settings.settings import Settings, default_config_path, load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import UNKNOWN_MODEL
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
@@ -71,7 +72,7 @@ def adopt_running_stack() -> Running | None:
 
 def with_darkroom(
     owner: str | None,
-    work: Callable[[Darkroom], Awaitable[int]],
+    work: Callable[[OwnerClient], Awaitable[int]],
     *,
     needs_keys: bool = False,
     roots: tuple[Path, ...] = (),
@@ -152,7 +153,7 @@ def _cure_here(error: DarkroomError, settings: Settings | None) -> str:
 
 
 async def wait(
-    darkroom: Darkroom, job: Job, *, timeout_s: float | None, show: Callable[[Job], None], quiet: bool
+    darkroom: OwnerClient, job: Job, *, timeout_s: float | None, show: Callable[[Job], None], quiet: bool
 ) -> int:
     """Wait for a job, with progress unless `quiet`; `show` it at its end.
 
@@ -178,7 +179,7 @@ async def wait(
         loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _second_thought(darkroom: Darkroom, job: Job, pressed: asyncio.Event) -> int:
+async def _second_thought(darkroom: OwnerClient, job: Job, pressed: asyncio.Event) -> int:
     terminal.err.print(f"Ctrl-C again within {SECOND_THOUGHT_S:.0f} s cancels it.")
     pressed.clear()
     try:

@@ -18,7 +18,7 @@ from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Job, JobEvent, JobState
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.doctor.doctor import Finding
 
 COLOURS = {
@@ -39,7 +39,7 @@ out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-async def follow(darkroom: Darkroom, job: Job) -> Job:
+async def follow(darkroom: OwnerClient, job: Job) -> Job:
     """Show a job's progress until it is over; a terminal gets one living line, a log gets plain ones."""
     async with _living_line(darkroom, job) as line:
         async for event in darkroom.events(job.id):
@@ -48,7 +48,7 @@ async def follow(darkroom: Darkroom, job: Job) -> Job:
 
 
 @asynccontextmanager
-async def _living_line(darkroom: Darkroom, job: Job) -> AsyncIterator[Status | None]:
+async def _living_line(darkroom: OwnerClient, job: Job) -> AsyncIterator[Status | None]:
     if not err.is_terminal:
         yield None
         return
@@ -60,7 +60,7 @@ async def _living_line(darkroom: Darkroom, job: Job) -> AsyncIterator[Status | N
             refreshing.cancel()
 
 
-async def _refresh(darkroom: Darkroom, job_id: str, line: Status) -> None:
+async def _refresh(darkroom: OwnerClient, job_id: str, line: Status) -> None:
     while True:
         with suppress(DarkroomError):
             line.update(escape((await darkroom.get(job_id)).progress.message))

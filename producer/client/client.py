@@ -1,78 +1,28 @@
-"""The producer's client: hand a job in, look at it, wait for it, follow it, cancel it.
+"""The client for one owner that opens and closes its own connections.
 
-    async with Darkroom(load_settings(), owner="cli") as darkroom:
-        job = await darkroom.submit(prompt="a red fox", count=2)
-        job = await darkroom.wait(job.id)
-
-Everything answers or fails within about three seconds, also when Redis is dead or hangs; only
-`wait` and `events` take as long as the job does.
+async with Darkroom(load_settings(), owner="cli") as darkroom:
+    job = await darkroom.submit(prompt="a red fox", count=2)
+    job = await darkroom.wait(job.id)
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from copy import copy
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
 
-from contract.artifacts.sidecar import remove_files
-from contract.errors.exceptions import Refused, Unavailable
-from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
-from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
-from contract.jobs.request import KeptRequest
-from contract.redis.client import open_redis
-from contract.settings.accepted_defaults import defaults_of
-from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
-from contract.store.doorbell import Doorbell
-from contract.store.new_job import ChatDelivery
-from contract.store.worker_store import JobStore, NewJob
-from contract.webhook import accept as judge_webhook
-from producer.chat.outbox import ChatOutbox
-from producer.client.deduplication import RecentRequests
-from producer.client.eta import EtaCache
-from producer.client.load_shedding import LoadShedder
-from producer.client.owner_images import OwnerImages
-from producer.client.redis_deadline import ANSWER_S, redis_deadline
-from producer.client.subscriber import JobSubscriber
-from producer.client.validation import kind_of, price_of, read_request
-from producer.error_catalogue import JOB_NOT_FINISHED
-from producer.health.queue import QueueHealth, read_queue_health
-
-LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
-TRY_AGAIN_S = 2.0  # while Redis is away
-
-logger = logging.getLogger(__name__)
+from producer.client.connections import Connections
+from producer.client.owner_client import OwnerClient
 
 
-class Accepted(NamedTuple):
-    """A job that was handed in, and whether that had been done before with the same idempotency key."""
-
-    job: Job
-    is_replayed: bool
-
-
-class Darkroom:
-    """One owner's door to the queue."""
+class Darkroom(OwnerClient):
+    """One owner's client with connections of its own."""
 
     def __init__(self, settings: Settings, *, owner: str, roots: Sequence[Path] = ()) -> None:
-        """Open a door; reference images may also lie below `roots`, beside workspace and media directory."""
-        self.settings = settings
-        self.owner = owner
-        self._chat = ""
-        self._redis = open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2)
-        self._store = JobStore(self._redis, Doorbell(), retention_s=settings.env.retention_seconds)
-        self._feed = JobSubscriber(open_redis(settings.env.redis_url.get_secret_value(), timeout_s=ANSWER_S / 2))
-        self.owner_images = OwnerImages(settings, self._store, owner=owner, roots=roots)
-        self.recent = RecentRequests(self._store, owner=owner)
-        self._secret = InstallationSecret(settings.home, settings.env.secret)
-        self._outlook = EtaCache(self._store)
-        self.load_shedder = LoadShedder()  # of all who share these connections
+        """Open connections; reference images may also lie below `roots`, next to workspace and media directory."""
+        reads_all = Path("/") in roots  # a person who types a command may open the images of others anyway
+        super().__init__(Connections(settings, roots=roots), owner=owner, names_paths=True, reads_all=reads_all)
 
     async def __aenter__(self) -> Darkroom:
         return self
@@ -80,213 +30,4 @@ class Darkroom:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._feed.close()
-        await self._redis.aclose()
-
-    def of(self, owner: str, *, names_paths: bool, chat: str = "") -> Darkroom:
-        """Open another owner's door, over the same connections.
-
-        Who may not name paths refers to images by the ids of their own artifacts and uploads. The pictures of
-        those who share a `chat` belong to all of them.
-        """
-        other = copy(self)
-        other.owner, other._chat, other.recent = owner, chat, self.recent.of(owner)
-        other.owner_images = self.owner_images.of(chat or owner, names_paths=names_paths)
-        return other
-
-    def outbox(self, name: str) -> ChatOutbox:
-        """Open the mailbox of a chat gateway, over the same connections."""
-        return ChatOutbox(self._redis, name)
-
-    def let_go(self) -> None:
-        """Let nobody wait for a job any longer, at this door or another's, because this process is about to end."""
-        self._feed.let_go()
-
-    @property
-    def is_leaving(self) -> bool:
-        """Tell whether nobody waits any longer."""
-        return self._feed.is_closing
-
-    async def submit(self, **fields: Any) -> Job:
-        """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
-        return (await self.accept(**fields)).job
-
-    async def accept(
-        self,
-        *,
-        conversation: str | None = None,
-        idempotency_key: str | None = None,
-        webhook_url: str | None = None,
-        webhook_secret: str | None = None,
-        letter: ChatDelivery | None = None,
-        **fields: object,
-    ) -> Accepted:
-        """Hand a job in; answer it as it was accepted, and whether it had been before.
-
-        `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
-        idempotency key, a repeated request answers the first one's job. The job's end is told to
-        `webhook_url`, signed with `webhook_secret` or the owner's own one, and by the `letter`. Raises Refused with
-        the sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
-        answer was lost, at most once.
-        """
-        request = read_request(fields, self.settings)
-        allowed = self.settings.env.webhook_networks
-        webhook = await judge_webhook(webhook_url, webhook_secret, secret=self._secret, allowed=allowed)
-        snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
-        more = {"webhook": webhook, "webhook_url": webhook_url or "", "letter": letter}
-        return await self._hand_in(request, snapshots, conversation, idempotency_key, **more)
-
-    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
-        """Hand in anew what a job that is over asked for, with the same references.
-
-        Raises Refused (`job_not_found`, `job_not_finished`) and as `accept`.
-        """
-        job = await self.get(job_id)
-        if not job.is_over:
-            raise Refused(JOB_NOT_FINISHED, state=job.state)
-        async with redis_deadline():
-            snapshots = await self._store.snapshots(job_id)
-        await self.owner_images.renew(snapshots)
-        return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
-
-    async def _hand_in(
-        self,
-        request: KeptRequest,
-        snapshots: tuple[ReferenceSnapshot, ...],
-        conversation: str | None,
-        idempotency_key: str | None,
-        **more: Any,
-    ) -> Accepted:
-        for name in () if self.settings.env.keys_elsewhere else self.settings.provider_names:
-            self.settings.provider(name)
-        if idempotency_key is not None:
-            check_idempotency_key(idempotency_key)
-        env = self.settings.env
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            owner=self.owner,
-            conversation=conversation,
-            request=request,
-            snapshots=snapshots,
-            idempotency_key=idempotency_key,
-            queue_time_s=env.queue_seconds,
-            run_time_s=min(request.deadline_seconds or env.deadline_seconds, env.deadline_seconds),
-            max_active=env.max_jobs_per_owner,
-            max_queued=env.max_queued,
-            max_running=env.max_running_per_owner,
-            kind=kind_of(request, self.settings),
-            budget_usd=env.budget_usd_per_day,
-            price_usd=price_of(request, self.settings),
-            gallery=self._chat,
-            defaults=defaults_of(request, self.settings),
-            **more,
-        )
-        with self.load_shedder.join():
-            async with redis_deadline():
-                job_id, is_replayed = await self._store.submit(new)
-                logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
-                return Accepted(await self._store.get(job_id), is_replayed)
-
-    async def get(self, job_id: str) -> Job:
-        """Look at a job of this owner. Raises Refused (`job_not_found`), Unavailable."""
-        async with redis_deadline():
-            return await self._store.get(check_job_id(job_id), owner=self.owner)
-
-    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """Wait until a job is over; answer how it stands then, or after `timeout_s`.
-
-        Redis may come and go meanwhile; after `let_go` nobody waits. Raises Refused (`job_not_found`).
-        """
-        job = await self.get(job_id)
-        try:
-            async with asyncio.timeout(timeout_s):
-                async for _ in self.events(job_id):
-                    pass
-        except TimeoutError:
-            pass
-        return await self._get_patiently(job) if timeout_s is None else await self.get(job_id)
-
-    async def events(self, job_id: str, *, after: str = "0") -> AsyncIterator[JobEvent]:
-        """Follow a job's story from its begin, or after an event's id, to its end.
-
-        Redis may come and go meanwhile; after `let_go` it ends at once. Raises Refused (`job_not_found`).
-        """
-        check_event_id(after)
-        await self.get(job_id)
-        with self._feed.news(job_id) as news:
-            while True:
-                news.clear()
-                state, events = await self._look(job_id, after)
-                for event in events:
-                    yield event
-                    after = event.id
-                if state in TERMINAL or self._feed.is_closing:
-                    return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S if state else TRY_AGAIN_S):
-                        await news.wait()
-
-    async def _look(self, job_id: str, after: str) -> tuple[JobState | None, list[JobEvent]]:
-        """Tell where a job stands, and what was added to its story; nothing while Redis is away."""
-        try:
-            async with redis_deadline():
-                return await self._store.news(job_id, after=after)
-        except Unavailable:
-            return None, []
-
-    async def cancel(self, job_id: str, *, silently: bool = False) -> tuple[Job, bool]:
-        """Cancel a job; answer it and whether it was still possible. If `silently`, no letter tells of it."""
-        async with redis_deadline():
-            before = await self._store.cancel(check_job_id(job_id), owner=self.owner, silently=silently)
-            return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)
-
-    async def delete(self, job_id: str) -> Job:
-        """Forget a job of this owner and all that is known of it, and remove its files; answer it as it was.
-
-        Raises Refused (`job_not_found`, and `media_elsewhere` where its files cannot be reached).
-        """
-        if (await self.get(job_id)).images:
-            await self.owner_images.check_disk()
-        async with redis_deadline():
-            job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
-        return job
-
-    async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:
-        """Tell by their ids when queued jobs may be expected to be done: in seconds, at least and at most."""
-        places = {
-            job.id: (kind_of(job.request, self.settings), job.position) for job in jobs if job.position is not None
-        }
-        return await self._outlook.expectations(places)
-
-    async def page(
-        self,
-        *,
-        before: str | None = None,
-        limit: int = 20,
-        state: frozenset[JobState] | None = None,
-        conversation: str | None = None,
-    ) -> tuple[list[Job], str | None]:
-        """List this owner's jobs, newest first, and tell where the next page begins, if there may be one."""
-        if before is not None:
-            check_cursor(before)
-        async with redis_deadline():
-            return await self._store.page_of(
-                self.owner, before=before, limit=limit, state=state, conversation=conversation
-            )
-
-    async def queue_health(self) -> QueueHealth:
-        """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
-        return await read_queue_health(self._store)
-
-    async def list(self, *, offset: int = 0, limit: int = 20) -> list[Job]:
-        """List this owner's jobs, newest first."""
-        async with redis_deadline():
-            return await self._store.jobs_of(self.owner, offset=offset, limit=limit)
-
-    async def _get_patiently(self, job: Job) -> Job:
-        while True:
-            try:
-                return await self.get(job.id)
-            except Unavailable:
-                await asyncio.sleep(1)
+        await self.connections.close()

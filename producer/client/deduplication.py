@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from copy import copy
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 
 REMEMBERED_S = 600.0
@@ -19,17 +18,11 @@ _MARK = "again-"  # no id of a job begins like that
 
 
 class RecentRequests:
-    """Remembers which job a request was answered with."""
+    """Remembers which job a request of one owner was answered with."""
 
-    def __init__(self, store: JobStore, *, owner: str) -> None:
+    def __init__(self, store: ProducerStore, *, owner: str) -> None:
         self._store = store
         self._owner = owner
-
-    def of(self, owner: str) -> RecentRequests:
-        """Remember another owner's requests."""
-        other = copy(self)
-        other._owner = owner
-        return other
 
     async def note(self, what: str, job: Job, *, for_s: float = REMEMBERED_S) -> None:
         """Remember for a while which job a request was answered with. Raises Unavailable."""

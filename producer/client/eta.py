@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from contract.jobs.eta import Pace
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 
 FRESH_S = 1.0
@@ -16,7 +16,7 @@ MOST_KINDS = 1000  # that are remembered
 class EtaCache:
     """Knows the pace of each kind of job for a second."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: ProducerStore) -> None:
         self._store = store
         self._known: dict[str, tuple[float, Pace]] = {}
 

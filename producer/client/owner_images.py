@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 
+from contract.artifacts.media_marker import read_marker
 from contract.artifacts.references import References, check_together
 from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
 from contract.errors.exceptions import Refused
@@ -18,9 +18,9 @@ from contract.errors.request_catalogue import (
     REFERENCE_OUTSIDE_ROOTS,
 )
 from contract.jobs.job import ReferenceSnapshot
-from contract.redis.installation import read_installation
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore
+from contract.store.installation import read_installation
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 from producer.error_catalogue import MEDIA_ELSEWHERE
 
@@ -28,23 +28,22 @@ from producer.error_catalogue import MEDIA_ELSEWHERE
 class OwnerImages:
     """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
 
-    def __init__(self, settings: Settings, store: JobStore, *, owner: str, roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: ProducerStore,
+        references: References,
+        *,
+        owner: str,
+        names_paths: bool,
+        reads_all: bool = False,
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._references = references
         self._owner = owner
-        self._names_paths = True
-        self._reads_all = Path("/") in roots  # a person who types a command may open the pictures of others anyway
-        self._references = References(
-            roots=(settings.workspace, settings.media, *roots),
-            workspace=settings.workspace,
-            inputs=settings.home / "inputs",
-        )
-
-    def of(self, owner: str, *, names_paths: bool) -> OwnerImages:
-        """Look at another owner's pictures."""
-        other = copy(self)
-        other._owner, other._names_paths, other._reads_all = owner, names_paths, False
-        return other
+        self._names_paths = names_paths
+        self._reads_all = reads_all
 
     async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
@@ -65,7 +64,7 @@ class OwnerImages:
         """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
         async with redis_deadline():
             installation = await read_installation(self._store.redis)
-        if await asyncio.to_thread(installation.is_elsewhere, self._settings.media):
+        if installation.is_elsewhere(await asyncio.to_thread(read_marker, self._settings.media)):
             raise Refused(MEDIA_ELSEWHERE)
 
     async def keep(self, data: bytes, *, mime: str) -> str:

@@ -11,7 +11,7 @@ from contextvars import Context
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from contract.store.worker_store import EVENTS_CHANNEL
+from contract.store.keys import EVENTS_CHANNEL
 
 RECONNECT_S = 0.5
 SILENCE_S = 5.0  # then we ask whether Redis is still there, and wait once more as long
@@ -40,7 +40,7 @@ class JobSubscriber:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
-    def let_go(self) -> None:
+    def stop_waiting(self) -> None:
         """Wake all who wait, for the last time."""
         self.is_closing = True
         self._wake_all()

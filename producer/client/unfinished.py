@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import ACTIVE, Job, JobState
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 
 PAGE = 100
 
@@ -21,7 +21,7 @@ class Tally:
     already_over: list[str] = field(default_factory=list)
 
 
-async def find_unfinished(darkroom: Darkroom) -> list[Job]:
+async def find_unfinished(darkroom: OwnerClient) -> list[Job]:
     """Find an owner's unfinished jobs, waiting ones first: no worker takes one up while the others are cancelled."""
     found: list[Job] = []
     before = None
@@ -32,7 +32,7 @@ async def find_unfinished(darkroom: Darkroom) -> list[Job]:
             return sorted(found, key=lambda job: job.state is JobState.RUNNING)
 
 
-async def cancel_each(darkroom: Darkroom, jobs: Sequence[Job], tally: Tally) -> None:
+async def cancel_each(darkroom: OwnerClient, jobs: Sequence[Job], tally: Tally) -> None:
     """Cancel jobs one by one; `tally` tells how far it came, also where it breaks off. Raises Unavailable."""
     for job in jobs:
         try:

@@ -17,7 +17,7 @@ from contract.errors.request_catalogue import PROMPT_INVALID_CHARACTERS, PROMPT_
 from contract.jobs.pricing import estimate
 from contract.jobs.request import CONFIGURED, JobRequest, KeptRequest
 from contract.settings.settings import Settings
-from contract.store.worker_store import digest
+from contract.store.keys import digest
 from producer.client.refusals import refused_by
 from producer.error_catalogue import UNKNOWN_MODEL
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from contract.artifacts.media_marker import read_marker
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.client import open_redis
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.doctor.breakers import check_breakers
 from producer.doctor.configuration import check_config
 from producer.doctor.finding import Finding
@@ -40,7 +41,7 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
     """Look at what is outside of the configuration."""
     url = settings.env.redis_url.get_secret_value()
     async with open_redis(url) as client:
-        queue_health = await read_queue_health(JobStore(client, Doorbell()), most=MOST_JOBS)
+        queue_health = await read_queue_health(ProducerStore(client, Doorbell()), most=MOST_JOBS)
         findings = check_redis(queue_health, url)
         if queue_health.is_reached:
             findings += [
@@ -61,7 +62,7 @@ def _media(media: Path, queue_health: QueueHealth) -> Finding:
     room = check_disk_space(media)
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.hint)
-    if queue_health.installation.is_elsewhere(media):
+    if queue_health.installation.is_elsewhere(read_marker(media)):
         detail = f"{media} is not the one that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Let gateway and workers share one media directory.")
     if not room.is_there:

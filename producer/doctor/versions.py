@@ -6,7 +6,7 @@ from contract.store.fleet import Fleet, own_build
 from contract.version import CONTRACT
 from producer.doctor.finding import Finding
 
-HOW = "docs/versions.md says how to change versions."
+HOW = "docs/howto/upgrade.md says how to change versions."
 
 
 def check_versions(fleet: Fleet) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contract.jobs.job import JobState
-from contract.store.doorbell import TASK
+from contract.store.celery_app import TASK
 from contract.store.journal import Move
 
 NOWHERE = "queue"  # stands for a worker where a job had none

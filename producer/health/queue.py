@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from contract.errors.exceptions import Unavailable
 from contract.redis.failure import Cause, cause_of
-from contract.redis.installation import Installation, read_installation
 from contract.redis.requirements import Doubt, Sight, judge, look
 from contract.store.fleet import LOOK, Fleet, read_fleet
-from contract.store.worker_store import JobStore
+from contract.store.installation import Installation, read_installation
+from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 
 NOTHING = Sight(None, None)
@@ -34,7 +34,7 @@ class QueueHealth:
         return len(self.fleet.workers)
 
 
-async def read_queue_health(store: JobStore, *, most: int = LOOK) -> QueueHealth:
+async def read_queue_health(store: ProducerStore, *, most: int = LOOK) -> QueueHealth:
     """Look at a queue, and at so many jobs of each index at most; it takes no longer than any answer."""
     cause = await _refusal(store)
     try:
@@ -51,7 +51,7 @@ async def read_queue_health(store: JobStore, *, most: int = LOOK) -> QueueHealth
     return QueueHealth(cause, True, fleet, sight, judge(sight), installation)
 
 
-async def _refusal(store: JobStore) -> Cause | None:
+async def _refusal(store: ProducerStore) -> Cause | None:
     """Do what handing a job in does; tell why that failed."""
     try:
         async with redis_deadline():

@@ -18,7 +18,7 @@ import pybase64
 from contract.artifacts.sidecar import read_record
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Image
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import SIDES, Thumbnails
 from producer.mcp.answer import ShownImage
@@ -35,7 +35,7 @@ class ImageContents:
         self._thumbnails = thumbnails
         self._most_bytes = most_bytes
 
-    async def of(self, client: Darkroom, images: Sequence[Image]) -> list[ShownImage | None]:
+    async def of(self, client: OwnerClient, images: Sequence[Image]) -> list[ShownImage | None]:
         """Fetch images, each with its share of what is left; None for one that cannot be had now."""
         left = self._most_bytes
         prints: list[ShownImage | None] = []
@@ -50,7 +50,7 @@ class ImageContents:
             prints.append(ShownImage(encoded, mime, len(data) == image.bytes))
         return prints
 
-    async def _fit(self, client: Darkroom, image: Image, *, most: int) -> tuple[bytes, str]:
+    async def _fit(self, client: OwnerClient, image: Image, *, most: int) -> tuple[bytes, str]:
         """Read an image, or make the best copy of it that fits."""
         path, mime = await client.owner_images.find(image.id), image.mime
         original = await asyncio.to_thread(path.read_bytes)

@@ -25,7 +25,7 @@ from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs import wording
 from contract.jobs.job import Image, Job, JobEvent, JobState
 from contract.telemetry.logs import about
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 from producer.error_log import report
 from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
@@ -49,7 +49,7 @@ class ToolCaller(Protocol):
     """Who calls a tool."""
 
     @property
-    def client(self) -> Darkroom:
+    def client(self) -> OwnerClient:
         """The door of whose jobs are meant."""
 
     def check(self, right: Right) -> None:
@@ -85,7 +85,7 @@ class Tools:
         job, is_repeat = await self._hand_in(caller.client, what, fields, key)
         job = await _follow(request, caller.client, job, until=until)
         result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
-        if key is None and not caller.client.is_leaving:
+        if key is None and not caller.client.connections.is_stopping:
             with suppress(Unavailable):
                 await caller.client.recent.note(what, job, for_s=ANSWERED_S)
         return result
@@ -115,7 +115,9 @@ class Tools:
         jobs, following = await caller.client.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
         return result_of(list_of(jobs, following))
 
-    async def _hand_in(self, client: Darkroom, what: str, fields: dict[str, Any], key: str | None) -> tuple[Job, bool]:
+    async def _hand_in(
+        self, client: OwnerClient, what: str, fields: dict[str, Any], key: str | None
+    ) -> tuple[Job, bool]:
         """Hand a job in, or find that of an equal call; tell whether it is one."""
         if key is not None:
             return await client.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
@@ -200,7 +202,7 @@ async def _counted(error: DarkroomError, caller: ToolCaller) -> DarkroomError:
     return error
 
 
-async def _follow(request: Request, client: Darkroom, job: Job, *, until: float) -> Job:
+async def _follow(request: Request, client: OwnerClient, job: Job, *, until: float) -> Job:
     """Wait for a job until some time, and tell a client that wants to know how it goes; answer how it stands.
 
     When Redis goes away meanwhile, that is how it stood before.

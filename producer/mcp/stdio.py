@@ -9,7 +9,7 @@ from mcp.server.stdio import stdio_server
 
 from contract.jobs.job import Image
 from contract.telemetry.logs import log_to_stderr
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.answer import Links
@@ -22,7 +22,7 @@ from producer.tokens import Right
 class LocalCaller:
     """The user of this machine, who may do everything and name paths."""
 
-    client: Darkroom
+    client: OwnerClient
 
     def check(self, right: Right) -> None:
         """Let everything pass."""
@@ -38,7 +38,7 @@ class LocalCaller:
         return Links(path=image.path)
 
 
-async def serve(darkroom: Darkroom) -> int:
+async def serve(darkroom: OwnerClient) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
     log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
     settings, caller = darkroom.settings, LocalCaller(darkroom)

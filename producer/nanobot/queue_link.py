@@ -160,7 +160,7 @@ class Link:
                 return self._opened
             opening = await asyncio.to_thread(importlib.import_module, "producer.chat.factory")
             how = {"surroundings": self._gateway, "result": generated_image_tool_result}
-            opened: ChatRuntime = await asyncio.to_thread(opening.open_reception, Path(get_config_path()), **how)
+            opened: ChatRuntime = await asyncio.to_thread(opening.open_image_requests, Path(get_config_path()), **how)
             self._opened = opened
             return opened
 

@@ -30,8 +30,8 @@ from contract.redis.client import open_redis
 from contract.settings.extras import how_to_install
 from contract.settings.running_stack import Running
 from contract.settings.settings import Settings, load_settings
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore, digest
+from contract.store.job_reader import JobReader
+from contract.store.keys import digest
 from producer.stack.demo_config import write_demo_config
 from producer.stack.redis_server import find_redis_server, write_redis_config
 from producer.stack.supervised_process import SupervisedProcess
@@ -235,7 +235,7 @@ async def _answers(url: str) -> bool:
 
 async def _has_worker(url: str, part: SupervisedProcess) -> bool:
     async with open_redis(url) as client:
-        workers = await JobStore(client, Doorbell()).workers(within_s=3)
+        workers = await JobReader(client).workers(within_s=3)
     return any(name.endswith(f"-{part.pid}") for name in workers)
 
 

@@ -20,8 +20,9 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from contract.jobs.job import JobState
-from contract.store.doorbell import PRIORITIES
-from contract.store.worker_store import Lease, NewJob
+from contract.store.celery_app import PRIORITIES
+from contract.store.lease import Lease
+from contract.store.new_job import NewJob
 from tests.support.factories.jobs import asked
 from tests.support.model.table import JobTable
 from tests.support.stack.redis_server import RealRedis

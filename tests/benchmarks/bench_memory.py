@@ -1,7 +1,7 @@
 """Whether one worker with the defaults holds its memory limit of 1 GiB while heavy answers come together.
 
 In a real memory cgroup, so it needs the right to make one. It prints figures and asserts none; the last ones are
-in docs/decisions/.
+in docs/decisions/0077-response-bodies-wait-for-memory.md.
 """
 
 from __future__ import annotations

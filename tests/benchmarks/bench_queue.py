@@ -1,6 +1,6 @@
 """What the queue costs, on a real Redis and a real worker: `make bench`.
 
-It prints figures and asserts none: machines differ. The last ones are in docs/decisions/.
+It prints figures and asserts none: machines differ. The last ones are in docs/decisions/0009 and 0012.
 """
 
 from __future__ import annotations

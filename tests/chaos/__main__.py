@@ -1,4 +1,4 @@
-"""`python -m chaos [campaign …] [--seed N]`: run campaigns, say what was found, exit 1 if it is not as promised."""
+"""`python -m tests.chaos [campaign …] [--seed N]`: run campaigns, report, exit 1 if something is not as promised."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.campaign import CAMPAIGNS, run
-from tests.chaos.report import lines, page
-from tests.chaos.result import Result
+from tests.chaos.verdict.report import lines, page
+from tests.chaos.verdict.result import Result
 
 
 def main() -> None:
     """Run one campaign after the other."""
-    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("campaigns", nargs="*", metavar="campaign", help=", ".join(CAMPAIGNS), default=["short"])
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="repeats a storm")
     parser.add_argument("--keep", type=Path, help="a folder for what is left, to be looked at")

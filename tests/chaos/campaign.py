@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.chaos.arena import Arena, Struck
-from tests.chaos.checker import judge
-from tests.chaos.contrast import Contrast
-from tests.chaos.crew import Life
-from tests.chaos.orders import make_orders
-from tests.chaos.result import Result
-from tests.chaos.storm import Forecast, Kind, draw
-from tests.chaos.timing import measure, p99
+from tests.chaos.arena.arena import Arena, Struck
+from tests.chaos.arena.crew import Life
+from tests.chaos.arena.orders import make_orders
+from tests.chaos.arena.storm import Forecast, Kind, draw
+from tests.chaos.plain_celery.contrast import Contrast
+from tests.chaos.verdict.checker import judge
+from tests.chaos.verdict.result import Result
+from tests.chaos.verdict.timing import measure, p99
 
 SETTLE_S = 120.0
 KNOBS = {

@@ -1,1 +1,1 @@
-"""Random input for whatever reads some: `laws.py` lists what has to hold, the other modules say what comes."""
+"""Random input for whatever reads some: `laws.py` says what has to hold, `inputs` what comes, `targets` who gets it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.fuzz import answers, bodies, links, pictures, refusals, spellings
+from tests.fuzz.inputs.mutants import FORMATS, mutants
 from tests.fuzz.law import Law, law
-from tests.fuzz.mutants import FORMATS, mutants
+from tests.fuzz.targets import answers, bodies, links, pictures, refusals, spellings
 
 LAWS: dict[str, Law] = {
     "any text is bytes or a bad image": law(spellings.ANY_TEXT, spellings.any_text_is_bytes_or_a_bad_image, cases=1000),

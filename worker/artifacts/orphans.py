@@ -13,7 +13,7 @@ from pathlib import Path
 
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 from worker.artifacts.writer import Writer
 
 DAYS = 3  # whose folders are looked at: a job does not live longer
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 class Orphans:
     """Takes back what ended jobs do not list."""
 
-    def __init__(self, store: JobStore, writer: Writer, *, folder: Path) -> None:
+    def __init__(self, store: WorkerStore, writer: Writer, *, folder: Path) -> None:
         self._store = store
         self._writer = writer
         self._folder = folder

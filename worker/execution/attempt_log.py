@@ -10,7 +10,8 @@ from contract.errors.catalogue import look_up
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
-from contract.store.worker_store import CallRefused, JobStore, Lease
+from contract.store.lease import CallRefused, Lease
+from contract.store.worker_store import WorkerStore
 from worker.policy.backoff import until_reachable
 from worker.policy.ladder import Rung
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class AttemptLog:
     """The attempts of a job, in memory and in the table."""
 
-    def __init__(self, lease: Lease, store: JobStore, attempts: Mapping[int, Attempt], *, max_calls: int) -> None:
+    def __init__(self, lease: Lease, store: WorkerStore, attempts: Mapping[int, Attempt], *, max_calls: int) -> None:
         self._lease = lease
         self._store = store
         self._attempts = dict(attempts)

@@ -17,7 +17,8 @@ from contract.errors.provider_catalogue import PROVIDER_ERROR
 from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.settings import Settings
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
 from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import AttemptLog, persist
@@ -40,7 +41,7 @@ class WorkerContext:
 
     worker: str
     settings: Settings
-    store: JobStore
+    store: WorkerStore
     leases: Leases
     breakers: CircuitBreakers
     references: References

@@ -13,7 +13,7 @@ from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Rendition
-from contract.store.worker_store import LeaseLost
+from contract.store.lease import LeaseLost
 from worker import failpoint
 from worker.execution.context import JobContext, SpareImage
 from worker.policy.retry_policy import GiveUp

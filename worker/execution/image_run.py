@@ -16,7 +16,7 @@ from contract.errors.provider_catalogue import IMAGE_REPEATED
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs import wording
 from contract.jobs.pricing import estimate
-from contract.store.worker_store import CallRefused
+from contract.store.lease import CallRefused
 from worker import failpoint
 from worker.execution.attempt_log import persist
 from worker.execution.context import JobContext, SpareImage

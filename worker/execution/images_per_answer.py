@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, reaching_redis
+from contract.redis.client import reaching_redis
+from contract.store.keys import pictures_key
 from worker.http.pending_result import GeneratedImage
 from worker.policy.circuit_breaker import CircuitBreaker
 from worker.policy.ladder import Route
@@ -86,4 +87,4 @@ class Memory:
 
 
 def _key(gate: CircuitBreaker) -> str:
-    return f"{PREFIX}gate:{gate.name}:{gate.model}:pictures"
+    return pictures_key(gate.name, gate.model)

@@ -18,7 +18,8 @@ from contract.jobs.job import Job, JobState, Outcome
 from contract.settings.accepted_defaults import accepted_with
 from contract.settings.settings import Settings
 from contract.store.job_hash import read_attempts, read_job, read_snapshots
-from contract.store.worker_store import JobStore, Lease, LeaseLost
+from contract.store.lease import Lease, LeaseLost
+from contract.store.worker_store import WorkerStore
 from contract.telemetry.logs import about
 from worker import failpoint
 from worker.execution.attempt_log import AttemptLog, persist
@@ -66,7 +67,7 @@ async def _run(job_id: str, bench: WorkerContext) -> None:
             await end(lease, bench.store, JobState.FAILED, DarkroomError(INTERNAL_ERROR))
 
 
-async def end(lease: Lease, store: JobStore, state: JobState, error: DarkroomError | None = None) -> None:
+async def end(lease: Lease, store: WorkerStore, state: JobState, error: DarkroomError | None = None) -> None:
     """Write the end of a job. Raises LeaseLost."""
     reached = await persist(store.end, lease, state, error)
     failpoint.reach("after_commit_before_ack")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from contract.errors.exceptions import Unavailable
 from contract.redis.failure import cause_of
-from contract.store.worker_store import JobStore, Lease, LeaseLost
+from contract.store.lease import Lease, LeaseLost
+from contract.store.worker_store import WorkerStore
 from worker.execution.attempt_log import persist
 
 RENEW_S = 1.0
@@ -34,7 +35,7 @@ class HeldJob:
 class Leases:
     """Keeps what this worker holds."""
 
-    def __init__(self, store: JobStore, *, worker: str, lease_s: float, slots: int = 0) -> None:
+    def __init__(self, store: WorkerStore, *, worker: str, lease_s: float, slots: int = 0) -> None:
         self._store = store
         self._worker = worker
         self._lease_s = lease_s

@@ -34,7 +34,9 @@ from contract.errors.provider_catalogue import (
     UNSUPPORTED_IMAGE,
 )
 from contract.redis.client import Scripts
-from contract.store.worker_store import JobStore, Lease, LeaseLost, digest
+from contract.store.keys import digest
+from contract.store.lease import Lease, LeaseLost
+from contract.store.worker_store import WorkerStore
 from worker.policy.breaker_log import Way, log_changes
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
@@ -89,7 +91,7 @@ def outcome_of(error: ProviderError) -> CallOutcome:
 class CircuitBreakers:
     """Knows the gate to each provider with each key; Redis never sees a key."""
 
-    def __init__(self, store: JobStore, *, limit: int | None, open_s: float) -> None:
+    def __init__(self, store: WorkerStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
         self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
         self._limit = limit
@@ -106,7 +108,7 @@ class CircuitBreaker:
     """The way to one model of one provider with one key."""
 
     def __init__(
-        self, scripts: Scripts, store: JobStore, name: str, way: Way, *, limit: int | None, open_s: float
+        self, scripts: Scripts, store: WorkerStore, name: str, way: Way, *, limit: int | None, open_s: float
     ) -> None:
         self.name = name
         self.model = digest(way.model)

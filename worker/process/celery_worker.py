@@ -13,7 +13,7 @@ from typing import Any
 from celery.apps.worker import Worker
 from celery.signals import worker_shutting_down
 
-from contract.store.doorbell import QUEUES, celery_app
+from contract.store.celery_app import QUEUES, celery_app
 from worker.execution.context import WorkerContext
 from worker.process.graceful_shutdown import drain, hurry
 from worker.process.tasks import register

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 from contract.errors.exceptions import ConfigInvalid, Problem, Unavailable
 from contract.redis.failure import cause_of
-from contract.redis.installation import join_installation
 from contract.redis.requirements import Doubt, Weight, judge, look, refusals
-from contract.store.worker_store import JobStore
+from contract.store.installation import join_installation
+from contract.store.worker_store import WorkerStore
 
 RETRY_S = 1.0
 SIGN_OF_LIFE_S = 5
@@ -44,7 +44,7 @@ class Installation:
 
 
 async def find_redis(
-    store: JobStore, worker: str, belongings: Installation, *, lease_s: float, allow_unsafe: bool
+    store: WorkerStore, worker: str, belongings: Installation, *, lease_s: float, allow_unsafe: bool
 ) -> None:
     """Wait until Redis runs our scripts. Raises ConfigInvalid if it answers and refuses, or would lose jobs."""
     told = ""
@@ -71,7 +71,7 @@ async def find_redis(
         await asyncio.sleep(RETRY_S)
 
 
-async def check_redis(store: JobStore, *, allow_unsafe: bool) -> tuple[Doubt, ...]:
+async def check_redis(store: WorkerStore, *, allow_unsafe: bool) -> tuple[Doubt, ...]:
     """List what is wrong with Redis. Raises ConfigInvalid for one that would lose jobs, and Unavailable."""
     doubts = judge(await look(store.redis))
     if not allow_unsafe and (refused := refusals(doubts)):
@@ -82,7 +82,7 @@ async def check_redis(store: JobStore, *, allow_unsafe: bool) -> tuple[Doubt, ..
     return doubts
 
 
-async def join(store: JobStore, own: Installation) -> None:
+async def join(store: WorkerStore, own: Installation) -> None:
     """Tell Redis what this worker shares with others, before its first sign of life; log what others have instead.
 
     A Redis that is full or goes away is not told.

@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from contract.errors.exceptions import Unavailable
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 
 SWEEP_S = 1.0
 LOCK_S = 2.0  # a killed sweeper holds the others up for so long
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Sweeper:
     """One worker's part in sweeping."""
 
-    def __init__(self, store: JobStore, *, worker: str, lease_s: float) -> None:
+    def __init__(self, store: WorkerStore, *, worker: str, lease_s: float) -> None:
         self._store = store
         self._worker = worker
         self._patience_s = lease_s / 2

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 
-from contract.store.doorbell import TASK
+from contract.store.celery_app import TASK
 from contract.version import CONTRACT
 from worker import failpoint
 from worker.execution.context import WorkerContext

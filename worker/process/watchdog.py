@@ -23,16 +23,15 @@ from celery.signals import task_postrun, task_prerun
 
 from contract.errors.exceptions import Unavailable
 from contract.redis.client import reaching_redis
-from contract.store.doorbell import KEY_PREFIX, PRIORITIES, QUEUES
-from contract.store.worker_store import JobStore
+from contract.store.celery_app import PRIORITIES, QUEUES
+from contract.store.keys import PREFIX
+from contract.store.worker_store import WorkerStore
 from worker.execution.leases import Leases
 
 LOOK_S = 5.0
 PATIENCE = 6
 LISTS = tuple(
-    f"{KEY_PREFIX}{queue}:{priority}" if priority else KEY_PREFIX + queue
-    for queue in QUEUES
-    for priority in range(PRIORITIES)
+    f"{PREFIX}{queue}:{priority}" if priority else PREFIX + queue for queue in QUEUES for priority in range(PRIORITIES)
 )
 
 logger = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ class Observation(StrEnum):
 class Watchdog:
     """Watches the event loop and the hearing of one worker with so many slots; one that stops need hear nothing."""
 
-    def __init__(self, store: JobStore, leases: Leases, *, slots: int) -> None:
+    def __init__(self, store: WorkerStore, leases: Leases, *, slots: int) -> None:
         self._store = store
         self._leases = leases
         self._slots = slots

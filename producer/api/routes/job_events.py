@@ -16,7 +16,7 @@ from contract.jobs.job import JobEvent
 from producer.api.authentication import Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.openapi import EVENT_STREAM, errors
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 
 PING_S = 15
 RECONNECT_MS = 2000
@@ -53,7 +53,7 @@ class JobEventStream(EventSourceResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _told(client: Darkroom, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
+async def _told(client: OwnerClient, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
     async for event in client.events(job_id, after=after):
         yield server_sent(event)
 

@@ -16,7 +16,7 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint
 from producer.api.openapi import BODY, JOB_LIST, SUBMIT, errors, job_answer
 from producer.api.requests import read_json
-from producer.client.client import Accepted
+from producer.client.owner_client import Accepted
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 
 MAX_WAIT_S = 60

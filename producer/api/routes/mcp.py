@@ -25,7 +25,7 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url
 from producer.api.requests import LARGE, MAX_JSON, media_type, parse_json, read_body
 from producer.api.services.mcp_sessions import Session, Sessions
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING, UNSUPPORTED_MEDIA_TYPE
 from producer.mcp.answer import Links
 from producer.tokens import Right
@@ -45,7 +45,7 @@ class TokenCaller:
     base: str
 
     @property
-    def client(self) -> Darkroom:
+    def client(self) -> OwnerClient:
         """The door of the token's owner."""
         return self.caller.client
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from starlette.types import Receive
 
 from contract.errors.exceptions import DarkroomError
-from producer.client.client import Darkroom
+from producer.client.owner_client import OwnerClient
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class DisconnectTracker:
         return self._closing.is_set()
 
     @contextmanager
-    def wait_for(self, job_id: str, client: Darkroom, *, linger_s: float) -> Iterator[None]:
+    def wait_for(self, job_id: str, client: OwnerClient, *, linger_s: float) -> Iterator[None]:
         """Wait for a job; when nobody has done so for `linger_s` it is cancelled, unless it is over."""
         self._present[job_id] += 1
         if leaving := self._leaving.pop(job_id, None):
@@ -60,7 +60,7 @@ class DisconnectTracker:
         for leaving in self._leaving.values():
             leaving.cancel()
 
-    async def _cancel(self, job_id: str, client: Darkroom, linger_s: float) -> None:
+    async def _cancel(self, job_id: str, client: OwnerClient, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         self._leaving.pop(job_id, None)
         if self.is_closing:

@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contract.errors.exceptions import Refused
-from contract.redis.client import PREFIX, reaching_redis
-from contract.store.worker_store import digest
+from contract.redis.client import reaching_redis
+from contract.store.keys import RATES, digest
 from producer.error_catalogue import RATE_LIMITED
 
 
@@ -29,7 +29,7 @@ class Rates:
             "socket_connect_timeout": timeout_s,
             "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         }
-        storage = storage_from_string(f"async+{url}", implementation="redispy", key_prefix=PREFIX + "rate", **client)
+        storage = storage_from_string(f"async+{url}", implementation="redispy", key_prefix=RATES, **client)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)

@@ -7,12 +7,13 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from contract.artifacts.media_marker import read_marker
 from contract.errors.exceptions import ConfigInvalid
-from contract.redis.installation import digest_of
 from contract.redis.requirements import Weight, refusals
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
-from producer.client.client import Darkroom
+from contract.store.installation import digest_of
+from producer.client.connections import Connections
 from producer.doctor.versions import check_versions
 from producer.health.disk import disk_space_of
 from producer.health.queue import QueueHealth
@@ -34,12 +35,12 @@ class Readiness:
     """Looks at what a gateway needs."""
 
     settings: Settings
-    darkroom: Darkroom
+    connections: Connections
     secret: InstallationSecret
 
     async def look(self) -> tuple[dict[str, Check], str]:
         """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
-        queue_health = await self.darkroom.queue_health()
+        queue_health = await self.connections.queue_health()
         checks = {
             "redis": Check(
                 queue_health.cause is None, True, queue_health.cause.says if queue_health.cause else "takes jobs"
@@ -71,7 +72,7 @@ class Readiness:
         room = disk_space_of(self.settings.media)
         if room.problem:
             return Check(False, True, room.problem)
-        if queue_health.installation.is_elsewhere(self.settings.media):
+        if queue_health.installation.is_elsewhere(read_marker(self.settings.media)):
             return Check(False, True, ELSEWHERE)
         return Check(True, True, "can be written to")
 

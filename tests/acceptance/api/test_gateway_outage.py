@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.redis.client import open_redis
-from contract.store.worker_store import EVENTS_CHANNEL
+from contract.store.keys import EVENTS_CHANNEL
 from tests.support.clients.openapi_requests import FOX, JSON, Route, routes
 from tests.support.network.http_client import LAST_CHUNK, Connection
 from tests.support.network.redis_outages import WAYS, Outages, redis_outages

@@ -122,7 +122,7 @@ def test_B69_own_names_are_answered(host: str, gate: Gate) -> None:
 @pytest.fixture
 async def hasty(house: House, gate: Gate) -> Gate:
     """A gateway whose patience is half a second."""
-    url = await house.start_gateway(module="hasty")
+    url = await house.start_gateway(module="tests.support.stack.impatient_gateway")
     return Gate(house=house, url=url, tokens={"ann": house.token()}, client=gate.client, redis=gate.redis, job={})
 
 

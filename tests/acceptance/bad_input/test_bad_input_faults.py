@@ -80,7 +80,9 @@ def test_B76_without_a_place_to_write_it_says_so(ann: httpx.Client, house: House
 
 async def test_B64_who_never_reads_is_left(house: House) -> None:
     headers = {"Authorization": f"Bearer {house.token()}"}
-    url, _ = await asyncio.gather(house.start_gateway(module="hasty"), house.start_worker())
+    url, _ = await asyncio.gather(
+        house.start_gateway(module="tests.support.stack.impatient_gateway"), house.start_worker()
+    )
     image = await large_image(url, headers, house)
     with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -45,4 +45,4 @@ def test_every_code_has_its_page(code: str, gate: Gate) -> None:
     page = gate.client.get(f"/problems/{code}")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert f"<h1>{KINDS[code].title}</h1>" in page.text
-    assert f"| `{code}` |" in (DOCS / "failures.md").read_text()
+    assert f"| `{code}` |" in (DOCS / "reference/errors.md").read_text()

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from contract.artifacts.media_marker import MARKER
 from contract.jobs.job import JobState
-from contract.redis.installation import MARKER
 from producer.doctor.doctor import examine
 from producer.doctor.finding import Finding
 from producer.stack.stack import free_port

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import darkroom
 from tests.support.nanobot.venv import NANOBOT, TOO_OLD_NANOBOT, Venv, Venvs
 
 pytestmark = pytest.mark.timeout(300)  # nanobot may have to be fetched
@@ -66,6 +67,14 @@ def test_in_nanobots_environment_they_say_nothing_that_would_break_it(venvs: Ven
     assert f"{venv.folder} is nanobot's environment, which only takes the plugin" in line
     assert "[gateway]'" not in line
     assert "`pip install" not in line
+
+
+@pytest.mark.parametrize("beside", ["nothing", "nanobot"])
+def test_python_finds_the_public_import(venvs: Venvs, beside: str, tmp_path: Path) -> None:
+    venv = venvs.only_darkroom() if beside == "nothing" else venvs.get(NANOBOT, with_darkroom=True)
+    asked = "import darkroom; print(sorted(vars(darkroom).keys() & set(darkroom.__all__)), darkroom.__file__)"
+    told = run(tmp_path, venv.python, "-W", "error", "-c", asked, code=0)
+    assert told.startswith(f"{sorted(darkroom.__all__)} {venv.folder.resolve()}/lib/")
 
 
 def test_the_rest_of_the_command_works(venvs: Venvs, tmp_path: Path) -> None:

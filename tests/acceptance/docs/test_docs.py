@@ -1,4 +1,4 @@
-"""What the pages list is what there is: routes, settings, modules. test_pages.py runs their examples."""
+"""What the pages list is what there is: routes and settings. test_pages.py runs their examples."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from contract.settings.environment import Environment
 from tests.support.stack.stack import House
 
 ROOT = Path(__file__).parents[3]
-README, HTTP, ARCHITECTURE = (
-    (ROOT / name).read_text() for name in ("README.md", "docs/http.md", "docs/architecture.md")
-)
+README, HTTP = ((ROOT / name).read_text() for name in ("README.md", "docs/reference/http.md"))
 
 
 @pytest.mark.real_redis
@@ -28,8 +26,6 @@ async def test_routes_are_those_of_the_page(house: House) -> None:
     assert shapes == real | undescribed
 
 
-def test_every_setting_and_every_module_has_its_row() -> None:
+def test_every_setting_has_its_row() -> None:
     settings = set(re.findall(r"DARKROOM_[A-Z_]+", README.partition("## Configuration")[2]))
     assert {f"DARKROOM_{name.upper()}" for name in Environment.model_fields} <= settings
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "producer/api").glob("[!_]*.py")}
-    assert sorted(module for module in modules if module not in ARCHITECTURE) == []

@@ -1,4 +1,4 @@
-"""nanobot as README and docs/nanobot.md say: with the plugin, and without it by configuration alone.
+"""nanobot as README and docs/howto/nanobot.md say: with the plugin, and without it by configuration alone.
 
 tests/acceptance/docs/test_pages.py runs this in a network of its own: chat model, channel, gateway and Redis stand
 where the pages name them.
@@ -41,7 +41,7 @@ class Websocket(NamedTuple):
 
 @pytest.mark.timeout(300)
 async def test_nanobot(tmp_path: Path) -> None:
-    plugin, *others = [block for block in blocks("docs/nanobot.md") if block.how is How.CONFIG]
+    plugin, *others = [block for block in blocks("docs/howto/nanobot.md") if block.how is How.CONFIG]
     assert [block.heading for block in others] == ["modelscope", "openai", "custom", "http", "stdio"]
     up, gateway, token = [block for block in blocks() if block.how is How.NANOBOT]
     async with open_desk(tmp_path) as desk, Model(_draw, port=8000) as model:
@@ -82,7 +82,7 @@ async def _ask_once(block: Block, desk: Desk, environment: dict[str, str]) -> No
 
 @asynccontextmanager
 async def _redis_and_worker(desk: Desk) -> AsyncIterator[None]:
-    """Run the Redis of docs/redis.md, and a worker for the configuration that the page names."""
+    """Run the Redis of docs/howto/redis.md, and a worker for the configuration that the page names."""
     [conf] = [block for block in blocks() if block.how is How.REDIS]
     folder = desk.clone("redis")
     (folder / "redis.conf").write_text(conf.text)

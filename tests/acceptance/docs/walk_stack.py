@@ -135,7 +135,7 @@ async def _check_clients(terminal: Terminal, told: Told) -> None:
 
 async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     """Have a job's end told, and read it with the block, in a process of its own."""
-    if block.page == "docs/http.md":
+    if block.page == "docs/reference/http.md":
         await desk.receiver.hears(path="/pictures", within_s=30)  # the page's own
     path = f"/{Path(block.page).stem}"
     await terminal.ask(HOOK % path[1:])
@@ -147,7 +147,7 @@ async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     assert told.split() == ["succeeded", "WebhookVerificationError"]
 
 
-CHECKS = {"README.md": _check_readme, "docs/http.md": _check_http, "docs/clients.md": _check_clients}
+CHECKS = {"README.md": _check_readme, "docs/reference/http.md": _check_http, "docs/howto/clients.md": _check_clients}
 
 
 async def _bearer(terminal: Terminal) -> dict[str, str]:

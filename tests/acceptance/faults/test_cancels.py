@@ -26,15 +26,14 @@ from simulator.catalogue.script import Step
 from simulator.providers import order as simulated
 from simulator.providers.ledger import Call
 
+from contract.artifacts.media_marker import MARKER
 from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
-from tests.chaos.evidence import Found, find_jobs, find_pairs
-from tests.chaos.proxy import Proxy
+from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
+from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import House, Process
 
 pytestmark = pytest.mark.real_redis
@@ -273,7 +272,7 @@ async def run_as_many_as_there_are_slots(house: House) -> int:
 async def gather_cases(house: House, answers: Sequence[Answer], kills: Mapping[int, float]) -> list[Case]:
     """Put together what the table, the provider and the clients know."""
     async with open_redis(house.redis.url) as redis:
-        found = {each.job.id: each for each in await find_jobs(JobStore(redis, Doorbell()))}
+        found = {each.job.id: each for each in await find_jobs(JobReader(redis))}
     calls: dict[str, list[Call]] = {}
     for call in house.simulator.ledger:
         calls.setdefault(call.job_id, []).append(call)

@@ -28,12 +28,11 @@ from typing import Any
 import pytest
 from simulator.catalogue.script import Step
 
+from contract.artifacts.media_marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobEvent, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.support.process.mounts import mounting
 from tests.support.process.wrong_clock import shifted
@@ -256,7 +255,7 @@ async def launch(house: House, *command: str | Path, **environment: str) -> Proc
         )
     house.workers.append(worker)
     async with open_redis(house.redis.url) as redis, asyncio.timeout(20):
-        while name_of(worker) not in await JobStore(redis, Doorbell()).workers(within_s=60):
+        while name_of(worker) not in await JobReader(redis).workers(within_s=60):
             assert worker.poll() is None, house.logs()
             await asyncio.sleep(0.05)
     return worker

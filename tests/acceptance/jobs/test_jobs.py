@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from contract.artifacts.media_marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Image, Job, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.redis.installation import MARKER
-from contract.store.worker_store import EVENTS_CHANNEL
+from contract.store.keys import EVENTS_CHANNEL
 from tests.support.stack.stack import House
 
 pytestmark = pytest.mark.real_redis

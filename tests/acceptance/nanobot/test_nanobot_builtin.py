@@ -1,6 +1,6 @@
 """The real nanobot, which knows nothing of Darkroom: its own tool makes pictures through the gateway, by config alone.
 
-The configs are those of `docs/nanobot.md`; only addresses, keys and the chat model are ours.
+The configs are those of `docs/howto/nanobot.md`; only addresses, keys and the chat model are ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
 from tests.support.stack.shared_stack import SIDE, Account, Front, fresh
 
-PAGE = (Path(__file__).parents[3] / "docs/nanobot.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 

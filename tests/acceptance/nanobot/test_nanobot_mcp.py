@@ -1,6 +1,6 @@
 """The real nanobot, without Darkroom in it, uses the MCP server: over HTTP, and on stdio where it starts it itself.
 
-The configs are those of `docs/nanobot.md`; only addresses, paths, tokens and the chat model are ours.
+The configs are those of `docs/howto/nanobot.md`; only addresses, paths, tokens and the chat model are ours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
 from tests.support.stack.shared_stack import SIDE, Front, fresh, open_front
 
-PAGE = (Path(__file__).parents[3] / "docs/nanobot.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 [SECTION] = re.findall(r"^## Over MCP$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 

@@ -17,10 +17,11 @@ from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import JobState, Rendition
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import EVENTS_CHANNEL, JobStore
+from contract.store.keys import EVENTS_CHANNEL
 from producer.chat.factory import ChatRuntime, open_image_requests
 from producer.chat.turn import Route, Turn
 from tests.support.factories.images import picture
+from tests.support.factories.job_store import JobStore
 
 CHATTY = Turn(
     channel="websocket",

@@ -8,7 +8,8 @@ from typing import Any
 
 from contract.jobs.job import Attempt, Image, Outcome, moment
 from contract.jobs.request import JobRequest
-from contract.store.worker_store import NewJob, digest
+from contract.store.keys import digest
+from contract.store.new_job import NewJob
 
 COUNT = 2  # images of a job
 

@@ -16,7 +16,7 @@ LOCK_MS = 60_000
 RETENTION_MS = 86_400_000
 APART_MS, SUSPECT_MS, DAY_MS = 3_000, 86_400_000, 86_400_000
 MOST_ACTIVE, MOST_QUEUED, MOST_CALLS = 4, 5, 2
-MOST_READY = 2  # the tests' own limit, put into the scripts: `tests/integration/test_model.py`
+MOST_READY = 2  # the tests' own limit, put into the scripts: `tests/integration/store/test_model.py`
 UNBILLED = frozenset({Outcome.TRANSIENT, Outcome.RATE_LIMITED, Outcome.UNUSABLE, Outcome.REJECTED})
 
 

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ACTIVE, Job, JobState
-from contract.store.new_job import micro
-from contract.store.worker_store import CallRefused, Lease, LeaseLost, NewJob
+from contract.store.keys import micro
+from contract.store.lease import CallRefused, Lease, LeaseLost
+from contract.store.new_job import NewJob
 from tests.support.factories.jobs import asked
 from tests.support.model.invariants import check_gate, check_table
 from tests.support.model.model import LEASE_MS, LOCK_MS, MOST_ACTIVE, MOST_QUEUED, RETENTION_MS, JobModel, ModelJob

@@ -9,9 +9,10 @@ from typing import Any, Self, TypeVar
 
 from redis.asyncio import Redis
 
-from contract.redis.client import PREFIX, open_redis
+from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.keys import PREFIX
+from tests.support.factories.job_store import JobStore
 from tests.support.stack.redis_server import RealRedis
 
 Answer = TypeVar("Answer")

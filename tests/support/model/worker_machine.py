@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from contract.jobs.job import JobState, Outcome
-from contract.store.worker_store import Lease
+from contract.store.lease import Lease
 from tests.support.factories.jobs import COUNT, attempt, image
 from tests.support.model.model import LEASE_MS, MOST_ACTIVE, MOST_CALLS
 from tests.support.model.queue_machine import LEASE_S, SECONDS, WHICH, WORKERS, QueueMachine

@@ -27,7 +27,7 @@ from tests.support.stack.stack import House
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLE = json.loads(
-    (DOCS / "nanobot.md").read_text().split("\n## With Darkroom inside")[1].split("```json\n")[1].split("```")[0]
+    (DOCS / "howto/nanobot.md").read_text().split("\n## With Darkroom inside")[1].split("```json\n")[1].split("```")[0]
 )
 SKILLS = DOCS / "skills"
 SIDE = 96  # pixels: drawing larger ones takes time

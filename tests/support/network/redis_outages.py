@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from tests.chaos.proxy import Proxy
+from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import House
 
 ERRORS = {

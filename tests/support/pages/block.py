@@ -48,11 +48,11 @@ TABLE = {
     ("README.md", "In nanobot", "darkroom up"): How.NANOBOT,
     ("README.md", "In nanobot", "nanobot gateway"): How.NANOBOT,
     ("README.md", "Configuration", "docker compose"): How.DOCKER,
-    ("docs/architecture.md", "States", "stateDiagram"): How.STATES,
-    ("docs/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
-    ("docs/nanobot.md", "Without installing anything", "export DARKROOM_TOKEN"): How.NANOBOT,
-    ("docs/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
-    ("docs/reliability.md", "*", ""): How.REPORT,
+    ("docs/explanation/architecture.md", "States", "stateDiagram"): How.STATES,
+    ("docs/howto/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
+    ("docs/howto/nanobot.md", "Without installing anything", "export DARKROOM_TOKEN"): How.NANOBOT,
+    ("docs/howto/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
+    ("docs/explanation/reliability.md", "*", ""): How.REPORT,
 }
 
 Row = tuple[str, str, str]

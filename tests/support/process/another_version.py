@@ -1,6 +1,6 @@
 """This Darkroom as a later version of it: a higher contract number, and fields that nobody knows yet.
 
-    python -m another_version STEPS -- MODULE ARGUMENT...
+    python -m tests.support.process.another_version STEPS -- MODULE ARGUMENT...
 
 runs a module as `python -m MODULE ARGUMENT...` would, as a version that is so many contracts ahead. All that it stores
 has more fields than ours: job hashes, requests, calls, images and sidecars.

@@ -1,6 +1,6 @@
 """A wall clock that is wrong, inside one process.
 
-    python -m clock SECONDS -- MODULE ARGUMENT...
+    python -m tests.support.process.wrong_clock SECONDS -- MODULE ARGUMENT...
 
 runs a module as `python -m MODULE ARGUMENT...` would, with its wall clock shifted by so many seconds. Shifted are
 `time.time`, `time_ns`, `clock_gettime` and `clock_gettime_ns` of CLOCK_REALTIME; `gmtime`, `localtime`, `ctime`,
@@ -95,7 +95,7 @@ def _kinds(shift: timedelta) -> dict[str, type]:
 def main(arguments: Sequence[str]) -> None:
     """Run a module with a wrong clock."""
     seconds, dashes, module, *rest = arguments
-    assert dashes == "--", "usage: python -m clock SECONDS -- MODULE ARGUMENT..."
+    assert dashes == "--", "usage: python -m tests.support.process.wrong_clock SECONDS -- MODULE ARGUMENT..."
     sys.argv = [module, *rest]
     with shifted(float(seconds)):
         runpy.run_module(module, run_name="__main__", alter_sys=True)

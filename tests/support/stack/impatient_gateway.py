@@ -1,4 +1,4 @@
-"""`python -m hasty [config.json]`: a gateway without patience, for tests of clients that take their time."""
+"""`python -m tests.support.stack.impatient_gateway [config.json]`: a gateway that soon gives up on slow clients."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from simulator.server.server import Simulator
 
 from contract.jobs.job import Job, JobState
 from contract.redis.client import open_redis
-from contract.store.job_reader import owner_key
+from contract.store.keys import owner_key
 from producer.tokens import Right
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import House

@@ -16,15 +16,15 @@ from simulator.server.server import Simulator
 
 from contract.redis.client import open_redis
 from contract.settings.settings import Settings, load_settings
-from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
 from tests.support.network.fake_network import Network
+from tests.support.process.fork_server import ForkedProcess, Start, fork_server
 from tests.support.stack.redis_server import RealRedis
 
-Process = subprocess.Popen[bytes]
+Process = subprocess.Popen[bytes] | ForkedProcess
 ROOT = str(Path(__file__).parents[3])
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
 
@@ -75,19 +75,12 @@ class House:
 
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        command = [*within, sys.executable, "-m", *_version(ahead), "worker", str(self.config)]
-        environment = {"PYTHONPATH": ROOT, **environment} if ahead else environment
-        if network is not None:
-            command[-2:-2] = ["tests.support.network.fake_network", network.table(), "--"]
-            environment["PYTHONPATH"] = ROOT
-        log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
-        worker = subprocess.Popen(
-            command, env=os.environ | self.environment | environment, stdout=log, stderr=log, start_new_session=True
-        )
-        log.close()
+        before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        worker = self._start("worker", "worker.app", log, environment, before=before, within=within)
         self.workers.append(worker)
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
-            store = JobStore(client, Doorbell())
+            store = JobReader(client)
             while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
                 await asyncio.sleep(0.05)
         return worker
@@ -99,21 +92,40 @@ class House:
     async def start_gateway(self, *, module: str = "producer.api", ahead: str = "", **environment: str) -> str:
         """Start a gateway process, on a free port if none is named, wait until it answers, and tell its address."""
         port = int(environment.get("DARKROOM_PORT") or free_port())
-        log = (self.folder / f"gateway-{len(self.gateways)}.log").open("wb")
-        gateway = subprocess.Popen(
-            [sys.executable, "-m", *_version(ahead), module, str(self.config)],
-            env=os.environ | self.environment | {"DARKROOM_PORT": str(port), "PYTHONPATH": ROOT} | environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
+        log = self.folder / f"gateway-{len(self.gateways)}.log"
+        environment = {"DARKROOM_PORT": str(port)} | environment
+        gateway = self._start(module, "producer.api.app", log, environment, before=_version(ahead))
         self.gateways.append(gateway)
         async with httpx.AsyncClient() as client, asyncio.timeout(20):
             while not await _is_alive(client, port):
                 assert gateway.poll() is None, self.logs("gateway")
                 await asyncio.sleep(0.05)
         return f"http://127.0.0.1:{port}"
+
+    def _start(
+        self,
+        module: str,
+        preload: str,
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        before: Sequence[str] = (),
+        within: Sequence[str] = (),
+    ) -> Process:
+        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
+        environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
+        log.write_bytes(b"")
+        if sys.platform == "linux" and not before and not within:
+            start = Start(module=module, arguments=[str(self.config)], environment=environment, log=str(log))
+            return fork_server(preload).start(start)
+        with log.open("wb") as written:
+            return subprocess.Popen(
+                [*within, sys.executable, "-m", *before, module, str(self.config)],
+                env=environment,
+                stdout=written,
+                stderr=written,
+                start_new_session=True,
+            )
 
     def stop(self) -> None:
         """End all processes."""
@@ -132,7 +144,7 @@ class House:
 
 
 def _version(ahead: str) -> list[str]:
-    return ["another_version", ahead, "--"] if ahead else []
+    return ["tests.support.process.another_version", ahead, "--"] if ahead else []
 
 
 async def _is_alive(client: httpx.AsyncClient, port: int) -> bool:

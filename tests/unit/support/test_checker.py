@@ -12,10 +12,10 @@ import pytest
 from contract.artifacts.sidecar import artifact_id
 from contract.jobs.job import Attempt, Failure, Image, Job, JobEvent, JobState, Outcome, Progress, moment
 from contract.jobs.request import JobRequest
-from tests.chaos.checker import judge
-from tests.chaos.evidence import Evidence, Found, Held, Made
-from tests.chaos.journal import Entry
-from tests.chaos.orders import Order
+from tests.chaos.arena.journal import Entry
+from tests.chaos.arena.orders import Order
+from tests.chaos.verdict.checker import judge
+from tests.chaos.verdict.evidence import Evidence, Found, Held, Made
 
 ORDER = Order(key="order-1", owner="ann", count=2, image_size="1K", at=0)
 

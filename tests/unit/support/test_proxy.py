@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tests.chaos.proxy import Chunk, Proxy, Weather
+from tests.support.network.proxy import Chunk, Proxy, Weather
 from tests.support.stack.redis_server import RealRedis
 
 BLOCK = bytes(range(256)) * 256

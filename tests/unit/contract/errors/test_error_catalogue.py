@@ -11,7 +11,7 @@ from contract.errors.catalogue import PROVIDER
 from contract.errors.exceptions import DarkroomError, ProviderError
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.errors.template import MessageTemplate
-from docs.make_failures import NAMES, PAGE, VALUES, example, outcomes, page
+from docs.make_error_reference import NAMES, PAGE, VALUES, example, outcomes, page
 from producer.error_catalogue import ALL_KINDS as KINDS
 
 LUA = Path(contract.store.__file__).parent / "lua"

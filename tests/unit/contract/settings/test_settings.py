@@ -5,7 +5,7 @@ import pytest
 from contract.errors.exceptions import ConfigInvalid, Refused
 from contract.settings.nanobot_config import ImageGeneration
 from contract.settings.settings import load_settings
-from contract.store.doorbell import broker_url
+from contract.store.celery_app import broker_url
 from tests.support.factories.configs import SECRET, Write, problems, with_image, with_provider
 
 OPENROUTER = """{

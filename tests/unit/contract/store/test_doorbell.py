@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from celery.exceptions import OperationalError
 
-from contract.store.doorbell import celery_app
+from contract.store.celery_app import celery_app
 
 
 def test_a_broker_that_is_away_for_long_is_not_tried_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,14 @@ from redis.asyncio import Redis
 
 from contract.jobs.job import Job, JobState
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client.deduplication import RecentRequests
 from tests.support.factories.ended_job import a_job
 
 WHAT = '["mcp", {"prompt": "a fox"}]'
 
 
-class Store(JobStore):
+class Store(ProducerStore):
     """A job table with one job."""
 
     job = a_job()
@@ -41,10 +41,11 @@ def recent(redis: Redis) -> RecentRequests:
     return RecentRequests(Store(redis, cast(Doorbell, None)), owner="ann")
 
 
-async def test_who_begins_at_the_same_time_gets_the_same_key(recent: RecentRequests) -> None:
+async def test_who_begins_at_the_same_time_gets_the_same_key(recent: RecentRequests, redis: Redis) -> None:
+    bobs = RecentRequests(Store(redis, cast(Doorbell, None)), owner="bob")
     first = await recent.begin(WHAT, for_s=60)
     assert await recent.begin(WHAT, for_s=60) == first
-    assert await recent.of("bob").begin(WHAT, for_s=60) != first
+    assert await bobs.begin(WHAT, for_s=60) != first
     assert await recent.find(WHAT) is None
 
 

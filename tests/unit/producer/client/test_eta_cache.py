@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from contract.jobs.eta import Pace
-from contract.store.worker_store import JobStore
+from contract.store.producer_store import ProducerStore
 from producer.client import eta
 from producer.client.eta import EtaCache
 
@@ -28,7 +28,7 @@ class Store:
 
 async def test_what_is_known_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
-    known = EtaCache(cast(JobStore, store))
+    known = EtaCache(cast(ProducerStore, store))
     assert await known.expectations({"a": ("1K", 0), "b": ("2K", 1)}) == {"a": (20, 20), "b": (30, 30)}
     assert await known.expectations({"c": ("1K", 2), "d": ("4K", 0)}) == {"c": (40, 40), "d": (20, 20)}
     assert store.asked == [["1K", "2K"], ["4K"]]
@@ -40,13 +40,13 @@ async def test_what_is_known_is_not_asked_for_again(monkeypatch: pytest.MonkeyPa
 
 async def test_nobody_is_asked_about_nothing() -> None:
     store = Store()
-    assert await EtaCache(cast(JobStore, store)).expectations({}) == {}
+    assert await EtaCache(cast(ProducerStore, store)).expectations({}) == {}
     assert store.asked == []
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eta, "MOST_KINDS", 2)
-    known = EtaCache(cast(JobStore, Store()))
+    known = EtaCache(cast(ProducerStore, Store()))
     for number in range(10):
         await known.expectations({"a": (f"kind {number}", 0)})
     assert len(known._known) <= 3

@@ -13,7 +13,7 @@ from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFal
 from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration
 from contract.settings.settings import Settings
-from contract.store.worker_store import NewJob
+from contract.store.new_job import NewJob
 from producer.client.validation import read_request
 
 SETTINGS = Settings(

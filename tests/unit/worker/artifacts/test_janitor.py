@@ -23,7 +23,7 @@ from contract.jobs.job import Job, JobState, Progress, Rendition
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 from tests.support.factories.images import picture
 from worker import failpoint
 from worker.artifacts import janitor
@@ -138,7 +138,7 @@ class Rooms:
 
 def orphans(media: Path) -> Orphans:
     """Make what looks for strays; its Redis is away."""
-    store = JobStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())
+    store = WorkerStore(open_redis("redis://127.0.0.1:1/0"), Doorbell())
     return Orphans(store, Writer(media=media, save_dir="art/made"), folder=media / "art" / "made")
 
 

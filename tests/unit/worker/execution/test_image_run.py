@@ -10,7 +10,8 @@ from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unu
 from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt
 from contract.jobs.request import JobRequest
-from contract.store.worker_store import JobStore, Lease
+from contract.store.lease import Lease
+from contract.store.worker_store import WorkerStore
 from tests.support.factories.ladders import rung
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.context import JobContext
@@ -59,7 +60,7 @@ class Failing(ProviderClient):
         raise self._error
 
 
-class Blank(JobStore):
+class Blank(WorkerStore):
     """A table that takes everything and keeps nothing."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import Unavailable
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.worker_store import WorkerStore
 from tests.support.factories.ladders import FIRST, HUB
 from worker.execution.images_per_answer import MOST, ImagesPerAnswer, Lesson, Memory, asked_for
 from worker.http.pending_result import GeneratedImage
@@ -77,7 +77,7 @@ def test_what_an_extra_body_asks_for(extra_body: dict[str, Any], many: int) -> N
 
 
 def breakers(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
-    found = CircuitBreakers(JobStore(redis, cast(Doorbell, None)), limit=None, open_s=1)
+    found = CircuitBreakers(WorkerStore(redis, cast(Doorbell, None)), limit=None, open_s=1)
     return {FIRST: found.to("openrouter", "key", FIRST[1]), HUB.route: found.to("aihubmix", "key", "e")}
 
 

@@ -115,7 +115,7 @@ def test_the_operators_rungs_take_the_place_of_the_default_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "knobs", "asked_s", "timeout_s", "operators_s"),
+    ("provider", "env", "asked_s", "timeout_s", "operators_s"),
     [
         ("openrouter", {}, None, 120, 120),
         ("aihubmix", {}, None, 300, 300),

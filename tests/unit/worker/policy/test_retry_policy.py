@@ -90,7 +90,7 @@ def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str
 
 
 @pytest.mark.parametrize(
-    ("gates", "plan", "left_s", "step"),
+    ("breakers", "plan", "left_s", "step"),
     [
         ("busy", PLAN, 600, Later(3, "openrouter", at_gate=True)),
         ("busy", TWO, 600, Later(3, "openrouter", at_gate=True)),

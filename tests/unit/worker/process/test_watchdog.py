@@ -12,15 +12,16 @@ from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
 from contract.redis.client import open_redis
-from contract.store.doorbell import BELLS_KEY, Doorbell
-from contract.store.worker_store import JobStore
+from contract.store.celery_app import BELLS_KEY
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import WorkerStore
 from worker.execution.leases import Leases
 from worker.process.watchdog import PATIENCE, Observation, Watchdog
 
 
 def watchdog(redis: Redis | None = None, *, slots: int = 2, leases: Leases | None = None) -> Watchdog:
     """Make a watchdog of a worker that has just begun; without a Redis, of one whose Redis is away."""
-    store = JobStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell())
+    store = WorkerStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell())
     return Watchdog(store, leases or Leases(store, worker="w1", lease_s=15), slots=slots)
 
 
@@ -49,7 +50,7 @@ def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that()
 
 
 async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
-    leases = Leases(JobStore(redis, Doorbell()), worker="w1", lease_s=15)
+    leases = Leases(WorkerStore(redis, Doorbell()), worker="w1", lease_s=15)
     dog = watchdog(redis, leases=leases)
     await redis.lpush(BELLS_KEY, "bell")
     assert [await dog.look(), await dog.look()] == [Observation.WELL, Observation.DEAF]

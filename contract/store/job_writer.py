@@ -1,0 +1,31 @@
+"""The job table for those who change it: every change of a job is one Lua script, run by Redis in one step.
+
+Whatever Redis does, callers see `Unavailable` or an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from redis.asyncio import Redis
+
+from contract.redis.client import Scripts
+from contract.store.doorbell import Doorbell
+from contract.store.job_reader import JobReader
+
+
+class JobWriter(JobReader):
+    """The part that `ProducerStore` and `WorkerStore` have in common: their scripts, and the doorbell."""
+
+    SCRIPTS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, redis: Redis, doorbell: Doorbell) -> None:
+        super().__init__(redis)
+        self._doorbell = doorbell
+        self._run = Scripts(redis, self.SCRIPTS).run
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Read a hash as scripts answer it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,129 @@
+"""The job table for the producer's side: submit, cancel, delete, keep uploads, remember recent requests."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from redis.asyncio import Redis
+
+from contract.errors.exceptions import Refused
+from contract.errors.queue_catalogue import BUDGET_SPENT, QUEUE_FULL, TOO_MANY_JOBS, TOO_MANY_UPLOADS
+from contract.errors.request_catalogue import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
+from contract.jobs.job import Job, JobState, ReferenceSnapshot
+from contract.redis.client import reaching_redis
+from contract.store.doorbell import Doorbell
+from contract.store.job_hash import read_job, read_state
+from contract.store.job_writer import JobWriter, pairs
+from contract.store.keys import digest, micro, recent_key
+from contract.store.new_job import NewJob
+
+UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
+
+
+class ProducerStore(JobWriter):
+    """What a client, a gateway or a chat can do to a job; it cannot end one."""
+
+    SCRIPTS: ClassVar[tuple[str, ...]] = (
+        "jobs/submit",
+        "jobs/cancel",
+        "jobs/delete",
+        "upkeep/add_upload",
+        "upkeep/check_redis",
+    )
+
+    def __init__(self, redis: Redis, doorbell: Doorbell, *, retention_s: float = 7 * 86_400) -> None:
+        super().__init__(redis, doorbell)
+        self._retention_ms = int(retention_s * 1000)
+
+    async def submit(self, new: NewJob) -> tuple[str, bool]:
+        """Accept a job; answer its id and whether an earlier job has this idempotency key.
+
+        Raises Refused: the key was used for another request, or a cap is reached; then `values` may have
+        a `retry_after_s`.
+        """
+        status, answer = await self._run(
+            "jobs/submit",
+            new.id,
+            digest(new.owner),
+            digest(new.idempotency_key) if new.idempotency_key else "",
+            new.digest,
+            int(new.queue_time_s * 1000),
+            self._retention_ms,
+            new.max_active,
+            new.max_queued,
+            self._doorbell.bell(new.id),
+            new.max_running,
+            micro(new.budget_usd),
+            micro(new.most_usd),
+            new.letter.outbox if new.letter else "",
+            int(new.letter.hold_s * 1000) if new.letter else 0,
+            *(part for item in new.fields().items() for part in item),
+        )
+        if refusal := _refusal(status, answer):
+            raise refusal
+        return answer, status == "replayed"
+
+    async def cancel(self, job_id: str, *, owner: str | None = None, silently: bool = False) -> JobState:
+        """Cancel a job unless it is over, and its letter if `silently`; answer the state it had.
+
+        Raises Refused (`job_not_found`).
+        """
+        state = await self._run("jobs/cancel", job_id, "" if owner is None else digest(owner), int(silently))
+        if state is None:
+            raise Refused(JOB_NOT_FOUND)
+        return read_state({"state": state, "ended_at": "1"})
+
+    async def delete(self, job_id: str, *, owner: str) -> Job:
+        """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
+        flat = await self._run("jobs/delete", job_id, digest(owner), self._retention_ms)
+        if flat is None:
+            raise Refused(JOB_NOT_FOUND)
+        return read_job(pairs(flat), None)
+
+    async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
+        """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
+        text = snapshot.model_dump_json()
+        answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
+        if answer != "ok":
+            raise Refused(TOO_MANY_UPLOADS, max=most)
+
+    async def check(self) -> None:
+        """Find out whether Redis would take a job now. Raises Unavailable."""
+        await self._run("upkeep/check_redis")
+
+    async def recent(self, owner: str, what: str) -> str | None:
+        """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""
+        async with reaching_redis():
+            job_id = await self.redis.get(recent_key(owner, what))
+        return str(job_id) if job_id else None
+
+    async def note_recent(self, owner: str, what: str, job_id: str, *, for_s: float) -> None:
+        """Remember for a while which job a request was answered with."""
+        async with reaching_redis():
+            await self.redis.set(recent_key(owner, what), job_id, px=int(1000 * for_s))
+
+    async def begin_recent(self, owner: str, what: str, mark: str, *, for_s: float) -> str:
+        """Mark a request as begun, unless something is remembered of it; answer what that is then."""
+        key = recent_key(owner, what)
+        async with reaching_redis():
+            is_first = await self.redis.set(key, mark, nx=True, px=int(1000 * for_s))
+            found = None if is_first else await self.redis.get(key)
+        return str(found or mark)
+
+    async def forget_recent(self, owner: str, what: str) -> None:
+        """Remember nothing of a request."""
+        async with reaching_redis():
+            await self.redis.delete(recent_key(owner, what))
+
+
+def _refusal(status: str, answer: str | int) -> Refused | None:
+    match status:
+        case "reused":
+            return Refused(IDEMPOTENCY_KEY_REUSED)
+        case TOO_MANY_JOBS.code:
+            return Refused(TOO_MANY_JOBS, max=answer, retry_after_s=10)
+        case QUEUE_FULL.code:
+            return Refused(QUEUE_FULL, retry_after_s=30)
+        case BUDGET_SPENT.code:
+            return Refused(BUDGET_SPENT, retry_after_s=int(answer))
+    return None

@@ -1,0 +1,65 @@
+"""What the clients of all owners in one process share: settings, connections to Redis, the secret, the ETA figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from contract.artifacts.references import References
+from contract.redis.client import open_redis
+from contract.settings.installation_secret import InstallationSecret
+from contract.settings.settings import Settings
+from contract.store.doorbell import Doorbell
+from contract.store.producer_store import ProducerStore
+from producer.client.eta import EtaCache
+from producer.client.load_shedding import LoadShedder
+from producer.client.redis_deadline import ANSWER_S
+from producer.client.subscriber import JobSubscriber
+from producer.health.queue import QueueHealth, read_queue_health
+
+
+class Connections:
+    """The connections of one process; `OwnerClient` is what one owner does over them."""
+
+    def __init__(self, settings: Settings, *, roots: Sequence[Path] = ()) -> None:
+        """Open connections; reference images may also lie below `roots`, next to workspace and media directory."""
+        redis_url = settings.env.redis_url.get_secret_value()
+        self.settings = settings
+        self.redis = open_redis(redis_url, timeout_s=ANSWER_S / 2)
+        self.store = ProducerStore(self.redis, Doorbell(), retention_s=settings.env.retention_seconds)
+        self.subscriber = JobSubscriber(open_redis(redis_url, timeout_s=ANSWER_S / 2))
+        self.references = References(
+            roots=(settings.workspace, settings.media, *roots),
+            workspace=settings.workspace,
+            inputs=settings.home / "inputs",
+        )
+        self.secret = InstallationSecret(settings.home, settings.env.secret)
+        self.eta = EtaCache(self.store)
+        self.load_shedder = LoadShedder()
+
+    async def __aenter__(self) -> Connections:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self.subscriber.close()
+        await self.redis.aclose()
+
+    def stop_waiting(self) -> None:
+        """Let no client wait for a job any longer, because this process is about to end."""
+        self.subscriber.stop_waiting()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether no client waits any longer."""
+        return self.subscriber.is_closing
+
+    async def queue_health(self) -> QueueHealth:
+        """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
+        return await read_queue_health(self.store)

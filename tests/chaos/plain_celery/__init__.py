@@ -1,0 +1,1 @@
+"""The same faults over a plain Celery worker, for comparison."""

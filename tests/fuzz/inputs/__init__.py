@@ -1,0 +1,1 @@
+"""Generators of random input: hostile texts, edits of JSON, mutants of image files."""

@@ -1,0 +1,1 @@
+"""What gets the input, and what has to hold for it."""

@@ -1,0 +1,147 @@
+"""Artifacts that their ended job does not list are taken back; all others stay."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.jobs.job import JobState, Rendition
+from contract.store.lease import Lease
+from contract.store.new_job import NewJob
+from tests.support.factories.job_store import JobStore
+from tests.support.factories.jobs import asked
+from worker.artifacts.orphans import Orphans
+from worker.artifacts.writer import Writer
+
+NEW = NewJob(
+    id="",
+    owner="ann",
+    conversation=None,
+    request=asked("a fox"),
+    snapshots=(),
+    queue_time_s=60,
+    run_time_s=60,
+    max_active=9,
+    max_queued=9,
+)
+AS_ASKED = Rendition(provider="p", model="m", image_size="1K")
+
+
+class Place:
+    """A media directory with its writer, and what looks for strays in it."""
+
+    def __init__(self, media: Path, store: JobStore) -> None:
+        self.store = store
+        self.writer = Writer(media=media, save_dir="generated")
+        self.orphans = Orphans(store, self.writer, folder=media / "generated")
+
+    async def start(self) -> Lease:
+        """Start a job."""
+        job_id = str(uuid.uuid4())
+        await self.store.submit(replace(NEW, id=job_id))
+        lease = await self.store.claim(job_id, worker="w", lease_s=15)
+        assert lease is not None
+        return lease
+
+    async def save(self, lease: Lease, index: int = 0) -> Sidecar:
+        """Store an image of a job, and tell nobody."""
+        job = await self.store.get(lease.job_id)
+        name, data = artifact_id(job.id, index), f"{job.id} {index}".encode()
+        sidecar = Sidecar(
+            id=name,
+            path=str(self.writer.folder(job) / f"{name}.png"),
+            mime="image/png",
+            prompt="a fox",
+            model="m",
+            provider="p",
+            source_images=(),
+            created_at="2026-03-04T12:00:00+00:00",
+            job_id=job.id,
+            index=index,
+            width=64,
+            height=64,
+            sha256=hashlib.sha256(data).hexdigest(),
+            bytes=len(data),
+            requested=AS_ASKED,
+            delivered=AS_ASKED,
+            degraded=None,
+            attempts=(),
+            cost_usd=None,
+        )
+        return self.writer.save(job, sidecar, data)
+
+
+@pytest.fixture
+def place(tmp_path: Path, store: JobStore) -> Place:
+    """A media directory and an empty table."""
+    return Place(tmp_path, store)
+
+
+def is_there(sidecar: Sidecar) -> bool:
+    """Tell whether a pair stands; half of one must not."""
+    image = Path(sidecar.path)
+    assert image.exists() == image.with_suffix(".json").exists()
+    return image.exists()
+
+
+async def test_what_a_cancelled_job_does_not_list_is_taken_back(place: Place) -> None:
+    lease = await place.start()
+    listed, stray = await place.save(lease, 0), await place.save(lease, 1)
+    await place.store.add_image(lease, listed.image())
+    await place.store.cancel(lease.job_id)
+    await place.orphans.take_back()
+    assert (is_there(listed), is_there(stray)) == (True, False)
+
+
+async def test_what_a_failed_job_does_not_list_is_taken_back(place: Place) -> None:
+    lease = await place.start()
+    stray = await place.save(lease)
+    await place.store.end(lease, JobState.FAILED)
+    await place.orphans.take_back()
+    assert not is_there(stray)
+
+
+async def test_what_a_worker_stored_for_a_deleted_job_is_taken_back(place: Place) -> None:
+    lease = await place.start()
+    stray = await place.save(lease)
+    await place.store.delete(lease.job_id, owner="ann")
+    await place.orphans.take_back()
+    assert not is_there(stray)
+
+
+async def test_what_a_job_may_still_take_from_disk_stays(place: Place) -> None:
+    running, queued = await place.start(), await place.start()
+    pairs = [await place.save(running), await place.save(queued)]
+    await place.store.release(queued)
+    await place.orphans.take_back()
+    assert all(map(is_there, pairs))
+
+
+async def test_what_belongs_to_no_known_job_stays(place: Place, tmp_path: Path) -> None:
+    lease = await place.start()
+    forgotten = await place.save(lease)
+    await place.store.end(lease, JobState.FAILED)
+    await place.store.redis.delete(f"darkroom:job:{lease.job_id}")
+    day = Path(forgotten.path).parent
+    (day / "img_0123456789ab.json").write_text('{"id": "img_0123456789ab", "path": "made by nanobot"}')
+    (day / "img_0123456789ac.json").write_text("{")
+    await place.orphans.take_back()
+    assert is_there(forgotten)
+    assert len(list(day.glob("*.json"))) == 3
+
+
+async def test_what_an_unreadable_job_may_list_stays_and_others_are_seen_to(place: Place) -> None:
+    unreadable, unlisted, cancelled = [await place.start() for _ in range(3)]
+    pairs = [await place.save(lease) for lease in (unreadable, unlisted, cancelled)]
+    await place.store.add_image(unlisted, pairs[1].image())
+    for lease in (unlisted, cancelled):
+        await place.store.cancel(lease.job_id)
+    await place.store.redis.hset(f"darkroom:job:{unreadable.job_id}", "request", "damaged")
+    await place.store.redis.hset(f"darkroom:job:{unlisted.job_id}", "image:0", "damaged")
+    await place.orphans.take_back()
+    assert list(map(is_there, pairs)) == [True, True, False]

@@ -1,0 +1,249 @@
+"""Nothing grows for ever: what each ending of a job leaves in Redis expires, and so does what killed workers leave."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from simulator.server.server import Simulator
+
+from contract.jobs.job import Image, JobState, ReferenceSnapshot
+from contract.redis.client import open_redis
+from contract.store.doorbell import Doorbell
+from contract.store.lease import Lease
+from tests.support.factories.job_store import JobStore
+from tests.support.factories.jobs import new_job
+from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.stack import House
+from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, CircuitBreakers
+
+pytestmark = pytest.mark.real_redis
+
+RETENTION_S = 60
+LONGER_S = {
+    **{":gate:": 86_400, ":breakers": 86_400, ":suspect:": 86_400, ":upload": 86_400},
+    **{":spent:": 2 * 86_400, ":durations:": 30 * 86_400},
+}
+# Ten numbers; the signs of life of one hour, and slots with them; the last contact; some 20,000 lines.
+BOUNDED = {"served", "workers", "slots", "versions", "contact", "journal"}
+KOMBU = {"_kombu.binding.bells", "_kombu.binding_permanent.bells", "_kombu.binding_deadlines"}  # one member each
+PIDBOX = "_kombu.binding.celery.pidbox"  # one member for each worker that may live
+
+
+@pytest.fixture
+async def redis(redis_server: RealRedis) -> AsyncIterator[Redis]:
+    """An empty real Redis."""
+    async with open_redis(redis_server.url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    """A job table that remembers for a minute."""
+    return JobStore(redis, Doorbell(), retention_s=RETENTION_S)
+
+
+@pytest.fixture
+def gate(store: JobStore) -> CircuitBreaker:
+    """A gate for one call at a time."""
+    return CircuitBreakers(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
+
+
+async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float = 60, run_time_s: float = 60) -> str:
+    new = new_job(
+        owner=owner,
+        idempotency_key=str(uuid.uuid4()),
+        queue_time_s=queue_time_s,
+        run_time_s=run_time_s,
+        kind="1k",
+        budget_usd=100,
+        price_usd=0.04,
+    )
+    job_id, _ = await store.submit(new)
+    return job_id
+
+
+async def running(store: JobStore, *, run_time_s: float = 60) -> Lease:
+    return await claimed(store, await submitted(store, run_time_s=run_time_s))
+
+
+async def claimed(store: JobStore, job_id: str) -> Lease:
+    lease = await store.claim(job_id, worker="w1", lease_s=15)
+    assert lease is not None
+    return lease
+
+
+async def add_image(store: JobStore, lease: Lease) -> None:
+    name = f"img_{lease.job_id.replace('-', '')[:12]}"
+    image = Image(
+        id=name,
+        index=0,
+        path=f"/media/{name}.png",
+        mime="image/png",
+        width=8,
+        height=8,
+        bytes=80,
+        sha256="0" * 64,
+        sidecar=f"/media/{name}.json",
+    )
+    await store.add_image(lease, image)
+
+
+async def sweep(store: JobStore) -> None:
+    await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
+
+
+async def keys_of(redis: Redis) -> dict[str, int]:
+    """List all keys without our prefix, with the seconds they still have; -1 is for ever."""
+    keys = [str(key) async for key in redis.scan_iter("*")]
+    return {key.removeprefix("darkroom:"): -(-await redis.pttl(key) // 1000) for key in keys}
+
+
+async def assert_nothing_stays(redis: Redis) -> None:
+    """Check that every key is bounded, or expires in time."""
+    for key, left_s in (await keys_of(redis)).items():
+        if key not in BOUNDED:
+            most_s = next((most_s for part, most_s in LONGER_S.items() if part in f":{key}"), RETENTION_S)
+            assert 0 < left_s <= most_s, key
+
+
+async def take_bells(redis: Redis) -> None:
+    """Take all bells, as workers do."""
+    await redis.delete("darkroom:bells", *(f"darkroom:bells:{priority}" for priority in range(1, 10)))
+
+
+async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
+    """Bring jobs to every end there is; answer the states that they have reached."""
+    for state in (JobState.SUCCEEDED, JobState.FAILED):
+        lease = await running(store)
+        await add_image(store, lease)
+        await store.end(lease, state)
+        await store.end(await running(store), state)
+    await store.cancel(await submitted(store))
+    await store.delete(await submitted(store), owner="ann")
+    await store.cancel((await running(store)).job_id)
+    waits = await running(store)
+    await store.release(waits, wait_s=30)
+    await store.cancel(waits.job_id)
+    assert await store.claim(await submitted(store, queue_time_s=0), worker="w1", lease_s=15) is None
+    await submitted(store, queue_time_s=0)  # expired by a sweep
+    ended = await running(store, run_time_s=0)
+    crashed = await running(store)
+    for _ in range(3):
+        await redis.zadd("darkroom:running", {crashed.job_id: 1, ended.job_id: 1})
+        await sweep(store)
+        await store.claim(crashed.job_id, worker="w1", lease_s=15)
+    await store.renew("w1", [], lease_s=15, slots=4)
+    upload = ReferenceSnapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
+    await store.add_upload("ann", upload, most=9)
+    return {job.state for job in await store.jobs_of("ann", offset=0, limit=100)}
+
+
+async def test_g24_jobs_of_every_ending_leave_only_what_expires(store: JobStore, redis: Redis) -> None:
+    states = await end_in_every_way(store, redis)
+    assert states == {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
+    await take_bells(redis)
+    await assert_nothing_stays(redis)
+    kinds = {key.partition(":")[0] for key in await keys_of(redis)}
+    assert kinds - BOUNDED == {
+        *("job", "owner", "idem", "image", "lock", "suspect"),
+        *("deleted", "durations"),
+    }
+
+
+async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore, redis: Redis) -> None:
+    job_id = await submitted(store)
+    [jobs] = [str(key) async for key in redis.scan_iter("darkroom:owner:*:jobs")]
+    await redis.zadd(jobs, {f"old-{number}": number for number in range(50)})
+    await store.cancel(await submitted(store))
+    assert await redis.zcard(jobs) == 2
+    assert await redis.zscore(jobs, job_id) is not None
+
+
+@pytest.mark.parametrize("verdict", CallOutcome)
+async def test_g24_a_gate_is_forgotten_after_a_day(
+    verdict: CallOutcome, store: JobStore, gate: CircuitBreaker, redis: Redis
+) -> None:
+    for number in range(6):
+        lease = await running(store)
+        await gate.enter(lease, number, most_s=60)
+        await gate.leave(lease, number, verdict, code="provider_down")
+        await store.end(lease, JobState.SUCCEEDED)
+    await take_bells(redis)
+    await assert_nothing_stays(redis)
+
+
+async def test_g24_a_gate_whose_woken_job_never_comes_is_forgotten_too(
+    store: JobStore, gate: CircuitBreaker, redis: Redis
+) -> None:
+    calls, waits = await running(store), await running(store)
+    assert await gate.enter(calls, 0, most_s=60) is None
+    closed = await gate.enter(waits, 9, most_s=60)
+    assert isinstance(closed, Blocked)
+    await store.release(waits, wait_s=closed.wait_s, at_gate=True)
+    await gate.leave(calls, 0, CallOutcome.GOOD)
+    await store.end(calls, JobState.SUCCEEDED)
+    assert await redis.zcard(f"darkroom:gate:{gate.name}:calls") == 1  # the place kept for the woken job
+    await store.cancel(waits.job_id)
+    await take_bells(redis)
+    await assert_nothing_stays(redis)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[House]:
+    """A Darkroom without a worker yet."""
+    async with Simulator(seconds=0.02) as simulator:
+        house = House(tmp_path, own_redis, simulator)
+        house.environment["DARKROOM_RETENTION_SECONDS"] = str(RETENTION_S)
+        try:
+            yield house
+        finally:
+            house.stop()
+
+
+async def size_of(redis: Redis, key: str) -> int:
+    """Count what a key holds."""
+    kind: Any = await redis.type(key)
+    count = {"set": redis.scard, "zset": redis.zcard, "hash": redis.hlen, "list": redis.llen}
+    return int(await count[kind](key)) if kind in count else 1
+
+
+async def kill_a_worker(house: House, redis: Redis) -> None:
+    """Start a worker, let it finish a job, and kill it in the midst of another."""
+    worker = await house.start_worker()
+    async with house.client() as darkroom:
+        done = await darkroom.wait((await darkroom.submit(prompt="quick")).id, timeout_s=20)
+        assert done.state is JobState.SUCCEEDED
+        house.simulator.script([{"kind": "slow", "seconds": 60}], match="slow")
+        slow = await darkroom.submit(prompt="slow")
+        async for event in darkroom.events(slow.id):
+            if event.type == "attempt":
+                break
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        await darkroom.cancel(slow.id)
+
+
+async def test_g24_killed_workers_leave_nothing_that_grows(house: House) -> None:
+    async with open_redis(house.redis.url) as redis:
+        for _ in range(3):
+            await kill_a_worker(house, redis)
+        stays = {key for key, left_s in (await keys_of(redis)).items() if left_s < 0}
+        assert stays <= BOUNDED | KOMBU | {PIDBOX}
+        for key in KOMBU & stays:
+            assert await size_of(redis, "darkroom:" + key) == 1
+        # An hour later the next worker's sweeper forgets the dead ones.
+        dead = await redis.zrange("darkroom:workers", 0, -1)
+        await redis.zadd("darkroom:workers", dict.fromkeys(map(str, dead), 1))
+        await house.start_worker()
+        async with asyncio.timeout(10):
+            while await redis.zcard("darkroom:workers") > 1 or await size_of(redis, "darkroom:" + PIDBOX) > 1:
+                await asyncio.sleep(0.05)

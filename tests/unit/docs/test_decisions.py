@@ -1,0 +1,31 @@
+"""The index of the decisions lists every decision as its own file states it, and paths that they name exist."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+HEAD = re.compile(r"# (\d{4}) (.+)\n\n- Date: (\d{4}-\d\d-\d\d)\n- Status: (accepted|superseded|amended)(.*)\n\n\S")
+CODE = re.compile(r"`((?:contract|producer|worker|deploy|tests|docs)/[\w./-]+)`")
+
+
+def test_each_decision_has_one_row_of_the_index() -> None:
+    rows = []
+    for path in DECISIONS:
+        head = HEAD.match(path.read_text())
+        assert head, f"{path.name}: number, title, date, status"
+        number, title, date, status, more = head.groups()
+        assert path.name.startswith(f"{number}-")
+        rows.append(f"| [{number}]({path.name}) | {date} | {title} | {status}{more} |")
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    assert re.findall(r"^\| \[.*$", index, re.MULTILINE) == rows
+    assert [row[3:7] for row in rows] == [f"{number:04d}" for number in range(1, len(rows) + 1)]
+
+
+def test_links_and_paths_of_decisions_lead_somewhere() -> None:
+    text = {path: path.read_text() for path in DECISIONS}
+    links = {path.parent / link for path, page in text.items() for link in re.findall(r"\]\(([^)#:]+)\)", page)}
+    code = {ROOT / name for page in text.values() for name in CODE.findall(page)}
+    assert links
+    assert code
+    assert sorted(path.name for path in links | code if not path.exists()) == []
