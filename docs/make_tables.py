@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from contract.provider_specs import SPECS
+from docs import environment_variables
 from producer.cli.first_config import first_config
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +43,7 @@ def first_configurations() -> Iterator[str]:
 TABLES: Mapping[str, Callable[[], Iterator[str]]] = {
     "providers": providers,
     "first configurations": first_configurations,
+    "environment variables": environment_variables.tables,
 }
 
 
@@ -71,3 +73,5 @@ def _row(*cells: str) -> str:
 if __name__ == "__main__":
     for page in pages():
         page.write_text(filled(page.read_text()))
+    example = environment_variables.EXAMPLE
+    example.write_text(environment_variables.example(example.read_text(), (ROOT / "docker-compose.yml").read_text()))

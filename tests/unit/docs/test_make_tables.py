@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from contract.provider_specs import SPECS
+from contract.settings.environment import GROUPS, Environment
+from docs import environment_variables
 from docs.make_tables import ROOT, TABLES, filled, pages
 from producer.cli.first_config import first_config
 
@@ -31,3 +33,28 @@ def test_every_provider_has_its_row_and_its_first_configuration() -> None:
     for spec in SPECS.values():
         assert f"| {spec.title} | `{spec.name}` |" in page
         assert f"| {spec.api_base} | {spec.timeout_s:g} s |" in page
+
+
+def test_every_variable_is_described_once_and_told_in_its_row() -> None:
+    told = [variable for group in GROUPS for variable in environment_variables.variables(group)]
+    assert sorted(variable.name for variable in told) == sorted(
+        f"DARKROOM_{name.upper()}" for name in Environment.model_fields
+    )
+    assert [variable.name for variable in told if len(variable.sentence) < 15 or variable.sentence.endswith(".")] == []
+    rows = "\n".join(environment_variables.tables())
+    assert "| `DARKROOM_LEASE_SECONDS` | number | `15` | how long a silent worker keeps its jobs, at least 5 |" in rows
+    assert (
+        "| `DARKROOM_BUDGET_USD_PER_DAY` | number | `0`: no limit | what one owner may spend in a day (UTC) |" in rows
+    )
+    assert "in addition to `localhost`: `darkroom.example.org,gateway` |" in rows
+    assert "that of the provider (OpenRouter 120, AIHubMix 300)" in rows
+
+
+def test_env_example_is_made_of_the_same_sentences() -> None:
+    text = environment_variables.EXAMPLE.read_text()
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert environment_variables.example(text, compose) == text, "run `make docs`"
+    assert "\n# How long a silent worker keeps its jobs, at least 5.\n# DARKROOM_LEASE_SECONDS=15\n" in text
+    emptied = text.replace("# DARKROOM_LEASE_SECONDS=15\n", "")
+    assert environment_variables.example(emptied, compose) == text
+    assert "DARKROOM_LEASE_SECONDS" not in environment_variables.example(text, compose.replace("LEASE_SECONDS", "X"))
