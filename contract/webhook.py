@@ -19,7 +19,7 @@ PREFIX = "whsec_"
 
 
 class Webhook(FrozenModel):
-    """Where a job's end is told; `sealed` is its client's own secret, or ""."""
+    """The address that is called when a job ends; `sealed` is its client's own secret, or ""."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

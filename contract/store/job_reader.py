@@ -50,7 +50,7 @@ class Pace:
 
 
 class JobReader:
-    """The job table for those who only look."""
+    """The job table for readers."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -176,7 +176,7 @@ class JobReader:
         text = await self._text(owner_key(owner, f"upload:{sha256}"))
         try:
             return ReferenceSnapshot.model_validate_json(text) if text else None
-        except ValidationError:  # it is uploaded anew
+        except ValidationError:  # it has to be uploaded again
             return None
 
     async def workers(self, *, within_s: float) -> list[str]:

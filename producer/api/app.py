@@ -39,13 +39,12 @@ from producer.api.services.surroundings import SurroundingsWatch
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
 from producer.health.queue import read_queue_health
-from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
 from producer.tokens import Tokens, default_owner, first_token
 
-FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
+FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
 
 def main(config: Path | None = None) -> None:
@@ -67,7 +66,7 @@ def main(config: Path | None = None) -> None:
 
 
 def _welcome(settings: Settings) -> None:
-    """Show the first token to who starts a gateway in a terminal; in a log others might read it."""
+    """Show the first token if the gateway was started in a terminal; a log may have other readers."""
     env = settings.env
     if not (sys.stderr.isatty() and is_loopback(env.host)):
         return
@@ -76,7 +75,7 @@ def _welcome(settings: Settings) -> None:
 
 
 def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
-    """Build the whole application; whoever waits is answered when it is `closing`.
+    """Build the whole application; waiting requests are answered when it is `closing`.
 
     Raises ConfigInvalid for one that everybody could use.
     """
@@ -85,7 +84,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     if not is_loopback(env.host) and not tokens.exists():
         hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
         raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
-    tokens.list()  # or it would be told only to those who call
+    tokens.list()  # or only callers would learn of a problem
     app = FastAPIOffline(
         title="Darkroom",
         version=version("nanobot-darkroom"),
@@ -119,8 +118,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    async with Connections(settings) as connections, ImageSandbox() as pictures:
-        thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
+    async with Connections(settings) as connections:
+        pictures = connections.sandbox
+        thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(
@@ -149,7 +149,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
 
 
 async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:
-    """Let no client wait for a job any longer when this process is told to stop."""
+    """Answer all waiting clients when this process is stopped."""
     await closing.wait()
     connections.stop_waiting()
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, whoever raised them: we, the framework or nobody in particular.
+"""Errors as RFC 9457 problem details, whether Darkroom, the framework or other code raised them.
 
 Nothing that a caller sent is repeated in them.
 """
@@ -160,7 +160,7 @@ def headers_of(error: DarkroomError) -> dict[str, str]:
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody is there to read it
+    return Response(status_code=400)  # the client has gone
 
 
 def methods_of(request: Request) -> list[str]:

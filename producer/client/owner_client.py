@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from contract.artifacts.sidecar import remove_files
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
@@ -62,10 +61,12 @@ class OwnerClient:
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
+        self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
             connections.settings,
             connections.store,
+            connections.artifacts,
             connections.references,
             owner=chat or owner,
             names_paths=names_paths,
@@ -103,7 +104,7 @@ class OwnerClient:
         allowed = self.settings.env.webhook_networks
         webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
-        return await self._submit(
+        return await self._submit_request(
             request,
             snapshots,
             conversation,
@@ -124,9 +125,9 @@ class OwnerClient:
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.owner_images.renew(snapshots)
-        return await self._submit(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
+        return await self._submit_request(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
 
-    async def _submit(
+    async def _submit_request(
         self,
         request: KeptRequest,
         snapshots: tuple[ReferenceSnapshot, ...],
@@ -165,6 +166,9 @@ class OwnerClient:
             letter=letter,
             retry_of=retry_of,
         )
+        return await self._submit(new)
+
+    async def _submit(self, new: NewJob) -> Accepted:
         with self.connections.load_shedder.join():
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
@@ -233,7 +237,8 @@ class OwnerClient:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
+        for image in job.images:
+            await self.artifacts.delete(image.path)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

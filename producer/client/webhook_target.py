@@ -6,10 +6,10 @@ import base64
 import binascii
 from collections.abc import Sequence
 
-from contract.errors.exceptions import Refused, Transient
+from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import WEBHOOK_SECRET_INVALID, WEBHOOK_URL_FORBIDDEN
 from contract.settings.installation_secret import InstallationSecret
-from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, check_link_within, split
+from contract.untrusted.ssrf import Network, Unresolvable, UnsafeUrl, address_of, check_link_within, split
 from contract.webhook import PREFIX, Webhook, seal
 
 MAX_URL = 2048
@@ -54,7 +54,7 @@ async def check_reachable(url: str, allowed: Sequence[Network] = ()) -> None:
         await address_of(split(url), within_s=RESOLVE_S, allowed=allowed)
     except UnsafeUrl as error:
         raise _forbidden() from error
-    except Transient:
+    except Unresolvable:
         pass
 
 

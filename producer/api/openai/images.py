@@ -31,7 +31,7 @@ from producer.api.requests import idempotency_key, media_type, read_file, read_f
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
 from producer.imaging.intake import keep_upload
 
-FORM_BYTES = 2 * 2**20  # beside the files
+FORM_BYTES = 2 * 2**20  # without the files
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
 
@@ -61,7 +61,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         raise Refused(IMAGE_REQUIRED).at("image")
     order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
-    headers = await caller.count(gateway)  # before we look at any picture
+    headers = await caller.count(gateway)  # before any image is decoded
     own = caller.client.owner_images
     kept = [await keep_upload(gateway.pictures, own, image) for image in images]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
@@ -69,7 +69,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
 
 
 async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
-    """Read a form, with the pictures of `image` or `image[]`. Raises Refused."""
+    """Read a form, with the images of `image` or `image[]`. Raises Refused."""
     async with read_form(request, most=MAX_TOGETHER + FORM_BYTES, most_files=MAX_REFERENCES + 1) as form:
         images = [
             await read_file(file)
@@ -83,7 +83,7 @@ async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
 async def _develop(
     request: Request, gateway: Gateway, caller: Caller, order: OpenAIRequest, *, kind: str, headers: dict[str, str]
 ) -> Response:
-    """Hand a job in, or find the one that a repeated request means, and wait for it in the way that was asked for."""
+    """Submit a job, or find the job of a repeated request, and wait for it as the request asks."""
     job = await _job_of(request, caller, order)
     headers |= {"X-Darkroom-Job": job.id}
     if order.is_default_model:
@@ -93,7 +93,7 @@ async def _develop(
 
 
 async def _job_of(request: Request, caller: Caller, order: OpenAIRequest) -> Job:
-    """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
+    """Submit a job. OpenAI's clients repeat a request without an idempotency key, but they count their repeats."""
     what = json.dumps([order.fields, request.url.path], sort_keys=True)
     is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
     if is_repeat and (job := await caller.client.recent.find(what)):

@@ -39,7 +39,7 @@ def test_a_problem_tells_what_where_and_whether_again() -> None:
         "detail": "count must be between 1 and 4 (maxImagesPerTurn).",
         "instance": "urn:request:req_1",
         "retryable": False,
-        "hint": "Ask for fewer images, or hand in several jobs.",
+        "hint": "Request fewer images, or submit several jobs.",
         "errors": [{"pointer": "#/count", "code": "count_out_of_range", "detail": error.detail}],
     }
 

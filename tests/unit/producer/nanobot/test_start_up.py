@@ -55,6 +55,8 @@ OURS = {
     "contract",
     "contract.errors",
     "contract.frozen_model",
+    "contract.image_size",
+    "contract.provider_specs",
     "contract.settings",
     "contract.settings.running_stack",
     "producer",
