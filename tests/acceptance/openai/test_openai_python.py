@@ -106,7 +106,7 @@ async def test_edits(front: Front, ann: AsyncOpenAI, count: int) -> None:
 
 async def test_a_mask_is_refused_in_words(ann: AsyncOpenAI) -> None:
     file = ("fox.png", picture(), "image/png")
-    with pytest.raises(openai.BadRequestError, match=r"Masks are not supported\. Say in the prompt") as caught:
+    with pytest.raises(openai.BadRequestError, match=r"Masks are not supported\. Describe the change in the prompt") as caught:
         await ann.images.edit(image=file, mask=file, prompt="a fox")
     assert caught.value.param == "mask"
 
@@ -137,7 +137,7 @@ async def test_a_stream_that_fails_has_our_words(ann: AsyncOpenAI) -> None:
 
 async def test_who_is_nobody_is_told_so(front: Front) -> None:
     async with client(front.url, "dk_nobody") as nobody:
-        with pytest.raises(openai.AuthenticationError, match="A valid token is needed") as caught:
+        with pytest.raises(openai.AuthenticationError, match="A valid token is required") as caught:
             await nobody.images.generate(prompt="a fox")
     assert (caught.value.request_id or "").startswith("req_")
 
