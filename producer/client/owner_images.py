@@ -20,6 +20,7 @@ from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import ReferenceSnapshot
 from contract.settings.settings import Settings
 from contract.store.installation import read_installation
+from contract.store.job_reader import JobReader
 from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
 from producer.error_catalogue import MEDIA_ELSEWHERE
@@ -55,19 +56,13 @@ class OwnerImages:
         """Find the locator of an image of this owner. Raises Refused (`artifact_not_found`)."""
         async with redis_deadline():
             is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
-        image = await self._artifacts.find(artifact) if is_own else None
-        if image is None:
-            if is_own:
-                await self.check_disk()
+        if not is_own:
             raise Refused(ARTIFACT_NOT_FOUND)
-        return image
+        return await find_image(self._artifacts, self._store, artifact)
 
     async def check_disk(self) -> None:
         """Find out whether the workers' images lie in our store. Raises Refused (`media_elsewhere`)."""
-        async with redis_deadline():
-            installation = await read_installation(self._store.redis)
-        if installation.is_elsewhere(await self._artifacts.marker()):
-            raise Refused(MEDIA_ELSEWHERE)
+        await check_disk(self._artifacts, self._store)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
@@ -78,16 +73,6 @@ class OwnerImages:
         async with redis_deadline():
             await self._store.add_upload(self._owner, snapshot, most=self._settings.env.max_uploads_per_owner)
         return UPLOAD + snapshot.sha256
-
-    async def find_signed(self, artifact: str) -> str:
-        """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
-        is_one = is_artifact_id(artifact)
-        image = await self._artifacts.find(artifact) if is_one else None
-        if image is None:
-            if is_one:
-                await self.check_disk()
-            raise Refused(ARTIFACT_NOT_FOUND)
-        return image
 
     async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[ReferenceSnapshot, ...]:
         """Copy what references name as it is now, in their order."""
@@ -160,3 +145,25 @@ class OwnerImages:
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)
+
+
+async def find_image(artifacts: ArtifactStore, store: JobReader, artifact: str) -> str:
+    """Find the locator of an image, of whatever owner: for a link that its owner has signed.
+
+    Raises Refused (`artifact_not_found`, `media_elsewhere`).
+    """
+    is_one = is_artifact_id(artifact)
+    image = await artifacts.find(artifact) if is_one else None
+    if image is None:
+        if is_one:
+            await check_disk(artifacts, store)
+        raise Refused(ARTIFACT_NOT_FOUND)
+    return image
+
+
+async def check_disk(artifacts: ArtifactStore, store: JobReader) -> None:
+    """Find out whether the workers' images lie in our store. Raises Refused (`media_elsewhere`)."""
+    async with redis_deadline():
+        installation = await read_installation(store.redis)
+    if installation.is_elsewhere(await artifacts.marker()):
+        raise Refused(MEDIA_ELSEWHERE)

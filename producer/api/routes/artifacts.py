@@ -16,14 +16,13 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.image_response import copy_response, image_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
-from producer.client.owner_client import OwnerClient
+from producer.client.owner_images import find_image
 from producer.imaging.thumbnails import SIDES
 from producer.tokens import Right
 
 may_read = needs(Right.READ)
 FOREVER = "private, max-age=31536000, immutable"
 
-NOBODY = ""  # owns nothing: a signed link tells of no owner
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Side = Annotated[
     int | None,
@@ -50,8 +49,7 @@ async def image(
         locator = await _own(request, gateway, artifact_id)
     else:
         gateway.links.check(artifact_id, thumbnail=thumbnail, expires=expires or 0, signature=signature)
-        nobody = OwnerClient(gateway.connections, owner=NOBODY, names_paths=False)
-        locator = await nobody.owner_images.find_signed(artifact_id)
+        locator = await find_image(gateway.connections.artifacts, gateway.connections.store, artifact_id)
     artifacts = gateway.connections.artifacts
     sidecar = await artifacts.sidecar(locator)
     etag = f'"{sidecar.sha256[:32]}{f"-{thumbnail}" if thumbnail else ""}"'

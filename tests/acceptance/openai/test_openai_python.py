@@ -106,7 +106,9 @@ async def test_edits(front: Front, ann: AsyncOpenAI, count: int) -> None:
 
 async def test_a_mask_is_refused_in_words(ann: AsyncOpenAI) -> None:
     file = ("fox.png", picture(), "image/png")
-    with pytest.raises(openai.BadRequestError, match=r"Masks are not supported\. Describe the change in the prompt") as caught:
+    with pytest.raises(
+        openai.BadRequestError, match=r"Masks are not supported\. Describe the change in the prompt"
+    ) as caught:
         await ann.images.edit(image=file, mask=file, prompt="a fox")
     assert caught.value.param == "mask"
 
