@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from contract.settings.environment import Environment
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 ROOT = Path(__file__).parents[3]
 README, HTTP = ((ROOT / name).read_text() for name in ("README.md", "docs/reference/http.md"))
 
 
 @pytest.mark.real_redis
-async def test_routes_are_those_of_the_page(house: House) -> None:
-    async with httpx.AsyncClient(base_url=await house.start_gateway()) as client:
+async def test_routes_are_those_of_the_page(stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=await stack.start_gateway()) as client:
         routes = (await client.get("/openapi.json")).json()["paths"]
     told = re.findall(r"(GET|POST|DELETE) (/[\w/{}.]+)", HTTP.partition("## Tokens")[0])
     shapes = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in told}
