@@ -65,6 +65,7 @@ format: setup ## Format the code
 .PHONY: docs
 docs: setup ## Make the pages that come from the code
 	$(BIN)/python -m docs.make_error_reference
+	$(BIN)/python -m docs.make_tables
 
 .PHONY: constraints
 constraints: setup ## Pin the newest versions of everything
