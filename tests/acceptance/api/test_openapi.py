@@ -21,6 +21,7 @@ RULES = Path(__file__).with_name("schemathesis.toml")
 ADDRESS = re.compile(r"""["'`(](https?://|//)[\w.-]""")
 
 
+@pytest.mark.timeout(300)  # hundreds of requests, on however busy a machine
 async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: Path) -> None:
     token = stack.token()
     url, _ = await asyncio.gather(stack.start_gateway(**PLENTY), stack.start_worker())

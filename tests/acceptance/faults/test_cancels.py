@@ -34,6 +34,7 @@ from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
 from tests.support.network.proxy import Proxy
+from tests.support.process.loop_stalls import watching_the_loop
 from tests.support.stack.stack import Process, Stack
 
 pytestmark = pytest.mark.real_redis
@@ -304,21 +305,23 @@ def faults_of_story(case: Case) -> Iterator[str]:
         yield f"its story is {[event.type for event in found.events]}"
 
 
-def faults_of_calls(case: Case) -> Iterator[str]:
-    """Judge what the provider saw."""
+def faults_of_calls(case: Case, stall_s: float) -> Iterator[str]:
+    """Judge what the provider saw, on a machine that stands still for so long."""
     if strangers := {int(call.request_id.split(".")[2]) for call in case.calls} - case.found.attempts:
         yield f"calls {strangers} were made without a record"
-    if any(late > ON_ITS_WAY_S for late in case.late_calls()):
+    if any(late > ON_ITS_WAY_S + stall_s for late in case.late_calls()):
         yield f"calls arrived {case.late_calls()} s after its end"
-    if any(closing > HEARD_S for closing in case.closings()):
+    if any(closing > HEARD_S + stall_s for closing in case.closings()):
         yield f"calls went on for {case.closings()} s after its end"
 
 
-def faults_of_files(case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str]) -> Iterator[str]:
-    """Judge what is on disk, and what was."""
+def faults_of_files(
+    case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str], stall_s: float
+) -> Iterator[str]:
+    """Judge what is on disk, and what was, on a machine that stands still for so long."""
     replied = case.answer.asked + case.answer.seconds
     seen = {name: at for artifact in case.artifacts for name, at in watch.first.get(artifact, {}).items()}
-    if late := {name: at - replied for name, at in seen.items() if at > replied + HEARD_S}:
+    if late := {name: at - replied for name, at in seen.items() if at > replied + HEARD_S + stall_s}:
         yield f"files appeared after its cancel: {late}"
     if missing := {image.id for image in case.found.job.images} - pairs.keys():
         yield f"it lists {missing}, which are not on disk"
@@ -355,7 +358,9 @@ def times(values: Sequence[float]) -> str:
 async def test_cancels_at_random_moments(stack: Stack) -> None:
     watch = Watch(stack.folder / "media")
     watching = asyncio.create_task(watch.keep())
-    answers, kills = await submit_and_cancel_all(stack)
+    with watching_the_loop() as stalls:  # as the machine may be busy with other things
+        answers, kills = await submit_and_cancel_all(stack)
+    stall_s = max(stalls)
     parallel = await run_as_many_as_there_are_slots(stack)  # takes longer than HEARD_S
     watching.cancel()
     cases = await gather_cases(stack, answers, kills)
@@ -366,7 +371,7 @@ async def test_cancels_at_random_moments(stack: Stack) -> None:
     for case in cases:
         found = [*faults_of_story(case)]
         if case.answer.was_possible:
-            found += [*faults_of_calls(case), *faults_of_files(case, watch, pairs, others)]
+            found += [*faults_of_calls(case, stall_s), *faults_of_files(case, watch, pairs, others, stall_s)]
         story = ", ".join(f"{event.at.timestamp() - case.ended:+.3f} {event.type}" for event in case.found.events)
         faults += [f"{case.answer.order.key} {case.answer.job.id}: {fault}; {story}" for fault in found]
     assert faults == []
