@@ -9,7 +9,7 @@ import pytest
 
 from contract.errors.catalogue import KINDS
 from tests.catalogues.bad_input.callers import STRANGERS
-from tests.catalogues.bad_input.gateway import Gate
+from tests.catalogues.bad_input.gateway import Gateway
 from tests.catalogues.bad_input.paths import PATHS
 from tests.catalogues.bad_input.requests import REQUESTS
 from tests.catalogues.bad_input.uploads import UPLOADS
@@ -41,8 +41,8 @@ def test_every_row_of_the_catalogue_has_its_test() -> None:
 
 
 @pytest.mark.parametrize("code", KINDS)
-def test_every_code_has_its_page(code: str, gate: Gate) -> None:
-    page = gate.client.get(f"/problems/{code}")
+def test_every_code_has_its_page(code: str, gateway: Gateway) -> None:
+    page = gateway.client.get(f"/problems/{code}")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert f"<h1>{KINDS[code].title}</h1>" in page.text
     assert f"| `{code}` |" in (DOCS / "reference/errors.md").read_text()

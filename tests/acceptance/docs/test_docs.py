@@ -13,7 +13,7 @@ from typer.main import get_command
 from contract.settings.environment import Environment
 from producer.cli.main import app
 from tests.support.pages.block import pages
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 ROOT = Path(__file__).parents[3]
 FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
@@ -27,8 +27,8 @@ README, CONFIGURATION, CLI, HTTP = (
 
 
 @pytest.mark.real_redis
-async def test_routes_are_those_of_the_page(house: House) -> None:
-    async with httpx.AsyncClient(base_url=await house.start_gateway()) as client:
+async def test_routes_are_those_of_the_page(stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=await stack.start_gateway()) as client:
         routes = (await client.get("/openapi.json")).json()["paths"]
     told = re.findall(r"(GET|POST|DELETE) (/[\w/{}.]+)", HTTP.partition("## Tokens")[0])
     shapes = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in told}

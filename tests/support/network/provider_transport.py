@@ -59,7 +59,7 @@ class Inside:
         """Leave nothing open."""
 
 
-class Line:
+class ProviderTransport:
     """Answers from a list, where a number is a pause, and keeps what was sent.
 
     A call that repeats too often runs out of answers.
