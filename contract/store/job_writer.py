@@ -1,4 +1,4 @@
-"""The job table for those who change it: every change of a job is one Lua script, run by Redis in one step.
+"""The job table for writers: every change of a job is one Lua script, run by Redis in one step.
 
 Whatever Redis does, callers see `Unavailable` or an answer.
 """

@@ -33,7 +33,6 @@ from redis.asyncio import Redis
 from simulator.server.server import Simulator
 
 from contract.errors.exceptions import Refused
-from contract.errors.redaction import clean
 from contract.jobs.job import Job, JobState
 from contract.settings.nanobot_config import ProviderConfig
 from contract.store.scripts import script_text
@@ -55,6 +54,7 @@ from tests.support.process.secret_canaries import (
 from tests.support.stack.flower import hears_workers, open_flower
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import House
+from worker.answers.redaction import clean
 
 CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
 
