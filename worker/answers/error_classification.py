@@ -1,6 +1,6 @@
 """From what happened to the error that says what to do next: the only place that reads status codes.
 
-`provider` and `model` are filled in by whoever made the call.
+`provider` and `model` are filled in by the maker of the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from worker.answers.untrusted_json import Json, items, mapping, number, text, te
 from worker.answers.upstream_routing import of_no_upstream
 
 MAX_REASONS = 5
-_MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
+_MESSAGE_CHARS = 2000  # it is cut where it is shown, once no key can be cut in half
 
 Meaning = tuple[type[ProviderError], ErrorKind]
 OfMetadata = Callable[[Mapping[str, Json]], Meaning | None]
@@ -102,7 +102,7 @@ def of_exception(
     """Classify what httpx or the clock raised during a call.
 
     `has_answered` tells that the head of an answer had come, `has_said` that any byte had, `after_s`
-    how long the call had gone on: who hangs up at once has made nothing, who does so later may have.
+    how long the call had gone on: a server that hangs up at once has made nothing, one that does so later may have.
     """
     if isinstance(error, httpx.ConnectError) and _is_certificate(error):
         return Unusable(PROVIDER_TLS_FAILED)

@@ -190,7 +190,7 @@ class JobRun:
             longest = max(waits, key=lambda wait: wait.wait_s)
             note = wording.waiting(longest.provider, longest.code, longest.wait_s)
             at_breaker = all(wait.at_breaker for wait in waits)
-            await persist(store.release, lease, wait_s=longest.wait_s, note=note, at_gate=at_breaker)
+            await persist(store.release, lease, wait_s=longest.wait_s, note=note, at_breaker=at_breaker)
             failpoint.reach("after_release")
         elif any(isinstance(stop, Stopped) for stop in stops):
             await persist(store.release, lease, note=STOPPED)

@@ -101,7 +101,7 @@ def _link(image: dict[str, Json]) -> Json:
 
 
 def _message(choice: dict[str, Json]) -> Json:
-    """Find a choice's message; in a stream that nobody asked for it is called `delta`."""
+    """Find a choice's message; in a stream that was not asked for it is called `delta`."""
     return choice.get("message", choice.get("delta"))
 
 
