@@ -15,9 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from contract.artifacts.media_marker import make_marker
-from contract.artifacts.references import References
 from contract.redis.client import open_redis
+from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
@@ -27,7 +26,6 @@ from contract.store.worker_store import WorkerStore
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
-from worker.artifacts.writer import Writer
 from worker.execution.context import WorkerContext
 from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
@@ -82,7 +80,7 @@ async def _arrive(worker: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
     settings = worker.settings
     env = settings.env
-    mark = await asyncio.to_thread(make_marker, settings.media)
+    mark = await worker.artifacts.marker(make=True)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
     await find_redis(worker.store, worker.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
@@ -99,10 +97,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         settings=settings,
         store=store,
         leases=Leases(store, worker=name, lease_s=env.lease_seconds, slots=env.concurrency),
-        references=References(
-            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
-        ),
-        writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
+        artifacts=open_artifact_store(settings, reach=failpoint.reach),
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
         http=HttpResources(
             ssl_context=ssl.create_default_context(),
@@ -127,14 +122,11 @@ def portions_of(env: Environment) -> Portions:
 
 def make_janitor(worker: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
-    settings = worker.settings
-    env = settings.env
+    env = worker.settings.env
     return Janitor(
-        media=settings.media,
-        save_dir=settings.image.save_dir,
-        inputs=settings.home / "inputs",
+        worker.artifacts,
         snapshot_age_s=env.queue_seconds + env.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        orphans=Orphans(worker.store, worker.writer, folder=settings.media / settings.image.save_dir),
+        orphans=Orphans(worker.store, worker.artifacts),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from contract.artifacts.references import References
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.jobs.job import Job, ReferenceSnapshot
@@ -14,7 +14,6 @@ from contract.settings.settings import Settings
 from contract.store.job_hash import read_attempts, read_job, read_snapshots
 from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore
-from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
@@ -34,8 +33,7 @@ class WorkerContext:
     store: WorkerStore
     leases: Leases
     breakers: CircuitBreakers
-    references: References
-    writer: Writer
+    artifacts: ArtifactStore
     http: HttpResources
     images_per_answer: ImagesPerAnswerStore
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import STORAGE_FULL
@@ -16,7 +17,6 @@ from contract.jobs.job import Attempt
 from contract.store.lease import LeaseLost
 from contract.store.worker_store import WorkerStore
 from worker import failpoint
-from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import persist
 from worker.execution.context import JobContext
 from worker.execution.sibling_images import SparePicture
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """Stores the pictures of one job and adds them to it."""
 
-    def __init__(self, context: JobContext, *, store: WorkerStore, writer: Writer) -> None:
+    def __init__(self, context: JobContext, *, store: WorkerStore, artifacts: ArtifactStore) -> None:
         self._context = context
         self._store = store
-        self._writer = writer
+        self._artifacts = artifacts
 
     async def take(self, index: int, spare: SparePicture) -> GiveUp | None:
         """Store and report a picture that another image's call has brought."""
@@ -42,7 +42,7 @@ class Delivery:
     async def store(self, index: int, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
         """Store and report a picture that a call has brought, perhaps that of another image."""
         attempt = self._context.attempts.attempt(number)
-        saving = asyncio.create_task(asyncio.to_thread(self._save, index, attempt, picture))
+        saving = asyncio.create_task(self._save(index, attempt, picture))
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
             await self.report(sidecar, text=wording.arrived(index, asked_for=attempt.index, unused=unused))
@@ -64,16 +64,16 @@ class Delivery:
     async def restore(self, index: int, picture: Picture) -> Sidecar | None:
         """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
         brought = self._context.attempts.delivered_for(index)
-        return None if brought is None else await asyncio.to_thread(self._save, index, brought, picture)
+        return None if brought is None else await self._save(index, brought, picture)
 
-    def _save(self, index: int, attempt: Attempt, picture: Picture) -> Sidecar:
-        """Write an image and its sidecar; blocking."""
+    async def _save(self, index: int, attempt: Attempt, picture: Picture) -> Sidecar:
+        """Write an image and its sidecar."""
         context = self._context
         sidecar = Sidecar.of(
             context.job,
             index,
             picture,
-            folder=self._writer.folder(context.job),
+            locator=self._artifacts.locator,
             attempt=attempt,
             attempts=context.attempts.history(index),
             requested=context.ladder.rungs[0].rendition(),
@@ -81,7 +81,7 @@ class Delivery:
             reasons=context.attempts.reasons(index, attempt),
             created_at=context.attempts.now(),
         )
-        return self._writer.save(context.job, sidecar, picture.data)
+        return await self._artifacts.put(context.job, sidecar, picture.data)
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
         """Remove a stored image unless its job lists it, or can still take it from disk."""
@@ -89,7 +89,7 @@ class Delivery:
             sidecar = await saving
             job = await self._store.get(self._context.job.id)
             if job.is_over and sidecar.id not in {image.id for image in job.images}:
-                await asyncio.to_thread(self._writer.discard, sidecar)
+                await self._artifacts.delete(sidecar.path)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -11,10 +11,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError, Unavailable
 from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.jobs import wording
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome
 from contract.store.lease import Lease, LeaseLost
 from contract.store.worker_store import WorkerStore
@@ -83,7 +84,7 @@ class JobRun:
     def __init__(self, context: JobContext, worker: WorkerContext) -> None:
         self._context = context
         self._worker = worker
-        self._delivery = Delivery(context, store=worker.store, writer=worker.writer)
+        self._delivery = Delivery(context, store=worker.store, artifacts=worker.artifacts)
 
     async def run(self, held: HeldJob) -> None:
         """Take the job from where it stands to its end, to its next wait, or back into the queue."""
@@ -104,7 +105,7 @@ class JobRun:
         job = self._context.job
         for index in self._context.images.missing():
             name = artifact_id(job.id, index)
-            sidecar = await asyncio.to_thread(self._worker.writer.stored, job, name)
+            sidecar = await self._worker.artifacts.complete(job, name)
             sidecar = sidecar or await self._restored(index, name)
             if sidecar is not None:
                 await self._delivery.report(sidecar)
@@ -113,7 +114,7 @@ class JobRun:
         """Take a whole picture whose sidecar was damaged: it has been paid for."""
         job = self._context.job
         with suppress(ProviderError, OSError):
-            data = await asyncio.to_thread(self._worker.writer.left, job, artifact)
+            data = await self._worker.artifacts.salvage(job, artifact)
             picture = (await self._worker.http.sandbox.read(bytearray(data))).picture if data else None
             sidecar = await self._delivery.restore(index, picture) if picture else None
             if sidecar is not None:
@@ -142,7 +143,7 @@ class JobRun:
             yield CallResources(
                 clients=clients,
                 breakers={(name, model): worker.breakers.to(name, configs[name].key, model) for name, model in routes},
-                references=ReferenceUrls(worker.references, context.snapshots),
+                references=ReferenceUrls(worker.artifacts, context.snapshots),
                 delivery=self._delivery,
                 images_per_answer=worker.images_per_answer,
                 leases=worker.leases,

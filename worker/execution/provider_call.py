@@ -120,6 +120,7 @@ class ProviderCall:
             is_chosen=self._is_fallback or request.quality is not None,
             references=references,
             most=self._context.images.most_wanted(),
+            request=request,
         )
 
     async def _send(self, request: ImageCall) -> GeneratedImage:

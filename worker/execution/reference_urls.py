@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pybase64
 
-from contract.artifacts.references import References
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import ReferenceSnapshot
@@ -21,8 +21,8 @@ SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
 class ReferenceUrls:
     """The references of one job; it keeps the small ones once they are made."""
 
-    def __init__(self, references: References, snapshots: Sequence[ReferenceSnapshot]) -> None:
-        self._references = references
+    def __init__(self, artifacts: ArtifactStore, snapshots: Sequence[ReferenceSnapshot]) -> None:
+        self._artifacts = artifacts
         self._snapshots = snapshots
         self._small: tuple[str, ...] | None = None
 
@@ -34,21 +34,31 @@ class ReferenceUrls:
         """Read them, or smaller ones of them. Raises Refused (`reference_unreadable`)."""
         try:
             if small and self._small is None:
-                self._small = await asyncio.to_thread(self._shrink)
-            return await asyncio.to_thread(self._read) if self._small is None else self._small
+                self._small = await self._shrink()
+            return await self._read() if self._small is None else self._small
         except OSError as error:
             raise Refused(REFERENCE_UNREADABLE) from error
 
-    def _read(self) -> tuple[str, ...]:
-        """Read the snapshots; blocking."""
-        return tuple(_data_url(self._references.load(each), each.mime) for each in self._snapshots)
+    async def _read(self) -> tuple[str, ...]:
+        """Read the snapshots."""
+        return tuple([await self._url(await self._load(each), each.mime) for each in self._snapshots])
 
-    def _shrink(self) -> tuple[str, ...]:
-        """Read the snapshots and make them smaller; where one cannot be they stay as they are. Blocking."""
+    async def _shrink(self) -> tuple[str, ...]:
+        """Read the snapshots and make them smaller; where one cannot be they stay as they are."""
         with suppress(NotAnImage):
-            small = [shrink(self._references.load(each), side=SMALL_SIDE) for each in self._snapshots]
-            return tuple(_data_url(data, inspect(data).mime) for data in small)
-        return self._read()
+            return tuple([await asyncio.to_thread(_small_url, await self._load(each)) for each in self._snapshots])
+        return await self._read()
+
+    async def _load(self, snapshot: ReferenceSnapshot) -> bytes:
+        return await self._artifacts.read_reference(snapshot.sha256)
+
+    async def _url(self, data: bytes, mime: str) -> str:
+        return await asyncio.to_thread(_data_url, data, mime)
+
+
+def _small_url(data: bytes) -> str:
+    small = shrink(data, side=SMALL_SIDE)
+    return _data_url(small, inspect(small).mime)
 
 
 def _data_url(data: bytes, mime: str) -> str:

@@ -33,9 +33,9 @@ from contract.errors.provider_catalogue import (
     PROVIDER_UNREACHABLE,
     UNSUPPORTED_IMAGE,
 )
-from contract.redis.client import Scripts
 from contract.store.keys import digest
 from contract.store.lease import Lease, LeaseLost
+from contract.store.scripts import Scripts
 from contract.store.worker_store import WorkerStore
 from worker.answers.errors import ProviderError, RateLimited
 from worker.policy.breaker_log import Way, log_changes
@@ -94,7 +94,7 @@ class CircuitBreakers:
 
     def __init__(self, store: WorkerStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
-        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
+        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"))
         self._limit = limit
         self._open_s = open_s
 

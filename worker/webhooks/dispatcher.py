@@ -26,11 +26,12 @@ from contract.settings.installation_secret import InstallationSecret
 from contract.store.job_hash import read_job
 from contract.telemetry.logs import about
 from contract.untrusted.ssrf import Network, Unresolvable, UnsafeUrl, address_of, split
-from contract.webhook import Webhook, event, signing_secret, unseal
+from contract.webhook import Webhook, signing_secret, unseal
 from worker.answers.error_classification import retry_after
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.policy.backoff import until_reachable
 from worker.webhooks.outbox import Delivery, WebhookOutbox, WebhookState
+from worker.webhooks.payload import event
 
 LOOK_S = 1.0
 PAGES = 10  # of the outbox, in one look

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from contract.artifacts.media_marker import MARKER
+from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Image, Job, JobState, Outcome
 from contract.redis.client import open_redis

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
-from contract.jobs.job import Attempt, Outcome, Rendition, moment
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.ids import artifact_id
+from contract.jobs.job import Attempt, Job, Outcome, Rendition, moment
 from tests.support.factories.ended_job import a_job
 from worker.sandbox.pool import Picture
 
@@ -29,15 +29,19 @@ def attempt(index: int = 0, rung: int = 0, cost_usd: float | None = 0.04) -> Att
     )
 
 
+def locator(job: Job, name: str) -> str:
+    return f"/media/{job.owner}/{name}"
+
+
 def sidecar(brought: Attempt, *attempts: Attempt, **changes: Any) -> Sidecar:
     values: dict[str, Any] = {"requested": ASKED, "snapshots": (), "reasons": (), "created_at": moment(0), **changes}
-    return Sidecar.of(a_job(), 0, PICTURE, folder=Path("/media"), attempt=brought, attempts=attempts, **values)
+    return Sidecar.of(a_job(), 0, PICTURE, locator=locator, attempt=brought, attempts=attempts, **values)
 
 
 def test_it_names_the_image_and_what_it_is() -> None:
     found = sidecar(attempt(), attempt())
     name = artifact_id(a_job().id, 0)
-    assert (found.id, found.path) == (name, f"/media/{name}.webp")
+    assert (found.id, found.path) == (name, f"/media/ann/{name}.webp")
     assert (found.mime, found.width, found.height, found.bytes) == ("image/webp", 64, 32, 3)
     assert (found.requested, found.delivered, found.degraded) == (ASKED, ASKED, None)
     assert found.warnings == ("It is grey.",)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contract.artifacts.references import References
+from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, JobState
 from contract.jobs.request import JobRequest
@@ -18,7 +18,6 @@ from contract.store.worker_store import WorkerStore
 from tests.support.factories.ended_job import a_job
 from tests.support.factories.ladders import rung
 from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
-from worker.artifacts.writer import Writer
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.context import JobContext
 from worker.execution.delivery import Delivery
@@ -37,6 +36,7 @@ from worker.policy.retry_policy import GiveUp
 from worker.providers.provider import ImageCall
 
 NOWHERE = Path("/nonexistent")
+ARTIFACTS = LocalDirectory(media=NOWHERE, save_dir="images", home=NOWHERE)
 SETTINGS = Settings(
     config_path=NOWHERE / "config.json",
     image=ImageGeneration(),
@@ -132,8 +132,8 @@ def resources_of(context: JobContext, client: ProviderClient) -> CallResources:
     return CallResources(
         clients={"openrouter": client},
         breakers={context.ladder.rungs[0].route: Turnstile()},
-        references=ReferenceUrls(References(roots=(), workspace=NOWHERE, inputs=NOWHERE), ()),
-        delivery=Delivery(context, store=Blank(), writer=Writer(media=NOWHERE, save_dir="images")),
+        references=ReferenceUrls(ARTIFACTS, ()),
+        delivery=Delivery(context, store=Blank(), artifacts=ARTIFACTS),
         images_per_answer=Forgetful(),
         leases=Leases(Blank(), worker="w", lease_s=15),
         budget=Budget(2**20),
