@@ -115,7 +115,7 @@ class JobRun:
         job = self._context.job
         with suppress(ProviderError, OSError):
             data = await self._worker.artifacts.salvage(job, artifact)
-            picture = (await self._worker.http.sandbox.read(bytearray(data))).picture if data else None
+            picture = (await self._worker.sandbox.read(bytearray(data))).picture if data else None
             sidecar = await self._delivery.restore(index, picture) if picture else None
             if sidecar is not None:
                 logger.warning("the damaged sidecar of %s was written anew", artifact, extra={"job_id": job.id})
@@ -147,7 +147,7 @@ class JobRun:
                 delivery=self._delivery,
                 images_per_answer=worker.images_per_answer,
                 leases=worker.leases,
-                budget=worker.http.budget,
+                budget=worker.budget,
             )
 
     async def _look_up_images_per_answer(self, resources: CallResources) -> None:
