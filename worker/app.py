@@ -92,6 +92,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
     portions = portions_of(env)
     redis = open_redis(env.redis_url.get_secret_value(), timeout_s=5)
     store = WorkerStore(redis, Doorbell())
+    sandbox, budget = Sandbox(beside=portions.beside), Budget(portions.bodies)
     return WorkerContext(
         worker=name,
         settings=settings,
@@ -101,12 +102,14 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
         http=HttpResources(
             ssl_context=ssl.create_default_context(),
-            sandbox=Sandbox(beside=portions.beside),
-            budget=Budget(portions.bodies),
+            sandbox=sandbox,
+            budget=budget,
             connect_s=env.connect_seconds,
             idle_s=env.idle_seconds,
             retry_s=env.retry_seconds,
         ),
+        sandbox=sandbox,
+        budget=budget,
         images_per_answer=ImagesPerAnswerStore(redis),
     )
 

@@ -1,4 +1,4 @@
-"""Looking into JSON that nobody vouches for: a wrong type is the same as nothing."""
+"""Looking into untrusted JSON: a wrong type is the same as nothing."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Portions:
 
 
 def divide(limit: int, *, bodies: int | None = None) -> Portions:
-    """Divide so much memory; `bodies` are what somebody wants for answers instead."""
+    """Divide so much memory; `bodies` is what is configured for answers instead."""
     left = max(0, limit - OWN)
     readers = min(left * 16 // 25 if bodies is None else max(0, left - bodies), READERS)
     if bodies is None:

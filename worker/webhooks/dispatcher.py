@@ -199,7 +199,7 @@ def outcome(answer: WebhookAnswer, number: int, schedule: Sequence[float]) -> tu
 
 
 async def _skim(response: httpx.Response) -> None:
-    """Read some of an answer, so that whoever wrote it need not see its connection break."""
+    """Read some of an answer, so that its writer need not see its connection break."""
     size = 0
     with suppress(httpx.HTTPError, OSError):  # OSError: TimeoutError too
         async with asyncio.timeout(REST_S):
