@@ -15,7 +15,7 @@ from contract.store.installation import digest_of
 from producer.client.connections import Connections
 from producer.doctor.versions import check_versions
 from producer.health.disk import disk_space_of
-from producer.health.queue import QueueHealth
+from producer.health.queue import QueueHealth, read_queue_health
 
 ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
 
@@ -39,7 +39,7 @@ class Readiness:
 
     async def look(self) -> tuple[dict[str, Check], str]:
         """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
-        queue_health = await self.connections.queue_health()
+        queue_health = await read_queue_health(self.connections.store)
         checks = {
             "redis": Check(
                 queue_health.cause is None, True, queue_health.cause.says if queue_health.cause else "takes jobs"
