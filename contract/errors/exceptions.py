@@ -37,7 +37,7 @@ class Refused(DarkroomError):
     """The request or the configuration has to be changed by the caller."""
 
     place: tuple[str | int, ...] = ()  # where in the request, as keys and indexes
-    others: tuple[Refused, ...] = ()  # that were found beside it
+    others: tuple[Refused, ...] = ()  # other problems of the same request
 
     def at(self, *place: str | int) -> Refused:
         """Tell where in the request the problem is."""

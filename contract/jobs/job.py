@@ -87,7 +87,7 @@ class Attempt(Stored):
     error: str | None = None  # a code of contract/errors/catalogue.py
     http_status: int | None = None
     cost_usd: float | None = None
-    unused: int = 0  # pictures of its answer that became no image
+    unused: int = 0  # images of its response that were not used
 
 
 class Rendition(Stored):

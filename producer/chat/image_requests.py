@@ -26,7 +26,7 @@ CANCEL_S = 3.0
 
 
 class ChatAnswer(NamedTuple):
-    """What the model is told."""
+    """The answer for the model."""
 
     text: str
     is_error: bool = False
@@ -62,9 +62,9 @@ class ImageRequests:
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def generate(self, turn: Turn, wishes: Mapping[str, Any]) -> ChatAnswer:
-        """Hand a job in and wait for it; what takes longer is sent by letter where that is possible.
+        """Submit a job and wait for it; one that takes longer is delivered later where that is possible.
 
-        Whoever stops the turn cancels the job, but a process that ends does not.
+        Stopping the turn cancels the job; the end of the process does not.
         """
         wishes = {name: value for name, value in wishes.items() if value is not None}
         unknown = next((name for name in wishes if name not in JobRequest.model_fields), None)

@@ -39,7 +39,7 @@ class ChatSender(Protocol):
 
 
 class LateDelivery:
-    """Waits for jobs with letters, and sends each letter once, or twice where nobody can know."""
+    """Waits for jobs with letters, and sends each letter once, or twice if it is unknown whether it arrived."""
 
     def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], OwnerClient], post: ChatSender) -> None:
         self._outbox = outbox
@@ -49,7 +49,7 @@ class LateDelivery:
         self._left: set[str] = set()
 
     async def work(self) -> None:
-        """Look for letters for ever: those from before a restart, and those that nobody sees to."""
+        """Look for letters until stopped: those from before a restart, and those that no process handles."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_S)

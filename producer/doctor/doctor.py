@@ -1,4 +1,4 @@
-"""The doctor: looks at everything a job needs, and says how to mend what is wrong."""
+"""The doctor: checks everything a job needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ async def _media(artifacts: ArtifactStore, queue_health: QueueHealth) -> Finding
     if room.problem:
         return Finding(name, False, f"{place} {room.problem}", room.hint)
     if queue_health.installation.is_elsewhere(await artifacts.marker()):
-        detail = f"{place} is not the one that the workers write to: their images cannot be found here"
-        return Finding(name, False, detail, "Let gateway and workers share one media directory.")
+        detail = f"{place} is not the directory that the workers write to: their images cannot be found here"
+        return Finding(name, False, detail, "Give gateway and workers the same media directory.")
     if not room.is_there:
-        return Finding(name, True, f"{place} is not there yet; the first worker makes it")
+        return Finding(name, True, f"{place} does not exist yet; the first worker creates it")
     return Finding(name, True, f"{place}, {room.words}")
 
 
@@ -74,5 +74,5 @@ def _tokens(settings: Settings) -> Finding:
     try:
         valid = [token for token in Tokens(settings.tokens_path).list() if not token.is_expired]
     except ConfigInvalid as error:
-        return Finding("tokens", False, error.problems[0].message, f"Mend {settings.tokens_path}.")
+        return Finding("tokens", False, error.problems[0].message, f"Fix {settings.tokens_path}.")
     return Finding("tokens", True, f"{len(valid)} valid" if valid else "none: `darkroom token create NAME` makes one")

@@ -32,7 +32,7 @@ class Lesson(NamedTuple):
 
 @dataclass(slots=True)
 class ImagesPerAnswer:
-    """What a job expects of its calls, by whom they go to; one picture of anybody who is not listed."""
+    """What a job expects of its calls, by route; one picture of any route that is not listed."""
 
     known: dict[Route, int] = field(default_factory=dict)
     _doubted: set[Route] = field(default_factory=set)
@@ -42,13 +42,13 @@ class ImagesPerAnswer:
         return sum(1 if route in self._doubted else self.known.get(route, 1) for route in routes)
 
     def doubt(self, route: Route) -> None:
-        """Expect but one picture of each call to somebody who has failed this job."""
+        """Expect but one picture of each call on a route that has failed this job."""
         self._doubted.add(route)
 
     def learn(self, route: Route, made: GeneratedImage, most: int) -> Lesson | None:
         """Take in how many good pictures an answer brought, of `most` that were looked for; answer what is news.
 
-        Where one was enough, those that nobody has looked at are a guess, which counts as long as nothing is known.
+        Where one was enough, those that were not looked at are a guess, which counts as long as nothing is known.
         """
         known = self.known.get(route)
         if most == 1 and made.unused:

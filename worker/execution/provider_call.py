@@ -120,6 +120,7 @@ class ProviderCall:
             is_chosen=self._is_fallback or request.quality is not None,
             references=references,
             most=self._context.images.most_wanted(),
+            request=request,
         )
 
     async def _send(self, request: ImageCall) -> GeneratedImage:
@@ -133,7 +134,7 @@ class ProviderCall:
             whole_s=min(self._timeout_s + ARRIVING_S, lease.left_s()),
             fetch_s=max(0.0, lease.left_s() - LEAST_CALL_S),
             request_id=f"{context.job.id}.{self._index}.{self._number}",
-            heard=progress,
+            progress=progress,
         )
         return await self._unless_served(call, progress)
 

@@ -59,7 +59,7 @@ class Clock:
     end_by: float
     fetch_by: float
     share: Share
-    heard: CallProgress = field(default_factory=CallProgress)
+    progress: CallProgress = field(default_factory=CallProgress)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
@@ -232,7 +232,7 @@ class Results:
             failure = state.outcome.exception() if state.outcome else None
             last = failure if isinstance(failure, ProviderError) else last
             if state.attempt_number == TOLD_AT:
-                await self._tell(last, clock.heard)
+                await self._tell(last, clock.progress)
 
         try:
             async with asyncio.timeout_at(clock.fetch_by):
@@ -245,15 +245,15 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    async def _tell(self, error: ProviderError, heard: CallProgress) -> None:
+    async def _tell(self, error: ProviderError, progress: CallProgress) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,
             error.code,
             extra={"job_id": self._job_id},
         )
-        if heard.tell:
-            await heard.tell(error)
+        if progress.tell:
+            await progress.tell(error)
 
 
 def unreachable(error: ProviderError) -> ProviderError:

@@ -31,7 +31,7 @@ _NO_TOKENS = {
 
 
 class JobFailed(DarkroomError):
-    """A job that somebody waited for has no images; its error is told as it is."""
+    """A job that was waited for has no images; its error is passed on."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(look_up(job.error.code) if job.error else JOB_CANCELLED)
@@ -41,12 +41,12 @@ class JobFailed(DarkroomError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseContext:
-    """Who wants to be answered, and how."""
+    """The caller of a request, and the format of its response."""
 
     gateway: Gateway
     caller: Caller
     order: OpenAIRequest
-    base: str  # where links begin
+    base: str  # the start of links
     kind: str  # what events are called: `image_generation` or `image_edit`
 
 

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Side = Annotated[
     int | None,
     Query(
-        description=f"A smaller picture, with sides of at most {', '.join(map(str, SIDES))}.",
+        description=f"A smaller image, with sides of at most {', '.join(map(str, SIDES))}.",
         json_schema_extra={"enum": [*SIDES]},
     ),
 ]
@@ -74,7 +74,7 @@ async def image(
 
 @router.get("/{artifact_id}/sidecar", responses=SIDECAR | errors("404"))
 async def sidecar(request: Request, gateway: Here, caller: Reader, artifact_id: str) -> Response:
-    """Get what is known of an image: the JSON beside it. Host paths are for tokens with the right `paths` only."""
+    """Get the sidecar of an image. Host paths are only for tokens with the right `paths`."""
     record = await caller.client.artifacts.sidecar(await caller.client.owner_images.find(artifact_id))
     return json_response(shown(record, with_paths=caller.may(Right.PATHS)))
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: hand in, look at, wait for, cancel, retry, list, delete."""
+"""Jobs over HTTP: submit, get, wait for, cancel, retry, list, delete."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many secon
     responses=job_answer(200, 202) | errors(*BODY),
 )
 async def submit(request: Request, gateway: Here, caller: Submitter) -> Response:
-    """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""
+    """Submit a job: 202, or 200 if it ended within `Prefer: wait=N`."""
     rates = await caller.count(gateway)
     fields = read_fields(await read_json(request))
     accepted = await caller.client.accept(idempotency_key=idempotency_key(request), **fields)
@@ -81,7 +81,7 @@ async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wai
 
 @router.post("/{job_id}/cancel", responses=job_answer(200) | errors("404", "409"))
 async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
-    """Cancel a job; one that was cancelled before stays so, one that is over otherwise is told with 409."""
+    """Cancel a job. Cancelling twice is not an error; 409 if it has ended in another way."""
     job, _ = await caller.client.cancel(job_id)
     if job.state is not JobState.CANCELLED:
         raise Refused(JOB_ALREADY_FINISHED, state=job.state)
@@ -90,7 +90,7 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
 
 @router.post("/{job_id}/retry", status_code=202, responses=job_answer(200, 202) | errors("404", "409"))
 async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
-    """Hand in once more what a job that is over asked for; `retry_of` names that job."""
+    """Submit the request of an ended job again; `retry_of` is that job's id."""
     rates = await caller.count(gateway)
     accepted = await caller.client.retry(job_id, idempotency_key=idempotency_key(request))
     return await _accepted(request, gateway, caller, accepted, rates)

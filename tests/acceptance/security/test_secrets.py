@@ -21,7 +21,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +35,7 @@ from simulator.server.server import Simulator
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState
 from contract.settings.nanobot_config import ProviderConfig
-from contract.version import CONTRACT
+from contract.store.scripts import script_text
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from tests.support.process.secret_canaries import (
@@ -61,13 +60,7 @@ CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
 FLOWER_LOGIN = ("ann", PASSWORDS["flower"])
-SUBMIT = hashlib.sha1(
-    f"local CONTRACT = {CONTRACT}\n".encode()
-    + b"".join(
-        (files("contract.store") / "lua" / f"{name}.lua").read_bytes() for name in ("include/prelude", "jobs/submit")
-    ),
-    usedforsecurity=False,
-).hexdigest()
+SUBMIT = hashlib.sha1(script_text("jobs/submit").encode(), usedforsecurity=False).hexdigest()
 LINK = "a link to"
 SETTINGS = {
     "DARKROOM_LEASE_SECONDS": "5",

@@ -76,7 +76,7 @@ class Failing(ProviderClient):
         whole_s: float,
         request_id: str,
         fetch_s: float | None = None,
-        heard: CallProgress | None = None,
+        progress: CallProgress | None = None,
     ) -> GeneratedImage:
         raise self._error
 

@@ -47,7 +47,7 @@ def test_the_codes_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"),
+    ("error", "outcome"),
     [
         (RateLimited(PROVIDER_RATE_LIMITED, http_status=429, retry_after_s=2), CallOutcome.THROTTLED),
         (RateLimited(PROVIDER_RATE_LIMITED), CallOutcome.THROTTLED),
@@ -67,5 +67,5 @@ def test_the_codes_exist() -> None:
         (Interrupted(BAD_IMAGE, http_status=200), CallOutcome.BAD),
     ],
 )
-def test_the_status_beside_the_code(error: ProviderError, verdict: CallOutcome) -> None:
-    assert outcome_of(error) is verdict
+def test_the_status_beside_the_code(error: ProviderError, outcome: CallOutcome) -> None:
+    assert outcome_of(error) is outcome
