@@ -143,7 +143,7 @@ class JobRun:
             yield CallResources(
                 clients=clients,
                 breakers={(name, model): worker.breakers.to(name, configs[name].key, model) for name, model in routes},
-                references=ReferenceUrls(worker.artifacts, context.snapshots),
+                references=ReferenceUrls(worker.artifacts, worker.http.sandbox, context.snapshots),
                 delivery=self._delivery,
                 images_per_answer=worker.images_per_answer,
                 leases=worker.leases,
