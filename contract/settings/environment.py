@@ -1,4 +1,4 @@
-"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` beside config.json.
+"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` next to config.json.
 
 Each is described here and nowhere else. The tables of docs/reference/configuration.md and .env.example are made from
 these descriptions by `make docs`.
@@ -240,7 +240,7 @@ GROUPS: dict[str, type[BaseModel]] = {
 class Environment(
     ToolVariables, WebhookVariables, GatewayVariables, OwnerVariables, WorkerVariables, QueueVariables, BaseSettings
 ):
-    """All of them, read from the environment and from `darkroom.env` beside config.json."""
+    """All of them, read from the environment and from `darkroom.env` next to config.json."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False

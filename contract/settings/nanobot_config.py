@@ -19,7 +19,7 @@ from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from contract.artifacts.sidecar import folder_parts
+from contract.artifacts.layout import folder_parts
 from contract.errors.catalogue import KINDS
 from contract.errors.configuration_catalogue import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import DarkroomError, Problem, Refused
@@ -63,7 +63,7 @@ class ProviderConfig(NanobotModel):
 
     @property
     def key(self) -> str:
-        """The key itself, for whoever sends it; empty without one."""
+        """The key itself, for the code that sends it; empty without one."""
         return self.api_key.get_secret_value() if self.api_key else ""
 
     @property

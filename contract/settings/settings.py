@@ -49,12 +49,12 @@ class Settings(BaseModel):
 
     @property
     def home(self) -> Path:
-        """Darkroom's own directory beside config.json."""
+        """Darkroom's own directory next to config.json."""
         return self.config_path.parent / "darkroom"
 
     @property
     def tokens_path(self) -> Path:
-        """The file of the HTTP gateway's tokens; a relative path starts beside config.json."""
+        """The file of the HTTP gateway's tokens; a relative path starts next to config.json."""
         named = self.env.tokens
         return self.home / "tokens.json" if named is None else self.config_path.parent / named.expanduser()
 
@@ -112,7 +112,7 @@ def load_settings(config: Path | None = None, *, needs_keys: bool = True, follow
     """Read and check the whole configuration. Raises ConfigInvalid with every problem.
 
     `config` goes before DARKROOM_CONFIG, and that before ~/.nanobot/config.json, which alone may be
-    missing. With `needs_keys=False` problems of providers are left to whoever calls one.
+    missing. With `needs_keys=False` problems of providers are left to the process that calls one.
 
     Where neither `config` nor DARKROOM_REDIS_URL is given, a stack that `darkroom up` runs from this
     configuration is used: its Redis and its configuration, which differs for a demonstration. Its worker has the keys,

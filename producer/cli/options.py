@@ -12,28 +12,26 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from contract.artifacts.sidecar import is_like_an_id
+from contract.jobs.ids import is_like_an_id
 from contract.jobs.job import JobState
 from producer.cli.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
 from producer.client.request_fields import RequestField, request_fields
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
-Owner = Annotated[str | None, typer.Option(help="Whose jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the job goes on.")
+Owner = Annotated[
+    str | None, typer.Option(help="The owner of the jobs; by default cli:<you>.", envvar="DARKROOM_OWNER")
 ]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait; the job continues afterwards.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=all_jobs)]
 UnfinishedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=unfinished_jobs)]
 EndedJobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.", autocompletion=ended_jobs)]
 States = Annotated[
     list[JobState] | None,
-    typer.Option(
-        "--state", metavar="STATE", help=f"Only jobs that are {', '.join(JobState)}; may be given several times."
-    ),
+    typer.Option("--state", metavar="STATE", help=f"Only jobs in this state: {', '.join(JobState)}. May be repeated."),
 ]
-Conversation = Annotated[str, typer.Option(help="What `latest` refers to.")]
-Key = Annotated[str | None, typer.Option("--idempotency-key", help="Makes repeating this command harmless.")]
+Conversation = Annotated[str, typer.Option(help="The conversation that `latest` refers to.")]
+Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat with the same key returns the same job.")]
 
 _COMPLETED = {"provider": providers, "model": models}  # which the configuration tells
 

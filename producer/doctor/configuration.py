@@ -11,7 +11,7 @@ from contract.settings.settings import Settings, default_config_path, load_setti
 from producer.doctor.finding import Finding
 
 INIT = "`darkroom config init` writes an example"
-AGAIN = "Mend it, then run doctor again."
+AGAIN = "Fix it, then run doctor again."
 
 _VARIABLE = re.compile(r"environment variable (\S+) is not set")
 

@@ -94,14 +94,14 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         return self._link.remind
 
     async def execute(self, **wishes: Any) -> Any:
-        """Hand a job in; answer its images, or its id when it takes longer."""
+        """Submit a job; return its images, or its id when it takes longer."""
         if self._link.look() is None:
             return await super().execute(**wishes)
         return await self._link.ask(lambda image_requests, turn: image_requests.generate(turn, wishes))
 
 
 class _JobTool(Tool):  # type: ignore[misc]
-    """A tool for a job that was handed in before."""
+    """A tool for a job that was submitted earlier."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

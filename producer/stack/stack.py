@@ -209,7 +209,7 @@ class Stack:
 
 
 def _socket_place(folder: Path) -> Path:
-    """Choose a place for Redis's socket: beside its files, or where the path is short enough."""
+    """Choose a place for Redis's socket: next to its files, or where the path is short enough."""
     place = folder / "redis.sock"
     if len(os.fsencode(place)) <= LONGEST_SOCKET:
         return place

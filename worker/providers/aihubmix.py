@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract import provider_specs
-from contract.errors.exceptions import ProviderError, TimedOut, Transient
-from contract.errors.redaction import clean
 from contract.image_size import GPT_IMAGE_MOST_PIXELS, GPT_IMAGE_SIZES, explicit_size
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
+from worker.answers.errors import ProviderError, TimedOut, Transient
+from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
-from worker.answers.untrusted_json import is_draft, is_partial, items, mapping, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 _PICTURE_KEYS = ("bytesBase64", "b64_json", "url", "sample", "image", "urls", "data", "output", "result")
 _DEPTH = 6

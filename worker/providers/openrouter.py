@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract import provider_specs
-from contract.errors.exceptions import ProviderError
-from contract.errors.redaction import clean
 from contract.image_size import smaller_hint
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
-from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.errors import ProviderError
+from worker.answers.redaction import clean
+from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 MAX_CHOICES = 16
 

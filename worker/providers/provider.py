@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from contract.jobs.request import KeptRequest
 from contract.provider_specs import ProviderSpec
 from contract.settings.nanobot_config import ProviderConfig
-
-Json = Any  # JSON nobody vouches for; read it with payload.py
+from worker.answers.untrusted_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

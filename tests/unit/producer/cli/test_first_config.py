@@ -45,7 +45,7 @@ def test_what_is_there_stays_as_it_is(is_link: bool, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere") if is_link else path.write_text("mine")
     done = CliRunner().invoke(app, ["config", "init"], env={"DARKROOM_CONFIG": str(path)})
     assert (done.exit_code, done.stdout) == (2, "")
-    assert f"{path} is there already" in done.stderr
+    assert f"{path} already exists" in done.stderr
     assert not (tmp_path / "elsewhere").exists()
     assert is_link or path.read_text() == "mine"
 

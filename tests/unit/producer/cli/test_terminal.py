@@ -20,7 +20,7 @@ TOLD: dict[str, tuple[dict[str, object], str]] = {
     "retry": ({"index": 0, "text": "2K was cut off, trying again"}, "2K was cut off, trying again."),
     "fallback": ({"index": 0, "text": "2K timed out after 120 s, trying 1K"}, "2K timed out after 120 s, trying 1K."),
     "waiting": ({"text": "Waiting 40 s, as openrouter asks."}, "Waiting 40 s, as openrouter asks."),
-    "unused": ({"index": 0, "text": "2 more pictures of the answers were not used."}, "were not used."),
+    "unused": ({"index": 0, "text": "2 more images of the answers were not used."}, "were not used."),
     "image": ({"index": 0, "image": "img_0123456789ab"}, "Image 1 is there."),
 }
 
