@@ -209,7 +209,7 @@ class JobRequest(KeptRequest):
         ),
     ] = Field(
         (),
-        description='Ids of uploads (up_…) or own images (img_…), or "latest" for the newest image of the conversation.',
+        description='Ids of uploads (up_…) or own images (img_…), or "latest", the newest image of the conversation.',
     )
     quality: Annotated[Quality | None, BeforeValidator(_quality), Offered(values=get_args(Quality))] = Field(
         None, description="low, medium or high, where the provider knows qualities; left out, it is as configured."
