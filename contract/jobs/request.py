@@ -166,10 +166,10 @@ class JobRequest(KeptRequest):
         AfterValidator(_prompt),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT}),
         Offered(
-            to_models="What the picture shall show, or how a reference shall be changed: subject, style, light, "
+            to_models="What the image should show, or how a reference should be changed: subject, style, light, "
             "composition, and any text in it, in as much detail as is known.",
         ),
-    ] = Field(description="What the picture shall show.")
+    ] = Field(description="What the image should show.")
     count: Annotated[
         int,
         AfterValidator(_count),
@@ -178,7 +178,7 @@ class JobRequest(KeptRequest):
             to_models="How many variants to make at the same time; 1 if left out. Better than several calls.",
             options=("--count", "-n"),
         ),
-    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES}.")
+    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES} (maxImagesPerTurn).")
     aspect_ratio: Annotated[
         AspectRatio,
         Offered(
@@ -207,7 +207,10 @@ class JobRequest(KeptRequest):
             help="Path, artifact id or latest.",
             options=("--reference", "-r"),
         ),
-    ] = Field((), description='Ids of uploads or of own images, or "latest" of the conversation.')
+    ] = Field(
+        (),
+        description='Ids of uploads (up_…) or own images (img_…), or "latest", the newest image of the conversation.',
+    )
     quality: Annotated[Quality | None, BeforeValidator(_quality), Offered(values=get_args(Quality))] = Field(
         None, description="low, medium or high, where the provider knows qualities; left out, it is as configured."
     )
@@ -216,7 +219,7 @@ class JobRequest(KeptRequest):
     ] = Field(
         None,
         description="What may be delivered instead, if need be: any (if left out), quality (a lower one), "
-        "size (a smaller one), none.",
+        "size (a smaller one) or none.",
     )
     attempt_timeout_seconds: Annotated[TimeLimit | None, Offered(options=("--attempt-timeout",))] = Field(
         None, description="The most seconds that one call to the provider may take; the operator may allow less."

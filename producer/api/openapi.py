@@ -69,12 +69,16 @@ class Submission(JobRequest):
 
     aspect_ratio: AspectRatio | None = _described("aspect_ratio")  # type: ignore[assignment]
     image_size: ImageSize | None = _described("image_size")  # type: ignore[assignment]
-    conversation: str | None = Field(None, min_length=1, max_length=200, description="What `latest` refers to.")
+    conversation: str | None = Field(
+        None, min_length=1, max_length=200, description="The conversation that `latest` refers to."
+    )
     webhook_url: str | None = Field(
-        None, pattern="^https?://", max_length=2048, description="An https address that is told when the job is over."
+        None, pattern="^https?://", max_length=2048, description="An https address that is called when the job ends."
     )
     webhook_secret: str | None = Field(
-        None, pattern="^whsec_[A-Za-z0-9+/]+=*$", description="whsec_… of your own to sign with; else one is derived."
+        None,
+        pattern="^whsec_[A-Za-z0-9+/]+=*$",
+        description="A secret of your own to sign webhooks with, whsec_…; left out, one is derived.",
     )
 
 

@@ -66,6 +66,7 @@ class Failing(ProviderClient):
 
     def __init__(self, error: ProviderError) -> None:
         self._error = error
+        self.asked: list[ImageCall] = []
 
     async def make(
         self,
@@ -78,6 +79,7 @@ class Failing(ProviderClient):
         fetch_s: float | None = None,
         progress: CallProgress | None = None,
     ) -> GeneratedImage:
+        self.asked.append(ask)
         raise self._error
 
 
@@ -139,6 +141,13 @@ def resources_of(context: JobContext, client: ProviderClient) -> CallResources:
         leases=Leases(Blank(), worker="w", lease_s=15),
         budget=Budget(2**20),
     )
+
+
+async def test_an_adapter_sees_the_whole_request() -> None:
+    context = context_of(Ladder(rungs=(rung(),), retry_s=0.001))
+    client = Failing(Unusable(BAD_MODEL))
+    await ImageRun(0, context, resources_of(context, client)).make()
+    assert [ask.request for ask in client.asked] == [context.job.request]
 
 
 async def heard(error: ProviderError, ladder: Ladder, left_s: float = 600) -> set[tuple[CallOutcome, str]]:
