@@ -9,14 +9,15 @@ from pathlib import Path
 
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
 from contract.errors.catalogue import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
-from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.exceptions import DarkroomError
 from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.settings.environment import Environment
-from contract.webhook import MAX_URL
+from producer.client.webhook_target import MAX_URL
 from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
+from worker.answers.errors import ProviderError
 from worker.policy.retry_policy import TRIES
 
 PAGE = Path(__file__).with_name("reference") / "errors.md"
@@ -25,30 +26,33 @@ BRANCHES = {branch.__name__: Outcome(branch.outcome) for branch in ProviderError
 
 # For each outcome of a call what Darkroom has done, and why; {tries} is how often one rung is called.
 DONE = {
-    Outcome.TRANSIENT: ("called {tries} times", "nothing was made, so each rung is called again after growing pauses"),
-    Outcome.RATE_LIMITED: ("waited, called {tries} times", "each rung is called again after the wait that it asks for"),
+    Outcome.TRANSIENT: ("called {tries} times", "nothing was made, so each rung is called again with growing backoff"),
+    Outcome.RATE_LIMITED: (
+        "waited, called {tries} times",
+        "each rung is called again after the wait that the provider asks for",
+    ),
     Outcome.INTERRUPTED: (
         "called {tries} times at most",
         "it may have been billed, so a rung is not called more often",
     ),
-    Outcome.TIMEOUT: ("gone to the next rung", "it may have been billed; only the last rung is called a second time"),
-    Outcome.UNUSABLE: ("gone to another rung", "only one that differs where it matters: in provider, model or size"),
-    Outcome.REJECTED: ("asked nobody else", "refused content is not taken elsewhere"),
+    Outcome.TIMEOUT: ("tried the next rung", "it may have been billed; only the last rung is called a second time"),
+    Outcome.UNUSABLE: ("tried another rung", "only one that differs where it matters: in provider, model or size"),
+    Outcome.REJECTED: ("called no other rung", "refused content is not sent to another model or provider"),
 }
-# Of these what is done is told by the code: making the image again may be paid again.
+# For these the code decides what is done: making the image again may be billed again.
 PAID = {
     "result_expired": (
         "called 2 times in all",
-        "it was made and is lost, so it is made once more on all rungs together",
+        "the image was made and is lost, so it is made once more, counting all rungs",
     ),
     "result_unreachable": (
-        "asked nobody again",
-        "it is made, or being made, and was fetched as long as the job had time",
+        "made no further call",
+        "the image is made or being made, and fetching it was retried until the deadline",
     ),
 }
 VALUES: dict[str, dict[str, object]] = {
     "aspect_ratio_invalid": {"allowed": ", ".join(RATIOS)},
-    "bad_image": {"reason": "it is cut off"},
+    "bad_image": {"reason": "it is truncated"},
     "bad_parameters": {"field": "image_size", "value": "4K", "reason": "no such size"},
     "config_invalid": {"problems": "DARKROOM_CONCURRENCY: must be 1 at least"},
     "content_refused": {"reason": "violence"},
@@ -80,40 +84,40 @@ NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-i
 INTRODUCTION = """\
 <!-- Made by `make docs` from contract/errors/catalogue.py and worker/: change those, not this page. -->
 
-# When something goes wrong
+# Errors
 
-Every error has a code, which programs read and which never changes, and a sentence for people. A job that failed has
-both in `error`, and the calls that were made for it in `attempts`. *Again?* tells whether the very same request may
-succeed later. Where the last cell is empty, the sentence has said it all.
+Every error has a code for programs, which never changes, and a sentence for people. A failed job has both in `error`,
+and its calls to providers in `attempts`. *Retry?* says whether the same request may succeed later. If the last cell is
+empty, the sentence already says what to do.
 """
 GROUPS = (
     (REQUEST, "Your request", """\
-Said before anything is queued: there is no job, nobody was called, nothing was spent. Two of them may also end a job:
-`reference_unreadable`, and `reference_too_large` where a provider takes less than we do."""),
+Reported before anything is queued: there is no job, no provider was called, nothing was spent. Two of them may also end
+a job: `reference_unreadable`, and `reference_too_large` if a provider accepts less than Darkroom does."""),
     (CONFIGURATION, "Your configuration", """\
-Said when something starts or a job is handed in; nothing is queued. `darkroom doctor` looks further."""),
+Reported at start or when a job is submitted; nothing is queued. `darkroom doctor` checks more."""),
     (QUEUE, "The queue", """\
-The job was not accepted, or, when the very answer was lost, accepted once; with an `idempotency_key` it is safe to hand
-it in again. Jobs that were accepted before go on."""),
+The job was not accepted. Only if the response of Redis was lost, it may have been accepted once. With an
+`idempotency_key` it is safe to submit it again. Jobs that were accepted earlier continue."""),
     (PROVIDER, "The provider", """\
-By the time you read one of these, Darkroom has tried what may help; of several errors the most useful one is told. A
-*rung* is one way to run the request: as asked, then cheaper and smaller, or your `DARKROOM_FALLBACKS`. When the calls
-below have failed the next rung is tried, until one delivers; on the last one Darkroom waits for a provider that is away
-or asks for a wait, as long as the job has time and calls:"""),
+Before you see one of these, Darkroom has retried what can be retried; of several errors it reports the most useful one.
+A *rung* is one way to run the request: as requested, then cheaper and smaller, or your `DARKROOM_FALLBACKS`. When the
+calls below have failed, the next rung is tried, until one succeeds. On the last one Darkroom waits for a provider that
+is down or asks for a wait, as long as the job has time and calls left:"""),
     (JOB, "The job", """\
-What was finished stays: a job with some of its images has succeeded, and its error says why others are missing."""),
+Finished images stay: a job with some of its images has succeeded, and its error says why the others are missing."""),
     (GATEWAY, "The gateway", """\
-Said by the HTTP gateway before anything is queued, or by `darkroom token`."""),
+Reported by the HTTP gateway before anything is queued, or by `darkroom token`."""),
 )  # fmt: skip
 
 
 def page() -> str:
-    """Make the whole page."""
+    """Compose the page."""
     return "\n".join([INTRODUCTION, *(part for group in GROUPS for part in _chapter(*group))])
 
 
 def example(code: str) -> str:
-    """Say an error as it is said when everything about it is known."""
+    """Write the sentence of an error with all its values filled in."""
     names = {} if code in REQUEST else NAMES
     return DarkroomError(ALL_KINDS[code], **{**names, **VALUES.get(code, {})}).detail
 
@@ -146,7 +150,7 @@ def _chapter(kinds: dict[str, ErrorKind], title: str, introduction: str) -> Iter
     if kinds is PROVIDER:
         yield from _legend()
     more = ["Darkroom has"] if kinds is PROVIDER else []
-    yield _row("code", "says", *more, "again?", "what you can do")
+    yield _row("code", "sentence", *more, "retry?", "what you can do")
     yield _row(*["---"] * (4 + len(more)))
     done = outcomes()
     for code, kind in kinds.items():

@@ -1,1 +1,1 @@
-"""The gateway's side: hands jobs in, follows them, and runs the embedded stack."""
+"""The gateway's side: submits jobs, follows them, and runs the embedded stack."""

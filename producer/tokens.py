@@ -1,4 +1,4 @@
-"""Who may use the HTTP gateway: bearer tokens in a file that is for its owner alone.
+"""Access tokens of the HTTP gateway: bearer tokens in a file that only its owner can read.
 
 The file keeps digests: a token's text is told once, when it is made. It is replaced as a whole under a lock, and a
 running gateway reads it again when it has changed.
@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from contract.artifacts.sidecar import write_whole
+from contract.artifacts.atomic_file import write_whole
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
 from contract.frozen_model import FrozenModel
 from producer.error_catalogue import TOKEN_EXISTS, TOKEN_NAME_INVALID, TOKEN_NOT_FOUND
@@ -42,7 +42,7 @@ Signature = tuple[int, ...] | None
 class Right(StrEnum):
     """What a token allows."""
 
-    READ = "read"  # look at one's own jobs and pictures
+    READ = "read"  # read one's own jobs and images
     SUBMIT = "submit"  # make, cancel, retry, delete, upload
     PATHS = "paths"  # see and name paths of this host
     USERS = "users"  # name the end user: a service
@@ -143,7 +143,7 @@ class Tokens:
             self._write(kept)
 
     def list(self) -> tuple[Token, ...]:
-        """Read all tokens, oldest first, also those whose time is over."""
+        """Read all tokens, oldest first, including expired ones."""
         return self._read()[0]
 
     def find(self, text: str) -> Token | None:
@@ -199,7 +199,7 @@ class Tokens:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Let nobody else change the file meanwhile."""
+        """Lock the file against other writers."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(

@@ -34,6 +34,6 @@ def look_up(code: str) -> ErrorKind:
         name,
         name.replace("_", " ").capitalize(),
         f"It failed with {name}, an error of a newer Darkroom that this version does not know.",
-        "The operator should run the same version everywhere; `darkroom doctor` tells the versions.",
+        "The operator should run the same version everywhere; `darkroom doctor` lists the versions.",
         status=502,
     )

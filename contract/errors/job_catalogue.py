@@ -7,29 +7,29 @@ from contract.errors.kind import permanent, temporary
 CALL_BUDGET_SPENT = permanent(
     "call_budget_spent",
     "Call budget spent",
-    "The job used all its provider calls without a picture.",
-    "Its attempts say why; the operator can raise DARKROOM_CALLS_PER_IMAGE.",
+    "The job used all its provider calls without getting an image.",
+    "Its attempts show why; the operator can raise DARKROOM_CALLS_PER_IMAGE.",
     status=502,
 )
 DEADLINE_PASSED = temporary(
     "deadline_passed",
-    "Time is up",
-    "The job was not finished in the time it had.",
-    "Try a smaller image size, or give it more time.",
+    "Deadline passed",
+    "The job did not finish before its deadline.",
+    "Request a smaller image size, or set a longer deadline.",
     status=504,
 )
 INTERNAL_ERROR = temporary(
     "internal_error",
     "Internal error",
-    "Something went wrong inside Darkroom; the log has the details.",
-    "Report it with what the worker's log says of the job.",
+    "An internal error occurred in Darkroom; the log has the details.",
+    "Report it together with the worker's log lines of this job.",
     status=500,
 )
 JOB_UNREADABLE = permanent(
     "job_unreadable",
     "Job cannot be read",
-    "What is stored of this job is damaged, or a newer Darkroom has written it.",
-    "The operator finds out with `darkroom doctor` and the log; then hand the job in anew.",
+    "The stored job is damaged, or was written by a newer Darkroom.",
+    "The operator should run `darkroom doctor` and read the log; then submit the job again.",
     status=500,
 )
 STORAGE_FULL = temporary(
@@ -43,6 +43,6 @@ WORKER_CRASHED = permanent(
     "worker_crashed",
     "Worker crashed",
     "Three workers crashed on this job, so it was stopped.",
-    "The workers' logs say why; a smaller request may need less memory.",
+    "The workers' logs show why; a smaller request may need less memory.",
     status=500,
 )

@@ -1,4 +1,4 @@
-"""What is said of one error, whatever it concerns."""
+"""The kind of an error: its code, its words and its HTTP status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract.errors.template import MessageTemplate
 class ErrorKind:
     """One error code: its title, HTTP status, whether trying again may help, its sentence.
 
-    `hint` says what its reader can do, unless the sentence has already said it.
+    `hint` says what the reader can do, unless the sentence already says it.
     """
 
     code: str
@@ -24,12 +24,12 @@ class ErrorKind:
 
 
 def permanent(code: str, title: str, sentence: str, hint: str = "", *, status: int = 422) -> ErrorKind:
-    """Make a kind of error that stays until somebody changes something."""
+    """Make a kind of error that stays until something is changed."""
     return ErrorKind(code, title, status, False, MessageTemplate(sentence), hint)
 
 
 def temporary(code: str, title: str, sentence: str, hint: str = "", *, status: int = 502) -> ErrorKind:
-    """Make a kind of error that may be gone next time."""
+    """Make a kind of error that a retry may get rid of."""
     return ErrorKind(code, title, status, True, MessageTemplate(sentence), hint)
 
 

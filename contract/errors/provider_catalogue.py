@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract.errors.kind import permanent, temporary
 
 ANSWER_TOO_LARGE = temporary(
-    "answer_too_large", "Answer too large", "The answer from {provider} was too large.", "Ask for a smaller image size."
+    "answer_too_large", "Answer too large", "The answer from {provider} was too large.", "Request a smaller image size."
 )
 BAD_API_BASE = permanent(
     "bad_api_base", "apiBase redirects", "apiBase of {provider} redirects; set the final address.", status=502
@@ -40,27 +40,27 @@ IMAGE_REPEATED = temporary(
     "image_repeated",
     "Same image again",
     "{provider} made the same image again[: {reason}].",
-    "Ask for one image, or remove a fixed seed from extraBody.",
+    "Request one image, or remove a fixed seed from extraBody.",
 )
 IMAGE_TOO_LARGE = temporary(
     "image_too_large",
     "Image too large",
-    "The image from {provider} is larger than we decode.",
-    "Ask for a smaller image size.",
+    "The image from {provider} is too large to be decoded.",
+    "Request a smaller image size.",
 )
 MODEL_EXCLUDED = permanent(
     "model_excluded",
     "Model excluded",
     "[Model '{model}'|The model] is excluded by the data policy or the guardrails of the {provider} account"
     "[: {reason}].",
-    "Its owner can change them in the account's privacy settings, or choose another model.",
+    "The account's owner can change its privacy settings, or choose another model.",
     status=502,
 )
 NO_IMAGE = temporary(
     "no_image",
     "No image",
     "The model answered without an image.[ {reason}.]",
-    "Say more plainly what the picture shall show.",
+    "Describe more plainly what the image should show.",
 )
 PROVIDER_AUTH = permanent(
     "provider_auth",
@@ -79,11 +79,11 @@ PROVIDER_CREDITS = permanent(
     "provider_credits",
     "No credit",
     "The [{provider} account|provider's account] has no credit left.",
-    "Its owner can add some, or choose another model or provider.",
+    "The account's owner can add credit, or choose another model or provider.",
     status=502,
 )
 PROVIDER_DOWN = temporary(
-    "provider_down", "Provider down", "{provider} is temporarily unavailable.", "Try again in some minutes."
+    "provider_down", "Provider down", "{provider} is temporarily unavailable.", "Try again in a few minutes."
 )
 PROVIDER_ERROR = temporary(
     "provider_error",
@@ -95,7 +95,7 @@ PROVIDER_FORBIDDEN = permanent(
     "provider_forbidden",
     "Key not allowed",
     "The API key for {provider} may not do this.[ {reason}.]",
-    "Its owner must check its rights, limits and region, or choose another model.",
+    "The key's owner must check its rights, limits and region, or choose another model.",
     status=502,
 )
 PROVIDER_INTERRUPTED = temporary(
@@ -122,7 +122,7 @@ PROVIDER_TLS_FAILED = permanent(
 PROVIDER_TOO_DEAR = permanent(
     "provider_too_dear",
     "Too little credit",
-    "The [{provider} account|provider's account] has too little credit for the most that this request may cost."
+    "The [{provider} account|provider's account] has too little credit for what this request may cost at most."
     "[ {reason}.]",
     "Set a lower max_tokens in the provider's extraBody, shorten the prompt, or add credit.",
     status=502,
@@ -134,18 +134,18 @@ REFERENCES_NOT_TAKEN = permanent(
     "references_not_taken",
     "No reference images",
     "[Model '{model}'|The model] takes no reference images at {provider}.",
-    "Leave them out, or choose a model that edits images.",
+    "Omit them, or choose a model that edits images.",
     status=502,
 )
 RESULT_EXPIRED = temporary(
-    "result_expired", "Picture expired", "The picture expired before we could fetch it.", "Try again."
+    "result_expired", "Image expired", "The picture expired before we could fetch it.", "Try again."
 )
 RESULT_UNREACHABLE = permanent(
     "result_unreachable",
-    "Picture not fetched",
-    "{provider} took the request, but its picture could not be fetched[ ({reason})]; it may have been billed.",
-    "Look for it in the provider's account first, as to ask again is paid again; "
-    "the operator should check network, proxy and apiBase.",
+    "Image not fetched",
+    "{provider} accepted the request, but its image could not be fetched[ ({reason})]; it may have been billed.",
+    "Look for it in the provider's account first: a new request is billed again. "
+    "The operator should check network, proxy and apiBase.",
     status=502,
 )
 UNSAFE_URL = permanent(
@@ -158,6 +158,6 @@ UNSAFE_URL = permanent(
 UNSUPPORTED_IMAGE = temporary(
     "unsupported_image",
     "Unsupported image",
-    "{provider} returned something that is not an image of a kind we take.",
+    "{provider} returned something that is not an image in a supported format.",
     "Use a model that makes PNG, JPEG, WebP or GIF.",
 )

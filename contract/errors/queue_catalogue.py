@@ -7,8 +7,8 @@ from contract.errors.kind import temporary
 BUDGET_SPENT = temporary(
     "budget_spent",
     "Budget spent",
-    "What is left of your budget for today does not suffice for this request.",
-    "Ask for fewer images, or wait for the next day (UTC); the operator can raise DARKROOM_BUDGET_USD_PER_DAY.",
+    "The rest of your budget for today is too small for this request.",
+    "Request fewer images, or wait for the next day (UTC); the operator can raise DARKROOM_BUDGET_USD_PER_DAY.",
     status=429,
 )
 QUEUE_FULL = temporary(
@@ -28,13 +28,13 @@ TOO_MANY_JOBS = temporary(
     "too_many_jobs",
     "Too many jobs",
     "You have [{max}|too many] unfinished jobs. Wait until some are done.",
-    "Cancel some; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
+    "Cancel some of them; the operator can raise DARKROOM_MAX_JOBS_PER_OWNER.",
     status=429,
 )
 TOO_MANY_UPLOADS = temporary(
     "too_many_uploads",
     "Too many uploads",
-    "You keep [{max}|too many] uploaded images already. Use one of them again, or wait until some are forgotten.",
+    "You already have [{max}|too many] uploaded images. Use one of them again, or wait until some expire.",
     "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
     status=429,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contract.errors.kind import permanent
+from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES
 
 ARTIFACT_NOT_FOUND = permanent(
     "artifact_not_found",
     "No such image",
     "There is no such image.",
-    "Check the id and whose image it is; images go with their jobs.",
+    "Check the id and the owner; an image is removed together with its job.",
     status=404,
 )
 ASPECT_RATIO_INVALID = permanent(
@@ -20,20 +21,20 @@ COUNT_OUT_OF_RANGE = permanent(
     "count_out_of_range",
     "Number of images out of range",
     "count must be between 1 and [{max} (maxImagesPerTurn)|maxImagesPerTurn].",
-    "Ask for fewer images, or hand in several jobs.",
+    "Request fewer images, or submit several jobs.",
 )
 CURSOR_INVALID = permanent(
     "cursor_invalid",
-    "No such place in the list",
-    "A cursor is what the page before has answered.",
-    "Leave it out to begin with the newest job.",
+    "Cursor not usable",
+    "cursor must be the `next` value of an earlier page.",
+    "Omit it to start with the newest job.",
     status=400,
 )
 EVENT_ID_INVALID = permanent(
     "event_id_invalid",
-    "No such event",
-    "An event id is two numbers, as in 1795360073904-0.",
-    "Leave it out to follow the job from its begin.",
+    "Event id not usable",
+    "An event id must be two numbers, such as 1795360073904-0.",
+    "Omit it to follow the job from the beginning.",
     status=400,
 )
 FALLBACK_INVALID = permanent(
@@ -42,7 +43,7 @@ FALLBACK_INVALID = permanent(
 IDEMPOTENCY_KEY_INVALID = permanent(
     "idempotency_key_invalid",
     "Idempotency key not usable",
-    "An idempotency key is 1 to 255 printable characters.",
+    "An idempotency key must have 1 to 255 printable characters.",
     status=400,
 )
 IDEMPOTENCY_KEY_REUSED = permanent(
@@ -54,20 +55,20 @@ IDEMPOTENCY_KEY_REUSED = permanent(
 IMAGE_SIZE_INVALID = permanent(
     "image_size_invalid",
     "Unknown image size",
-    "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096.",
+    f"image_size must be {', '.join(SIZES)}, auto, or WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE}.",
 )
 JOB_NOT_FOUND = permanent(
     "job_not_found",
     "No such job",
     "There is no such job.",
-    "Check the id and whose job it is; ended jobs are forgotten after a while.",
+    "Check the id and the owner; ended jobs are removed after a while.",
     status=404,
 )
 NO_PREVIOUS_IMAGE = permanent(
     "no_previous_image",
     "No earlier image",
     "This conversation has no image yet, so there is none to edit.",
-    "Make one first, or name an image by its path or id.",
+    "Make one first, or give the path or id of an image.",
 )
 PROMPT_INVALID_CHARACTERS = permanent(
     "prompt_invalid_characters",
@@ -83,25 +84,25 @@ QUALITY_INVALID = permanent("quality_invalid", "Unknown quality", "quality must 
 REFERENCE_INVALID = permanent(
     "reference_invalid",
     "Reference not usable",
-    'A reference image is a file path, an artifact id such as img_ab12cd34ef56, or "latest".',
+    'A reference image must be a file path, an artifact id such as img_ab12cd34ef56, or "latest".',
 )
 REFERENCE_NOT_A_FILE = permanent(
     "reference_not_a_file",
-    "Reference is no file",
+    "Reference is not a file",
     "A reference image must be a regular file.",
-    "Name an image file, not a directory, a pipe or a device.",
+    "Give an image file, not a directory, a pipe or a device.",
 )
 REFERENCE_NOT_AN_IMAGE = permanent(
     "reference_not_an_image",
-    "Reference is no image",
+    "Reference is not an image",
     "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
-    "Convert it to one of these, and check that it is whole.",
+    "Convert it to one of these formats, and check that it is complete.",
 )
 REFERENCE_NOT_FOUND = permanent(
     "reference_not_found",
     "No such reference image",
     "Reference image rejected: you have no image with this id.",
-    "Look it up in the job that made the image; ids are forgotten with their jobs, those of uploads after a while.",
+    "Look the id up in the job that made the image. It expires with its job; the id of an upload expires by itself.",
 )
 REFERENCE_OUTSIDE_ROOTS = permanent(
     "reference_outside_roots",
@@ -115,25 +116,25 @@ REFERENCE_TOO_LARGE = permanent(
     "Reference too large",
     "[{provider} does not accept reference images this large"
     "|Reference images may have {max_mib} MiB each, {total_mib} MiB together|The reference images are too large].",
-    "Send fewer or smaller ones; their pixels count, too.",
+    "Send fewer or smaller ones; the number of pixels is limited too.",
 )
 REFERENCE_UNREADABLE = permanent(
     "reference_unreadable",
     "Reference not readable",
     "[There is no image file {path}|A reference image could not be read].",
-    "Check that the file is there, and that Darkroom's user may read it.",
+    "Check that the file exists, and that Darkroom's user may read it.",
 )
 TIMEOUT_OUT_OF_RANGE = permanent(
     "timeout_out_of_range",
     "Time limit out of range",
     "[{field}|A time limit] must be [between 1 and {max} seconds|at least 1 second].",
-    "The operator sets the most with DARKROOM_DEADLINE_SECONDS.",
+    "The operator sets the maximum with DARKROOM_DEADLINE_SECONDS.",
 )
 TOO_MANY_REFERENCES = permanent(
     "too_many_references",
     "Too many references",
     "[At most {max} different reference images may be given|Too many reference images were given].",
-    "Leave some out.",
+    "Send fewer.",
 )
 TYPE_ERROR = permanent("type_error", "Wrong type", "[{field}|A field] has the wrong type[: {expected}].")
 UNKNOWN_FIELD = permanent(
@@ -143,7 +144,7 @@ WEBHOOK_SECRET_INVALID = permanent(
     "webhook_secret_invalid",
     "Webhook secret not usable",
     "webhook_secret must be whsec_ followed by the base64 of 24 to 64 bytes.",
-    "Leave it out to have one made; or take 32 random bytes.",
+    "Omit it to get a generated one, or use 32 random bytes.",
 )
 WEBHOOK_URL_FORBIDDEN = permanent(
     "webhook_url_forbidden",

@@ -1,4 +1,4 @@
-"""A sentence with places for values, some of which may not be known when it is told."""
+"""A sentence with places for values, some of which may be unknown when it is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Values(Protocol):
 class MessageTemplate(str):
     """A sentence with values in it that reads well whichever of them are known.
 
-    Of `[one|other|…]` the first part stands whose values are all known; where there is none, nothing.
+    Of `[one|other|…]` the first part is used whose values are all known; if there is none, nothing.
     """
 
     __slots__ = ()
@@ -43,7 +43,7 @@ def _names(template: str) -> set[str]:
 
 
 def _shown(value: object) -> str:
-    """Write a number without digits that nobody reads: 120, 2.5."""
+    """Write a number without needless digits: 120, 2.5."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:.0f}" if value >= 10 else f"{round(value, 1):g}"

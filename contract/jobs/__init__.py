@@ -1,1 +1,1 @@
-"""Jobs as data: what is asked for, what became of it, and how it is told."""
+"""Jobs as data: the request, the result, and its wording."""

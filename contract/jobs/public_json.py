@@ -1,17 +1,17 @@
-"""A job as it is told to those who cannot see this machine's disk."""
+"""A job for readers who cannot see this machine's disk."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from contract.artifacts.sidecar import is_artifact_id, uploaded
+from contract.jobs.ids import is_artifact_id, uploaded
 from contract.jobs.job import Job
 
 
 def public_json(job: Job, *, with_paths: bool = False) -> dict[str, Any]:
     """Write a job as JSON values, its images with links below the gateway's own address.
 
-    Paths of this machine, also those of reference images, are told only `with_paths`.
+    Paths of this machine, also those of reference images, are included only `with_paths`.
     """
     told: dict[str, Any] = job.model_dump(mode="json")
     for image in told["images"]:

@@ -12,7 +12,7 @@ from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Re
 
 _STATES = {
     JobState.CANCELLED: "Cancelled.",
-    JobState.EXPIRED: "Not finished in the time it had.",
+    JobState.EXPIRED: "Not finished before its deadline.",
     JobState.FAILED: "No image could be made.",
 }
 _EVENTS = {
@@ -69,15 +69,20 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
     there = f"Image {index + 1} is there"
     if asked_for != index:
         return f"{there}: it came in the answer for image {asked_for + 1}."
-    others = "1 more picture" if unused == 1 else f"{unused} more pictures"
+    others = "1 more image" if unused == 1 else f"{unused} more images"
     return f"{there}; {others} of its answer could not be used." if unused else ""
 
 
+def beside(attempt: Attempt) -> str:
+    """Tell of an image that a call for another one has brought it."""
+    return f"It came in the answer for image {attempt.index + 1}."
+
+
 def unused(many: int) -> str:
-    """Tell of pictures that came in answers and became no image; nothing when there are none."""
+    """Write how many images of responses were not used; empty if none."""
     if many < 1:
         return ""
-    pictures = "1 more picture of an answer was" if many == 1 else f"{many} more pictures of the answers were"
+    pictures = "1 more image of an answer was" if many == 1 else f"{many} more images of the answers were"
     return f"{pictures} not used."
 
 
@@ -85,7 +90,7 @@ def unfetched(attempt: Attempt, code: str, *, among: int = 1) -> str:
     """Say that what a call has made cannot be fetched yet, and why."""
     image = f"Image {attempt.index + 1}: w" if among > 1 else "W"
     why = look_up(code).title.lower()
-    return f"{image}hat {attempt.provider} has made cannot be fetched yet ({why}); trying as long as there is time"
+    return f"{image}hat {attempt.provider} has made cannot be fetched yet ({why}); retrying until the deadline"
 
 
 def failed(attempt: Attempt, *, among: int = 1) -> str:

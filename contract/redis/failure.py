@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError
 
 START = "Start it with `darkroom up`, or set DARKROOM_REDIS_URL to a running Redis."
-SCHEME = "An address begins with rediss:// where Redis speaks TLS, else with redis://."
+SCHEME = "The address must start with rediss:// if Redis uses TLS, otherwise with redis://."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ class Cause:
     is_full: bool = False
 
 
-SILENT = Cause("does not answer in time", f"Look whether it is overloaded or behind a firewall. {SCHEME}")
+SILENT = Cause("does not answer in time", f"Check whether it is overloaded or behind a firewall. {SCHEME}")
 UNKNOWN = Cause("does not answer", START)
 FULL = Cause(
     "has used all the memory that it may use (maxmemory)",
-    "Raise maxmemory, or have ended jobs forgotten sooner (DARKROOM_RETENTION_SECONDS).",
+    "Raise maxmemory, or keep ended jobs for less time (DARKROOM_RETENTION_SECONDS).",
     is_full=True,
 )
-ABSENT = Cause("does not answer: its socket is not there", START)
-NO_FILE = Cause("cannot be asked: the file of ssl_ca_certs is not there", "Mend ssl_ca_certs in DARKROOM_REDIS_URL.")
-REFUSED = Cause("has refused a command", "Its words are in the log.")
+ABSENT = Cause("does not answer: its socket does not exist", START)
+NO_FILE = Cause("cannot be reached: the file of ssl_ca_certs does not exist", "Fix ssl_ca_certs in DARKROOM_REDIS_URL.")
+REFUSED = Cause("has refused a command", "The log has its message.")
 NO_RIGHTS = Cause(
     "does not give this user the rights that Darkroom needs",
     "Give it the rights that docker-compose.yml lists for its users.",
@@ -54,7 +54,7 @@ OLD = Cause(
 CLUSTER = Cause(
     "is a Redis Cluster, which Darkroom does not support", "Use a single Redis, with replicas if you like.", lasts=True
 )
-REPLICA = Cause("is a replica, which takes no writes", "Let DARKROOM_REDIS_URL lead to the primary.")
+REPLICA = Cause("is a replica, which takes no writes", "Set DARKROOM_REDIS_URL to the primary.")
 
 # What Redis answers, by words that only this answer has; the first that is found counts.
 _ANSWERS: tuple[tuple[str, Cause], ...] = (
@@ -67,11 +67,11 @@ _ANSWERS: tuple[tuple[str, Cause], ...] = (
     ("NOPERM", NO_RIGHTS),
     (
         "without any password configured",
-        Cause("has no password, but DARKROOM_REDIS_URL names one", "Leave it out of DARKROOM_REDIS_URL.", lasts=True),
+        Cause("has no password, but DARKROOM_REDIS_URL names one", "Remove it from DARKROOM_REDIS_URL.", lasts=True),
     ),
     (
         "username-password",
-        Cause("rejects the user or the password", "Put the right ones into DARKROOM_REDIS_URL.", lasts=True),
+        Cause("rejects the user or the password", "Set the right ones in DARKROOM_REDIS_URL.", lasts=True),
     ),
     (
         "already authenticated",
@@ -83,7 +83,9 @@ _ANSWERS: tuple[tuple[str, Cause], ...] = (
     ),
     (
         "protected mode",
-        Cause("lets nobody in from other machines (protected mode)", "Give it a password, or let it listen here."),
+        Cause(
+            "accepts no connections from other machines (protected mode)", "Give it a password, or let it listen here."
+        ),
     ),
     ("Lua script attempted to access a non local key", CLUSTER),
     ("Hash slot not served", CLUSTER),
@@ -93,34 +95,34 @@ _ANSWERS: tuple[tuple[str, Cause], ...] = (
     ("SELECT is not allowed in cluster mode", CLUSTER),
     ("read only replica", REPLICA),
     ("READONLY", REPLICA),
-    ("MISCONF", Cause("cannot write to its disk", "Make room on Redis's disk; its log says more.")),
-    ("unable to persist", Cause("cannot write to its disk", "Make room on Redis's disk; its log says more.")),
-    ("number of clients", Cause("takes no more clients (maxclients)", "Raise maxclients.")),
-    ("loading the dataset", Cause("is still reading its data", "Wait until it has read it.")),
+    ("MISCONF", Cause("cannot write to its disk", "Free space on Redis's disk; its log says more.")),
+    ("unable to persist", Cause("cannot write to its disk", "Free space on Redis's disk; its log says more.")),
+    ("number of clients", Cause("accepts no more clients (maxclients)", "Raise maxclients.")),
+    ("loading the dataset", Cause("is still loading its data", "Wait until it has loaded it.")),
     ("Redis is busy", Cause("is busy with a script", "Wait, or end the script: SCRIPT KILL.")),
-    ("good replicas", Cause("has fewer replicas than it must have to write", "Look after its replicas.")),
+    ("good replicas", Cause("has fewer replicas than it must have to write", "Check its replicas.")),
     ("Connection closed by server", Cause("closes the connection", f"{SCHEME} {START}")),
     ("Connection reset", Cause("closes the connection", f"{SCHEME} {START}")),
 )
 # What went wrong before Redis could answer; the first that fits counts.
 _TYPES: tuple[tuple[type[BaseException], Cause], ...] = (
-    (ssl.SSLError, Cause("does not speak TLS as this address wants", SCHEME)),
+    (ssl.SSLError, Cause("does not use TLS as this address requires", SCHEME)),
     (
         socket.gaierror,
-        Cause("cannot be found: its host name is unknown", "Mend the host name in DARKROOM_REDIS_URL."),
+        Cause("cannot be found: its host name is unknown", "Fix the host name in DARKROOM_REDIS_URL."),
     ),
     (
         AuthenticationError,
-        Cause("does not let us in", "Put the right user and password into DARKROOM_REDIS_URL.", lasts=True),
+        Cause("denies access", "Set the right user and password in DARKROOM_REDIS_URL.", lasts=True),
     ),
     (NoPermissionError, NO_RIGHTS),
     (
         InvalidResponse,
-        Cause("is not what answers there: it speaks something else", f"Mend DARKROOM_REDIS_URL. {SCHEME}"),
+        Cause("is not what answers at this address", f"Fix DARKROOM_REDIS_URL. {SCHEME}"),
     ),
     (TimeoutError, SILENT),
 )
-_TLS_MEND = "Name the authority in the address: rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem."
+_TLS_HINT = "Give the certificate authority in the address: rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem."
 
 
 def cause_of(error: BaseException | None) -> Cause:
@@ -161,7 +163,7 @@ def _certificate(error: ssl.SSLCertVerificationError) -> Cause:
         return Cause("shows a certificate for another host name", "Use the name that its certificate has.")
     if "expired" in str(error):
         return Cause("shows a certificate that has expired", "Renew it.")
-    return Cause("shows a certificate that is not trusted here", _TLS_MEND)
+    return Cause("shows a certificate that is not trusted here", _TLS_HINT)
 
 
 def _system(error: OSError) -> Cause | None:
@@ -171,7 +173,7 @@ def _system(error: OSError) -> Cause | None:
         case errno.ENOENT:
             return ABSENT
         case errno.EACCES | errno.EPERM:
-            return Cause("does not answer: this user may not open its socket", "Run as a user that may.")
+            return Cause("does not answer: this user is not allowed to open its socket", "Run as a user that is.")
         case errno.EHOSTUNREACH | errno.ENETUNREACH:
-            return Cause("does not answer: there is no way to its host", START)
+            return Cause("does not answer: there is no route to its host", START)
     return None

@@ -18,7 +18,11 @@ from contract.redis.client import reaching_redis
 from contract.redis.failure import CLUSTER, REPLICA
 
 OLDEST = (6, 2)
-VENDORS = ("valkey", "dragonfly", "garnet")  # that tell a version of their own beside the Redis that they are like
+VENDORS = (
+    "valkey",
+    "dragonfly",
+    "garnet",
+)  # that report a version of their own next to that of the Redis they resemble
 FULLEST = 0.8  # of maxmemory
 _AOF = "Set appendonly yes, and appendfsync always or everysec."
 _EVICTION = "Set maxmemory-policy noeviction."
@@ -85,7 +89,7 @@ async def look(redis: Redis) -> Sight:
 def judge(sight: Sight) -> tuple[Doubt, ...]:
     """List what is wrong with a Redis, the worst first."""
     if sight.info is None:
-        says = "does not let this user ask INFO, so nobody can tell whether it keeps accepted jobs"
+        says = "does not allow this user INFO, so it is unknown whether it keeps accepted jobs"
         hint = "Give the user +info and +config|get, or check docs/howto/redis.md."
         return (Doubt("safety", Weight.TOLD, says, hint),)
     found = (
@@ -116,7 +120,7 @@ def _eviction(info: Mapping[str, Any]) -> Doubt | None:
     if policy == "noeviction":
         return None
     if not policy:
-        says = "does not tell whether it throws jobs away when its memory is full (maxmemory-policy)"
+        says = "does not report whether it evicts jobs when its memory is full (maxmemory-policy)"
         return Doubt("eviction", Weight.TOLD, says, _EVICTION)
     says = f"throws accepted jobs away when its memory is full (maxmemory-policy {policy})"
     return Doubt("eviction", Weight.REFUSES, says, _EVICTION)
@@ -130,7 +134,7 @@ def _version(info: Mapping[str, Any]) -> Doubt | None:
     version = str(info.get("redis_version", ""))  # others tell the Redis that they are like
     parts = re.match(r"([0-9]{1,5})\.([0-9]{1,5})(?![0-9])", version)
     if not parts:
-        return Doubt("version", Weight.TOLD, "does not tell its version", _VERSION)
+        return Doubt("version", Weight.TOLD, "does not report its version", _VERSION)
     if (int(parts[1]), int(parts[2])) >= OLDEST:
         return None
     return Doubt("version", Weight.WARNS, f"is version {version}", _VERSION)
@@ -138,14 +142,14 @@ def _version(info: Mapping[str, Any]) -> Doubt | None:
 
 def _persistence(info: Mapping[str, Any], fsync: str | None) -> Doubt | None:
     if "aof_enabled" not in info:
-        return Doubt("persistence", Weight.TOLD, "does not tell whether it keeps an append-only file", _AOF)
+        return Doubt("persistence", Weight.TOLD, "does not report whether it keeps an append-only file", _AOF)
     if not _number(info, "aof_enabled"):
-        return Doubt("persistence", Weight.WARNS, "loses accepted jobs when it ends (appendonly no)", _AOF)
+        return Doubt("persistence", Weight.WARNS, "loses accepted jobs when it stops (appendonly no)", _AOF)
     match fsync:
         case "always":
             return None
         case None:
-            return Doubt("persistence", Weight.TOLD, "does not let this user ask appendfsync", _FSYNC)
+            return Doubt("persistence", Weight.TOLD, "does not allow this user to read appendfsync", _FSYNC)
         case "no":
             says = "may lose the jobs of half a minute in a power cut (appendfsync no)"
             return Doubt("persistence", Weight.WARNS, says, _FSYNC)
@@ -153,14 +157,16 @@ def _persistence(info: Mapping[str, Any], fsync: str | None) -> Doubt | None:
             says = "may lose the jobs of the last second or two in a power cut (appendfsync everysec)"
             return Doubt("persistence", Weight.TOLD, says, _FSYNC)
         case _:
-            says = "does not tell how often it writes its append-only file (appendfsync)"
+            says = "does not report how often it writes its append-only file (appendfsync)"
             return Doubt("persistence", Weight.TOLD, says, _FSYNC)
 
 
 def _disk(info: Mapping[str, Any]) -> Doubt | None:
     if info.get("aof_last_write_status", "ok") == "ok":
         return None
-    return Doubt("disk", Weight.WARNS, "cannot write its append-only file", "Make room on its disk; its log says more.")
+    return Doubt(
+        "disk", Weight.WARNS, "cannot write its append-only file", "Free space on its disk; its log says more."
+    )
 
 
 def _memory(info: Mapping[str, Any]) -> Doubt | None:

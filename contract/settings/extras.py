@@ -44,7 +44,7 @@ def told_lacking(extra: str, missing: list[str]) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """Say how to get an extra; never into nanobot's environment, whose own packages it would replace."""
+    """Write how to install an extra; never into nanobot's environment, whose packages it would replace."""
     if is_nanobots():
         return (
             f"{sys.prefix} is nanobot's environment, which only takes the plugin, so give this one of its own: "

@@ -1,4 +1,4 @@
-"""Where a running stack is: what `darkroom up` leaves beside its lock for other processes.
+"""Where a running stack is: what `darkroom up` writes next to its lock for other processes.
 
 Only what Python itself has is imported: nanobot looks here while it starts.
 """
@@ -23,12 +23,12 @@ class Running:
 
 
 def find_running(home: Path) -> Running | None:
-    """Find the stack that runs from a Darkroom directory; what a newer one tells beside is left alone."""
+    """Find the stack that runs from a Darkroom directory; unknown fields of a newer one are ignored."""
     try:
         told = json.loads((home / "stack.json").read_text())
         with (home / "stack.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None  # nobody holds it
+        return None  # no process holds it
     except BlockingIOError:
         pass
     except (OSError, ValueError):

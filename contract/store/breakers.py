@@ -15,7 +15,7 @@ SHOWN = 8  # characters of an owner's digest
 
 
 class Level(IntEnum):
-    """Whose calls a breaker stops."""
+    """The calls that a circuit breaker stops."""
 
     KEY = 1
     MODEL = 2

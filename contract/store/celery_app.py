@@ -21,7 +21,7 @@ QUEUES = (*(f"{QUEUE}-{number}" for number in range(CONTRACT, 1, -1)), QUEUE)
 
 
 def broker_url(redis_url: str) -> str:
-    """Spell a Redis URL the way kombu wants it; it would look at no certificate unless it is told to."""
+    """Write a Redis URL as kombu needs it, which checks certificates only if told to."""
     if redis_url.startswith("unix://"):
         return "redis+socket://" + redis_url.removeprefix("unix://").replace("?db=", "?virtual_host=")
     if redis_url.startswith("rediss://") and "ssl_cert_reqs=" not in redis_url:

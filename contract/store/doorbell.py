@@ -38,6 +38,6 @@ class Doorbell:
             delivery_tag=str(uuid.uuid4()),
             priority=0,
         )
-        headers = {**task.headers, "contract": CONTRACT}  # whoever rings it puts the job's own number there
+        headers = {**task.headers, "contract": CONTRACT}  # the script that sends it puts the job's own number there
         message = self._channel.prepare_message(body, 0, content_type, encoding, headers, properties)
         return json.dumps(message)

@@ -59,7 +59,7 @@ class Fleet:
 
 
 async def read_fleet(redis: Redis, *, most: int = LOOK) -> Fleet:
-    """Look who works and what is to be done, in at most so many jobs of each index. Raises Unavailable."""
+    """Read which workers run and which contracts jobs need, of at most `most` jobs an index. Raises Unavailable."""
     async with reaching_redis():
         seconds, _ = await redis.time()
         pipe = redis.pipeline(transaction=False)

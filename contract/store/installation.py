@@ -14,7 +14,7 @@ from contract.store.keys import INSTALLATION
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What Redis knows of an installation; "" is what nobody has told yet."""
+    """What Redis knows of an installation; "" is not known yet."""
 
     id: str = ""
     media: str = ""  # the marker in the workers' media directory

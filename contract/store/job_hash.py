@@ -48,7 +48,7 @@ def read_job(fields: Fields, position: int | None) -> Job:
         return _job(fields, position)
     except _UNREADABLE as error:
         job_id = fields.get("id", "")
-        # Its words may quote what was read, so only the kind of error is told.
+        # Its text may quote what was read, so only the type of the error is reported.
         logger.error("job %s cannot be read: %s", job_id, type(error).__name__, extra={"job_id": job_id})
         raise DarkroomError(JOB_UNREADABLE) from None
 

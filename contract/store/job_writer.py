@@ -1,4 +1,4 @@
-"""The job table for those who change it: every change of a job is one Lua script, run by Redis in one step.
+"""The job table for writers: every change of a job is one Lua script, run by Redis in one step.
 
 Whatever Redis does, callers see `Unavailable` or an answer.
 """
@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from redis.asyncio import Redis
 
-from contract.redis.client import Scripts
 from contract.store.doorbell import Doorbell
 from contract.store.job_reader import JobReader
+from contract.store.scripts import Scripts
 
 
 class JobWriter(JobReader):

@@ -59,7 +59,7 @@ def recent_key(owner: str, what: str) -> str:
 
 
 def image_key(artifact_id: str) -> str:
-    """Name the key that tells whose an artifact is."""
+    """Name the key with the owner of an artifact."""
     return f"{PREFIX}image:{artifact_id}"
 
 
@@ -79,5 +79,5 @@ def mail_key(outbox: str) -> str:
 
 
 def memo_key(outbox: str, session: str) -> str:
-    """Name the list of what a chat session is told on its next turn."""
+    """Name the list of notes for a chat session's next turn."""
     return f"{PREFIX}memo:{outbox}:{digest(session)}"

@@ -37,11 +37,11 @@ class NewJob:
     kind: str = ""  # names those jobs that take about as long: a digest of provider, model and size
     budget_usd: float = 0  # of the owner for a day; 0: none
     price_usd: float = 0  # of one image, as far as it can be known
-    webhook: str = ""  # sealed: whoever sends it can open it
+    webhook: str = ""  # sealed: the process that sends it can open it
     webhook_url: str = ""  # only to tell requests apart, as the sealed text differs each time
     retry_of: str | None = None
     defaults: str = ""  # of the configuration: `contract/settings/accepted_defaults.py`
-    gallery: str = ""  # whose pictures its images are, if not the owner's: those of a chat
+    gallery: str = ""  # the group its images belong to, if not the owner: a chat
     letter: ChatDelivery | None = None
 
     @property
@@ -57,7 +57,7 @@ class NewJob:
         return self.request.count * self.price_usd
 
     def fields(self) -> dict[str, str | int]:
-        """Write those fields of the job hash that nobody changes any more."""
+        """Write the fields of the job hash that never change."""
         conversation = self.conversation or ""
         return {
             "owner": self.owner,

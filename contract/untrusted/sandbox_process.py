@@ -1,4 +1,4 @@
-"""A child process that works on what nobody vouches for: both ends of the socket between it and us.
+"""A sandboxed child process for untrusted input: both ends of the socket to it.
 
 It has limits of memory and processor time, sees no key and no address, and one that breaks its limits
 dies alone. A body crosses without being copied; what comes back is a small description and some bytes.
@@ -21,7 +21,7 @@ from contract.untrusted.sandbox_protocol import Frame, receive, send
 
 LARGE_BYTES = 2**20  # blocks of this size go back to the system at once
 CHILD_NICE = 10  # Redis and gateways on the same machine answer first
-MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and a picture of 40 Mpx
+MEMORY_BYTES = 3 * 2**29  # a body of 96 MiB, its text, and an image of 40 Mpx
 CPU_S = 10  # for each question
 ANSWER_S = 30.0  # of silence
 
@@ -68,7 +68,7 @@ class SandboxProcess:
         return self._process.poll() is not None
 
     def interrupt(self) -> None:
-        """Have the process end now, without waiting for it; whoever is asking it learns of it."""
+        """Kill the process without waiting for it; a caller that waits for its answer gets an error."""
         self._process.kill()
 
     def kill(self) -> None:

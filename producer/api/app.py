@@ -17,18 +17,17 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from sse_starlette.sse import AppStatus
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.telemetry.logs import log_to_stderr
-from producer.api import problem_details
 from producer.api.dependencies import Gateway
-from producer.api.openai import images, models, modelscope
+from producer.api.openai import error_envelope, images, models, modelscope
 from producer.api.openapi import finished
-from producer.api.routes import artifacts, health, job_events, jobs, mcp, uploads, webhooks
+from producer.api.problem_details import ProblemDetails
+from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
@@ -39,13 +38,12 @@ from producer.api.services.surroundings import SurroundingsWatch
 from producer.cli.runner import default_owner
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
-from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
 from producer.tokens import Tokens, first_token
 
-FILES = 16_384  # that may be open: each client is one, and 1,024 is what many systems begin with
+FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
 
 def main(config: Path | None = None) -> None:
@@ -67,7 +65,7 @@ def main(config: Path | None = None) -> None:
 
 
 def _welcome(settings: Settings) -> None:
-    """Show the first token to who starts a gateway in a terminal; in a log others might read it."""
+    """Show the first token if the gateway was started in a terminal; a log may have other readers."""
     env = settings.env
     if not (sys.stderr.isatty() and is_loopback(env.host)):
         return
@@ -76,7 +74,7 @@ def _welcome(settings: Settings) -> None:
 
 
 def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
-    """Build the whole application; whoever waits is answered when it is `closing`.
+    """Build the whole application; waiting requests are answered when it is `closing`.
 
     Raises ConfigInvalid for one that everybody could use.
     """
@@ -85,12 +83,13 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     if not is_loopback(env.host) and not tokens.exists():
         hint = "is not loopback, so there must be tokens: make one with `darkroom token create NAME`"
         raise ConfigInvalid([Problem("DARKROOM_HOST", hint)])
-    tokens.list()  # or it would be told only to those who call
+    tokens.list()  # or only callers would learn of a problem
     app = FastAPIOffline(
         title="Darkroom",
         version=version("nanobot-darkroom"),
         description="Images for chat gateways, made in the background.",
         lifespan=lambda app: _open(app, settings, tokens, closing),
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -105,20 +104,22 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         modelscope,
         health,
         mcp,
+        docs,
     ):
         app.include_router(module.router)
-    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
-    problem_details.register(app)
+    errors = ProblemDetails(dict.fromkeys(error_envelope.PREFIXES, error_envelope))
+    errors.register(app)
     app.openapi_schema = finished(app.openapi())
-    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins)
+    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
 
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    async with Connections(settings) as connections, ImageSandbox() as pictures:
-        thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
+    async with Connections(settings) as connections:
+        pictures = connections.sandbox
+        thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(
@@ -146,7 +147,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
 
 
 async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:
-    """Let no client wait for a job any longer when this process is told to stop."""
+    """Answer all waiting clients when this process is stopped."""
     await closing.wait()
     connections.stop_waiting()
 

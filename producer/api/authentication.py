@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token, what it may do, and whose jobs it means.
+"""Authentication: a bearer token, its rights, and the owner of the jobs it gives access to.
 
 A service token may name the end user, as `X-Darkroom-User` or the way Open WebUI does; jobs are then that user's
 within the service. Nobody else can name another owner.
@@ -45,7 +45,7 @@ class Caller:
         return right in self.token.rights
 
     async def count(self, gateway: Gateway) -> dict[str, str]:
-        """Count that something is handed in; answer the headers that tell how much more may be.
+        """Count a submit; return the headers with the number left.
 
         Raises Refused (`rate_limited`, `too_busy`), Unavailable.
         """
@@ -54,7 +54,7 @@ class Caller:
             return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
     def as_user(self, user: str | None) -> Caller:
-        """Speak for an end user, if the token may name one; others are not asked who they speak for.
+        """Act for an end user, if the token has the right to name one; otherwise the name is ignored.
 
         Raises Refused for a name that cannot be one.
         """
@@ -67,7 +67,7 @@ class Caller:
 
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
-    """Find out who is calling. Raises Refused (`unauthorized`, `bad_request`)."""
+    """Identify the caller. Raises Refused (`unauthorized`, `bad_request`)."""
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)

@@ -32,7 +32,7 @@ class JobResponse(Job):
 
     images: tuple[ImageResponse, ...]
     eta_seconds: tuple[int, int] | None = Field(
-        None, description="In how many seconds it may be done, at least and at most; null when nobody can know."
+        None, description="Estimated seconds until it ends, at least and at most; null if unknown."
     )
     status_url: str
     events_url: str

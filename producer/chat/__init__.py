@@ -1,1 +1,1 @@
-"""Jobs that are handed in from a chat: answered in their turn, or by a letter when they end later."""
+"""Jobs that are submitted from a chat: answered in their turn, or by a late delivery when they end later."""

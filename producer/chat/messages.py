@@ -1,4 +1,4 @@
-"""What is told about a job: JSON for the model of a chat, sentences for the chat itself."""
+"""Messages about a job: JSON for the model of a chat, sentences for the chat itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contract.jobs import wording
 from contract.jobs.job import Job, JobState
 
 NO_BRACKETS = str.maketrans("[]", "()")  # nanobot's marks around what it adds to a user's words have them
-MOST_OF_A_PROMPT = 60  # characters; enough to tell one picture from another
+MOST_OF_A_PROMPT = 60  # characters; enough to tell one image from another
 SEED_FIELDS = ("id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at")
 
 SENT_LATER = (

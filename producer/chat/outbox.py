@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.redis.client import Scripts, reaching_redis
+from contract.redis.client import reaching_redis
 from contract.store.keys import digest, job_key, mail_key, memo_key
+from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
 MOST_TRIES = 2
@@ -26,7 +27,7 @@ class ChatOutbox:
         self._run = Scripts(redis, ("chat_outbox/take", "chat_outbox/put_back", "chat_outbox/close")).run
 
     async def due(self) -> dict[str, str]:
-        """List the jobs whose letters nobody holds back or has taken, and their routes. Raises Unavailable."""
+        """List the jobs whose letters are neither held back nor taken, and their routes. Raises Unavailable."""
         async with reaching_redis():
             seconds, micros = await self._redis.time()
             now = 1000 * seconds + micros / 1000
@@ -56,15 +57,15 @@ class ChatOutbox:
             return await self._redis.zscore(self._key, job_id) is not None
 
     async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
-        """Take a letter out for good; tell whether nobody has taken it to send it. Raises Unavailable.
+        """Remove a letter; tell whether no process had taken it to send it. Raises Unavailable.
 
-        With a memo, its session is told so on its next turn.
+        With a memo, its session gets that note on its next turn.
         """
         named = digest(session) if memo else ""
         return bool(await self._run("chat_outbox/close", self.name, job_id, named, memo, MEMO_S * 1000))
 
     async def memos(self, session: str) -> list[str]:
-        """Hear what a session has to be told; it is told once. Raises Unavailable."""
+        """Take the notes for a session's next turn; each is returned once. Raises Unavailable."""
         key = memo_key(self.name, session)
         async with reaching_redis():
             pipe = self._redis.pipeline(transaction=True)

@@ -1,4 +1,4 @@
-"""One turn of a chat: who asks where, and which of its calls are the same."""
+"""One turn of a chat: its sender and chat, and which of its calls are repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from contract.frozen_model import FrozenModel, Stored
 
-MOST_TURNS = 1000  # whose calls are remembered
+MOST_TURNS = 1000  # turns whose calls are remembered
 
 
 class Route(Stored):
@@ -28,7 +28,7 @@ class Route(Stored):
 
 
 class Turn(FrozenModel):
-    """Who asks, where, and whether something can be sent there after the turn."""
+    """The sender and chat of a turn, and whether a message can be sent there later."""
 
     channel: str
     chat_id: str
@@ -40,12 +40,12 @@ class Turn(FrozenModel):
 
     @property
     def owner(self) -> str:
-        """Name whose jobs those of this turn are."""
+        """Name the owner of this turn's jobs."""
         return f"{self.channel}:{self.chat_id}:{self.sender_id}"
 
     @property
     def chat(self) -> str:
-        """Name those who share their pictures: all who take part in this session."""
+        """Name the group that shares its images: everyone in this session."""
         return f"chat:{self.session}"
 
     @property
@@ -74,7 +74,7 @@ class Calls:
         return key
 
     def take_back(self, turn: Turn, key: str) -> None:
-        """Let the next equal call of a turn have this one's name: nobody knows whether this one has arrived."""
+        """Let the next equal call of a turn reuse this one's name, as this one may not have arrived."""
         self._keys.get((turn.session, turn.id or ""), set()).discard(key)
 
 

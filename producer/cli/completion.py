@@ -22,7 +22,7 @@ from producer.tokens import Tokens
 
 MOST = 20  # jobs that are offered
 PATIENCE_S = 1.0  # a person waits for it
-Offer = tuple[str, str]  # a value, and what a shell may say beside it
+Offer = tuple[str, str]  # a value, and what a shell may show next to it
 
 
 def offering(values: Collection[str]) -> Callable[[], list[str]]:

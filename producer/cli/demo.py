@@ -1,4 +1,4 @@
-"""The demonstration: the whole path from a prompt to pictures on disk, with a simulated provider."""
+"""The demonstration: the whole path from a prompt to images on disk, with a simulated provider."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -39,7 +39,7 @@ jobs = typer.Typer()
 @jobs.command()
 @with_generate_options
 def submit(order: GenerateOptions, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Hand a job in and print its id at once."""
+    """Submit a job and print its id immediately."""
 
     async def work(darkroom: OwnerClient) -> int:
         job = await _submit(darkroom, order)
@@ -54,20 +54,20 @@ def submit(order: GenerateOptions, as_json: AsJson = False, quiet: Quiet = False
 @jobs.command()
 @with_generate_options
 def generate(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Make images and wait for them; print their paths."""
+    """Make images, wait for them and print their paths."""
     _make(order, timeout_s, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
 @with_generate_options
 def edit(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Change an image: the latest one, or those given with --reference."""
-    _make(replace(order, reference=order.reference or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
+    """Edit the latest image, or the images given with --reference."""
+    _make(order.with_references(order.references() or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
 def status(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
-    """Show how a job stands."""
+    """Show the state of a job."""
 
     async def work(darkroom: OwnerClient) -> int:
         job = await darkroom.get(job_id)
@@ -85,7 +85,7 @@ def wait_for(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Wait for a job with live progress; print its pictures."""
+    """Wait for a job with live progress, then print the paths of its images."""
 
     async def work(darkroom: OwnerClient) -> int:
         job = await darkroom.get(job_id)
@@ -96,7 +96,7 @@ def wait_for(
 
 @jobs.command()
 def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
-    """Print a job's story as it happens; with --json one event a line."""
+    """Print the events of a job as they happen; with --json one event per line."""
 
     async def work(darkroom: OwnerClient) -> int:
         if not as_json:
@@ -113,7 +113,7 @@ def watch(job_id: JobId, owner: Owner = None, as_json: AsJson = False) -> None:
 
 @jobs.command(name="list")
 def list_jobs(
-    limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option(help="The largest number of jobs to list.", min=1, max=500)] = 20,
     state: States = None,
     owner: Owner = None,
     as_json: AsJson = False,
@@ -145,14 +145,14 @@ def cancel(
     job_id: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="The id of a job.", autocompletion=unfinished_jobs)
     ] = None,
-    is_for_all: Annotated[bool, typer.Option("--all", help="All jobs of yours that are not over.")] = False,
-    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask in a terminal.")] = False,
+    is_for_all: Annotated[bool, typer.Option("--all", help="Cancel all your unfinished jobs.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask for confirmation.")] = False,
     owner: Owner = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel a job that is not over, or with --all every one."""
+    """Cancel an unfinished job, or all of them with --all."""
     if (job_id is None) is not is_for_all:
-        raise typer.BadParameter("name one job, or all with --all.", param_hint="JOB")
+        raise typer.BadParameter("give one job id, or --all.", param_hint="JOB")
 
     async def work(darkroom: OwnerClient) -> int:
         if job_id is None:
@@ -161,7 +161,7 @@ def cancel(
         if as_json:
             _print_json(job)
         else:
-            terminal.out.print("Cancelled." if was_possible else f"It was already over: {job.state}.")
+            terminal.out.print("Cancelled." if was_possible else f"It had already ended: {job.state}.")
         return 0
 
     with_darkroom(owner, work)
@@ -171,7 +171,7 @@ def cancel(
 def retry(
     job_id: EndedJobId, timeout_s: Timeout = None, owner: Owner = None, as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
-    """Hand in anew what a job that is over asked for, and wait for it."""
+    """Submit the request of an ended job again, and wait for it."""
 
     async def work(darkroom: OwnerClient) -> int:
         job = (await darkroom.retry(job_id)).job
@@ -216,17 +216,7 @@ def _jobs(number: int) -> str:
 async def _submit(darkroom: OwnerClient, order: GenerateOptions) -> Job:
     try:
         return await darkroom.submit(
-            prompt=order.prompt,
-            count=order.count,
-            aspect_ratio=order.aspect_ratio,
-            image_size=order.image_size,
-            quality=order.quality,
-            provider=order.provider,
-            model=order.model,
-            reference_images=order.references(),
-            fallback=order.fallback,
-            attempt_timeout_seconds=order.attempt_timeout,
-            deadline_seconds=order.deadline,
+            **{**order.fields, "reference_images": order.references()},
             conversation=order.conversation,
             idempotency_key=order.idempotency_key,
         )

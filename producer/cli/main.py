@@ -15,12 +15,13 @@ from typing import Annotated
 import typer
 
 from contract.errors.exceptions import ConfigInvalid
+from contract.provider_specs import SPECS
 from contract.settings.extras import check_extra, lacking, told_lacking
 from contract.settings.running_stack import Running
 from contract.settings.settings import load_settings
 from producer.cli import terminal
 from producer.cli.demo import show_everything
-from producer.cli.first_config import Provider, key_variable, write_first_config
+from producer.cli.first_config import DEFAULT_NAME, ProviderName, write_first_config
 from producer.cli.job_commands import jobs
 from producer.cli.options import AsJson, Owner
 from producer.cli.runner import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
@@ -32,13 +33,13 @@ from producer.tokens import Tokens, first_token
 
 app = typer.Typer(
     name="darkroom",
-    help="Make images in the background: jobs on Redis, Celery workers, pictures on disk.",
-    epilog='Try it without a key: darkroom up --demo, and elsewhere: darkroom generate "a red fox" --count 2',
+    help="Make images in the background: jobs in Redis, Celery workers, images on disk.",
+    epilog='Try it without a key: darkroom up --demo, and in another terminal: darkroom generate "a red fox" --count 2',
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-config_app = typer.Typer(help="Write a first configuration, or look at the one there is.", no_args_is_help=True)
+config_app = typer.Typer(help="Write a first configuration, or check the existing one.", no_args_is_help=True)
 app.add_typer(jobs)
 app.add_typer(config_app, name="config")
 app.add_typer(tokens_app, name="token")
@@ -67,10 +68,10 @@ def common(
 
 @app.command()
 def up(
-    demo: Annotated[bool, typer.Option("--demo", help="With a simulated provider: no key, no cost.")] = False,
-    flower: Annotated[bool, typer.Option("--flower", help="With the Flower dashboard.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Use a simulated provider: no key, no cost.")] = False,
+    flower: Annotated[bool, typer.Option("--flower", help="Start the Flower dashboard too.")] = False,
 ) -> None:
-    """Start Redis, a worker, the HTTP gateway and what else is asked for; Ctrl-C stops them all."""
+    """Start Redis, a worker, the HTTP gateway and, if asked for, Flower. Ctrl-C stops them all."""
     _check("worker", "up")
     if flower:
         _check("flower", "up --flower")
@@ -81,9 +82,9 @@ def up(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where to keep what it makes.")] = Path("darkroom-demo"),
+    folder: Annotated[Path, typer.Option(help="The folder for its images and data.")] = Path("darkroom-demo"),
 ) -> None:
-    """Show the whole path once, with a simulated provider, and stop again."""
+    """Make and edit a few images with a simulated provider, then stop."""
     _check("worker", "demo")
     run(lambda: show_everything(folder.absolute(), say=_say))
 
@@ -98,7 +99,7 @@ def worker() -> None:
 
 @app.command()
 def gateway() -> None:
-    """Run the HTTP gateway alone: jobs and images for chat gateways, browsers and OpenAI's clients."""
+    """Run only the HTTP gateway: jobs and images for chat gateways, browsers and OpenAI clients."""
     _check("gateway", "gateway")
     _read_config()
     _become("producer.api")
@@ -106,7 +107,7 @@ def gateway() -> None:
 
 @app.command()
 def mcp(owner: Owner = None) -> None:
-    """Speak MCP on stdin and stdout: tools for a chat program that starts this itself."""
+    """Serve MCP on stdin and stdout, for a chat program that starts this command itself."""
     _check("gateway", "mcp")
     from producer.mcp.stdio import serve  # the SDK comes with the extra
 
@@ -122,14 +123,14 @@ def flower() -> None:
 
 @config_app.command()
 def init(
-    provider: Annotated[Provider, typer.Option(help="Whose key you have.")] = Provider.OPENROUTER,
+    provider: Annotated[ProviderName, typer.Option(help="The provider you have a key for.")] = DEFAULT_NAME,
 ) -> None:
-    """Write an example config.json where there is none; one that is there is never changed."""
-    path = config_path().expanduser().absolute()
+    """Write an example config.json. An existing one is never changed."""
+    path, spec = config_path().expanduser().absolute(), SPECS[provider.value]
     try:
-        write_first_config(path, provider)
+        write_first_config(path, spec)
     except FileExistsError as error:
-        _say(f"Error: {path} is there already and was not changed.")
+        _say(f"Error: {path} already exists and was not changed.")
         _say("Hint: `darkroom config check` reads it; --config names another file.")
         raise typer.Exit(2) from error
     except OSError as error:
@@ -137,7 +138,8 @@ def init(
         _say("Hint: --config names another file.")
         raise typer.Exit(2) from error
     terminal.out.print(str(path), markup=False)
-    _say(f"Next: export {key_variable(provider)}=…, then `darkroom config check`, then `darkroom up`.")
+    key = f"export {spec.key_variable}=…, then " if spec.needs_key else ""
+    _say(f"Next: {key}`darkroom config check`, then `darkroom up`.")
 
 
 @config_app.command()
@@ -162,10 +164,10 @@ def check(as_json: AsJson = False) -> None:
 def doctor(
     as_json: AsJson = False,
     nanobot: Annotated[
-        Path | None, typer.Option(metavar="PYTHON", help="Look at the nanobot of this Python as well.")
+        Path | None, typer.Option(metavar="PYTHON", help="Also check the nanobot of this Python.")
     ] = None,
 ) -> None:
-    """Look at config, keys, Redis, worker, media directory, clock, gateway and tokens; say how to mend each."""
+    """Check config, keys, Redis, worker, media directory, clock, gateway and tokens. Print how to fix each problem."""
     caller = check_nanobot(nanobot, config_path()) if nanobot else []  # before this process adopts a stack
     running = adopt_running_stack()
     named = os.environ.get("DARKROOM_CONFIG")
@@ -180,7 +182,7 @@ def doctor(
 
 
 def _check(extra: str, command: str) -> None:
-    """Say in a sentence what a command lacks here, before anything of it is started."""
+    """Report which extra a command lacks, before anything is started."""
     try:
         check_extra(extra, part=f"darkroom {command}")
     except ConfigInvalid as error:
@@ -188,7 +190,7 @@ def _check(extra: str, command: str) -> None:
 
 
 def _read_config() -> None:
-    """Say what is wrong with the configuration, and how to mend it, before a program finds that out for itself."""
+    """Report problems of the configuration before a program is started with it."""
     try:
         load_settings()
     except ConfigInvalid as error:
@@ -196,7 +198,7 @@ def _read_config() -> None:
 
 
 def _become(module: str) -> None:
-    """Turn this process into another program of ours."""
+    """Replace this process by another program of Darkroom."""
     adopt_running_stack()
     os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606 - no shell, nothing from outside
 
@@ -216,7 +218,7 @@ async def _stay_up(stack: Stack) -> int:
 
 
 def _addresses(running: Running) -> list[str]:
-    """Say where gateway and Flower are; secrets are shown on a terminal only, as others may read a log."""
+    """List the addresses of gateway and Flower. Secrets are shown on a terminal only: others may read a log."""
     is_private = sys.stderr.isatty()  # FORCE_COLOR makes no terminal of a file
     lines = [f"Gateway: {running.gateway_url or told_lacking('gateway', lacking('gateway'))}"]
     if running.gateway_url:
@@ -224,7 +226,7 @@ def _addresses(running: Running) -> list[str]:
         token = first_token(tokens, user=default_owner()) if is_private else None
         lines.append(f"Token: {token} (shown this once)" if token else "Token: `darkroom token create NAME` makes one")
     if running.flower_url:
-        login = running.flower_login if is_private else "stands in darkroom/stack.json beside config.json"
+        login = running.flower_login if is_private else "is in darkroom/stack.json next to config.json"
         lines.append(f"Flower: {running.flower_url} (login {login})")
     return lines
 

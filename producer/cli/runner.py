@@ -34,19 +34,16 @@ LEAVE_S = 1.0  # Ctrl-C is answered, whatever the waiting is in the midst of
 SECOND_THOUGHT_S = 2.0
 NO_KEY = "`darkroom up --demo` needs no key; README has an example under `Use a real key`."
 NO_FILE = "`darkroom config init` writes an example; `darkroom up --demo` needs no key."
-OTHER_PROVIDER = (
-    "To leave nanobot its provider, write another config.json and name it in DARKROOM_CONFIG, or with --config."
-)
+OTHER_PROVIDER = "To keep nanobot's provider, write another config.json and set DARKROOM_CONFIG or --config to it."
 NO_REFERENCE = (
-    "Any image file that you can read will do; a relative path starts here, in {here}, "
-    "or in the workspace, {workspace}."
+    "Any image file that you can read is accepted; a relative path starts in {here}, or in the workspace, {workspace}."
 )
 HINTS = {
-    REFERENCE_NOT_FOUND.code: "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path will do, too.",
+    REFERENCE_NOT_FOUND.code: "`darkroom list` shows your jobs, `darkroom status JOB` its images; a path works too.",
     MISSING_API_KEY.code: "`darkroom up --demo` needs no key.",
-    QUEUE_FULL.code: "`darkroom doctor` tells how much memory Redis uses.",
-    QUEUE_UNAVAILABLE.code: "Start everything with `darkroom up`, or look with `darkroom doctor`.",
-    JOB_NOT_FOUND.code: "`darkroom list` shows your jobs; --owner names another owner.",
+    QUEUE_FULL.code: "`darkroom doctor` shows how much memory Redis uses.",
+    QUEUE_UNAVAILABLE.code: "Start everything with `darkroom up`, or find the cause with `darkroom doctor`.",
+    JOB_NOT_FOUND.code: "`darkroom list` shows your jobs; --owner selects another owner.",
 }
 
 
@@ -56,7 +53,7 @@ def config_path() -> Path:
 
 
 def default_owner() -> str:
-    """Name whose jobs those of the command line are, if nobody is named."""
+    """Name the default owner of jobs of the command line."""
     return f"cli:{getpass.getuser()}"
 
 
@@ -79,7 +76,7 @@ def with_darkroom(
 ) -> NoReturn:
     """Do some work with the queue, then exit; reference images may also lie below `roots`.
 
-    Keys are looked for only where jobs are handed in and no running stack has them.
+    Keys are needed only where jobs are submitted and no running stack has them.
     """
     needs_keys = adopt_running_stack() is None and needs_keys
     try:
@@ -96,7 +93,7 @@ def with_darkroom(
 
 
 def run(work: Callable[[], Awaitable[int]], settings: Settings | None = None) -> NoReturn:
-    """Run async work to its exit code; `settings` tell where somebody has to look who made a mistake."""
+    """Run async work to its exit code; with `settings`, hints name the user's own paths and models."""
 
     async def awaited() -> int:
         return await work()
@@ -110,7 +107,7 @@ def run(work: Callable[[], Awaitable[int]], settings: Settings | None = None) ->
 
 
 def fail(error: DarkroomError, settings: Settings | None = None) -> NoReturn:
-    """Say what is wrong and how to mend it, and exit."""
+    """Print what is wrong and how to fix it, and exit."""
     lines = [error.detail]
     if isinstance(error, ConfigInvalid):
         lines = [str(problem) for problem in error.problems]

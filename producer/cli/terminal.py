@@ -88,7 +88,7 @@ async def agrees_to(question: str) -> bool:
 
 
 def show(job: Job) -> None:
-    """Print a job that somebody waited for: the pictures on stdout, what there is to say on stderr."""
+    """Print a job that was waited for: image paths on stdout, everything else on stderr."""
     for image in job.images:
         out.print(image.path, markup=False)
     if job.degraded is not None:

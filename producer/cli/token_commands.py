@@ -24,13 +24,15 @@ from producer.tokens import DEFAULT_RIGHTS, Right, Token, Tokens
 DAY_S = 86_400
 USUAL_RIGHTS = ",".join(sorted(DEFAULT_RIGHTS))
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the token is called.")]
-ToRevoke = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.", autocompletion=token_names)]
-User = Annotated[str | None, typer.Option(help="Whose jobs it is for; by default its own name.")]
-Rights = Annotated[str, typer.Option(help=f"Some of {', '.join(Right)}, with commas.")]
-Days = Annotated[int | None, typer.Option(help="How long it is valid; by default for ever.", min=1, max=36_500)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.")]
+ToRevoke = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token.", autocompletion=token_names)]
+User = Annotated[
+    str | None, typer.Option(help="The user whose jobs it gives access to; by default the name of the token.")
+]
+Rights = Annotated[str, typer.Option(help=f"Rights, separated by commas: {', '.join(Right)}.")]
+Days = Annotated[int | None, typer.Option(help="Days until it expires; by default it never does.", min=1, max=36_500)]
 
-tokens_app = typer.Typer(help="Make, list and revoke tokens for the HTTP gateway.", no_args_is_help=True)
+tokens_app = typer.Typer(help="Create, list and revoke access tokens of the HTTP gateway.", no_args_is_help=True)
 
 
 @tokens_app.command()
@@ -41,7 +43,7 @@ def create(
     days: Days = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and print its text, which nobody can see again."""
+    """Create a token and print it. It is shown only once."""
     allowed = _rights(rights)
     with _tokens() as tokens:
         text = tokens.create(name, user, allowed, None if days is None else days * DAY_S)
@@ -50,12 +52,12 @@ def create(
         sys.stdout.write(json.dumps({"token": text, **_shown(made)}, indent=2) + "\n")
     else:
         sys.stdout.write(text + "\n")
-        terminal.err.print("Keep it: it is not shown again.")
+        terminal.err.print("Save it now: it is not shown again.")
 
 
 @tokens_app.command(name="list")
 def list_tokens(as_json: AsJson = False) -> None:
-    """List the tokens, without their texts."""
+    """List the tokens, without their secret texts."""
     with _tokens() as tokens:
         found = tokens.list()
     if as_json:
@@ -74,7 +76,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 @tokens_app.command()
 def revoke(name: ToRevoke) -> None:
-    """Take a token away; a running gateway hears of it within a second."""
+    """Revoke a token. Running gateways notice within a second."""
     with _tokens() as tokens:
         tokens.revoke(name)
     terminal.err.print("Revoked.")
@@ -82,7 +84,7 @@ def revoke(name: ToRevoke) -> None:
 
 @contextmanager
 def _tokens() -> Iterator[Tokens]:
-    """Find the tokens of this configuration; what goes wrong with them ends the command."""
+    """Open the tokens of this configuration; a problem with them ends the command."""
     adopt_running_stack()
     try:
         yield Tokens(load_settings(needs_keys=False).tokens_path)
@@ -94,7 +96,7 @@ def _rights(text: str) -> frozenset[Right]:
     try:
         return frozenset(Right(name.strip()) for name in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"only {', '.join(Right)} are known.", param_hint="--rights") from error
+        raise typer.BadParameter(f"only {', '.join(Right)} are supported.", param_hint="--rights") from error
 
 
 def _shown(token: Token) -> dict[str, object]:

@@ -12,7 +12,7 @@ from producer.doctor.finding import Finding
 
 NAME = "circuit breaker"
 SHOWN = 10
-HINT = "The provider's status page may say more; jobs wait meanwhile, as long as they have time."
+HINT = "See the provider's status page; jobs wait meanwhile, up to their deadline."
 
 
 async def check_breakers(client: Redis) -> list[Finding]:
@@ -21,8 +21,8 @@ async def check_breakers(client: Redis) -> list[Finding]:
         breakers = await read_breakers(client)
     except Unavailable as error:
         if cause_of(error.__cause__) is NO_RIGHTS:
-            return [Finding(NAME, True, "cannot be told: this user of Redis may not look at them")]
-        return [Finding(NAME, False, "Redis went away meanwhile", "Run doctor again.")]
+            return [Finding(NAME, True, "unknown: this Redis user is not allowed to read them")]
+        return [Finding(NAME, False, "Redis became unreachable during the check", "Run doctor again.")]
     if not breakers:
         return [Finding(NAME, True, "none is open")]
     findings = [_finding(breaker) for breaker in breakers[:SHOWN]]

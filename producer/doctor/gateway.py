@@ -30,15 +30,17 @@ def check_gateway(env: Environment, url: str | None, installation: str) -> Findi
         return Finding("gateway", False, f"something else answers at {address}", OTHER)
     except OSError:
         if url is None:
-            return Finding("gateway", True, "does not run; `darkroom gateway` starts one")
-        hint = "The stack starts it again; logs/gateway.log in its directory says why it ended."
-        return Finding("gateway", False, "does not run", hint)
+            return Finding("gateway", True, "is not running; `darkroom gateway` starts one")
+        hint = "The stack restarts it; logs/gateway.log in its directory shows why it ended."
+        return Finding("gateway", False, "is not running", hint)
     finally:
         connection.close()
     if theirs != installation and theirs and installation:
-        return Finding("gateway", False, f"the one at {address} is another installation's, with another Redis", OTHER)
+        return Finding(
+            "gateway", False, f"the one at {address} belongs to another installation, with another Redis", OTHER
+        )
     is_ready = told["ready"] is True
-    hint = "" if is_ready else "Mend what is said of it; its log says more."
+    hint = "" if is_ready else "Fix the problems listed; its log says more."
     return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), hint)
 
 

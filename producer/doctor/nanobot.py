@@ -47,8 +47,8 @@ def check_nanobot(python: Path, config: Path) -> list[Finding]:
     try:
         told = _ask(python.absolute(), config.expanduser().absolute())
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        hint = "Name nanobot's own Python: the first line of the file `which nanobot` shows has it."
-        return [Finding("nanobot", False, f"{python} cannot be asked ({type(error).__name__})", hint)]
+        hint = "Give nanobot's own Python: it is in the first line of the file that `which nanobot` prints."
+        return [Finding("nanobot", False, f"{python} cannot be run ({type(error).__name__})", hint)]
     return list(_findings(told, python, config.expanduser().absolute()))
 
 
@@ -62,7 +62,9 @@ def _ask(python: Path, config: Path) -> dict[str, Any]:
 
 def _findings(told: dict[str, Any], python: Path, config: Path) -> Iterator[Finding]:
     if told["nanobot"] is None:
-        hint = "Name the Python of nanobot's environment: the first line of the file `which nanobot` shows has it."
+        hint = (
+            "Give the Python of nanobot's environment: it is in the first line of the file that `which nanobot` prints."
+        )
         yield Finding("nanobot", False, f"nanobot-ai is not installed for {python}", hint)
         return
     yield Finding("nanobot", True, f"{told['nanobot']}, run by {python}")
@@ -80,19 +82,19 @@ def _plugin(told: dict[str, Any], python: Path) -> Finding:
         )
         return Finding("plugin", False, "is not installed with that nanobot", hint)
     if told["error"] or not told["tools"]:
-        hint = "Darkroom needs nanobot 0.3.0 or newer; install both anew if it is."
+        hint = "Darkroom needs nanobot 0.3.0 or newer; if it is, reinstall both."
         return Finding("plugin", False, f"does not load: {told['error'] or 'nanobot is too old'}", hint)
     return Finding("plugin", True, f"nanobot-darkroom {told['darkroom']}: {', '.join(sorted(told['tools']))}")
 
 
 def _switch(told: dict[str, Any], config: Path) -> Finding:
     if told["off"]:
-        hint = "Take DARKROOM_PLUGIN out of nanobot's environment, or of darkroom.env beside its config.json."
+        hint = "Remove DARKROOM_PLUGIN from nanobot's environment, or from darkroom.env next to its config.json."
         return Finding("switch", False, "DARKROOM_PLUGIN is off: nanobot's own tool makes the images", hint)
     try:
         enabled = load_settings(config, needs_keys=False).image.enabled if config.exists() else False
     except ConfigInvalid:
-        return Finding("switch", False, f"{config} cannot be read", "Mend it, then run doctor again.")
+        return Finding("switch", False, f"{config} cannot be read", "Fix it, then run doctor again.")
     hint = f"Set tools.imageGeneration.enabled to true in {config}, and restart nanobot."
     detail = f"tools.imageGeneration.enabled is {str(enabled).lower()}"
     return Finding(
@@ -107,4 +109,4 @@ def _queue(told: dict[str, Any], config: Path) -> Finding:
         f"Start `darkroom up` with {config}, or set DARKROOM_REDIS_URL where nanobot runs, also in "
         f"{config.parent / 'darkroom.env'}."
     )
-    return Finding("nanobot's queue", False, "none is found; without one nanobot's own tool makes the images", hint)
+    return Finding("nanobot's queue", False, "none is found, so nanobot's own tool makes the images", hint)

@@ -40,7 +40,7 @@ def check_redis(queue_health: QueueHealth, url: str) -> list[Finding]:
 def check_workers(queue_health: QueueHealth) -> Finding:
     """Say whether somebody works."""
     hint = (
-        "" if queue_health.workers else "Start one with `darkroom worker`; if it ends at once, its last line says why."
+        "" if queue_health.workers else "Start one with `darkroom worker`; if it exits at once, its last line says why."
     )
     return Finding("worker", queue_health.workers > 0, f"{queue_health.workers} running", hint)
 
@@ -53,10 +53,10 @@ async def check_clock(client: Redis) -> Finding:
             seconds, micros = await client.time()
             after = time.time()
     except Unavailable:
-        return Finding("clock", False, "Redis went away meanwhile", "Run doctor again.")
+        return Finding("clock", False, "Redis became unreachable during the check", "Run doctor again.")
     off = seconds + micros / 1e6 - (before + after) / 2
     is_right = abs(off) < CLOCK_S
-    return Finding("clock", is_right, f"{off:+.1f} s beside Redis", "" if is_right else "Set it with NTP.")
+    return Finding("clock", is_right, f"{off:+.1f} s from Redis", "" if is_right else "Set it with NTP.")
 
 
 async def check_secret(settings: Settings, queue_health: QueueHealth) -> list[Finding]:
@@ -68,8 +68,8 @@ async def check_secret(settings: Settings, queue_health: QueueHealth) -> list[Fi
     try:
         own = digest_of(await asyncio.to_thread(secret.key, "installation"))
     except ConfigInvalid as error:
-        return [Finding("secret", False, error.problems[0].message, f"Mend it in {settings.home}.")]
+        return [Finding("secret", False, error.problems[0].message, f"Fix it in {settings.home}.")]
     if own == theirs:
         return []
-    detail = "is not the workers': webhooks are signed with another one than is shown here"
+    detail = "differs from the workers': webhooks are signed with another secret than is shown here"
     return [Finding("secret", False, detail, "Set the same DARKROOM_SECRET for gateways and workers.")]

@@ -6,7 +6,7 @@ from contract.store.fleet import Fleet, own_build
 from contract.version import CONTRACT
 from producer.doctor.finding import Finding
 
-HOW = "docs/howto/upgrade.md says how to change versions."
+HOW = "docs/howto/upgrade.md describes how to change versions."
 
 
 def check_versions(fleet: Fleet) -> Finding:
@@ -19,7 +19,7 @@ def check_versions(fleet: Fleet) -> Finding:
         told = f"{detail}; {_jobs(lost)} a newer worker than any that runs"
         return Finding("versions", False, told, f"Start a worker of the version that accepted them. {HOW}")
     if fleet.contract < CONTRACT:
-        told = f"{detail}; no running worker is known to do what is accepted here"
+        told = f"{detail}; no running worker is known to support what is accepted here"
         return Finding("versions", False, told, f"Update the workers first. {HOW}")
     oldest = min(build.contract for build in fleet.workers.values())
     if oldest == fleet.contract:

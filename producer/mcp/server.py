@@ -46,17 +46,17 @@ Request = ServerRequestContext[Any, Any]
 
 
 class ToolCaller(Protocol):
-    """Who calls a tool."""
+    """The caller of a tool."""
 
     @property
     def client(self) -> OwnerClient:
         """The door of whose jobs are meant."""
 
     def check(self, right: Right) -> None:
-        """Let only those pass who have a right. Raises Refused (`forbidden`)."""
+        """Require a right. Raises Refused (`forbidden`)."""
 
     async def count(self) -> None:
-        """Count that something is handed in. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
+        """Count a submit. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
 
     async def count_miss(self) -> None:
         """Count that somebody asked for what does not exist. Raises Refused (`rate_limited`), Unavailable."""
@@ -76,7 +76,7 @@ class Tools:
     wait_s: float
 
     async def generate(self, request: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
-        """Hand a job in, and wait for it a while; an equal call that comes meanwhile means the same job."""
+        """Submit a job, and wait for it a while; an equal call that arrives meanwhile gets the same job."""
         until = asyncio.get_running_loop().time() + min(self.wait_s, MAX_WAIT_S)
         caller.check(Right.SUBMIT)
         await caller.count()
@@ -118,7 +118,7 @@ class Tools:
     async def _hand_in(
         self, client: OwnerClient, what: str, fields: dict[str, Any], key: str | None
     ) -> tuple[Job, bool]:
-        """Hand a job in, or find that of an equal call; tell whether it is one."""
+        """Submit a job, or find the job of an equal call; tell whether it is one."""
         if key is not None:
             return await client.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
         begun = await client.recent.begin(what, for_s=UNANSWERED_S)
@@ -148,7 +148,7 @@ class Tools:
 
 
 def build_server(tools: Tools, welcome: Callable[[Any], ToolCaller]) -> Server[dict[str, Any]]:
-    """Build the server; `welcome` finds out who calls, by the HTTP request if there is one."""
+    """Build the server; `welcome` identifies the caller, by the HTTP request if there is one."""
     by_name: dict[str, Tool] = {
         "generate_image": tools.generate,
         "get_image_job": tools.look,

@@ -129,7 +129,7 @@ class Link:
         return None
 
     def _turn(self) -> Turn:
-        """Tell who asks and where, as nanobot says."""
+        """Read sender and chat from nanobot's context."""
         request = current_request_context()
         if request is None:  # somebody calls the tool without a chat
             return Turn(channel="direct", chat_id="direct", sender_id="", session="direct")

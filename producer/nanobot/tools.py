@@ -77,19 +77,31 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
             "Images that take long are sent to the chat later: then the answer is a job id instead."
         )
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Offer what nanobot's own tool takes, and over the queue what else a request may have."""
+        own: dict[str, Any] = super().parameters
+        if self._link.queue is None:
+            return own
+        from producer.client.request_fields import tool_parameters  # it needs pydantic
+
+        fields: dict[str, Any] = own["properties"]
+        more = {name: schema for name, schema in tool_parameters().items() if name not in fields}
+        return {**own, "properties": fields | more}
+
     def runtime_context_provider(self) -> Callable[[Any], Awaitable[Any]]:
         """Tell the model on its next turn what was sent since."""
         return self._link.remind
 
     async def execute(self, **wishes: Any) -> Any:
-        """Hand a job in; answer its images, or its id when it takes longer."""
+        """Submit a job; return its images, or its id when it takes longer."""
         if self._link.look() is None:
             return await super().execute(**wishes)
         return await self._link.ask(lambda image_requests, turn: image_requests.generate(turn, wishes))
 
 
 class _JobTool(Tool):  # type: ignore[misc]
-    """A tool for a job that was handed in before."""
+    """A tool for a job that was submitted earlier."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

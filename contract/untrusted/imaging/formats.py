@@ -27,7 +27,7 @@ def read(data: bytes, mime: str) -> Container:
 
 
 def strip(data: bytes, mime: str, *, orientation: int = 1) -> bytes:
-    """Leave out what is no part of the picture; of EXIF only the orientation (1 to 8) stays.
+    """Strip what is not part of the image; of EXIF only the orientation (1 to 8) stays.
 
     The same object comes back when nothing has to go. Raises ValueError for a malformed file.
     """

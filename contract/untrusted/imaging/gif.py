@@ -1,4 +1,4 @@
-"""GIF: a screen, and blocks of pictures and extensions, whose data come in pieces of at most 255 bytes."""
+"""GIF: a screen, and blocks of images and extensions, whose data come in chunks of at most 255 bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Gif(Container):
         self._kept.append(self._view[at : at + 1])
 
     def _picture(self, at: int) -> int:
-        """Keep a picture, and tell where it ends."""
+        """Keep an image block, and return where it ends."""
         left, top, width, height, flags = struct.unpack_from("<xHHHHB", self._data, at)
         # Decoders make the screen larger for a picture that goes beyond it.
         self.width, self.height = max(self.width, left + width), max(self.height, top + height)

@@ -27,7 +27,7 @@ MAX_SIDE = 16_384
 MAX_FRAMES = 200
 MAX_ALL_PIXELS = 100_000_000
 BYTES_PER_PIXEL = {"image/webp": 17, "image/jpeg": 7, "image/png": 4, "image/gif": 4}  # while it is decoded
-BYTES_PER_MOVING_PIXEL = 17  # of a picture with several frames
+BYTES_PER_MOVING_PIXEL = 17  # of an image with several frames
 MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
 
 _SHORTEST_BYTES = 12  # nothing can be told of less
@@ -95,7 +95,7 @@ def clean(data: bytes, *, weigh: Callable[[int], None] | None = None) -> tuple[I
 
 
 def shrink(data: bytes, *, side: int) -> bytes:
-    """Encode an image's first frame anew, upright and with no side longer than `side` pixels.
+    """Re-encode an image's first frame, upright and with no side longer than `side` pixels.
 
     A JPEG comes back, or a PNG if one can see through. Raises NotAnImage, NotAllowed, TooLarge.
     """
@@ -107,7 +107,7 @@ def shrink(data: bytes, *, side: int) -> bytes:
 
 
 def convert(data: bytes, *, mime: str, quality: int | None = None) -> bytes:
-    """Encode an image's first frame anew and upright, as PNG, JPEG or WebP; `quality` is 0 to 100, PNG has none.
+    """Re-encode an image's first frame upright, as PNG, JPEG or WebP; `quality` is 0 to 100, PNG has none.
 
     The same object comes back if it is one already and no quality is asked for. What one can see through is white in
     a JPEG. Raises NotAnImage, NotAllowed, TooLarge.

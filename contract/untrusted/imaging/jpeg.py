@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from contract.untrusted.imaging.container import Bytes, Container
 
-MAX_SCANS = 50  # of a large picture; progressive ones have ten, and each takes a decoder as long as the first
+MAX_SCANS = 50  # of a large image; progressive ones have ten, and each takes a decoder as long as the first
 MAX_SCANNED_PIXELS = 2_000_000_000  # so a small picture may have more scans
 
 _SOI, _EOI, _SOS, _EXIF = b"\xff\xd8", 0xD9, 0xDA, b"Exif\0\0"
@@ -24,7 +24,7 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Jpeg(Container):
-    """A JPEG up to the end of its first picture, taken apart."""
+    """A JPEG up to the end of its first image, parsed into parts."""
 
     def _read(self) -> None:
         if not self._data.startswith(_SOI):

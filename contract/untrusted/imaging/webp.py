@@ -25,7 +25,7 @@ class WebP(Container):
         for name, begin, end in self._chunks(12, 8 + length):
             if name == b"VP8X":
                 self._extend(self._view[begin:end])
-            elif name == b"EXIF" and self._flags is not None:  # nobody looks for it in a simple file
+            elif name == b"EXIF" and self._flags is not None:  # decoders ignore it in a simple file
                 self._turn(self._view[begin:end])
             elif name in _KEPT:
                 self._keep(name, begin, end)

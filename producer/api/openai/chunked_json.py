@@ -1,4 +1,4 @@
-"""Large answers: JSON with pictures in it, put together and sent in pieces.
+"""Large responses: JSON with images in it, composed and sent in chunks.
 
 As one text, eight pictures of 8 MB would stop the event loop for half a second; and a client that does not read
 would hold all of it for ever.
@@ -15,11 +15,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 PIECE = 2**18  # bytes
-MARK = secrets.token_hex(16)  # stands where a picture belongs
+MARK = secrets.token_hex(16)  # stands in place of an image
 
 
 def interleave(document: object, pictures: Iterable[bytes]) -> list[bytes]:
-    """Write a document as JSON, with pictures in base64 where it has MARK, one after the other; they are not copied."""
+    """Write a document as JSON, with base64 images in place of each MARK, in order; they are not copied."""
     first, *others = json.dumps(document).encode().split(MARK.encode())
     return [first, *chain.from_iterable(zip(pictures, others, strict=True))]
 

@@ -1,4 +1,4 @@
-"""Pictures inside of JSON: `data:image/…;base64,…`."""
+"""Images in JSON: `data:image/…;base64,…`."""
 
 from __future__ import annotations
 

@@ -27,12 +27,12 @@ from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
-from producer.api.requests import media_type, read_form, read_json
+from producer.api.requests import media_type, read_file, read_form, read_json
 from producer.api.routes.jobs import idempotency_key
-from producer.api.routes.uploads import keep, read_file
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
+from producer.imaging.intake import keep_upload
 
-FORM_BYTES = 2 * 2**20  # beside the files
+FORM_BYTES = 2 * 2**20  # without the files
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI"])
 
@@ -62,13 +62,15 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         raise Refused(IMAGE_REQUIRED).at("image")
     order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
-    headers = await caller.count(gateway)  # before we look at any picture
-    order.fields["reference_images"] = [(await keep(gateway, caller, image))["id"] for image in images]
+    headers = await caller.count(gateway)  # before any image is decoded
+    own = caller.client.owner_images
+    kept = [await keep_upload(gateway.pictures, own, image) for image in images]
+    order.fields["reference_images"] = [upload["id"] for upload in kept]
     return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)
 
 
 async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
-    """Read a form, with the pictures of `image` or `image[]`. Raises Refused."""
+    """Read a form, with the images of `image` or `image[]`. Raises Refused."""
     async with read_form(request, most=MAX_TOGETHER + FORM_BYTES, most_files=MAX_REFERENCES + 1) as form:
         images = [
             await read_file(file)
@@ -82,7 +84,7 @@ async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
 async def _develop(
     request: Request, gateway: Gateway, caller: Caller, order: OpenAIRequest, *, kind: str, headers: dict[str, str]
 ) -> Response:
-    """Hand a job in, or find the one that a repeated request means, and wait for it in the way that was asked for."""
+    """Submit a job, or find the job of a repeated request, and wait for it as the request asks."""
     job = await _job_of(request, caller, order)
     headers |= {"X-Darkroom-Job": job.id}
     if order.is_default_model:
@@ -92,7 +94,7 @@ async def _develop(
 
 
 async def _job_of(request: Request, caller: Caller, order: OpenAIRequest) -> Job:
-    """Hand in a job. OpenAI's clients repeat a request without a key that says so, but they count their repeats."""
+    """Submit a job. OpenAI's clients repeat a request without an idempotency key, but they count their repeats."""
     what = json.dumps([order.fields, request.url.path], sort_keys=True)
     is_repeat = request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
     if is_repeat and (job := await caller.client.recent.find(what)):

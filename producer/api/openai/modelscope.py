@@ -2,7 +2,7 @@
 
 `POST /v1/images/generations` with `X-ModelScope-Async-Mode: true` answers a task's id; `GET /v1/tasks/{id}` tells how
 it stands. nanobot gives up at any status but 200 and after 60 questions, so each one is held for a while, and an
-outage of Redis is told as PROCESSING. Who hangs up, or asks no more, has gone: the job is cancelled.
+outage of Redis is reported as PROCESSING. If the client disconnects or stops polling, the job is cancelled.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
 from producer.api.requests import read_json
-from producer.api.routes.uploads import keep
 from producer.api.services.cancel_on_disconnect import gone
+from producer.imaging.intake import keep_upload
 
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
 
@@ -42,12 +42,14 @@ def is_meant(request: Request) -> bool:
 
 
 async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
-    """Hand a job in and answer its id at once."""
+    """Submit a job and return its id immediately."""
     headers = await caller.count(gateway)
     body = await read_json(request, most=MAX_JSON_PICTURES)
     order = read_openai_request(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
-    order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
+    own = caller.client.owner_images
+    kept = [await keep_upload(gateway.pictures, own, picture) for picture in pictures]
+    order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
     with _waiting(gateway, caller, job):
         pass  # from now on it is waited for by asking
@@ -62,7 +64,7 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
     """
     try:
         job = await caller.client.get(task_id)
-        # A job that was handed in otherwise, or before this process began, is not cancelled because nobody asks.
+        # A job that was submitted otherwise, or before this process started, is not cancelled when polling stops.
         with _waiting(gateway, caller, job) if gateway.disconnects.expects(job.id) else nullcontext():
             job = await _held(request, caller, task_id)
         parts = await shown(caller, job)
@@ -106,5 +108,6 @@ def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManag
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
-    path = await caller.client.owner_images.find(image.id)
-    return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))
+    locator = await caller.client.owner_images.find(image.id)
+    data = await caller.client.artifacts.read(locator)
+    return await asyncio.to_thread(pybase64.b64encode, data)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pybase64
@@ -32,7 +31,7 @@ _NO_TOKENS = {
 
 
 class JobFailed(DarkroomError):
-    """A job that somebody waited for has no images; its error is told as it is."""
+    """A job that was waited for has no images; its error is passed on."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(look_up(job.error.code) if job.error else JOB_CANCELLED)
@@ -42,12 +41,12 @@ class JobFailed(DarkroomError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseContext:
-    """Who wants to be answered, and how."""
+    """The caller of a request, and the format of its response."""
 
     gateway: Gateway
     caller: Caller
     order: OpenAIRequest
-    base: str  # where links begin
+    base: str  # the start of links
     kind: str  # what events are called: `image_generation` or `image_edit`
 
 
@@ -107,8 +106,8 @@ async def _entry(context: ResponseContext, image: Image) -> Entry:
 async def _read(context: ResponseContext, image: Image) -> tuple[bytes, str]:
     """Read an image in the format that was asked for. Raises Refused."""
     order = context.order
-    path: Path = await context.caller.client.owner_images.find(image.id)
-    data = await asyncio.to_thread(path.read_bytes)
+    client = context.caller.client
+    data = await client.artifacts.read(await client.owner_images.find(image.id))
     if order.mime in (None, image.mime) and order.compression is None:
         return data, image.mime
     mime = order.mime or image.mime

@@ -79,7 +79,7 @@ class WaitingResponse(Response):
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
     def _late(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> list[bytes]:
-        """Write what came of a job whose answer has begun."""
+        """Write the result of a job whose response has started."""
         try:
             return finishing.result()
         except DarkroomError as error:

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: hand in, look at, wait for, cancel, retry, list, delete."""
+"""Jobs over HTTP: submit, get, wait for, cancel, retry, list, delete."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR, UNKNOWN_FIELD
+from contract.jobs.ids import CURSOR_PATTERN
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
@@ -25,7 +26,7 @@ MAX_CONVERSATION = 200
 # Only told: our own words for what is wrong are better than a pattern's.
 _STATE = f"({'|'.join(JobState)})"
 _STATES: dict[str, Any] = {"pattern": f"^{_STATE}(,{_STATE})*$"}
-_CURSOR: dict[str, Any] = {"pattern": "^[0-9]{1,15}:[0-9a-f-]{36}$"}
+_CURSOR: dict[str, Any] = {"pattern": f"^{CURSOR_PATTERN}$"}
 _PREFER_WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\b")
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -39,7 +40,7 @@ Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many secon
     responses=job_answer(200, 202) | errors(*BODY),
 )
 async def submit(request: Request, gateway: Here, caller: Submitter) -> Response:
-    """Hand a job in. It is accepted with 202; with `Prefer: wait=N` it is answered with 200 when done in time."""
+    """Submit a job: 202, or 200 if it ended within `Prefer: wait=N`."""
     rates = await caller.count(gateway)
     fields = read_fields(await read_json(request))
     accepted = await caller.client.accept(idempotency_key=idempotency_key(request), **fields)
@@ -80,7 +81,7 @@ async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wai
 
 @router.post("/{job_id}/cancel", responses=job_answer(200) | errors("404", "409"))
 async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
-    """Cancel a job; one that was cancelled before stays so, one that is over otherwise is told with 409."""
+    """Cancel a job. Cancelling twice is not an error; 409 if it has ended in another way."""
     job, _ = await caller.client.cancel(job_id)
     if job.state is not JobState.CANCELLED:
         raise Refused(JOB_ALREADY_FINISHED, state=job.state)
@@ -89,17 +90,16 @@ async def cancel(request: Request, gateway: Here, caller: Submitter, job_id: str
 
 @router.post("/{job_id}/retry", status_code=202, responses=job_answer(200, 202) | errors("404", "409"))
 async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str) -> Response:
-    """Hand in once more what a job that is over asked for; `retry_of` names that job."""
+    """Submit the request of an ended job again; `retry_of` is that job's id."""
     rates = await caller.count(gateway)
     accepted = await caller.client.retry(job_id, idempotency_key=idempotency_key(request))
     return await _accepted(request, gateway, caller, accepted, rates)
 
 
 @router.delete("/{job_id}", status_code=204, responses=errors("404"))
-async def delete(gateway: Here, caller: Submitter, job_id: str) -> Response:
+async def delete(caller: Submitter, job_id: str) -> Response:
     """Forget a job, and remove its images; one that is not over is cancelled first."""
-    job = await caller.client.delete(job_id)
-    await gateway.thumbnails.remove(job)
+    await caller.client.delete(job_id)
     return Response(status_code=204)
 
 

@@ -38,7 +38,7 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class TokenCaller:
-    """Who calls a tool over HTTP."""
+    """The caller of a tool over HTTP."""
 
     gateway: Gateway
     caller: Caller
@@ -55,7 +55,7 @@ class TokenCaller:
             raise Refused(FORBIDDEN, right=right)
 
     async def count(self) -> None:
-        """Count that something is handed in. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
+        """Count a submit. Raises Refused (`rate_limited`, `too_busy`), Unavailable."""
         await self.caller.count(self.gateway)
 
     async def count_miss(self) -> None:
@@ -72,7 +72,7 @@ class TokenCaller:
 
 
 def welcome(request: Request) -> TokenCaller:
-    """Find out who calls a tool: whoever was identified when the request came in."""
+    """Find the caller of a tool, as authenticated when the request came in."""
     gateway: Gateway = request.app.state.gateway
     return TokenCaller(gateway, request.state.caller, base_url(request, gateway))
 

@@ -107,7 +107,7 @@ class TimeLimitedProtocol(H11Protocol):
         self.transport.close()
 
     def _ask_for_more(self) -> None:
-        """Wait for what the client owes and nobody else waits for: the rest of a head, or of an ignored body."""
+        """Wait for the rest of a head or of an ignored body, for which nothing else waits."""
         theirs = self.conn.their_state
         is_owed = self.cycle.response_complete if theirs is h11.SEND_BODY else len(self._received) > 0
         if is_owed and theirs in (h11.IDLE, h11.SEND_BODY):
@@ -142,7 +142,7 @@ class TimeLimitedProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it begins to stop, so that nobody is waited for longer than must be."""
+    """Reports when it starts to stop, so that open requests end soon."""
 
     def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
@@ -155,7 +155,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: ASGIApp, *, on_stop: Callable[[], None], **options: Any) -> None:
-    """Run a server until it is told to stop; open answers then have some seconds to end."""
+    """Run a server until it is stopped; open responses then have some seconds to end."""
     config = uvicorn.Config(
         app,
         http=TimeLimitedProtocol,

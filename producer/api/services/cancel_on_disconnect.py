@@ -1,4 +1,4 @@
-"""Who still waits for a job: one whose clients have all gone is cancelled, after a while in which they may return.
+"""Cancel on disconnect: a job whose clients have all gone is cancelled after a grace period.
 
 OpenAI's clients come back within seconds when a connection broke, and ModelScope's ask every few seconds.
 """
@@ -34,7 +34,7 @@ class DisconnectTracker:
 
     @contextmanager
     def wait_for(self, job_id: str, client: OwnerClient, *, linger_s: float) -> Iterator[None]:
-        """Wait for a job; when nobody has done so for `linger_s` it is cancelled, unless it is over."""
+        """Wait for a job; without any waiting client for `linger_s` it is cancelled, unless it has ended."""
         self._present[job_id] += 1
         if leaving := self._leaving.pop(job_id, None):
             leaving.cancel()
@@ -47,7 +47,7 @@ class DisconnectTracker:
                 self._leaving[job_id] = asyncio.create_task(self._cancel(job_id, client, linger_s))
 
     def expects(self, job_id: str) -> bool:
-        """Tell whether a job is cancelled when nobody waits for it."""
+        """Tell whether a job is cancelled when no client waits for it."""
         return job_id in self._present or job_id in self._leaving
 
     def stay(self, job_id: str) -> None:

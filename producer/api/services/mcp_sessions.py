@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from producer.api.requests import MAX_JSON
 
-IDLE_S = 1800.0  # clients whose session has ended open another one
+IDLE_S = 1800.0  # a client whose session has ended opens another one
 MOST_OF_OWNER = 16
 MOST = 1000  # 35 KB each
 PARTING_S = 3.0  # in which calls are answered when the gateway stops
@@ -74,7 +74,7 @@ class Sessions:
         async with self._manager.run():
             ready.set()
             await self._closing.wait()
-            with suppress(TimeoutError):  # who waits for a job is let go of, and is told so
+            with suppress(TimeoutError):  # a call that waits for a job is ended with an error
                 async with asyncio.timeout(PARTING_S):
                     await self._quiet.wait()
 

@@ -1,4 +1,4 @@
-"""How often one caller may hand in, and ask for what does not exist; counted in Redis by `limits`."""
+"""Rate limits of one caller: submits, and requests for what does not exist; counted in Redis by `limits`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Rates:
         self._miss_rate = parse_many(miss_rate)
 
     async def count(self, caller: str) -> dict[str, str]:
-        """Count one request to hand in; answer the headers that tell how many are left. Raises Refused, Unavailable."""
+        """Count one submit; return the headers with the number left. Raises Refused, Unavailable."""
         headers: dict[str, str] = {}
         for item in self._rate:
             await self._count(item, "submit", caller)

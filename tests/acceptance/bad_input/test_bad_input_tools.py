@@ -102,7 +102,7 @@ def test_B84_without_arguments_a_tool_says_what_it_needs(gate: Gate, named: dict
     *[({"prompt": "x", "count": "2"}, "count has the wrong type"), ({"prompt": "x", "count": True}, "count has")],
     *[({"prompt": "x", "reference_images": "canary.png"}, "reference_images has the wrong type")],
     *[({"prompt": "x", "idempotency_key": 1}, "idempotency_key has the wrong type")],
-    *[({"prompt": "x", "idempotency_key": ""}, "An idempotency key is")],
+    *[({"prompt": "x", "idempotency_key": ""}, "An idempotency key must have")],
     *[({"prompt": "canary\0"}, "The prompt contains NUL"), ({"prompt": "canary" * 10_000}, "The prompt must have")],
 ])  # fmt: skip
 def test_B85_tools_check_as_the_other_routes_do(arguments: dict[str, Any], code: str, gate: Gate) -> None:

@@ -75,7 +75,7 @@ def test_submit_wait_timeout_and_cancel(terminal: Terminal) -> None:
     assert late.returncode == 124
     assert f"darkroom wait {job_id}" in late.stderr
     assert terminal.run("cancel", job_id).stdout.strip() == "Cancelled."
-    assert terminal.run("cancel", job_id).stdout.strip() == "It was already over: cancelled."
+    assert terminal.run("cancel", job_id).stdout.strip() == "It had already ended: cancelled."
     assert terminal.run("wait", job_id, "-q").returncode == 3
 
 
@@ -149,7 +149,7 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         ),
         (["generate", "x", "-r", "latest", "--conversation", "empty"], 2, "no image yet"),
         (["generate", "x", "-r", "nowhere/fox.png"], 2, "There is no image file nowhere/fox.png."),
-        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image is a file path"),
+        (["generate", "x", "-r", "https://example.org/fox.png"], 2, "A reference image must be a file path"),
         (["edit", "x", "--conversation", "empty"], 2, "no image yet"),
         (["status", "nope"], 4, "no such job"),
         (["cancel", "00000000-0000-0000-0000-000000000000"], 4, "no such job"),
@@ -353,7 +353,7 @@ def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
 
 def test_an_error_comes_with_its_cure(terminal: Terminal) -> None:
     done = terminal.run("edit", "x", "--conversation", "empty")
-    assert "Hint: Make one first, or name an image by its path or id." in " ".join(done.stderr.split())
+    assert "Hint: Make one first, or give the path or id of an image." in " ".join(done.stderr.split())
 
 
 def test_what_goes_to_a_file_holds_no_secret(terminal: Terminal) -> None:
@@ -527,7 +527,7 @@ def test_cancel_all_asks_a_person(terminal: Terminal, keys: str, code: int, says
 def test_cancel_wants_one_job_or_all(terminal: Terminal, arguments: list[str]) -> None:
     done = terminal.run("cancel", *arguments)
     assert done.returncode == 2
-    assert "name one job, or all with --all" in done.stderr
+    assert "give one job id, or --all" in done.stderr
 
 
 def test_a_job_that_ended_failed_is_shown_with_its_cure(terminal: Terminal) -> None:

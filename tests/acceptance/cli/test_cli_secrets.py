@@ -72,4 +72,4 @@ def test_what_goes_to_a_log_has_no_secret(shell: Terminal, more: dict[str, str])
     login = find(r'"flower_login": "darkroom:([^"]+)"', (shell.home / ".nanobot/darkroom/stack.json").read_text())
     assert "dk_" not in stack.said + stack.stop()
     assert login not in stack.said
-    assert "stands in darkroom/stack.json" in re.sub(r"\x1b\[[0-9;]*m", "", stack.said)
+    assert "is in darkroom/stack.json" in re.sub(r"\x1b\[[0-9;]*m", "", stack.said)

@@ -88,7 +88,7 @@ def test_2b_keys_that_are_elsewhere_are_not_missed(look: Look) -> None:
     ("url", "says", "hint"),
     [
         (NOWHERE, "at 127.0.0.1:1: Redis does not answer: nothing listens there", "darkroom up"),
-        ("redis://nowhere.invalid:6380", "at nowhere.invalid:6380: Redis cannot be found", "Mend the host name"),
+        ("redis://nowhere.invalid:6380", "at nowhere.invalid:6380: Redis cannot be found", "Fix the host name"),
     ],
 )
 def test_3_a_redis_that_is_down_or_unknown(url: str, says: str, hint: str, look: Look) -> None:
@@ -158,7 +158,7 @@ async def test_7_and_11_no_worker_and_a_clock_that_is_wrong(look: Look) -> None:
     async with serving() as url:
         wrong = look(KEY, sys.executable, "-c", AHEAD, DARKROOM_REDIS_URL=url)
     assert {"worker", "clock"} <= wrong.keys()
-    assert re.fullmatch(r"-(89|90|91)\.\d s beside Redis", wrong["clock"].detail)
+    assert re.fullmatch(r"-(89|90|91)\.\d s from Redis", wrong["clock"].detail)
     assert wrong["clock"].hint == "Set it with NTP."
     assert wrong["worker"].detail == "0 running"
     assert "darkroom worker" in wrong["worker"].hint

@@ -132,12 +132,12 @@ async def test_pictures_that_were_paid_for_and_not_used_are_told_on_every_face(h
     house.simulator.script([{**slowly, "images": 3, "side": 96}, {**THREE, "side": 96}])
     job, calls = await made(house, count=2)
     assert (calls, job.cost_usd, [attempt.unused for attempt in job.attempts]) == (2, 0.08, [2, 2])
-    words = "4 more pictures of the answers were not used."
+    words = "4 more images of the answers were not used."
     assert job.warnings == (words,)
     async with house.client() as darkroom:
         events = [(event.type, event.text) async for event in darkroom.events(job.id)]
-    assert ("unused", "2 more pictures of the answers were not used.") in events
-    assert sum("1 more picture of its answer could not be used" in text for _, text in events) == 2
+    assert ("unused", "2 more images of the answers were not used.") in events
+    assert sum("1 more image of its answer could not be used" in text for _, text in events) == 2
     token = house.token()
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
         shown = (await http.get(f"{url}/v1/jobs/{job.id}")).json()
@@ -160,7 +160,7 @@ async def test_what_an_answer_had_beyond_what_was_asked_for_is_told_in_the_job(
     house.simulator.script([{"kind": "ok", **step}])
     job, _ = await made(house, count=count)
     assert [attempt.unused for attempt in job.attempts] == [unused]
-    assert job.warnings == (("2 more pictures of the answers were not used.",) if unused else ())
+    assert job.warnings == (("2 more images of the answers were not used.",) if unused else ())
 
 
 async def test_a_call_that_is_closed_as_its_image_is_there_keeps_the_cost_that_it_has_told(house: House) -> None:

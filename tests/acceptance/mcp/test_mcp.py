@@ -91,7 +91,7 @@ async def test_a_job_is_cancelled_once_and_for_all(front: Front, hasty: Client) 
     done = told(await hasty.call_tool("generate_image", {"prompt": fresh()}))
     told(await hasty.call_tool("get_image_job", {"job_id": done["job_id"], "wait_seconds": 20}))
     over = refused(await hasty.call_tool("cancel_image_job", {"job_id": done["job_id"]}))
-    assert over == "The job is already over: it has succeeded."
+    assert over == "The job has already ended: it has succeeded."
 
 
 async def test_jobs_are_listed_in_pages(ann: Client) -> None:
@@ -176,7 +176,8 @@ async def test_a_reader_looks_and_a_service_speaks_for_its_users(front: Front) -
         assert told(await reader.call_tool("list_image_jobs"))["jobs"] == []
         for tool, asked in (("generate_image", {"prompt": "x"}), ("cancel_image_job", {"job_id": "x"})):
             assert (
-                refused(await reader.call_tool(tool, asked)) == "This token may not do that: it lacks the right submit."
+                refused(await reader.call_tool(tool, asked))
+                == "This token is not allowed to do that: it lacks the right submit."
             )
     async with (
         tools_at(front.url, front.service, X_Darkroom_User="dora") as dora,

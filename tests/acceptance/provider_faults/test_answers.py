@@ -153,7 +153,7 @@ async def test_pictures_beside_the_first_one_serve_the_other_images(specimen: st
     delivered = [call for call in job.attempts if call.outcome is Outcome.DELIVERED]
     if specimen:
         assert len(delivered) == 3
-        assert "2 more pictures of its answer could not be used" in told
+        assert "2 more images of its answer could not be used" in told
         return
     assert (len(delivered), len(house.simulator.ledger), job.cost_usd) == (1, 3, 0.04)
     assert {call.outcome for call in job.attempts} == {Outcome.DELIVERED, Outcome.CANCELLED}

@@ -21,7 +21,10 @@ def folders() -> set[str]:
 
 
 def test_each_folder_has_one_row() -> None:
-    assert sorted(folder for folder, _ in ROWS) == sorted(folders())
+    rows = [folder for folder, _ in ROWS]
+    assert sorted(folders() - {*rows}) == [], "folders without a row"
+    assert sorted({*rows} - folders()) == [], "rows without a folder"
+    assert len(rows) == len({*rows}), "two rows for one folder"
 
 
 def test_what_a_row_names_is_in_its_folder() -> None:

@@ -33,7 +33,7 @@ def attempt(outcome: Outcome, error: str | None = None, **more: Any) -> Attempt:
         ("succeeded", 3, 4, None, "old", "3 of 4 images made."),
         ("failed", 0, 4, None, "old", "No image could be made."),
         ("cancelled", 0, 4, None, "old", "Cancelled."),
-        ("expired", 0, 4, 3, "old", "Not finished in the time it had."),
+        ("expired", 0, 4, 3, "old", "Not finished before its deadline."),
     ],
 )
 def test_progress_is_one_line(state: str, done: int, count: int, position: int | None, note: str, line: str) -> None:

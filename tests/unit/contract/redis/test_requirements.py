@@ -55,9 +55,9 @@ INFOS = {
     "odd numbers": f"redis_version:7.0.15\nused_memory:many\n{REDIS}".replace("maxmemory:0", "maxmemory:some"),
     "nothing": "",
 }
-NO_VERSION = (TOLD, "version", "does not tell its version")
-NO_AOF = (TOLD, "persistence", "does not tell whether it keeps an append-only file")
-NO_POLICY = (TOLD, "eviction", "does not tell whether it throws jobs away")
+NO_VERSION = (TOLD, "version", "does not report its version")
+NO_AOF = (TOLD, "persistence", "does not report whether it keeps an append-only file")
+NO_POLICY = (TOLD, "eviction", "does not report whether it evicts jobs")
 
 
 def sight_of(info: str, fsync: str | None = "always") -> Sight:
@@ -77,7 +77,10 @@ def parsed(info: str) -> dict[str, Any]:
         ("Redis 6.0.16", [(WARNS, "version", "is version 6.0.16")]),
         ("Redis 6.2.14", []),
         ("Redis 7.0.15", []),
-        ("Redis 7.0.15 as Debian has it", [(WARNS, "persistence", "loses accepted jobs when it ends (appendonly no)")]),
+        (
+            "Redis 7.0.15 as Debian has it",
+            [(WARNS, "persistence", "loses accepted jobs when it stops (appendonly no)")],
+        ),
         ("Redis 7.4.9", []),
         ("Redis 8.2.3", []),
         ("Redis 8.10.0", []),
@@ -181,7 +184,7 @@ async def test_where_INFO_is_forbidden_nobody_can_tell(error: Exception) -> None
     async with Forbidding(error) as redis:
         sight = await look(redis)
     [doubt] = judge(sight)
-    assert (doubt.weight, doubt.name, "nobody can tell" in doubt.says) == (TOLD, "safety", True)
+    assert (doubt.weight, doubt.name, "it is unknown whether" in doubt.says) == (TOLD, "safety", True)
     assert (sight.version, sight.memory) == ("", "")
 
 

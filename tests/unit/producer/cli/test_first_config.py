@@ -9,30 +9,33 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contract.provider_specs import SPECS, ProviderSpec
 from contract.settings.settings import load_settings
-from producer.cli.first_config import Provider, first_config, key_variable
+from producer.cli.first_config import first_config
 from producer.cli.main import app
 
 ROOT = Path(__file__).parents[4]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
-@pytest.mark.parametrize("provider", Provider)
-def test_the_example_is_read_as_it_is_written(provider: Provider, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("provider", SPECS.values(), ids=SPECS)
+def test_the_example_is_read_as_it_is_written(
+    provider: ProviderSpec, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = home / ".nanobot/config.json"
-    done = CliRunner().invoke(app, ["config", "init", "--provider", provider])
+    done = CliRunner().invoke(app, ["config", "init", "--provider", provider.name])
     assert (done.exit_code, done.stdout.strip()) == (0, str(path))
-    assert f"export {key_variable(provider)}=" in done.stderr
+    assert f"export {provider.key_variable}=" in done.stderr
     assert path.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv(key_variable(provider), "k")
+    monkeypatch.setenv(provider.key_variable, "k")
     settings = load_settings()
-    assert (settings.image.provider, settings.config_path) == (provider, path)
+    assert (settings.image.provider, settings.config_path) == (provider.name, path)
 
 
 def test_the_examples_are_those_of_the_pages() -> None:
-    texts = "".join(page.read_text() for page in PAGES)
-    examples = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", texts, re.M | re.S)]
-    for provider in Provider:
+    texts = "\n".join(page.read_text() for page in PAGES)
+    examples = [json.loads(code) for code in re.findall(r"^```json\n(\{.*?)^```$", texts, re.M | re.S)]
+    for provider in SPECS.values():
         assert first_config(provider) in examples
 
 
@@ -42,7 +45,7 @@ def test_what_is_there_stays_as_it_is(is_link: bool, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere") if is_link else path.write_text("mine")
     done = CliRunner().invoke(app, ["config", "init"], env={"DARKROOM_CONFIG": str(path)})
     assert (done.exit_code, done.stdout) == (2, "")
-    assert f"{path} is there already" in done.stderr
+    assert f"{path} already exists" in done.stderr
     assert not (tmp_path / "elsewhere").exists()
     assert is_link or path.read_text() == "mine"
 

@@ -25,7 +25,7 @@ def token(*arguments: str) -> Result:
 
 def test_a_token_is_printed_alone(path: Path) -> None:
     done = token("create", "ci", "--rights", "read, users", "--user", "web", "--days", "3")
-    assert (done.exit_code, done.stderr) == (0, "Keep it: it is not shown again.\n")
+    assert (done.exit_code, done.stderr) == (0, "Save it now: it is not shown again.\n")
     found = Tokens(path).find(done.stdout.removesuffix("\n"))
     assert found
     assert (found.user, sorted(found.rights)) == ("web", [Right.READ, Right.USERS])
@@ -62,8 +62,8 @@ def test_a_token_is_revoked(path: Path) -> None:
         (("create", "old"), "Error: There is already a token named old."),
         (("create", "a/b"), "1 to 64 letters"),
         (("create", "new", "--user", "a/b"), "1 to 64 letters"),
-        (("create", "new", "--rights", "read,root"), "only read, submit, paths, users are known"),
-        (("create", "new", "--rights", ""), "only read, submit, paths, users are known"),
+        (("create", "new", "--rights", "read,root"), "only read, submit, paths, users are supported"),
+        (("create", "new", "--rights", ""), "only read, submit, paths, users are supported"),
         (("create", "new", "--days", "0"), "--days"),
         (("revoke", "new"), "Error: There is no token named new."),
     ],

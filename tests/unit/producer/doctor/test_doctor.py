@@ -85,7 +85,7 @@ async def test_what_is_not_there_yet_is_told(home: Path, monkeypatch: pytest.Mon
     assert "`darkroom config init`" in (await found("config")).detail
     monkeypatch.delenv("DARKROOM_KEYS_ELSEWHERE")
     assert "`darkroom config init`" in (await found("config")).hint
-    assert "is not there yet" in (await found("media directory")).detail
+    assert "does not exist yet" in (await found("media directory")).detail
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])

@@ -18,7 +18,7 @@ OLD = Build()
     [
         ([], {CONTRACT: 2}, True, "no worker runs", ""),
         ([OURS, OURS], {CONTRACT: 2}, True, f"workers: 2 of 1.0 (contract {CONTRACT})", ""),
-        ([OLD], {0: 2}, False, "no running worker is known to do what is accepted here", "Update the workers"),
+        ([OLD], {0: 2}, False, "no running worker is known to support what is accepted here", "Update the workers"),
         ([OURS, OLD], {0: 2}, True, "no job needs a newer worker than the oldest that runs", ""),
         ([OURS], {CONTRACT + 1: 1}, False, "1 job needs a newer worker than any that runs", "Start a worker"),
         ([OURS, NEXT], {CONTRACT + 2: 3}, False, "3 jobs need a newer worker than any that runs", "Start a worker"),

@@ -123,5 +123,5 @@ def test_a_refusal_is_nothing_but_its_sentences() -> None:
     result = refusal_of(error)
     assert (result.is_error, result.structured_content) == (True, None)
     assert [content.text for content in result.content if isinstance(content, TextContent)] == [
-        "There is no such job.\nAn idempotency key is 1 to 255 printable characters."
+        "There is no such job.\nAn idempotency key must have 1 to 255 printable characters."
     ]
