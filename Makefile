@@ -1,6 +1,10 @@
 # Every target does its own set-up in .venv.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Acceptance tests wait more than they compute: two for each core.
+WORKERS ?= 4
+# Every process of the tests would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this help
@@ -16,7 +20,7 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 
 .PHONY: test
 test: lint ## Run all checks and tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
 .PHONY: unit
 unit: setup ## Run the unit tests only
@@ -61,6 +65,7 @@ format: setup ## Format the code
 .PHONY: docs
 docs: setup ## Make the pages that come from the code
 	$(BIN)/python -m docs.make_error_reference
+	$(BIN)/python -m docs.make_tables
 
 .PHONY: constraints
 constraints: setup ## Pin the newest versions of everything

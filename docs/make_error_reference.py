@@ -9,14 +9,15 @@ from pathlib import Path
 
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
 from contract.errors.catalogue import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
-from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.exceptions import DarkroomError
 from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.settings.environment import Environment
-from contract.webhook import MAX_URL
+from producer.client.webhook_target import MAX_URL
 from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
+from worker.answers.errors import ProviderError
 from worker.policy.retry_policy import TRIES
 
 PAGE = Path(__file__).with_name("reference") / "errors.md"

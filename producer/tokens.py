@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from contract.artifacts.sidecar import write_whole
+from contract.artifacts.atomic_file import write_whole
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
 from contract.frozen_model import FrozenModel
 from producer.error_catalogue import TOKEN_EXISTS, TOKEN_NAME_INVALID, TOKEN_NOT_FOUND

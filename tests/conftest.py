@@ -19,7 +19,33 @@ for name in list(os.environ):
     if name.startswith("DARKROOM_"):
         del os.environ[name]
 
+HERE = Path(__file__).parent
+# Modules that take a minute or more on two cores, then folders whose tests wait, then those that compute.
+LONGEST_FIRST = (
+    "acceptance/docs/test_pages.py",
+    "acceptance/faults/test_faults.py",
+    "acceptance/faults/test_rolling.py",
+    "acceptance/faults/test_memory_limit.py",
+    "acceptance/nanobot/",
+    "acceptance/cli/test_cli.py",
+    "acceptance/api/test_openapi.py",
+    "acceptance/jobs/",
+    "acceptance/faults/",
+    "acceptance/",
+    "integration/",
+)
+
 REAL_REDIS_TESTS: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take long, so that no process is left alone with one; `-n` hands out modules."""
+    items.sort(key=lambda item: place_in_line(item.path.relative_to(HERE).as_posix()))
+
+
+def place_in_line(module: str) -> int:
+    """Find how early a module is to begin."""
+    return next((place for place, start in enumerate(LONGEST_FIRST) if module.startswith(start)), len(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")

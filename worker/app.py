@@ -15,25 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from celery.signals import setup_logging
-from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
-
-from contract.artifacts.media_marker import make_marker
-from contract.artifacts.references import References
 from contract.redis.client import open_redis
+from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.store.doorbell import Doorbell
 from contract.store.installation import digest_of
 from contract.store.worker_store import WorkerStore
-from contract.telemetry.logs import log_to_stderr
 from worker import failpoint
 from worker.artifacts.janitor import Janitor
 from worker.artifacts.orphans import Orphans
-from worker.artifacts.writer import Writer
 from worker.execution.context import WorkerContext
-from worker.execution.images_per_answer import Memory
+from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
 from worker.http.provider_client import HttpResources
 from worker.memory.budget import Budget
@@ -41,6 +35,7 @@ from worker.memory.cgroup import machine_memory, memory_limit
 from worker.memory.division import MIB, Portions, divide
 from worker.policy.circuit_breaker import CircuitBreakers
 from worker.process.celery_worker import answer_bells
+from worker.process.logs import set_up_logs
 from worker.process.startup_checks import Installation, check_media, find_redis
 from worker.process.sweeper import Sweeper
 from worker.process.watchdog import Watchdog, give_up
@@ -63,32 +58,32 @@ def main(config: Path | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and prompts
     failpoint.arm(os.environ.get("DARKROOM_FAILPOINT", ""))
     return_large_blocks()
-    _log()
+    set_up_logs()
     name = f"{socket.gethostname()}-{os.getpid()}"
     check_media(settings.media)
-    bench = make_context(settings, name)
+    worker = make_context(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
     threading.Thread(target=loop.run_forever, name="darkroom-loop", daemon=True).start()
     lease_s = settings.env.lease_seconds
-    asyncio.run_coroutine_threadsafe(_arrive(bench), loop).result()
-    sweeper = Sweeper(bench.store, worker=name, lease_s=lease_s)
-    loops = (bench.leases.keep(), sweeper.sweep(), make_janitor(bench).keep(), make_webhook_dispatcher(bench).keep())
+    asyncio.run_coroutine_threadsafe(_arrive(worker), loop).result()
+    sweeper = Sweeper(worker.store, worker=name, lease_s=lease_s)
+    loops = (worker.leases.keep(), sweeper.sweep(), make_janitor(worker).keep(), make_webhook_dispatcher(worker).keep())
     asyncio.run_coroutine_threadsafe(_watch(*loops), loop)
-    Watchdog(bench.store, bench.leases, slots=settings.env.concurrency).watch(loop)
-    code = answer_bells(bench, loop)
+    Watchdog(worker.store, worker.leases, slots=settings.env.concurrency).watch(loop)
+    code = answer_bells(worker, loop)
     logging.shutdown()
     os._exit(code)  # the loops in their thread must not see the interpreter end around them
 
 
-async def _arrive(bench: WorkerContext) -> None:
+async def _arrive(worker: WorkerContext) -> None:
     """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
-    settings = bench.settings
+    settings = worker.settings
     env = settings.env
-    mark = await asyncio.to_thread(make_marker, settings.media)
+    mark = await worker.artifacts.marker(make=True)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
-    await find_redis(bench.store, bench.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
+    await find_redis(worker.store, worker.worker, own, lease_s=env.lease_seconds, allow_unsafe=allow)
 
 
 def make_context(settings: Settings, name: str) -> WorkerContext:
@@ -102,12 +97,9 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         settings=settings,
         store=store,
         leases=Leases(store, worker=name, lease_s=env.lease_seconds, slots=env.concurrency),
-        references=References(
-            roots=(settings.workspace, settings.media), workspace=settings.workspace, inputs=settings.home / "inputs"
-        ),
-        writer=Writer(media=settings.media, save_dir=settings.image.save_dir),
+        artifacts=open_artifact_store(settings, reach=failpoint.reach),
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
-        wire=HttpResources(
+        http=HttpResources(
             ssl_context=ssl.create_default_context(),
             sandbox=Sandbox(beside=portions.beside),
             budget=Budget(portions.bodies),
@@ -115,7 +107,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
             idle_s=env.idle_seconds,
             retry_s=env.retry_seconds,
         ),
-        memory=Memory(redis),
+        images_per_answer=ImagesPerAnswerStore(redis),
     )
 
 
@@ -128,26 +120,23 @@ def portions_of(env: Environment) -> Portions:
     return portions
 
 
-def make_janitor(bench: WorkerContext) -> Janitor:
+def make_janitor(worker: WorkerContext) -> Janitor:
     """Build what tidies the folders of this Darkroom."""
-    settings = bench.settings
-    env = settings.env
+    env = worker.settings.env
     return Janitor(
-        media=settings.media,
-        save_dir=settings.image.save_dir,
-        inputs=settings.home / "inputs",
+        worker.artifacts,
         snapshot_age_s=env.queue_seconds + env.deadline_seconds + 86_400,  # as long as a job may live, and a day
-        orphans=Orphans(bench.store, bench.writer, folder=settings.media / settings.image.save_dir),
+        orphans=Orphans(worker.store, worker.artifacts),
     )
 
 
-def make_webhook_dispatcher(bench: WorkerContext) -> WebhookDispatcher:
+def make_webhook_dispatcher(worker: WorkerContext) -> WebhookDispatcher:
     """Build what tells receivers that jobs have ended."""
-    env = bench.settings.env
+    env = worker.settings.env
     return WebhookDispatcher(
-        WebhookOutbox(bench.store.redis),
-        ssl_context=bench.wire.ssl_context,
-        secret=InstallationSecret.of(bench.settings),
+        WebhookOutbox(worker.store.redis),
+        ssl_context=worker.http.ssl_context,
+        secret=InstallationSecret.of(worker.settings),
         schedule=env.webhook_schedule,
         allowed=env.webhook_networks,
     )
@@ -160,16 +149,3 @@ async def _watch(*loops: Coroutine[Any, Any, None]) -> None:
     broken, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     logger.critical("a loop of this worker broke", exc_info=broken.pop().exception())
     give_up("one of its loops broke")
-
-
-def _log() -> None:
-    log_to_stderr()
-    for chatty in ("httpx", "httpcore", "celery", "kombu"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_not_of_redis)
-    setup_logging.connect(lambda **_: None, weak=False)  # or Celery would set levels of its own
-
-
-def _is_not_of_redis(record: logging.LogRecord) -> bool:
-    """Leave out each try of Celery to reach Redis: `Leases` tells once that it is away, and once that it is back."""
-    return record.msg != CONNECTION_ERROR and CONNECTION_RETRY not in record.getMessage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract import provider_specs
 from contract.errors.kind import permanent
 
 CONFIG_INVALID = permanent(
@@ -25,6 +26,6 @@ UNKNOWN_PROVIDER = permanent(
     "unknown_provider",
     "Provider not supported",
     "[Only {configured} is configured here"
-    "|unsupported image generation provider '{provider}': use openrouter or aihubmix"
-    "|unsupported image generation provider: use openrouter or aihubmix].",
+    f"|unsupported image generation provider '{{provider}}': use {provider_specs.names()}"
+    f"|unsupported image generation provider: use {provider_specs.names()}].",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract.errors.kind import permanent
+from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES
 
 ARTIFACT_NOT_FOUND = permanent(
     "artifact_not_found",
@@ -54,7 +55,7 @@ IDEMPOTENCY_KEY_REUSED = permanent(
 IMAGE_SIZE_INVALID = permanent(
     "image_size_invalid",
     "Unknown image size",
-    "image_size must be 512, 1K, 2K, 4K, auto, or WIDTHxHEIGHT with sides of 64 to 4096.",
+    f"image_size must be {', '.join(SIZES)}, auto, or WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE}.",
 )
 JOB_NOT_FOUND = permanent(
     "job_not_found",

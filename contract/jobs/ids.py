@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import CURSOR_INVALID, EVENT_ID_INVALID, IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 
+EVENT_ID_PATTERN = "0|[0-9]{1,15}-[0-9]{1,10}"
+CURSOR_PATTERN = "[0-9]{1,15}:[0-9a-f-]{36}"  # of a page
+UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
+
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EVENT_ID = re.compile(r"0|[0-9]{1,15}-[0-9]{1,10}")
-_CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f-]{36}")
+_EVENT_ID = re.compile(EVENT_ID_PATTERN)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
+_CURSOR = re.compile(CURSOR_PATTERN)
+_ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LIKE_AN_ID = re.compile(r"(img_|up_)\w{0,80}", re.ASCII)
 
 
 def check_job_id(text: str) -> str:
@@ -41,3 +49,29 @@ def check_idempotency_key(text: str) -> None:
     """Refuse what is no idempotency key. Raises Refused (`idempotency_key_invalid`)."""
     if not _IDEMPOTENCY_KEY.fullmatch(text):
         raise Refused(IDEMPOTENCY_KEY_INVALID)
+
+
+def artifact_id(job_id: str, index: int) -> str:
+    """Name the artifact of a job's image."""
+    return "img_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:12]
+
+
+def is_artifact_id(text: str) -> bool:
+    """Tell whether a text has the form of an artifact id."""
+    return _ARTIFACT_ID.fullmatch(text) is not None
+
+
+def is_like_an_id(text: str) -> bool:
+    """Tell whether a text is meant as the id of an artifact or an upload, be it right or mistyped."""
+    return _LIKE_AN_ID.fullmatch(text) is not None
+
+
+def uploaded(text: str) -> str | None:
+    """Read the sha256 out of the id of an uploaded picture; None for any other text."""
+    sha256 = text.removeprefix(UPLOAD)
+    return sha256 if sha256 != text and is_sha256(sha256) else None
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether a text has the form of a SHA-256 in hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract.artifacts.sidecar import is_artifact_id, uploaded
+from contract.jobs.ids import is_artifact_id, uploaded
 from contract.jobs.job import Job
 
 

@@ -1,10 +1,14 @@
-"""What a caller asks for, and what may be asked for: checked to the last character."""
+"""What a caller asks for, and what may be asked for: checked to the last character.
+
+`JobRequest` is the one definition of a request's fields. HTTP's OpenAPI page, the tools of MCP and of nanobot, and the
+options of the command line are made from it.
+"""
 
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
@@ -14,6 +18,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    WithJsonSchema,
     model_serializer,
 )
 from pydantic_core import PydanticCustomError
@@ -31,23 +36,16 @@ from contract.errors.request_catalogue import (
     TOO_MANY_REFERENCES,
 )
 from contract.frozen_model import Stored
+from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES, explicit_size
 
 RATIOS = (
     *("auto", "1:1", "3:4", "9:16", "4:3", "16:9", "2:3", "3:2", "4:5", "5:4", "21:9", "9:21"),
     *("1:2", "2:1", "1:4", "4:1", "1:8", "8:1"),
 )
-SIZES = ("512", "1K", "2K", "4K")
-MAX_PROMPT, MAX_REFERENCES, LEAST_TIME_S = 32_000, 16, 1.0
-MIN_SIDE, MAX_SIDE = 64, 4096
+MAX_PROMPT, MAX_IMAGES, MAX_REFERENCES, LEAST_TIME_S = 32_000, 8, 16, 1.0
+CONFIGURED = frozenset({"aspect_ratio", "image_size"})  # a caller may leave them out: the configuration has them
 
-_EXPLICIT_SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
 _INVISIBLE = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Mn"})
-
-
-def explicit_size(image_size: str) -> tuple[int, int] | None:
-    """Read WIDTHxHEIGHT in pixels, or None for a size hint such as 2K."""
-    match = _EXPLICIT_SIZE.fullmatch(image_size)
-    return (int(match[1]), int(match[2])) if match else None
 
 
 def _ratio(value: str) -> str:
@@ -80,7 +78,7 @@ def _prompt(value: str) -> str:
 
 
 def _count(value: int, info: ValidationInfo) -> int:
-    maximum = (info.context or {}).get("max_images", 8)
+    maximum = (info.context or {}).get("max_images", MAX_IMAGES)
     if not 1 <= value <= maximum:
         raise PydanticCustomError(COUNT_OUT_OF_RANGE.code, "out of range", {"max": maximum})
     return value
@@ -112,12 +110,26 @@ def _time(value: float, info: ValidationInfo) -> float:
     return value
 
 
-AspectRatio = Annotated[str, AfterValidator(_ratio)]
-ImageSize = Annotated[str, AfterValidator(_size)]
+AspectRatio = Annotated[str, AfterValidator(_ratio), WithJsonSchema({"type": "string", "enum": list(RATIOS)})]
+ImageSize = Annotated[
+    str,
+    AfterValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(SIZES)}|auto|[1-9][0-9]{{1,3}}x[1-9][0-9]{{1,3}})$"}),
+]
 Quality = Literal["low", "medium", "high"]
 AllowedFallback = Literal["any", "quality", "size", "none"]
-TimeLimit = Annotated[float, AfterValidator(_time)]
+TimeLimit = Annotated[float, AfterValidator(_time), WithJsonSchema({"type": "number", "minimum": int(LEAST_TIME_S)})]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w:@+-][\w.:@+-]*(/[\w:@+-][\w.:@+-]*)*$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """How the ways in offer a field. Its description is for HTTP and, unless there is `help`, for the command line."""
+
+    to_models: str | None = None  # what chat models are told of it in tools; None: their tools do not have it
+    help: str | None = None
+    options: tuple[str, ...] = ()  # on the command line, if not --<name>
+    values: tuple[str, ...] = ()  # that a shell completes
 
 
 class KeptRequest(Stored):
@@ -141,19 +153,78 @@ class KeptRequest(Stored):
 
 
 class JobRequest(KeptRequest):
-    """What a caller asks for, checked; sizes and ratios are already the effective ones."""
+    """What a caller asks for, checked; sizes and ratios are already the effective ones.
+
+    What a caller leaves out is null and not written, so that the JSON of a request without a field stays as it was
+    before there was that field.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    prompt: Annotated[str, AfterValidator(_prompt)]
-    count: Annotated[int, AfterValidator(_count)] = 1
-    aspect_ratio: AspectRatio
-    image_size: ImageSize
-    reference_images: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_references)] = ()
-    quality: Annotated[Quality | None, BeforeValidator(_quality)] = None  # None: as configured
-    # The caller's own limits and choice; whoever gives none gets the JSON without them.
-    fallback: Annotated[AllowedFallback | None, BeforeValidator(_allowed)] = None  # None: any
-    attempt_timeout_seconds: TimeLimit | None = None  # can only shorten the operator's
-    deadline_seconds: TimeLimit | None = None  # from the job's start to its end; can only shorten the operator's
-    provider: str | None = None  # of the first rung, as the model; None: the configured one
-    model: ModelName | None = None
+    prompt: Annotated[
+        str,
+        AfterValidator(_prompt),
+        WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT}),
+        Offered(
+            to_models="What the picture shall show, or how a reference shall be changed: subject, style, light, "
+            "composition, and any text in it, in as much detail as is known.",
+        ),
+    ] = Field(description="What the picture shall show.")
+    count: Annotated[
+        int,
+        AfterValidator(_count),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_IMAGES}),
+        Offered(
+            to_models="How many variants to make at the same time; 1 if left out. Better than several calls.",
+            options=("--count", "-n"),
+        ),
+    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES}.")
+    aspect_ratio: Annotated[
+        AspectRatio,
+        Offered(
+            to_models="Width to height, such as 1:1, 3:4 or 16:9; left out, it is as configured.",
+            options=("--aspect-ratio", "-a"),
+            values=RATIOS,
+        ),
+    ] = Field(description="Width to height, such as 1:1, 3:4, 16:9 or auto; left out, it is as configured.")
+    image_size: Annotated[
+        ImageSize,
+        Offered(
+            to_models=f"{', '.join(SIZES)}, or WIDTHxHEIGHT in pixels; left out, it is as configured.",
+            options=("--image-size", "-s"),
+            values=(*SIZES, "auto"),
+        ),
+    ] = Field(description="Such as 1K, 2K, 4K, 1024x1024 or auto; left out, it is as configured.")
+    reference_images: Annotated[
+        tuple[str, ...],
+        Field(strict=False),
+        AfterValidator(_references),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MAX_REFERENCES}),
+        Offered(
+            to_models="Images to change or to go by: artifact ids of earlier answers (img_…), ids of uploads (up_…), "
+            "`latest` for the newest image made here by this user, or paths of image files where you may name paths. "
+            "Artifact ids are the safest.",
+            help="Path, artifact id or latest.",
+            options=("--reference", "-r"),
+        ),
+    ] = Field((), description='Ids of uploads or of own images, or "latest" of the conversation.')
+    quality: Annotated[Quality | None, BeforeValidator(_quality), Offered(values=get_args(Quality))] = Field(
+        None, description="low, medium or high, where the provider knows qualities; left out, it is as configured."
+    )
+    fallback: Annotated[
+        AllowedFallback | None, BeforeValidator(_allowed), Offered(values=get_args(AllowedFallback))
+    ] = Field(
+        None,
+        description="What may be delivered instead, if need be: any (if left out), quality (a lower one), "
+        "size (a smaller one), none.",
+    )
+    attempt_timeout_seconds: Annotated[TimeLimit | None, Offered(options=("--attempt-timeout",))] = Field(
+        None, description="The most seconds that one call to the provider may take; the operator may allow less."
+    )
+    deadline_seconds: Annotated[TimeLimit | None, Offered(options=("--deadline",))] = Field(
+        None, description="The most seconds that the job may take from its start; the operator may allow less."
+    )
+    provider: str | None = Field(None, description="One of the configured providers.")
+    model: Annotated[ModelName, WithJsonSchema({"type": "string"})] | None = Field(
+        None, description="One of the configured models, which GET /v1/models lists."
+    )

@@ -73,6 +73,11 @@ def arrived(index: int, *, asked_for: int, unused: int) -> str:
     return f"{there}; {others} of its answer could not be used." if unused else ""
 
 
+def beside(attempt: Attempt) -> str:
+    """Tell of an image that a call for another one has brought it."""
+    return f"It came in the answer for image {attempt.index + 1}."
+
+
 def unused(many: int) -> str:
     """Write how many images of responses were not used; empty if none."""
     if many < 1:

@@ -1,13 +1,11 @@
-"""The way to Redis: one kind of client, Lua scripts run in one step, and one error for whatever goes wrong."""
+"""The way to Redis: one kind of client, and one error for whatever goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
-from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -19,7 +17,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from contract.errors.exceptions import Unavailable
 from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.redis.failure import REFUSED, UNKNOWN, cause_of
-from contract.version import CONTRACT
 
 FULL_S = 30  # when to try again
 
@@ -69,21 +66,3 @@ def unavailable(error: BaseException) -> Unavailable:
         logger.error("Redis refuses: %s", error)  # our own mistake
         cause = REFUSED
     return Unavailable(says="" if is_silent and not cause.lasts else cause.says)
-
-
-class Scripts:
-    """Scripts of `contract/store/lua/`, each with the prelude before it, and then what else they share."""
-
-    def __init__(self, redis: Redis, names: Iterable[str], *, shared: Sequence[str] = ()) -> None:
-        folder = files("contract.store") / "lua"
-
-        def read(*parts: str) -> str:
-            text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
-            return f"local CONTRACT = {CONTRACT}\n{text}"
-
-        self._scripts = {name: redis.register_script(read("include/prelude", *shared, name)) for name in names}
-
-    async def run(self, name: str, *args: str | float) -> Any:
-        """Run a script; its answer is as its last lines say. Raises Unavailable."""
-        async with reaching_redis():
-            return await self._scripts[name](args=args)

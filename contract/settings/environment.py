@@ -1,155 +1,251 @@
-"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` next to config.json."""
+"""Darkroom's own settings: DARKROOM_<NAME> of the environment, or of `darkroom.env` next to config.json.
+
+Each is described here and nowhere else. The tables of docs/reference/configuration.md and .env.example are made from
+these descriptions by `make docs`.
+"""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    IPvAnyNetwork,
-    NonNegativeFloat,
-    SecretStr,
-    ValidationError,
-)
-from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
-from redis.asyncio.connection import parse_url
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from contract.errors.exceptions import Problem
-from contract.jobs.request import ImageSize, ModelName
+from contract.provider_specs import AIHUBMIX, SPECS
+from contract.settings.environment_types import (
+    Fallbacks,
+    Networks,
+    PublicUrl,
+    Rate,
+    RedisUrl,
+    Schedule,
+    Secret,
+    Words,
+)
+
+PREFIX = "DARKROOM_"
 
 
-class Fallback(BaseModel):
-    """One rung of DARKROOM_FALLBACKS; what it leaves out is as in the request."""
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What stands for a variable that is not set, in words, where its value says too little."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    provider: str | None = None
-    model: ModelName | None = None
-    image_size: ImageSize | None = None
-    quality: str | None = None
-    timeout_seconds: float | None = Field(None, gt=0)
+    words: str
 
 
-def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
-    if not fallbacks:
-        raise PydanticCustomError("fallbacks_empty", "must not be an empty list")
-    return fallbacks
+_NO_LIMIT = Default("no limit")
+_FALLBACKS = (
+    f'[{{"quality": "low"}}, {{"provider": "{AIHUBMIX.name}", "model": "{AIHUBMIX.model}", "image_size": "1K"}}]'
+)
+_TIMEOUTS = ", ".join(f"{spec.title} {spec.timeout_s:g}" for spec in SPECS.values())
 
-
-_LOGIN = r"(?:[^@/?#\s]*@)?"
-_HOST = rf"{_LOGIN}[^@/?#\s]+(?:/\d*)?"
-_TLS = r"ssl_(?:cert_reqs=(?:required|optional|none)|ca_certs=[^&#]+)"
-_REDIS_URL = re.compile(
-    rf"redis://{_HOST}|rediss://{_HOST}(?:\?{_TLS}(?:&{_TLS})*)?|unix://{_LOGIN}/[^?#]+(?:\?db=\d+)?"
+# They say where to look and for whom, so they are read before the others, and from the environment alone.
+APART = (
+    ("DARKROOM_CONFIG", "`~/.nanobot/config.json`", "path of the configuration"),
+    ("DARKROOM_OWNER", "`cli:<you>`", "whose jobs the command line submits and shows"),
 )
 
 
-def _redis_url(url: SecretStr) -> SecretStr:
-    """Let only those spellings pass that redis-py and kombu read alike."""
-    try:
-        if _REDIS_URL.fullmatch(url.get_secret_value()) and parse_url(url.get_secret_value()):
-            return url
-    except ValueError:  # its words may hold a part of the password
-        pass
-    form = "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix://[user:password@]/path[?db=n]"
-    raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
+class QueueVariables(BaseModel):
+    """Those of the queue."""
 
-
-def _words(value: object) -> object:
-    """Read a list as people write it in an environment: with commas."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
-
-
-def _public_url(url: str) -> str:
-    if not re.fullmatch(r"https?://[\w.\[\]:-]+(?:/[\w./-]*)?", url, re.ASCII):
-        raise PydanticCustomError("public_url_invalid", "must be an http(s) address without query or login")
-    return url.rstrip("/")
-
-
-_RATE = r"[1-9]\d{0,8}/(?:[1-9]\d{0,5})?(?:second|minute|hour|day)"
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-PublicUrl = Annotated[str, AfterValidator(_public_url)]
-Rate = Annotated[str, Field(pattern=rf"^{_RATE}(?:;{_RATE})*$")]  # "30/second;600/minute"
-
-
-def _schedule(waits: tuple[float, ...]) -> tuple[float, ...]:
-    if not (1 <= len(waits) <= 20 and waits[0] == 0 and max(waits) <= 7 * 86_400):
-        raise PydanticCustomError("schedule_invalid", "must be 1 to 20 waits in seconds, of which the first is 0")
-    return waits
-
-
-def _secret(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value()) < 32:
-        raise PydanticCustomError("secret_too_short", "must have 32 characters at least")
-    return secret
-
-
-Fallbacks = Annotated[tuple[Fallback, ...], AfterValidator(_some)]
-Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_words)]
-Schedule = Annotated[tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(_words), AfterValidator(_schedule)]
-
-
-class Environment(BaseSettings):
-    """Darkroom's own settings: DARKROOM_<NAME>, also from `darkroom.env` next to config.json."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DARKROOM_", env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
+    redis_url: Annotated[
+        RedisUrl,
+        Default("that of a running `darkroom up` with the same configuration, else `redis://127.0.0.1:6379/0`"),
+    ] = Field(SecretStr("redis://127.0.0.1:6379/0"), description="address of Redis")
+    allow_unsafe_redis: bool = Field(False, description="start workers even if Redis evicts jobs or is a cluster")
+    queue_seconds: float = Field(3600, gt=0, description="how long a job may wait for its start; then it expires")
+    deadline_seconds: float = Field(
+        600, gt=0, description="how long a job may take after its start; a request may ask for less"
+    )
+    retention_seconds: float = Field(
+        7 * 86_400, ge=60, description="how long ended jobs are kept; their images stay on disk"
+    )
+    keys_elsewhere: bool = Field(
+        False,
+        description="this process needs no provider keys, because only the workers have them. A client of a running "
+        "`darkroom up` needs none in any case",
     )
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
-    concurrency: int = Field(32, ge=1, le=1000)  # jobs that one worker runs at the same time
-    body_memory_mb: int | None = Field(None, ge=16)  # MiB of answers in flight; None: by the limit of its cgroup
-    drain_seconds: float | None = Field(None, ge=0)  # None: as long as a call may last (`Settings.drain_s`)
-    attempt_timeout_seconds: float | None = Field(None, gt=0)  # None: 120, AIHubMix 300
-    connect_seconds: float = Field(5, gt=0)  # to reach a provider
-    idle_seconds: float = Field(30, gt=0)  # silence, or less than 1 KiB/s, for so long ends a call
-    deadline_seconds: float = Field(600, gt=0)  # from a job's start to its end
-    queue_seconds: float = Field(3600, gt=0)  # from acceptance to the start
-    calls_per_image: int = Field(9, ge=1, le=10)
-    retry_seconds: float = Field(1, gt=0)  # the back-off before a first repeat, at most
-    fallbacks: Fallbacks | None = None
-    breaker_seconds: float = Field(15, gt=0)  # a provider that failed five times in a row is left alone
-    max_concurrency: int | None = Field(None, ge=1)  # calls to one provider key at a time, by all workers
-    lease_seconds: float = Field(15, ge=5)
-    retention_seconds: float = Field(7 * 86_400, ge=60)
-    max_jobs_per_owner: int = Field(500, ge=1)
-    max_queued: int = Field(10_000, ge=1)
-    keys_elsewhere: bool = False  # this process needs no provider keys: only the workers have them
-    allow_unsafe_redis: bool = False  # a worker starts although its Redis evicts jobs, or is a cluster
-    plugin: bool = True  # whether nanobot's plugin does anything; read by producer/nanobot/switch.py, which is light
-    tool_wait_seconds: float = Field(20, ge=0, le=600)  # how long a tool of a chat gateway waits for its images
-    # The HTTP gateway.
-    host: str = "127.0.0.1"
-    port: int = Field(8790, ge=0, le=65_535)
-    hosts: Words = ()  # names it answers under, beside those of this machine
-    origins: Words = ()  # of pages elsewhere that may use it
-    public_url: PublicUrl | None = None  # how others reach it, if that is not how it is asked
-    models: Words = ()  # of the configured provider, beside the configured one, that a request may name
-    any_model: bool = False  # whether a model that nobody knows means the default one
-    rate: Rate = "600/minute"  # how often one may hand in
-    miss_rate: Rate = "600/minute"  # how often one may ask for what does not exist
-    grace_seconds: float = Field(20, gt=0)  # an answer that waits for a job keeps its own status for so long
-    heartbeat_seconds: float = Field(10, gt=0)  # and then a blank is sent so often
-    linger_seconds: float = Field(5, ge=0)  # a client that is gone may come back before its job is cancelled
-    polling_linger_seconds: float = Field(60, ge=0)  # and one that polls a task may be silent
-    max_running_per_owner: int = Field(0, ge=0)  # 0: no limit
-    max_streams_per_owner: int = Field(5, ge=1)
-    max_uploads_per_owner: int = Field(200, ge=1)
-    budget_usd_per_day: float = Field(0, ge=0)  # of one owner; 0: no limit
-    price_usd: float = Field(0.2, ge=0)  # what an image is thought to cost where no price list tells
-    link_seconds: int = Field(3600, ge=60)  # how long a signed link to an image is valid at least
-    tokens: Path | None = None  # None: tokens.json in Darkroom's own directory
-    secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None  # None: the one in `secret.key`
-    webhook_networks: Networks = ()  # private ones that webhooks may lead into
-    webhook_schedule: Schedule = (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000)  # the wait before each try
+
+class WorkerVariables(BaseModel):
+    """Those of workers and their calls to providers."""
+
+    concurrency: int = Field(32, ge=1, le=1000, description="number of jobs that one worker runs at the same time")
+    body_memory_mb: Annotated[int | None, Default("by the container's memory limit (288 of 1 GiB, at most 1024)")] = (
+        Field(
+            None,
+            ge=16,
+            description="memory in MiB for large provider responses in one worker. A response that does not fit waits "
+            "at its sender, and its time-outs stand still",
+            examples=["288"],
+        )
+    )
+    attempt_timeout_seconds: Annotated[float | None, Default(f"that of the provider ({_TIMEOUTS})")] = Field(
+        None, gt=0, description="time-out of one provider call; a request may ask for less", examples=["120"]
+    )
+    connect_seconds: float = Field(5, gt=0, description="time-out of connecting to a provider")
+    idle_seconds: float = Field(
+        30, gt=0, description="a call ends after so many seconds of silence, or of less than 1 KiB/s"
+    )
+    calls_per_image: int = Field(9, ge=1, le=10, description="maximum number of provider calls for each image of a job")
+    retry_seconds: float = Field(
+        1, gt=0, description="maximum pause before the first retry; it doubles with each further one"
+    )
+    breaker_seconds: float = Field(
+        15,
+        gt=0,
+        description="how long a circuit breaker stays open after five failures in a row; four times as long after a "
+        "rejected key",
+    )
+    max_concurrency: Annotated[int | None, _NO_LIMIT] = Field(
+        None,
+        ge=1,
+        description="maximum number of calls with one provider key at the same time, of all workers together",
+        examples=["8"],
+    )
+    fallbacks: Annotated[Fallbacks | None, Default("from the request (lower quality, then smaller sizes)")] = Field(
+        None,
+        description="the rungs of the ladder after the first, as JSON; the fields are `provider`, `model`, "
+        "`image_size`, `quality` and `timeout_seconds`",
+        examples=[_FALLBACKS],
+    )
+    drain_seconds: Annotated[float | None, Default("the longest call time-out + 90")] = Field(
+        None,
+        ge=0,
+        description="how long running calls may continue when a worker stops. A call that is given up is paid again. "
+        "A stop only lasts as long as calls do",
+        examples=["210"],
+    )
+    lease_seconds: float = Field(15, ge=5, description="how long a silent worker keeps its jobs, at least 5")
+
+
+class OwnerVariables(BaseModel):
+    """Those that limit owners."""
+
+    max_jobs_per_owner: int = Field(500, ge=1, description="maximum number of unfinished jobs of one owner")
+    max_queued: int = Field(10_000, ge=1, description="maximum number of waiting jobs of all owners")
+    max_running_per_owner: Annotated[int, _NO_LIMIT] = Field(
+        0, ge=0, description="maximum number of running jobs of one owner; further jobs wait"
+    )
+    budget_usd_per_day: Annotated[float, _NO_LIMIT] = Field(
+        0, ge=0, description="what one owner may spend in a day (UTC)"
+    )
+    price_usd: float = Field(0.2, ge=0, description="estimated price of an image that no price list has")
+    models: Words = Field(
+        (),
+        description="models of the configured provider that a request may name, in addition to the configured one",
+        examples=["google/gemini-2.5-flash-image,openai/gpt-5-image-mini"],
+    )
+    any_model: bool = Field(
+        False, description="treat unknown model names as the configured model instead of rejecting them"
+    )
+
+
+class GatewayVariables(BaseModel):
+    """Those of the HTTP gateway."""
+
+    host: str = Field(
+        "127.0.0.1", description="address that the gateway listens on. Any address but loopback needs a token first"
+    )
+    port: int = Field(8790, ge=0, le=65_535, description="port that the gateway listens on")
+    hosts: Words = Field(
+        (),
+        description="host names that the gateway answers to, in addition to `localhost`",
+        examples=["darkroom.example.org,gateway"],
+    )
+    public_url: Annotated[PublicUrl | None, Default("the address of the request")] = Field(
+        None,
+        description="base URL of the links in answers, for clients elsewhere",
+        examples=["https://darkroom.example.org"],
+    )
+    origins: Words = Field(
+        (),
+        description="other web origins whose scripts may change something",
+        examples=["https://chat.example.org"],
+    )
+    tokens: Annotated[Path | None, Default("`darkroom/tokens.json` next to config.json")] = Field(
+        None, description="file of the access tokens, readable for its owner only (mode 600)"
+    )
+    secret: Annotated[Secret | None, Default("`darkroom/secret.key` next to config.json")] = Field(
+        None,
+        description="key that signs webhooks and links, at least 32 characters. Set it where gateways and workers do "
+        "not share a `darkroom` directory",
+    )
+    rate: Rate = Field(
+        "600/minute",
+        description="rate limit of submitting; several limits are separated by `;`: `30/second;600/minute`",
+    )
+    miss_rate: Rate = Field("600/minute", description="rate limit of requests for jobs and images that do not exist")
+    max_streams_per_owner: int = Field(
+        5, ge=1, description="maximum number of event streams of one owner at the same time"
+    )
+    max_uploads_per_owner: int = Field(200, ge=1, description="maximum number of kept uploads of one owner")
+    link_seconds: int = Field(
+        3600, ge=60, description="minimum lifetime of a signed link to an image; the maximum is twice as long"
+    )
+    grace_seconds: float = Field(
+        20, gt=0, description="how long a waiting answer sends nothing, so that an error has its own status"
+    )
+    heartbeat_seconds: float = Field(10, gt=0, description="after that, interval of the signs of life")
+    linger_seconds: float = Field(
+        5, ge=0, description="grace period after a client disconnects before its job is cancelled"
+    )
+    polling_linger_seconds: float = Field(
+        60, ge=0, description="grace period after a client stops polling before its job is cancelled"
+    )
+
+
+class WebhookVariables(BaseModel):
+    """Those of webhooks."""
+
+    webhook_networks: Networks = Field(
+        (),
+        description="private networks that webhooks may reach, by http and on any port too",
+        examples=["10.20.0.0/16,fd00:20::/32"],
+    )
+    webhook_schedule: Schedule = Field(
+        (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000),
+        description="seconds before each delivery attempt; the first is 0",
+    )
+
+
+class ToolVariables(BaseModel):
+    """Those of chat gateways."""
+
+    tool_wait_seconds: float = Field(
+        20,
+        ge=0,
+        le=600,
+        description="how long a tool waits for its images before it answers with the job id. Over MCP at most 20, "
+        "because clients give up after 30",
+    )
+    plugin: Annotated[bool, Default("`on`")] = Field(
+        True, description="`off`: the plugin does nothing, and nanobot's own image tool stays as it is"
+    )  # read by producer/nanobot/switch.py, which is light
+
+
+GROUPS: dict[str, type[BaseModel]] = {
+    "Queue": QueueVariables,
+    "Workers and provider calls": WorkerVariables,
+    "Owners and limits": OwnerVariables,
+    "HTTP gateway": GatewayVariables,
+    "Webhooks": WebhookVariables,
+    "nanobot, MCP and the command line": ToolVariables,
+}
+
+
+class Environment(
+    ToolVariables, WebhookVariables, GatewayVariables, OwnerVariables, WorkerVariables, QueueVariables, BaseSettings
+):
+    """All of them, read from the environment and from `darkroom.env` next to config.json."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
 
 def read_environment(path: Path, problems: list[Problem]) -> Environment:
@@ -161,6 +257,6 @@ def read_environment(path: Path, problems: list[Problem]) -> Environment:
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             name, *rest = item["loc"]
-            variable = "DARKROOM_" + str(name).upper().removeprefix("DARKROOM_")
+            variable = PREFIX + str(name).upper().removeprefix(PREFIX)
             problems.append(Problem(".".join([variable, *map(str, rest)]), item["msg"]))
     return Environment.model_construct()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from contract.artifacts.sidecar import temporary_name
+from contract.artifacts.atomic_file import write_once
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.settings.settings import Settings
 
@@ -73,22 +73,7 @@ class InstallationSecret:
 
     def _make(self) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = self._file.with_name(temporary_name(FILE))
-        try:
-            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(secrets.token_bytes(SIZE))
-                file.flush()
-                os.fsync(file.fileno())
-            self._file.hardlink_to(temporary)
-            folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)  # what was sealed must not outlive its key
-            finally:
-                os.close(folder)
-        except FileExistsError:
-            pass  # somebody else was first
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_once(self._file, secrets.token_bytes(SIZE))  # of two makers one wins
 
 
 def _unfit(problem: str) -> ConfigInvalid:

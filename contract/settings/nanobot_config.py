@@ -19,14 +19,13 @@ from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from contract.artifacts.sidecar import folder_parts
+from contract.artifacts.layout import folder_parts
 from contract.errors.catalogue import KINDS
 from contract.errors.configuration_catalogue import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import DarkroomError, Problem, Refused
 from contract.jobs.request import AspectRatio, ImageSize, ModelName
+from contract.provider_specs import DEFAULT, SPECS
 
-TIMEOUT_S = {"openrouter": 120.0, "aihubmix": 300.0}  # how long one call may take, if nothing else is configured
-PROVIDERS = tuple(TIMEOUT_S)
 MAX_CONFIG_BYTES = 4 * 2**20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _BRACELESS = re.compile(r"\$([A-Z_][A-Z0-9_]*)")
@@ -78,7 +77,7 @@ class ProviderConfig(NanobotModel):
 
 
 def _supported(provider: str) -> str:
-    if provider not in PROVIDERS:
+    if provider not in SPECS:
         raise PydanticCustomError(UNKNOWN_PROVIDER.code, "not supported", {"provider": provider})
     return provider
 
@@ -95,8 +94,8 @@ class ImageGeneration(NanobotModel):
     """The defaults of a request, from `tools.imageGeneration`."""
 
     enabled: bool = False  # the switch of nanobot's image tool; other ways in do not look at it
-    provider: Annotated[str, AfterValidator(_supported)] = "openrouter"
-    model: ModelName = "openai/gpt-5.4-image-2"
+    provider: Annotated[str, AfterValidator(_supported)] = DEFAULT.name
+    model: ModelName = DEFAULT.model
     default_aspect_ratio: AspectRatio = "1:1"
     default_image_size: ImageSize = "1K"
     max_images_per_turn: int = Field(4, ge=1, le=8, strict=True)

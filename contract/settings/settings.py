@@ -17,10 +17,9 @@ from pydantic import (
 
 from contract.errors.configuration_catalogue import MISSING_API_KEY, SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
+from contract.provider_specs import SPECS
 from contract.settings.environment import Environment, read_environment
 from contract.settings.nanobot_config import (
-    PROVIDERS,
-    TIMEOUT_S,
     ImageGeneration,
     ProviderConfig,
     read_config,
@@ -71,7 +70,8 @@ class Settings(BaseModel):
         env = self.env
         if env.drain_seconds is not None:
             return env.drain_seconds
-        usual = [env.attempt_timeout_seconds or TIMEOUT_S[name] for name in self.provider_names if name in TIMEOUT_S]
+        asked = [SPECS[name] for name in self.provider_names if name in SPECS]
+        usual = [env.attempt_timeout_seconds or spec.timeout_s for spec in asked]
         own = [rung.timeout_seconds for rung in env.fallbacks or () if rung.timeout_seconds]
         return min(max([*usual, *own], default=0.0), env.deadline_seconds) + DRAIN_MARGIN_S
 
@@ -92,10 +92,10 @@ class Settings(BaseModel):
 
     def provider(self, name: str) -> ProviderConfig:
         """Find a provider's settings. Raises Refused (`unknown_provider`, `missing_api_key`)."""
-        if name not in PROVIDERS:
+        if name not in SPECS:
             raise Refused(UNKNOWN_PROVIDER, provider=name)
-        config = self.providers.get(name)
-        if config is None or config.api_key is None or not config.api_key.get_secret_value().strip():
+        config = self.providers.get(name, ProviderConfig())
+        if SPECS[name].needs_key and not config.key.strip():
             raise Refused(MISSING_API_KEY, provider=name)
         return config
 
@@ -149,7 +149,7 @@ def _load(config: Path | None, *, needs_keys: bool) -> Settings:
     used = {image.provider, *(rung.provider for rung in env.fallbacks or ())}
     providers = {
         name: read_section(ProviderConfig, raw, ("providers", name), provider_problems if name in used else [])
-        for name in PROVIDERS
+        for name in SPECS
     }
     workspace = read_workspace(raw, problems)
     settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, env=env)
@@ -168,7 +168,7 @@ def _check_providers(settings: Settings, problems: list[Problem]) -> None:
     """Find what is wrong with the providers a job may ask."""
     for name in settings.provider_names:
         found = any(problem.path.startswith(f"providers.{name}") for problem in problems)
-        if name not in PROVIDERS:
+        if name not in SPECS:
             problems.append(Problem("DARKROOM_FALLBACKS", Refused(UNKNOWN_PROVIDER, provider=name).detail))
             continue
         if not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,6 @@ from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.errors.request_catalogue import CURSOR_INVALID, JOB_NOT_FOUND
-from contract.jobs.eta import Pace
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
 from contract.redis.client import reaching_redis
 from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
@@ -38,6 +38,15 @@ CHUNK = 100  # jobs that are looked at together where not all of them will fit
 _OF_A_STATE = ("state", "started_at", "ended_at", "images")
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast jobs of a kind are made: the last durations, the slots of living workers, the jobs that run."""
+
+    durations_s: tuple[float, ...]
+    slots: int
+    running: int
 
 
 class JobReader:

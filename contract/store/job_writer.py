@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from redis.asyncio import Redis
 
-from contract.redis.client import Scripts
 from contract.store.doorbell import Doorbell
 from contract.store.job_reader import JobReader
+from contract.store.scripts import Scripts
 
 
 class JobWriter(JobReader):

@@ -16,9 +16,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from contract.errors.exceptions import Transient
-from contract.errors.provider_catalogue import PROVIDER_UNREACHABLE
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_CHARS = 4096
@@ -45,8 +42,12 @@ class UnsafeUrl(Exception):
     """A link will not be opened; the message says why without showing it."""
 
 
+class Unresolvable(Exception):
+    """No address of a link's host was found in time; the message says why without showing the host."""
+
+
 def split(url: str) -> SplitResult:
-    """Take a link apart. Raises Unsafe for what two readers could read differently."""
+    """Take a link apart. Raises UnsafeUrl for what two readers could read differently."""
     if len(url) > MAX_CHARS:
         raise UnsafeUrl("it is too long")
     if "\\" in url or not url.isprintable() or url != url.strip():
@@ -64,7 +65,7 @@ def split(url: str) -> SplitResult:
 
 
 def check_link(parts: SplitResult) -> str:
-    """Judge how a link is spelt; answer its host. Raises Unsafe."""
+    """Judge how a link is spelt; answer its host. Raises UnsafeUrl."""
     host = parts.hostname or ""
     if parts.scheme != "https":
         raise UnsafeUrl("it is not https")
@@ -76,7 +77,7 @@ def check_link(parts: SplitResult) -> str:
 
 
 def follow(url: str, location: str) -> str:
-    """Tell where a redirect leads. Raises Unsafe."""
+    """Tell where a redirect leads. Raises UnsafeUrl."""
     if not location:
         raise UnsafeUrl("it is redirected to nowhere")
     try:
@@ -90,7 +91,7 @@ def follow(url: str, location: str) -> str:
 
 
 def check_link_within(parts: SplitResult, allowed: Sequence[Network]) -> str:
-    """Judge how a link is spelt that may lead into one of these networks; answer its host. Raises Unsafe.
+    """Judge how a link is spelt that may lead into one of these networks; answer its host. Raises UnsafeUrl.
 
     Into them http, any port and names of one word are fine. Where a name leads is judged by `address_of`.
     """
@@ -103,7 +104,7 @@ def check_link_within(parts: SplitResult, allowed: Sequence[Network]) -> str:
 
 
 def check_addresses(parts: SplitResult, addresses: Sequence[str], allowed: Sequence[Network]) -> None:
-    """Judge a link by all addresses of its host: all allowed, or a public link and all public. Raises Unsafe."""
+    """Judge a link by all addresses of its host: all allowed, or a public link and all public. Raises UnsafeUrl."""
     is_web = parts.scheme in ("http", "https")
     if is_web and addresses and all(_is_within(address, allowed) for address in addresses):
         return
@@ -115,7 +116,7 @@ def check_addresses(parts: SplitResult, addresses: Sequence[str], allowed: Seque
 async def address_of(
     parts: SplitResult, *, within_s: float, allowed: Sequence[Network] = (), threads: Executor = _RESOLVERS
 ) -> str:
-    """Resolve a link's host once; answer an address if it may be opened there. Raises Unsafe, Transient."""
+    """Resolve a link's host once; answer an address if it may be opened there. Raises UnsafeUrl, Unresolvable."""
     addresses = await _addresses(check_link_within(parts, allowed), within_s, threads)
     check_addresses(parts, addresses, allowed)
     return addresses[0]
@@ -126,7 +127,7 @@ async def _addresses(host: str, within_s: float, threads: Executor) -> list[str]
         async with asyncio.timeout(within_s):
             found = await asyncio.get_running_loop().run_in_executor(threads, _resolve, host)
     except OSError as error:  # TimeoutError too
-        raise Transient(PROVIDER_UNREACHABLE) from error
+        raise Unresolvable(f"{type(error).__name__} when its name was looked up") from error
     return [str(entry[4][0]) for entry in found]
 
 

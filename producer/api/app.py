@@ -17,18 +17,17 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from sse_starlette.sse import AppStatus
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings, load_settings
 from contract.telemetry.logs import log_to_stderr
-from producer.api import problem_details
 from producer.api.dependencies import Gateway
-from producer.api.openai import images, models, modelscope
+from producer.api.openai import error_envelope, images, models, modelscope
 from producer.api.openapi import finished
-from producer.api.routes import artifacts, health, job_events, jobs, mcp, uploads, webhooks
+from producer.api.problem_details import ProblemDetails
+from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
@@ -39,7 +38,6 @@ from producer.api.services.surroundings import SurroundingsWatch
 from producer.cli.runner import default_owner
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
-from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
@@ -91,6 +89,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         version=version("nanobot-darkroom"),
         description="Images for chat gateways, made in the background.",
         lifespan=lambda app: _open(app, settings, tokens, closing),
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -105,20 +104,22 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         modelscope,
         health,
         mcp,
+        docs,
     ):
         app.include_router(module.router)
-    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
-    problem_details.register(app)
+    errors = ProblemDetails(dict.fromkeys(error_envelope.PREFIXES, error_envelope))
+    errors.register(app)
     app.openapi_schema = finished(app.openapi())
-    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins)
+    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
 
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    async with Connections(settings) as connections, ImageSandbox() as pictures:
-        thumbnails = Thumbnails(settings.home / "thumbnails", pictures)
+    async with Connections(settings) as connections:
+        pictures = connections.sandbox
+        thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
         app.state.gateway = Gateway(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +12,7 @@ from contract.errors.kind import ErrorKind
 from contract.errors.provider_catalogue import PROVIDER_ERROR, PROVIDER_TIMEOUT
 from contract.errors.queue_catalogue import QUEUE_UNAVAILABLE
 from contract.errors.request_catalogue import JOB_NOT_FOUND, TYPE_ERROR
-from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, Quality
+from contract.jobs.request import AspectRatio, ImageSize, JobRequest
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.job_json import JobResponse
 from producer.error_catalogue import (
@@ -58,24 +58,17 @@ BY_STATUS: dict[str, ErrorKind] = {
 }
 
 
-class Submission(BaseModel):
+def _described(name: str) -> Any:
+    return Field(None, description=JobRequest.model_fields[name].description)
+
+
+class Submission(JobRequest):
     """What is asked for; what is left out is as configured."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, description="What the picture shall show.")
-    count: int = Field(1, ge=1, le=8, description="How many images; the operator may allow fewer than 8.")
-    aspect_ratio: Literal[RATIOS] | None = None  # type: ignore[valid-type]
-    image_size: str | None = Field(None, pattern="^(512|1K|2K|4K|auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")
-    reference_images: list[str] = Field(
-        [], max_length=MAX_REFERENCES, description='Ids of uploads or of own images, or "latest" of the conversation.'
-    )
-    quality: Quality | None = Field(None, description="Where the provider knows qualities; null: as configured.")
-    fallback: AllowedFallback | None = Field(None, description="What may be delivered instead; null: any.")
-    attempt_timeout_seconds: float | None = Field(None, ge=1, description="The longest that one call may take.")
-    deadline_seconds: float | None = Field(None, ge=1, description="The longest that the job may run.")
-    provider: str | None = Field(None, description="Of those configured.")
-    model: str | None = Field(None, description="Of those that /v1/models lists.")
+    aspect_ratio: AspectRatio | None = _described("aspect_ratio")  # type: ignore[assignment]
+    image_size: ImageSize | None = _described("image_size")  # type: ignore[assignment]
     conversation: str | None = Field(None, min_length=1, max_length=200, description="What `latest` refers to.")
     webhook_url: str | None = Field(
         None, pattern="^https?://", max_length=2048, description="An https address that is told when the job is over."

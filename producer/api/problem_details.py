@@ -6,7 +6,8 @@ Nothing that a caller sent is repeated in them.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,6 @@ from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.errors.job_catalogue import INTERNAL_ERROR
 from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND, JOB_NOT_FOUND, TYPE_ERROR
 from contract.jobs.ids import is_job_id
-from producer.api.openai import error_envelope
 from producer.error_catalogue import ALL_KINDS, BAD_REQUEST, JOB_NOT_FINISHED, METHOD_NOT_ALLOWED, NOT_FOUND
 from producer.error_log import report
 
@@ -29,36 +29,88 @@ METHODS = ("DELETE", "GET", "POST")  # of our routes
 UNAVAILABLE_S = 3  # when to try again
 
 
-def register(app: FastAPI) -> None:
-    """Answer every error of an application as a problem."""
-    for kind, handler in (
-        (DarkroomError, _own),
-        (HTTPException, _framework),
-        (RequestValidationError, _parameters),
-        (ClientDisconnect, _gone),
-        (Exception, _unexpected),
-    ):
-        app.add_exception_handler(kind, handler)
-    app.add_api_route("/problems/{code}", explain, include_in_schema=False)
+class ErrorFormat(Protocol):
+    """How the clients of another API read an error."""
+
+    def status_of(self, error: DarkroomError) -> int:
+        """Choose the status of an answer."""
+
+    def answer(self, error: DarkroomError, headers: Mapping[str, str]) -> Response:
+        """Write the answer."""
 
 
-def answer(request: Request, error: DarkroomError) -> Response:
-    """Log an error if it is one of our side, and write it in the form that its route promises."""
-    status = error_envelope.status_of(error) if error_envelope.is_spoken(request.url.path) else 0
-    report(error, where(request.scope), status=status, job_id=_job_of(request))
-    return _written(request, error)
+class ProblemDetails:
+    """Answers every error as a problem, or in the format that the routes below a prefix promise."""
 
+    def __init__(self, formats: Mapping[str, ErrorFormat]) -> None:
+        self._formats = formats
 
-def _written(request: Request, error: DarkroomError) -> Response:
-    headers = headers_of(error)
-    if error_envelope.is_spoken(request.url.path):
-        return error_envelope.answer(error, headers)
-    return Response(
-        document_of(error, request_id=request.state.request_id),
-        error.kind.status,
-        headers=headers,
-        media_type="application/problem+json",
-    )
+    def register(self, app: FastAPI) -> None:
+        """Answer the errors of an application."""
+        for kind, handler in (
+            (DarkroomError, self._own),
+            (HTTPException, self._framework),
+            (RequestValidationError, self._parameters),
+            (ClientDisconnect, _gone),
+            (Exception, self._unexpected),
+        ):
+            app.add_exception_handler(kind, handler)
+        app.add_api_route("/problems/{code}", explain, include_in_schema=False)
+
+    def answer(self, request: Request, error: DarkroomError) -> Response:
+        """Log an error if it is one of our side, and write it in the form that its route promises."""
+        promised = self._format_of(request)
+        status = promised.status_of(error) if promised else 0
+        report(error, where(request.scope), status=status, job_id=_job_of(request))
+        return self._written(request, error)
+
+    def _format_of(self, request: Request) -> ErrorFormat | None:
+        return next((form for prefix, form in self._formats.items() if request.url.path.startswith(prefix)), None)
+
+    def _written(self, request: Request, error: DarkroomError) -> Response:
+        headers = headers_of(error)
+        if promised := self._format_of(request):
+            return promised.answer(error, headers)
+        return Response(
+            document_of(error, request_id=request.state.request_id),
+            error.kind.status,
+            headers=headers,
+            media_type="application/problem+json",
+        )
+
+    async def _own(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, DarkroomError)
+        if error.code in MISSES:
+            try:
+                await request.app.state.gateway.rates.count_miss(_caller(request))
+            except (Refused, Unavailable) as instead:
+                error = instead
+        return self.answer(request, error)
+
+    async def _framework(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code != 405:
+            return self.answer(request, Refused(NOT_FOUND if error.status_code == 404 else BAD_REQUEST))
+        allowed = ", ".join(methods_of(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": allowed})
+        return self.answer(request, Refused(METHOD_NOT_ALLOWED, headers={"Allow": allowed}))
+
+    async def _parameters(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        found = [
+            Refused(TYPE_ERROR, field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
+            for item in error.errors()
+            if item["loc"][0] in ("query", "path", "header")
+        ]
+        first, *others = found or [Refused(BAD_REQUEST)]
+        first.others = tuple(others)
+        return self.answer(request, first)
+
+    async def _unexpected(self, request: Request, error: Exception) -> Response:
+        told = DarkroomError(INTERNAL_ERROR)
+        report(told, where(request.scope), job_id=_job_of(request), mistake=error)
+        return self._written(request, told)
 
 
 def document_of(error: DarkroomError, *, request_id: str) -> bytes:
@@ -107,46 +159,8 @@ def headers_of(error: DarkroomError) -> dict[str, str]:
     return headers
 
 
-async def _own(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DarkroomError)
-    if error.code in MISSES:
-        try:
-            await request.app.state.gateway.rates.count_miss(_caller(request))
-        except (Refused, Unavailable) as instead:
-            error = instead
-    return answer(request, error)
-
-
-async def _framework(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code != 405:
-        return answer(request, Refused(NOT_FOUND if error.status_code == 404 else BAD_REQUEST))
-    allowed = ", ".join(methods_of(request))
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers={"Allow": allowed})
-    return answer(request, Refused(METHOD_NOT_ALLOWED, headers={"Allow": allowed}))
-
-
-async def _parameters(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    found = [
-        Refused(TYPE_ERROR, field=str(item["loc"][-1]), expected=str(item["msg"])).at(*item["loc"])
-        for item in error.errors()
-        if item["loc"][0] in ("query", "path", "header")
-    ]
-    first, *others = found or [Refused(BAD_REQUEST)]
-    first.others = tuple(others)
-    return answer(request, first)
-
-
 async def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=400)  # the client has gone
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    told = DarkroomError(INTERNAL_ERROR)
-    report(told, where(request.scope), job_id=_job_of(request), mistake=error)
-    return _written(request, told)
 
 
 def methods_of(request: Request) -> list[str]:

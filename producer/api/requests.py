@@ -12,9 +12,10 @@ from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.errors.kind import ErrorKind
@@ -149,3 +150,11 @@ def _float(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
+
+
+async def read_file(file: UploadFile) -> bytes:
+    """Read a file of a form. Raises Refused (`upload_too_large`)."""
+    data = await file.read(MAX_EACH + 1)
+    if len(data) > MAX_EACH:
+        raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
+    return data

@@ -5,11 +5,10 @@ from __future__ import annotations
 import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts.sidecar import temporary_name, write_whole
+from contract.artifacts.atomic_file import write_once
 from contract.settings.running_stack import find_running
 from contract.settings.settings import Settings, load_settings
 from contract.store.keys import digest
@@ -43,10 +42,10 @@ def open_image_requests(
     config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
 ) -> ChatRuntime:
     """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
-    own = load_settings(config, needs_keys=False)
-    settings = _settings_of_stack(own)
-    connections = Connections(settings, roots=(own.workspace, own.media))
-    outbox = ChatOutbox(connections.redis, _mailbox_name(own))
+    own_settings = load_settings(config, needs_keys=False)
+    settings = _settings_of_stack(own_settings)
+    connections = Connections(settings, roots=(own_settings.workspace, own_settings.media))
+    outbox = ChatOutbox(connections.redis, _mailbox_name(own_settings))
 
     def late_client(route: Route) -> OwnerClient:
         return OwnerClient(connections, owner=route.owner, names_paths=True)
@@ -54,7 +53,7 @@ def open_image_requests(
     late_delivery = LateDelivery(outbox=outbox, client=late_client, post=surroundings)
 
     def client(turn: Turn) -> OwnerClient:
-        # The chats of channels have names of their own; the command line's is called alike in every nanobot.
+        # The chats of channels have names of their own_settings; the command line's is called alike in every nanobot.
         place = "" if turn.hears_later else f"{outbox.name}/"
         return OwnerClient(connections, owner=place + turn.owner, names_paths=True, chat=place + turn.chat)
 
@@ -64,7 +63,7 @@ def open_image_requests(
         late_delivery=late_delivery,
         host=surroundings,
         result=result,
-        wait_s=own.env.tool_wait_seconds,
+        wait_s=own_settings.env.tool_wait_seconds,
     )
     return ChatRuntime(image_requests, late_delivery, outbox, connections)
 
@@ -83,11 +82,7 @@ def _mailbox_name(settings: Settings) -> str:
     path = settings.home / "mailbox"
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = path.with_name(temporary_name(path.name))
-        write_whole(own, secrets.token_hex(10).encode())
-        with suppress(FileExistsError):  # linked by us or by another process, but once
-            path.hardlink_to(own)
-        own.unlink()
+        write_once(path, secrets.token_hex(10).encode())
         return digest(path.read_text())
     except OSError:
         return digest(f"{platform.node()}:{settings.config_path}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contract.artifacts.sidecar import Sidecar, read_record
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.errors.request_catalogue import JOB_NOT_FOUND, UNKNOWN_FIELD
 from contract.jobs.job import Job, JobState
@@ -100,7 +99,9 @@ class ImageRequests:
             job = await self._find(client, turn, job_id)
             job = await client.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
             if job.is_over:
-                return await self._over(job, messages.SENT_BY_ITSELF if await self._outbox.has(job.id) else None)
+                return await self._over(
+                    client, job, messages.SENT_BY_ITSELF if await self._outbox.has(job.id) else None
+                )
             next_step = messages.WAIT_FOR_THEM if turn.hears_later else messages.ASK_LATER
             return ChatAnswer(messages.under_way(job, await _expected(client, job), next_step))
         except DarkroomError as error:
@@ -121,7 +122,7 @@ class ImageRequests:
         try:
             job = await client.wait(job.id, timeout_s=wait_s)
             if job.is_over and await self._may_answer(turn, job):
-                return await self._over(job, None)
+                return await self._over(client, job, None)
             expected = await _expected(client, job)
         except Unavailable:
             self._leave_to_postman(turn, job.id)
@@ -142,12 +143,11 @@ class ImageRequests:
         if turn.hears_later:
             self._postman.see_to(job_id, turn.route, in_turn=True)
 
-    async def _over(self, job: Job, next_step: str | None) -> ChatAnswer:
+    async def _over(self, client: OwnerClient, job: Job, next_step: str | None) -> ChatAnswer:
         if job.state is not JobState.SUCCEEDED:
             return ChatAnswer(f"Error: {messages.failure(job)}", is_error=True)
-        try:
-            sidecars = await asyncio.to_thread(_read, job)
-        except Refused:
+        sidecars = await _sidecars(client, job)
+        if sidecars is None:
             return ChatAnswer(f"Error: {messages.ELSEWHERE}", is_error=True)
         return ChatAnswer(messages.made(job, self._result(messages.artifacts(sidecars)), next_step))
 
@@ -186,5 +186,11 @@ async def _expected(client: OwnerClient, job: Job) -> tuple[int, int] | None:
     return None if job.is_over else (await client.expectations([job])).get(job.id)
 
 
-def _read(job: Job) -> list[Sidecar]:
-    return [read_record(Path(image.path)) for image in job.images]
+async def _sidecars(client: OwnerClient, job: Job) -> list[Sidecar] | None:
+    """Read the sidecars of a job's images; None where nanobot cannot read the images as files."""
+    try:
+        sidecars = [await client.artifacts.sidecar(image.path) for image in job.images]
+        files = [await client.artifacts.local_file(sidecar.path) for sidecar in sidecars]
+    except Refused:
+        return None
+    return sidecars if all(files) else None

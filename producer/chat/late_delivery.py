@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -73,7 +72,7 @@ class LateDelivery:
         if job_id not in self._left:
             self._left.add(job_id)
             logger.warning(
-                "a letter is left to another version of OwnerClient, which can read it", extra={"job_id": job_id}
+                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
             )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
@@ -108,7 +107,7 @@ class LateDelivery:
     async def _send(self, job: Job, route: Route) -> None:
         """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
-        if missing := await asyncio.to_thread(_first_missing, paths):
+        if missing := await self._first_missing(route, paths):
             logger.warning("%s of job %s is not on this machine", missing, job.id)
             paths = []
         text = messages.misplaced(job) if missing else messages.letter(job)
@@ -119,6 +118,13 @@ class LateDelivery:
             memo = messages.memo(job, paths)
             await insist(lambda: self._outbox.close(job.id, session=route.session, memo=memo))
 
+    async def _first_missing(self, route: Route, locators: Sequence[str]) -> str | None:
+        artifacts = self._door(route).artifacts
+        for locator in locators:
+            if await artifacts.local_file(locator) is None:
+                return locator
+        return None
+
 
 async def insist(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask Redis until it answers."""
@@ -127,7 +133,3 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
             return await ask()
         except Unavailable:
             await asyncio.sleep(TRY_AGAIN_S)
-
-
-def _first_missing(paths: Sequence[str]) -> str | None:
-    return next((path for path in paths if not Path(path).is_file()), None)

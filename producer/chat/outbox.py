@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.redis.client import Scripts, reaching_redis
+from contract.redis.client import reaching_redis
 from contract.store.keys import digest, job_key, mail_key, memo_key
+from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
 MOST_TRIES = 2

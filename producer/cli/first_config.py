@@ -7,32 +7,23 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
+from contract.provider_specs import DEFAULT, SPECS, ProviderSpec
 
-class Provider(StrEnum):
-    """A provider that an example exists for."""
-
-    OPENROUTER = "openrouter"
-    AIHUBMIX = "aihubmix"
+ProviderName = StrEnum("ProviderName", {name: name for name in SPECS})  # type: ignore[misc]  # what typer offers
+DEFAULT_NAME = ProviderName(DEFAULT.name)
 
 
-MODELS = {Provider.OPENROUTER: "openai/gpt-5.4-image-2", Provider.AIHUBMIX: "gpt-image-2-free"}
-EXTRAS = {Provider.AIHUBMIX: {"extraBody": {"quality": "low"}}}  # makes free models faster
-
-
-def key_variable(provider: Provider) -> str:
-    """Name the environment variable that holds a provider's key."""
-    return f"{provider.upper()}_API_KEY"
-
-
-def first_config(provider: Provider) -> dict[str, object]:
+def first_config(provider: ProviderSpec) -> dict[str, object]:
     """Compose a configuration that needs only the key in the environment."""
+    key = {"apiKey": f"${{{provider.key_variable}}}"} if provider.needs_key else {}
+    extra = {"extraBody": dict(provider.extra_body)} if provider.extra_body else {}
     return {
-        "providers": {str(provider): {"apiKey": f"${{{key_variable(provider)}}}", **EXTRAS.get(provider, {})}},
+        "providers": {provider.name: {**key, **extra}},
         "tools": {
             "imageGeneration": {
                 "enabled": True,
-                "provider": str(provider),
-                "model": MODELS[provider],
+                "provider": provider.name,
+                "model": provider.model,
                 "defaultAspectRatio": "1:1",
                 "defaultImageSize": "1K",
             }
@@ -40,7 +31,7 @@ def first_config(provider: Provider) -> dict[str, object]:
     }
 
 
-def write_first_config(path: Path, provider: Provider) -> None:
+def write_first_config(path: Path, provider: ProviderSpec) -> None:
     """Write it for its owner alone. Raises FileExistsError when something is there, which stays as it is."""
     if not path.parent.is_dir():
         _make_folder(path.parent)

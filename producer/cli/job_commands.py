@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -62,7 +62,7 @@ def generate(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson 
 @with_generate_options
 def edit(order: GenerateOptions, timeout_s: Timeout = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Edit the latest image, or the images given with --reference."""
-    _make(replace(order, reference=order.reference or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
+    _make(order.with_references(order.references() or ["latest"]), timeout_s, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
@@ -216,17 +216,7 @@ def _jobs(number: int) -> str:
 async def _submit(darkroom: OwnerClient, order: GenerateOptions) -> Job:
     try:
         return await darkroom.submit(
-            prompt=order.prompt,
-            count=order.count,
-            aspect_ratio=order.aspect_ratio,
-            image_size=order.image_size,
-            quality=order.quality,
-            provider=order.provider,
-            model=order.model,
-            reference_images=order.references(),
-            fallback=order.fallback,
-            attempt_timeout_seconds=order.attempt_timeout,
-            deadline_seconds=order.deadline,
+            **{**order.fields, "reference_images": order.references()},
             conversation=order.conversation,
             idempotency_key=order.idempotency_key,
         )

@@ -15,12 +15,13 @@ from typing import Annotated
 import typer
 
 from contract.errors.exceptions import ConfigInvalid
+from contract.provider_specs import SPECS
 from contract.settings.extras import check_extra, lacking, told_lacking
 from contract.settings.running_stack import Running
 from contract.settings.settings import load_settings
 from producer.cli import terminal
 from producer.cli.demo import show_everything
-from producer.cli.first_config import Provider, key_variable, write_first_config
+from producer.cli.first_config import DEFAULT_NAME, ProviderName, write_first_config
 from producer.cli.job_commands import jobs
 from producer.cli.options import AsJson, Owner
 from producer.cli.runner import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
@@ -122,12 +123,12 @@ def flower() -> None:
 
 @config_app.command()
 def init(
-    provider: Annotated[Provider, typer.Option(help="The provider you have a key for.")] = Provider.OPENROUTER,
+    provider: Annotated[ProviderName, typer.Option(help="The provider you have a key for.")] = DEFAULT_NAME,
 ) -> None:
     """Write an example config.json. An existing one is never changed."""
-    path = config_path().expanduser().absolute()
+    path, spec = config_path().expanduser().absolute(), SPECS[provider.value]
     try:
-        write_first_config(path, provider)
+        write_first_config(path, spec)
     except FileExistsError as error:
         _say(f"Error: {path} already exists and was not changed.")
         _say("Hint: `darkroom config check` reads it; --config names another file.")
@@ -137,7 +138,8 @@ def init(
         _say("Hint: --config names another file.")
         raise typer.Exit(2) from error
     terminal.out.print(str(path), markup=False)
-    _say(f"Next: export {key_variable(provider)}=…, then `darkroom config check`, then `darkroom up`.")
+    key = f"export {spec.key_variable}=…, then " if spec.needs_key else ""
+    _say(f"Next: {key}`darkroom config check`, then `darkroom up`.")
 
 
 @config_app.command()

@@ -1,22 +1,21 @@
-"""The options of the command line, each described once; what several commands ask for is an `GenerateOptions`."""
+"""The options of the command line, each described once; those of a request's fields come from its definition."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Concatenate, ParamSpec, get_args
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from contract.artifacts.sidecar import is_like_an_id
-from contract.jobs import request
+from contract.jobs.ids import is_like_an_id
 from contract.jobs.job import JobState
-from contract.jobs.request import RATIOS, SIZES, AllowedFallback
 from producer.cli.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
+from producer.client.request_fields import RequestField, request_fields
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]
@@ -31,67 +30,30 @@ States = Annotated[
     list[JobState] | None,
     typer.Option("--state", metavar="STATE", help=f"Only jobs in this state: {', '.join(JobState)}. May be repeated."),
 ]
-Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shall show.")]
-Count = Annotated[int, typer.Option("--count", "-n", help="How many images.")]
-Ratio = Annotated[
-    str | None,
-    typer.Option("--aspect-ratio", "-a", help="Such as 1:1, 3:4, 16:9 or auto.", autocompletion=offering(RATIOS)),
-]
-Size = Annotated[
-    str | None,
-    typer.Option(
-        "--image-size", "-s", help="Such as 1K, 2K, 4K or 1024x1024.", autocompletion=offering((*SIZES, "auto"))
-    ),
-]
-References = Annotated[list[str] | None, typer.Option("--reference", "-r", help="Path, artifact id or latest.")]
-Fallback = Annotated[
-    str | None,
-    typer.Option(
-        help="What may be delivered instead, if need be: any, quality (a lower one), size (a smaller one), none.",
-        autocompletion=offering(get_args(AllowedFallback)),
-    ),
-]
-AttemptTimeout = Annotated[
-    float | None, typer.Option("--attempt-timeout", help="The most seconds that one call to the provider may take.")
-]
-Deadline = Annotated[float | None, typer.Option("--deadline", help="The most seconds that the job may take.")]
-Quality = Annotated[
-    str | None,
-    typer.Option(
-        help="low, medium or high, where the provider knows qualities.",
-        autocompletion=offering(get_args(request.Quality)),
-    ),
-]
-Provider = Annotated[str | None, typer.Option(help="One of the configured providers.", autocompletion=providers)]
-Model = Annotated[str | None, typer.Option(help="One of the configured models.", autocompletion=models)]
 Conversation = Annotated[str, typer.Option(help="The conversation that `latest` refers to.")]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat with the same key returns the same job.")]
+
+_COMPLETED = {"provider": providers, "model": models}  # which the configuration tells
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """What `submit`, `generate` and `edit` take, in the order of their help."""
+    """What `submit`, `generate` and `edit` take: the fields of a request, as they were given, and what goes beside."""
 
-    prompt: Prompt
-    count: Count = 1
-    aspect_ratio: Ratio = None
-    image_size: Size = None
-    quality: Quality = None
-    provider: Provider = None
-    model: Model = None
-    reference: References = None
-    fallback: Fallback = None
-    attempt_timeout: AttemptTimeout = None
-    deadline: Deadline = None
+    fields: Mapping[str, Any]
     conversation: Conversation = "cli"
     idempotency_key: Key = None
     owner: Owner = None
 
     def references(self) -> list[str]:
         """Name the references; in a terminal a relative path starts here, if there is such a file."""
-        return [_located(name) for name in self.reference or ()]
+        return [_located(name) for name in self.fields.get("reference_images") or ()]
+
+    def with_references(self, names: list[str]) -> GenerateOptions:
+        """Make the same with other references."""
+        return replace(self, fields={**self.fields, "reference_images": names})
 
     def missing(self, workspace: Path) -> str | None:
         """Find a reference that is meant as a file and is none, be it here or in the workspace."""
@@ -114,16 +76,33 @@ def _is_there(path: Path) -> bool:
 
 
 def with_generate_options(command: Callable[Concatenate[GenerateOptions, P], None]) -> Callable[..., None]:
-    """Let a command that is given an `GenerateOptions` take its options, before those of its own."""
-    make_order: Callable[..., GenerateOptions] = GenerateOptions
+    """Let a command that is given `GenerateOptions` take its options, before those of its own."""
     call: Callable[..., None] = command
-    names = [field.name for field in fields(GenerateOptions)]
+    names = [field.name for field in request_fields()]
+    _, *beside = inspect.signature(GenerateOptions, eval_str=True).parameters.values()
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
 
     @wraps(command)
-    def run(**given: object) -> None:
-        call(make_order(**{name: given.pop(name) for name in names}), **given)
+    def run(**given: Any) -> None:
+        fields = {name: given.pop(name) for name in names}
+        call(GenerateOptions(fields, **{each.name: given.pop(each.name) for each in beside}), **given)
 
-    ordered = inspect.signature(GenerateOptions, eval_str=True).parameters.values()
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    run.__signature__ = inspect.Signature([*ordered, *own])  # type: ignore[attr-defined]  # typer reads it
+    parameters = [*map(_parameter, request_fields()), *beside, *own]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     return run
+
+
+def _parameter(field: RequestField) -> inspect.Parameter:
+    """Make the option of a field, or the argument of the one that must be given."""
+    text = field.offered.help or field.description
+    if field.is_required:
+        shown: Any = Annotated[field.python_type, typer.Argument(metavar=field.name.upper(), help=text)]
+        return inspect.Parameter(field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=shown)
+    option = typer.Option(
+        *(field.offered.options or (f"--{field.name.replace('_', '-')}",)),
+        help=text,
+        autocompletion=_COMPLETED.get(field.name) or (offering(field.offered.values) if field.offered.values else None),
+    )
+    default = field.default or None  # an empty list is none
+    shown = Annotated[field.python_type if default is not None else field.python_type | None, option]
+    return inspect.Parameter(field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=shown)

@@ -1,4 +1,4 @@
-"""What the clients of all owners in one process share: settings, connections to Redis, the secret, the ETA figures."""
+"""What the clients of all owners in one process share: connections to Redis, the artifact store, the ETA figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import TracebackType
 
 from contract.artifacts.references import References
 from contract.redis.client import open_redis
+from contract.settings.artifact_storage import open_artifact_store, open_reference_files
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
@@ -17,6 +18,7 @@ from producer.client.load_shedding import LoadShedder
 from producer.client.redis_deadline import ANSWER_S
 from producer.client.subscriber import JobSubscriber
 from producer.health.queue import QueueHealth, read_queue_health
+from producer.imaging.sandbox import ImageSandbox
 
 
 class Connections:
@@ -29,11 +31,10 @@ class Connections:
         self.redis = open_redis(redis_url, timeout_s=ANSWER_S / 2)
         self.store = ProducerStore(self.redis, Doorbell(), retention_s=settings.env.retention_seconds)
         self.subscriber = JobSubscriber(open_redis(redis_url, timeout_s=ANSWER_S / 2))
-        self.references = References(
-            roots=(settings.workspace, settings.media, *roots),
-            workspace=settings.workspace,
-            inputs=settings.home / "inputs",
-        )
+        self.artifacts = open_artifact_store(settings)
+        self.sandbox = ImageSandbox()
+        files = open_reference_files(settings, roots)
+        self.references = References(self.artifacts, files, mime_of=self.sandbox.mime_of)
         self.secret = InstallationSecret(settings.home, settings.env.secret)
         self.eta = EtaCache(self.store)
         self.load_shedder = LoadShedder()
@@ -48,6 +49,7 @@ class Connections:
 
     async def close(self) -> None:
         """End the connections."""
+        await self.sandbox.close()
         await self.subscriber.close()
         await self.redis.aclose()
 

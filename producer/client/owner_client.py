@@ -13,19 +13,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from contract.artifacts.sidecar import remove_files
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import defaults_of
 from contract.store.new_job import ChatDelivery, NewJob
-from contract.webhook import accept as judge_webhook
 from producer.client.connections import Connections
 from producer.client.deduplication import RecentRequests
 from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
 from producer.client.validation import kind_of, price_of, read_request
+from producer.client.webhook_target import check_webhook
 from producer.error_catalogue import JOB_NOT_FINISHED
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
@@ -62,10 +61,12 @@ class OwnerClient:
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
+        self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
             connections.settings,
             connections.store,
+            connections.artifacts,
             connections.references,
             owner=chat or owner,
             names_paths=names_paths,
@@ -101,7 +102,7 @@ class OwnerClient:
         """
         request = read_request(fields, self.settings)
         allowed = self.settings.env.webhook_networks
-        webhook = await judge_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
+        webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
         return await self._hand_in(
             request,
@@ -165,6 +166,9 @@ class OwnerClient:
             letter=letter,
             retry_of=retry_of,
         )
+        return await self._submit(new)
+
+    async def _submit(self, new: NewJob) -> Accepted:
         with self.connections.load_shedder.join():
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
@@ -233,7 +237,8 @@ class OwnerClient:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        await asyncio.to_thread(remove_files, job, self.settings.media, self.settings.image.save_dir)
+        for image in job.images:
+            await self.artifacts.delete(image.path)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

@@ -7,9 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from contract.artifacts.media_marker import read_marker
-from contract.artifacts.references import References, check_together
-from contract.artifacts.sidecar import UPLOAD, find_image, is_artifact_id, is_like_an_id, path_here, uploaded
+from contract.artifacts.artifact_store import ArtifactStore
+from contract.artifacts.references import ArtifactReference, References, check_together
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import (
     ARTIFACT_NOT_FOUND,
@@ -17,6 +16,7 @@ from contract.errors.request_catalogue import (
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
+from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import ReferenceSnapshot
 from contract.settings.settings import Settings
 from contract.store.installation import read_installation
@@ -32,6 +32,7 @@ class OwnerImages:
         self,
         settings: Settings,
         store: ProducerStore,
+        artifacts: ArtifactStore,
         references: References,
         *,
         owner: str,
@@ -40,6 +41,7 @@ class OwnerImages:
     ) -> None:
         self._settings = settings
         self._store = store
+        self._artifacts = artifacts
         self._references = references
         self._owner = owner
         self._names_paths = names_paths
@@ -47,13 +49,13 @@ class OwnerImages:
 
     async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
-        await asyncio.to_thread(self._references.touch, snapshots)
+        await self._references.touch(snapshots)
 
-    async def find(self, artifact: str) -> Path:
-        """Find an image of this owner on disk, also for its sidecar. Raises Refused (`artifact_not_found`)."""
+    async def find(self, artifact: str) -> str:
+        """Find the locator of an image of this owner. Raises Refused (`artifact_not_found`)."""
         async with redis_deadline():
             is_own = is_artifact_id(artifact) and await self._store.image_owner_is(artifact, self._owner)
-        image = await asyncio.to_thread(self._find_image, artifact) if is_own else None
+        image = await self._artifacts.find(artifact) if is_own else None
         if image is None:
             if is_own:
                 await self.check_disk()
@@ -61,10 +63,10 @@ class OwnerImages:
         return image
 
     async def check_disk(self) -> None:
-        """Find out whether the workers' images lie in our media directory. Raises Refused (`media_elsewhere`)."""
+        """Find out whether the workers' images lie in our store. Raises Refused (`media_elsewhere`)."""
         async with redis_deadline():
             installation = await read_installation(self._store.redis)
-        if installation.is_elsewhere(await asyncio.to_thread(read_marker, self._settings.media)):
+        if installation.is_elsewhere(await self._artifacts.marker()):
             raise Refused(MEDIA_ELSEWHERE)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
@@ -72,15 +74,15 @@ class OwnerImages:
 
         It has been looked at: `data` is a whole picture of this type. Raises Refused.
         """
-        snapshot = await asyncio.to_thread(self._references.keep, data, mime)
+        snapshot = await self._references.keep(data, mime)
         async with redis_deadline():
             await self._store.add_upload(self._owner, snapshot, most=self._settings.env.max_uploads_per_owner)
         return UPLOAD + snapshot.sha256
 
-    async def find_signed(self, artifact: str) -> Path:
+    async def find_signed(self, artifact: str) -> str:
         """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
         is_one = is_artifact_id(artifact)
-        image = await asyncio.to_thread(self._find_image, artifact) if is_one else None
+        image = await self._artifacts.find(artifact) if is_one else None
         if image is None:
             if is_one:
                 await self.check_disk()
@@ -91,29 +93,27 @@ class OwnerImages:
         """Copy what references name as it is now, in their order."""
         if not references:
             return ()  # as most have none, without a thread
-        found: dict[str, ReferenceSnapshot | str] = {
-            name: await self._look_up(name, conversation) for name in references
-        }
-        paths = [path for path in found.values() if isinstance(path, str)]
-        copied = iter(await asyncio.to_thread(self._references.snapshot, paths))
-        snapshots = tuple(next(copied) if isinstance(what, str) else what for what in found.values())
+        found = {name: await self._look_up(name, conversation) for name in references}
+        sources = [what for what in found.values() if not isinstance(what, ReferenceSnapshot)]
+        copied = iter(await self._references.snapshot(sources))
+        snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copied) for what in found.values())
         check_together(snapshots)
-        await asyncio.to_thread(self._references.touch, snapshots)
+        await self._references.touch(snapshots)
         return snapshots
 
-    async def _look_up(self, reference: str, conversation: str | None) -> ReferenceSnapshot | str:
-        """Find what a reference names: an upload, or the path of a file."""
+    async def _look_up(self, reference: str, conversation: str | None) -> ReferenceSnapshot | ArtifactReference | str:
+        """Find what a reference names: an upload, an artifact, or the path of a file."""
         sha256 = uploaded(reference)
         if sha256 is None:
-            return await self._path(reference, conversation)
+            return await self._source(reference, conversation)
         async with redis_deadline():
             snapshot = await self._store.upload(self._owner, sha256)
         if snapshot is None:
             raise Refused(REFERENCE_NOT_FOUND)
         return snapshot
 
-    async def _path(self, reference: str, conversation: str | None) -> str:
-        """Turn a reference into a path: an artifact id or "latest" into where the file lies."""
+    async def _source(self, reference: str, conversation: str | None) -> ArtifactReference | str:
+        """Tell what an artifact id or "latest" stands for; anything else is a path."""
         if reference == "latest":
             return await self._latest(conversation)
         if not self._names_paths:
@@ -129,31 +129,30 @@ class OwnerImages:
                     raise Refused(REFERENCE_OUTSIDE_ROOTS)  # as if there were no such file
         return reference
 
-    async def _artifact(self, artifact: str) -> str:
-        """Find the file of an artifact that is not known to be another's; who names paths may name forgotten ones."""
+    async def _artifact(self, artifact: str) -> ArtifactReference:
+        """Find an artifact that is not known to be another's; who names paths may name forgotten ones."""
         async with redis_deadline():
             is_foreign = await self._store.is_foreign(artifact, self._owner)
             is_own = not is_foreign and await self._store.image_owner_is(artifact, self._owner)
-        image = None if is_foreign else await asyncio.to_thread(self._find_image, artifact)
+        image = None if is_foreign else await self._artifacts.find(artifact)
         if image is None:
             if is_own:
                 await self.check_disk()
             raise Refused(REFERENCE_NOT_FOUND)
-        return str(image)
+        return ArtifactReference(image)
 
-    async def _latest(self, conversation: str | None) -> str:
+    async def _latest(self, conversation: str | None) -> ArtifactReference:
         async with redis_deadline():
             latest = await self._store.latest_image(self._owner, conversation) if conversation else None
         if latest is None:
             raise Refused(NO_PREVIOUS_IMAGE)
-        path = await asyncio.to_thread(path_here, latest, self._settings.media, self._settings.image.save_dir)
-        if not await asyncio.to_thread(path.exists):
+        if await self._artifacts.stat(latest) is None:
             await self.check_disk()
-        return str(path)
+        return ArtifactReference(latest)
 
-    async def _own_artifact(self, reference: str) -> str:
+    async def _own_artifact(self, reference: str) -> ArtifactReference:
         try:
-            return str(await self.find(reference))
+            return ArtifactReference(await self.find(reference))
         except Refused as error:
             if error.code == MEDIA_ELSEWHERE.code:
                 raise
@@ -161,6 +160,3 @@ class OwnerImages:
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)
-
-    def _find_image(self, artifact: str) -> Path | None:
-        return find_image(self._settings.media, self._settings.image.save_dir, artifact)

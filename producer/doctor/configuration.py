@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from contract.errors.exceptions import ConfigInvalid, Problem
+from contract.provider_specs import SPECS
 from contract.settings.settings import Settings, default_config_path, load_settings
 from producer.doctor.finding import Finding
 
@@ -54,13 +55,16 @@ def _file(settings: Settings, *, is_enough: bool) -> Finding:
 
 def _key(settings: Settings, name: str, problem: Problem | None) -> Finding:
     label, path = f"key of {name}", settings.config_path
+    spec = SPECS.get(name)
     config = settings.providers.get(name)
-    if config is not None and config.api_key is not None and config.api_key.get_secret_value().strip():
+    if config is not None and config.key.strip():
         return Finding(label, True, "present")
+    if spec is not None and not spec.needs_key:
+        return Finding(label, True, "not needed")
     if settings.env.keys_elsewhere:
         return Finding(label, True, "not here: workers have it (DARKROOM_KEYS_ELSEWHERE)")
     if problem and (variable := _VARIABLE.search(problem.message)):
         hint = f"Set {variable[1]} in the environment that Darkroom is started from, or write the key into {path}."
         return Finding(label, False, f"missing: {variable[0]}", hint)
-    hint = f"Set providers.{name}.apiKey in {path}, best as ${{{name.upper()}_API_KEY}}."
+    hint = f"Set providers.{name}.apiKey in {path}, best as ${{{spec.key_variable if spec else 'VARIABLE'}}}."
     return Finding(label, False, "missing", hint)

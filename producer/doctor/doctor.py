@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from contract.artifacts.media_marker import read_marker
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.client import open_redis
+from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.settings import Settings
 from contract.store.doorbell import Doorbell
 from contract.store.producer_store import ProducerStore
@@ -51,18 +51,19 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
                 *await check_secret(settings, queue_health),
                 *await check_breakers(client),
             ]
-    findings.append(await asyncio.to_thread(_media, settings.media, queue_health))
+    marker = await open_artifact_store(settings).marker()
+    findings.append(await asyncio.to_thread(_media, settings.media, marker, queue_health))
     findings.append(await asyncio.to_thread(check_gateway, settings.env, gateway_url, queue_health.installation.id))
     return [*findings, _tokens(settings)]
 
 
-def _media(media: Path, queue_health: QueueHealth) -> Finding:
+def _media(media: Path, marker: str, queue_health: QueueHealth) -> Finding:
     """Write into the media directory, and compare it with the workers'; blocking."""
     name = "media directory"
     room = check_disk_space(media)
     if room.problem:
         return Finding(name, False, f"{media} {room.problem}", room.hint)
-    if queue_health.installation.is_elsewhere(read_marker(media)):
+    if queue_health.installation.is_elsewhere(marker):
         detail = f"{media} is not the directory that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Give gateway and workers the same media directory.")
     if not room.is_there:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_process import SandboxProcess
@@ -55,6 +56,10 @@ class ImageSandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the child."""
         self._drop()
         await asyncio.to_thread(self._thread.shutdown)
 
@@ -66,6 +71,13 @@ class ImageSandbox:
         """
         found, made = await self._ask(data, task="clean")
         return Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
+
+    async def mime_of(self, data: bytes) -> str:
+        """Decode a picture to its last pixel, and tell its type. Raises NoReference."""
+        try:
+            return str((await self._ask(data, task="inspect"))[0]["mime"])
+        except Refused as error:
+            raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE) from error
 
     async def thumbnail(self, data: bytes, *, side: int) -> bytes:
         """Make a small JPEG, or a PNG if one can see through, upright. Raises Refused as `clean`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, shrink
+from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, inspect, shrink
 from contract.untrusted.sandbox_process import Reply, serve
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
@@ -34,6 +34,8 @@ def _done(data: bytes, task: str, **options: Any) -> Reply:
     if task == "clean":
         info, made = clean(data)
         found = {"mime": info.mime, "width": info.width, "height": info.height}
+    elif task == "inspect":
+        made, found = data, {"mime": inspect(data).mime}
     elif task == "shrink":
         made = shrink(data, **options)
     else:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import pybase64
 
-from contract.artifacts.sidecar import read_record
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Image
 from producer.client.owner_client import OwnerClient
@@ -52,23 +50,22 @@ class ImageContents:
 
     async def _fit(self, client: OwnerClient, image: Image, *, most: int) -> tuple[bytes, str]:
         """Read an image, or make the best copy of it that fits."""
-        path, mime = await client.owner_images.find(image.id), image.mime
-        original = await asyncio.to_thread(path.read_bytes)
+        locator = await client.owner_images.find(image.id)
+        original = await client.artifacts.read(locator)
         if len(original) <= most:
-            return original, mime
+            return original, image.mime
         with suppress(Refused):  # of a side that WebP does not have
             copy = await self._pictures.convert(original, mime=COPY, quality=QUALITY)
             if len(copy) <= most:
                 return copy, COPY
-        return await self._small(path, most=most)
+        return await self._small(client, locator, most=most)
 
-    async def _small(self, path: Path, *, most: int) -> tuple[bytes, str]:
+    async def _small(self, client: OwnerClient, locator: str, *, most: int) -> tuple[bytes, str]:
         """Find the largest thumbnail that fits, or the smallest there is."""
-        sidecar = await asyncio.to_thread(read_record, path)
+        sidecar = await client.artifacts.sidecar(locator)
         data, mime = b"", ""
         for side in reversed(SIDES):
-            small, mime = await self._thumbnails.find(sidecar, path, side=side)
-            data = await asyncio.to_thread(small.read_bytes)
+            data, mime = await self._thumbnails.find(sidecar, locator, side=side)
             if len(data) <= most:
                 break
         return data, mime

@@ -10,7 +10,6 @@ from mcp.server.stdio import stdio_server
 from contract.jobs.job import Image
 from contract.telemetry.logs import log_to_stderr
 from producer.client.owner_client import OwnerClient
-from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.answer import Links
 from producer.mcp.image_content import ImageContents
@@ -42,8 +41,9 @@ async def serve(darkroom: OwnerClient) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
     log_to_stderr(logging.WARNING, layout="%(levelname)s %(name)s: %(message)s")
     settings, caller = darkroom.settings, LocalCaller(darkroom)
-    async with ImageSandbox() as pictures, stdio_server() as (given, told):
-        prints = ImageContents(pictures, Thumbnails(settings.home / "thumbnails", pictures))
+    pictures = darkroom.connections.sandbox
+    async with stdio_server() as (given, told):
+        prints = ImageContents(pictures, Thumbnails(darkroom.artifacts, pictures))
         server = build_server(Tools(prints=prints, wait_s=settings.env.tool_wait_seconds), lambda _: caller)
         await server.run(given, told, server.create_initialization_options())
     return 0

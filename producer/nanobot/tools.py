@@ -77,6 +77,18 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
             "Images that take long are sent to the chat later: then the answer is a job id instead."
         )
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Offer what nanobot's own tool takes, and over the queue what else a request may have."""
+        own: dict[str, Any] = super().parameters
+        if self._link.queue is None:
+            return own
+        from producer.client.request_fields import tool_parameters  # it needs pydantic
+
+        fields: dict[str, Any] = own["properties"]
+        more = {name: schema for name, schema in tool_parameters().items() if name not in fields}
+        return {**own, "properties": fields | more}
+
     def runtime_context_provider(self) -> Callable[[Any], Awaitable[Any]]:
         """Tell the model on its next turn what was sent since."""
         return self._link.remind

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
@@ -31,14 +32,13 @@ from contract.settings.running_stack import Running
 from contract.settings.settings import Settings, load_settings
 from contract.store.job_reader import JobReader
 from contract.store.keys import digest
+from producer.stack.demo_config import write_demo_config
 from producer.stack.redis_server import find_redis_server, write_redis_config
 from producer.stack.supervised_process import SupervisedProcess
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
-# Several jobs that shall fail at once do so within seconds, and what follows does not wait for them.
-DEMO_KNOBS = "DARKROOM_RETRY_SECONDS=0.2\nDARKROOM_CALLS_PER_IMAGE=4\nDARKROOM_BREAKER_SECONDS=0.5\n"
 # Below those that systems give to clients: one of these is not taken between being found and being used.
 _PORTS = cycle(SystemRandom().sample(range(20_000, 32_768), k=4096))
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
@@ -149,7 +149,7 @@ class Stack:
         return url
 
     async def _start_simulator(self, settings: Settings) -> None:
-        port = int((settings.providers["openrouter"].api_base or "").split(":")[2].partition("/")[0])
+        port = urlsplit(settings.providers[settings.image.provider].api_base or "").port or 0
         command = (sys.executable, "-m", "simulator", "--port", str(port))
         await self._launch("simulator", command, _plain(), ready=lambda _: _listens(port))
 
@@ -246,28 +246,6 @@ async def _listens(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def write_demo_config(folder: Path, port: int) -> Path:
-    """Write a configuration whose providers are the simulator on a loopback port."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    base = f"http://127.0.0.1:{port}"
-    config = folder / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "agents": {"defaults": {"workspace": str(folder / "workspace")}},
-                "providers": {
-                    "openrouter": {"apiKey": "demo-key", "apiBase": f"{base}/api/v1"},
-                    "aihubmix": {"apiKey": "demo-key", "apiBase": f"{base}/v1"},
-                },
-                "tools": {"imageGeneration": {"enabled": True}},
-            },
-            indent=2,
-        )
-    )
-    (folder / "darkroom.env").write_text(DEMO_KNOBS)
-    return config
 
 
 def free_port(wish: int = 0) -> int:

@@ -8,8 +8,8 @@ import re
 import unicodedata
 
 from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import ProviderError, revive
-from contract.errors.redaction import clean
+from worker.answers.errors import ProviderError, revive
+from worker.answers.redaction import clean
 
 MAX_DETAIL = 500
 LEAST_OF_KEY = 8  # characters of a key that are a leak

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from contract.errors.exceptions import ProviderError, Unusable
 from contract.errors.provider_catalogue import PROVIDER_CREDITS, PROVIDER_TOO_DEAR
 from worker.answers.content_refusal import texts_in
-from worker.providers.provider import Json
+from worker.answers.errors import ProviderError, Unusable
+from worker.answers.untrusted_json import Json
 
 _STATUSES = frozenset({0, 400, 402, 403, 429})  # 0: it stands in an answer that came with 200
 _EMPTY = frozenset(

@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.answers.untrusted_json import mapping, text
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json, mapping, text
 
 MOST_PARTS = 500  # of an answer that are looked at
 MOST_CHARS = 2**16  # of a text that may be JSON

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 import h11
 import httpx
 
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
 from contract.errors.kind import ErrorKind
 from contract.errors.provider_catalogue import (
     BAD_API_BASE,
@@ -35,15 +34,15 @@ from contract.errors.provider_catalogue import (
     PROVIDER_UNREACHABLE,
     RESULT_EXPIRED,
 )
-from contract.errors.redaction import clean
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.jobs.wording import duration
 from worker.answers.account_credit import of_account
 from worker.answers.content_refusal import refusal_in, said_upstream
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
+from worker.answers.redaction import clean
 from worker.answers.task_stage import is_lost
-from worker.answers.untrusted_json import items, mapping, number, text, texts, told_cost
+from worker.answers.untrusted_json import Json, items, mapping, number, text, texts, told_cost
 from worker.answers.upstream_routing import of_no_upstream
-from worker.providers.provider import Json
 
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half

@@ -9,8 +9,7 @@ import re
 from enum import StrEnum
 
 from worker.answers.content_refusal import is_refused
-from worker.answers.untrusted_json import items, mapping, texts
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json, items, mapping, texts
 
 
 class Stage(StrEnum):

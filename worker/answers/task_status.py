@@ -5,14 +5,13 @@ An end is final. What a server says of itself (no key, too busy, away) says noth
 
 from __future__ import annotations
 
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
 from contract.errors.provider_catalogue import PROVIDER_ERROR, RESULT_EXPIRED
-from contract.errors.redaction import clean
 from worker.answers.content_refusal import refusal_in
 from worker.answers.error_classification import of_error_object, of_refusal
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable
+from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status, is_lost, places, stage_of
-from worker.answers.untrusted_json import mapping, text, texts
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json, mapping, text, texts
 
 # Statuses, also when they stand in a body, of a server that cannot tell now how far a task is.
 _OF_THE_SERVER = frozenset({401, 402, 403, 408, 409, 425, 429, 502, 503, 504, 524, 529})

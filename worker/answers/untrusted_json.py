@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from contract.jobs.pricing import MOST_USD
-from worker.providers.provider import Json
+
+Json = Any  # of a stranger; only the functions of this module look into it
 
 _DRAFT = ("thought", "draft", "partial")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from contract.errors.exceptions import ProviderError, Unusable, WrongOutput
 from contract.errors.provider_catalogue import BAD_MODEL, MODEL_EXCLUDED, REFERENCES_NOT_TAKEN
+from worker.answers.errors import ProviderError, Unusable, WrongOutput
 
 _OUTPUT = re.compile(r"output modalit", re.IGNORECASE)
 _POLICY = re.compile(r"data policy|guardrail restrictions|privacy settings", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The logbook of one run: every call is written before it is made and when it has ended."""
+"""The calls of one job: each is written before it is made and when it has ended."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
 from contract.errors.catalogue import look_up
-from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
 from contract.store.lease import CallRefused, Lease
 from contract.store.worker_store import WorkerStore
+from worker.answers.errors import ProviderError
 from worker.policy.backoff import until_reachable
 from worker.policy.ladder import Rung
 
@@ -28,6 +29,7 @@ class AttemptLog:
         self._attempts = dict(attempts)
         self._max_calls = max_calls
         self._errors: dict[str, DarkroomError] = {}
+        self._left_out: dict[int, list[str]] = {}  # by image, why rungs were left out without a call, in words
 
     async def begin(self, index: int, number_of_rung: int, rung: Rung) -> int:
         """Count and record a call before it is made; answer its number. Raises CallRefused, LeaseLost."""
@@ -115,9 +117,14 @@ class AttemptLog:
         own = [attempt for attempt in delivered if attempt.index == index]
         return next(reversed(own or delivered), None)
 
-    def know(self, error: DarkroomError) -> None:
-        """Remember an error that no call of this run has met, with its sentence."""
-        self._errors.setdefault(error.code, error)
+    def leave_out(self, index: int, rung: Rung, code: str) -> None:
+        """Remember that an image left a rung out, as an open circuit breaker lets no call of it through."""
+        self._left_out.setdefault(index, []).append(wording.unavailable(rung.provider))
+        self._errors.setdefault(code, DarkroomError(look_up(code), provider=rung.provider, model=rung.model))
+
+    def reasons(self, index: int, brought: Attempt) -> tuple[str, ...]:
+        """Say why the rungs above the one that brought an image did not deliver it."""
+        return *self._left_out.get(index, ()), wording.reasons(self.history(brought.index))
 
     def error(self, code: str) -> DarkroomError:
         """Find an error of this run with its sentence; one of an earlier run is told anew."""

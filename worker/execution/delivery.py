@@ -8,14 +8,18 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.artifact_store import ArtifactStore
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
-from contract.jobs.job import Attempt, Rendition
+from contract.jobs.job import Attempt
 from contract.store.lease import LeaseLost
+from contract.store.worker_store import WorkerStore
 from worker import failpoint
-from worker.execution.context import JobContext, SpareImage
+from worker.execution.attempt_log import persist
+from worker.execution.context import JobContext
+from worker.execution.sibling_images import SparePicture
 from worker.policy.retry_policy import GiveUp
 from worker.sandbox.pool import Picture
 
@@ -23,89 +27,73 @@ logger = logging.getLogger(__name__)
 
 
 class Delivery:
-    """How one image of a job is stored and reported."""
+    """Stores the pictures of one job and adds them to it."""
 
-    def __init__(self, index: int, desk: JobContext) -> None:
-        self.index = index
-        self.passed: list[str] = []  # why rungs were left out without a call, in words
-        self._desk = desk
+    def __init__(self, context: JobContext, *, store: WorkerStore, artifacts: ArtifactStore) -> None:
+        self._context = context
+        self._store = store
+        self._artifacts = artifacts
 
-    async def take(self, spare: SpareImage) -> GiveUp | None:
+    async def take(self, index: int, spare: SparePicture) -> GiveUp | None:
         """Store and report a picture that another image's call has brought."""
         with spare.share:
-            return await self.store(spare.number, spare.picture)
+            return await self.store(index, spare.number, spare.picture)
 
-    async def store(self, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
+    async def store(self, index: int, number: int, picture: Picture, *, unused: int = 0) -> GiveUp | None:
         """Store and report a picture that a call has brought, perhaps that of another image."""
-        desk = self._desk
-        attempt = desk.attempt_log.attempt(number)
-        said = wording.arrived(self.index, asked_for=attempt.index, unused=unused)
-        saving = asyncio.create_task(asyncio.to_thread(self._save, attempt, picture))
+        attempt = self._context.attempts.attempt(number)
+        saving = asyncio.create_task(self._save(index, attempt, picture))
         try:
             sidecar = await asyncio.shield(saving)  # a thread cannot be stopped halfway
-            await desk.report(sidecar, text=said)
+            await self.report(sidecar, text=wording.arrived(index, asked_for=attempt.index, unused=unused))
             failpoint.reach("after_report")
         except OSError as error:
-            logger.error("cannot store an image: %s", error.strerror, extra={"job_id": desk.job.id})
+            logger.error("cannot store an image: %s", error.strerror, extra={"job_id": self._context.job.id})
             return GiveUp(STORAGE_FULL.code)
         except (LeaseLost, asyncio.CancelledError):
             await _to_its_end(self._take_back(saving))
             raise
         return None
 
-    def _save(self, attempt: Attempt, picture: Picture) -> Sidecar:
-        """Write an image and its sidecar; blocking."""
-        desk = self._desk
-        name = artifact_id(desk.job.id, self.index)
-        delivered = Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"}))
-        history = desk.attempt_log.history(self.index)
-        costs = [known.cost_usd for known in history if known.cost_usd is not None]
-        others = () if attempt.index == self.index else (attempt,)
-        reasons = "; ".join(
-            filter(None, [*dict.fromkeys(self.passed), wording.reasons(desk.attempt_log.history(attempt.index))])
-        )
-        beside = tuple(f"It came in the answer for image {other.index + 1}." for other in others)
-        sidecar = Sidecar(
-            id=name,
-            path=str(desk.bench.writer.folder(desk.job) / f"{name}.{picture.extension}"),
-            mime=picture.mime,
-            prompt=desk.job.request.prompt,
-            model=delivered.model,
-            provider=delivered.provider,
-            source_images=tuple(snapshot.source for snapshot in desk.snapshots),
-            created_at=desk.attempt_log.now().astimezone().isoformat(timespec="seconds"),
-            job_id=desk.job.id,
-            index=self.index,
-            width=picture.width,
-            height=picture.height,
-            sha256=picture.sha256,
-            bytes=len(picture.data),
-            requested=desk.plan.rungs[0].rendition(),
-            delivered=delivered,
-            degraded=reasons if attempt.rung else None,
-            attempts=(*history, *others),
-            cost_usd=round(sum(costs), 6) if costs or others else None,
-            warnings=(*picture.warnings, *beside),
-        )
-        return desk.bench.writer.save(desk.job, sidecar, picture.data)
+    async def report(self, sidecar: Sidecar, *, text: str = "") -> None:
+        """Add a stored image to the job; `text` tells more of it. Raises LeaseLost."""
+        image = sidecar.image()
+        await persist(self._store.add_image, self._context.lease, image, text=text)
+        self._context.images.note_stored(image)
 
-    async def restore(self, picture: Picture) -> Sidecar | None:
+    async def restore(self, index: int, picture: Picture) -> Sidecar | None:
         """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
-        brought = self._desk.attempt_log.delivered_for(self.index)
-        return None if brought is None else await asyncio.to_thread(self._save, brought, picture)
+        brought = self._context.attempts.delivered_for(index)
+        return None if brought is None else await self._save(index, brought, picture)
+
+    async def _save(self, index: int, attempt: Attempt, picture: Picture) -> Sidecar:
+        """Write an image and its sidecar."""
+        context = self._context
+        sidecar = Sidecar.of(
+            context.job,
+            index,
+            picture,
+            locator=self._artifacts.locator,
+            attempt=attempt,
+            attempts=context.attempts.history(index),
+            requested=context.ladder.rungs[0].rendition(),
+            snapshots=context.snapshots,
+            reasons=context.attempts.reasons(index, attempt),
+            created_at=context.attempts.now(),
+        )
+        return await self._artifacts.put(context.job, sidecar, picture.data)
 
     async def _take_back(self, saving: asyncio.Task[Sidecar]) -> None:
         """Remove a stored image unless its job lists it, or can still take it from disk."""
-        bench = self._desk.bench
         with suppress(OSError, DarkroomError):
             sidecar = await saving
-            job = await bench.store.get(self._desk.job.id)
+            job = await self._store.get(self._context.job.id)
             if job.is_over and sidecar.id not in {image.id for image in job.images}:
-                await asyncio.to_thread(bench.writer.discard, sidecar)
+                await self._artifacts.delete(sidecar.path)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do something wholly; whoever cancels it meanwhile (a sister that lost the lease, its renewal) has to wait."""
+    """Do something wholly, although its caller is cancelled meanwhile, as by a sibling that lost the lease."""
     task = asyncio.create_task(work)
     while not task.done():
         with suppress(asyncio.CancelledError):

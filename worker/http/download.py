@@ -16,12 +16,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contract.errors.exceptions import Interrupted, ProviderError, Unusable
-from contract.errors.provider_catalogue import PROVIDER_BAD_ANSWER, PROVIDER_TLS_FAILED, UNSAFE_URL
-from contract.errors.redaction import clean
+from contract.errors.provider_catalogue import (
+    PROVIDER_BAD_ANSWER,
+    PROVIDER_TLS_FAILED,
+    PROVIDER_UNREACHABLE,
+    UNSAFE_URL,
+)
 from contract.untrusted.imaging.inspect import MAX_BYTES
-from contract.untrusted.ssrf import UnsafeUrl, address_of, follow, host_of, is_loopback, split
+from contract.untrusted.ssrf import Unresolvable, UnsafeUrl, address_of, follow, host_of, is_loopback, split
 from worker.answers.error_classification import of_download, of_exception
+from worker.answers.errors import Interrupted, ProviderError, Transient, Unusable
+from worker.answers.redaction import clean
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.http.response_body import read_body
 from worker.memory.body_room import BodyRoom
@@ -84,6 +89,8 @@ class Downloader:
             return await self._request(client, url)
         except UnsafeUrl as reason:
             raise self._refusal(url, reason) from reason
+        except Unresolvable as error:
+            raise Transient(PROVIDER_UNREACHABLE) from error
         except NOT_A_URL as error:
             raise self._refusal(url, "it is not a URL") from error
 

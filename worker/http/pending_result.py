@@ -17,15 +17,16 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import RetryCallState
 
-from contract.errors.exceptions import Interrupted, ProviderError, TimedOut, Unusable
 from contract.errors.provider_catalogue import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
+from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
+from worker.answers.untrusted_json import Json
 from worker.http.download import Downloader
 from worker.memory.body_room import BodyRoom
 from worker.memory.budget import Share
 from worker.policy.backoff import fetching, is_settled, may_pass
-from worker.providers.provider import Json, Provider, headers
+from worker.providers.provider import Provider, headers
 from worker.sandbox.pool import Picture, Reading, Sandbox
 
 EMPTY_LOOKS = 5  # at a task that says it is done, and has no picture
@@ -58,7 +59,7 @@ class Clock:
     end_by: float
     fetch_by: float
     share: Share
-    heard: CallProgress = field(default_factory=CallProgress)
+    progress: CallProgress = field(default_factory=CallProgress)
 
 
 OfFailure = Callable[[int, Mapping[str, str], Json], Exception]
@@ -231,7 +232,7 @@ class Results:
             failure = state.outcome.exception() if state.outcome else None
             last = failure if isinstance(failure, ProviderError) else last
             if state.attempt_number == TOLD_AT:
-                await self._tell(last, clock.heard)
+                await self._tell(last, clock.progress)
 
         try:
             async with asyncio.timeout_at(clock.fetch_by):
@@ -244,15 +245,15 @@ class Results:
                 raise
             raise unreachable(error) from error
 
-    async def _tell(self, error: ProviderError, heard: CallProgress) -> None:
+    async def _tell(self, error: ProviderError, progress: CallProgress) -> None:
         logger.warning(
             "what %s has made cannot be fetched yet (%s); it is tried as long as the job has time",
             self._provider.name,
             error.code,
             extra={"job_id": self._job_id},
         )
-        if heard.tell:
-            await heard.tell(error)
+        if progress.tell:
+            await progress.tell(error)
 
 
 def unreachable(error: ProviderError) -> ProviderError:

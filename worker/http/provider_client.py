@@ -1,4 +1,4 @@
-"""The I/O of a provider call; what an answer only promises is fetched by `results.py`, reading is the sandbox's work.
+"""The I/O of a provider call; `pending_result.py` fetches what an answer only promises, and the sandbox reads it.
 
 One `ProviderClient` per job: one httpx client for 600 calls costs 16 ms of CPU per call, one per job 2.
 Redirects are never followed here, as they would carry the key elsewhere, and no connection is used
@@ -15,23 +15,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import httpx
 import orjson
 
-from contract.errors.exceptions import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
 from contract.errors.provider_catalogue import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
+from worker.answers.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from worker.answers.untrusted_json import Json
 from worker.answers.upstream_routing import Outputs
 from worker.http.download import Downloader
+from worker.http.first_byte import FirstByteDetector
 from worker.http.pending_result import CallProgress, Clock, GeneratedImage, OfFailure, Results
 from worker.http.pinned_client import no_cookies
 from worker.http.response_body import read_body
 from worker.memory.body_room import BodyRoom, paused
 from worker.memory.budget import LARGEST, Budget, Share
-from worker.providers.provider import ImageCall, Json, Provider
+from worker.providers.provider import ImageCall, Provider
 from worker.sandbox.pool import Reading, Sandbox
 
 MAX_JSON_BYTES = LARGEST
@@ -52,25 +53,6 @@ class HttpResources:
     outputs: Outputs = field(default_factory=Outputs)
 
 
-class FirstByteDetector:
-    """Hears whether a server has said anything: httpcore does not tell half an answer from none."""
-
-    has_heard = False
-
-    async def listen(self, event: str, info: Mapping[str, Any]) -> None:
-        """Follow httpcore's trace of a request, and what is read from the streams that it opens."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            stream: Any = info["return_value"]
-            read = stream.read
-
-            async def heard(*args: Any, **options: Any) -> bytes:
-                data: bytes = await read(*args, **options)
-                self.has_heard = self.has_heard or bool(data)
-                return data
-
-            stream.read = heard
-
-
 class PollInstead(Exception):
     """An answer is an error, and tells where to ask for what is made all the same."""
 
@@ -82,15 +64,15 @@ class PollInstead(Exception):
 class ProviderClient:
     """One job's calls to one provider."""
 
-    def __init__(self, provider: Provider, config: ProviderConfig, wire: HttpResources, *, job_id: str = "") -> None:
+    def __init__(self, provider: Provider, config: ProviderConfig, http: HttpResources, *, job_id: str = "") -> None:
         self._provider = provider
         self._config = config
-        self._wire = wire
+        self._http = http
         self._api_base = (config.api_base or provider.api_base).rstrip("/")
         proxy = config.proxy.get_secret_value() if config.proxy else None
         self._client = httpx.AsyncClient(
-            verify=wire.ssl_context,
-            timeout=httpx.Timeout(None, connect=wire.connect_s, write=wire.idle_s),
+            verify=http.ssl_context,
+            timeout=httpx.Timeout(None, connect=http.connect_s, write=http.idle_s),
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
             proxy=proxy,
@@ -98,11 +80,11 @@ class ProviderClient:
             headers={"Accept-Encoding": "identity", "User-Agent": "nanobot-darkroom"},
         )
         downloader = Downloader(
-            ssl_context=wire.ssl_context,
+            ssl_context=http.ssl_context,
             api_base=self._api_base,
             proxy=proxy,
-            connect_s=wire.connect_s,
-            idle_s=wire.idle_s,
+            connect_s=http.connect_s,
+            idle_s=http.idle_s,
             job_id=job_id,
             secrets=(config.key, *config.secrets),
         )
@@ -113,9 +95,9 @@ class ProviderClient:
             client=self._client,
             receive=self._receive,
             downloader=downloader,
-            sandbox=wire.sandbox,
-            idle_s=wire.idle_s,
-            retry_s=wire.retry_s,
+            sandbox=http.sandbox,
+            idle_s=http.idle_s,
+            retry_s=http.retry_s,
             job_id=job_id,
         )
 
@@ -136,22 +118,22 @@ class ProviderClient:
         whole_s: float,
         request_id: str,
         fetch_s: float | None = None,
-        heard: CallProgress | None = None,
+        progress: CallProgress | None = None,
     ) -> GeneratedImage:
         """Ask for one image; it has to begin to come within `begin_s`, and to be here within `whole_s`.
 
-        What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again; `heard`
+        What the answer only promises is fetched for `fetch_s`, as to make it again would be paid again; `progress`
         tells meanwhile what is known of the answer. Raises
         the ProviderError that says what to do next; nothing else but cancellation comes out. The `share` holds
         what comes, in the end the pictures; while it waits for room the time stands still, but for that of `fetch_s`.
         """
         started = _now()
         fetch_by = started + (whole_s if fetch_s is None else fetch_s)
-        clock = Clock(started + begin_s, started + whole_s, fetch_by, share, heard or CallProgress())
+        clock = Clock(started + begin_s, started + whole_s, fetch_by, share, progress or CallProgress())
         answer: Reading | None = None
         try:
             answer = await self._post(ask, request_id, clock)
-            clock.heard.is_coming, clock.heard.cost_usd = False, answer.cost_usd
+            clock.progress.is_coming, clock.progress.cost_usd = False, answer.cost_usd
             return await self._results.bring(answer, clock, most=ask.most)
         except ProviderError as error:
             failure = error.after_acceptance() if answer or self._is_billed(error) else error
@@ -166,7 +148,7 @@ class ProviderClient:
     async def _post(self, ask: ImageCall, request_id: str, clock: Clock) -> Reading:
         """Ask in the modalities that the model gives; and where a 404 tells of others once more, for nothing."""
         usually = ask.model.startswith(self._provider.image_only) if self._provider.image_only else False
-        known = self._wire.outputs.is_image_only(self._api_base, ask.model, usually=usually)
+        known = self._http.outputs.is_image_only(self._api_base, ask.model, usually=usually)
         ask = replace(ask, image_only=known)
         try:
             return await self._send(ask, request_id, clock)
@@ -176,7 +158,7 @@ class ProviderClient:
             if build(ask, self._config, "").body == build(other, self._config, "").body:
                 raise
             reading = await self._send(other, request_id, clock)
-            self._wire.outputs.note(self._api_base, ask.model, image_only=not known)
+            self._http.outputs.note(self._api_base, ask.model, image_only=not known)
             return reading
 
     async def _send(self, ask: ImageCall, request_id: str, clock: Clock) -> Reading:
@@ -194,7 +176,7 @@ class ProviderClient:
                 body = await self._receive(request, clock, self._of_call, room)
             except PollInstead as promise:
                 return Reading(poll_url=promise.poll_url)
-            reading = await self._wire.sandbox.read(body, provider=self._provider.name, most=ask.most)
+            reading = await self._http.sandbox.read(body, provider=self._provider.name, most=ask.most)
             room.keep(reading.size)
             return reading
 
@@ -215,13 +197,13 @@ class ProviderClient:
 
     async def _receive(self, request: httpx.Request, clock: Clock, of_failure: OfFailure, room: BodyRoom) -> bytearray:
         """Send a request and read its answer's body, once there is room for it. Raises ProviderError."""
-        sent_at, response, ear = _now(), None, FirstByteDetector()
+        sent_at, response, first_byte = _now(), None, FirstByteDetector()
 
         def begun() -> None:
             limit.reschedule(clock.end_by)
-            clock.heard.is_coming = True
+            clock.progress.is_coming = True
 
-        request.extensions["trace"] = ear.listen
+        request.extensions["trace"] = first_byte.trace
         try:
             async with asyncio.timeout_at(clock.begin_by) as limit:
                 response = await self._client.send(request, stream=True)
@@ -232,7 +214,7 @@ class ProviderClient:
                     return await read_body(
                         response,
                         MAX_JSON_BYTES,
-                        idle_s=self._wire.idle_s,
+                        idle_s=self._http.idle_s,
                         begun=begun,
                         room=room,
                         paused=partial(paused, limit, until=clock.fetch_by),
@@ -241,15 +223,15 @@ class ProviderClient:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:  # OSError: TimeoutError too
             raise of_exception(
-                error, has_answered=response is not None, has_said=ear.has_heard, after_s=_now() - sent_at
+                error, has_answered=response is not None, has_said=first_byte.has_come, after_s=_now() - sent_at
             ) from error
 
     async def _failure(self, response: httpx.Response, of_failure: OfFailure) -> Exception:
         """Tell what a status other than 2xx means; its body helps, but is not needed."""
         body = bytearray()
         with suppress(ProviderError, httpx.HTTPError, TimeoutError):
-            async with asyncio.timeout(self._wire.idle_s):
-                body = await read_body(response, MAX_ERROR_BYTES, idle_s=self._wire.idle_s)
+            async with asyncio.timeout(self._http.idle_s):
+                body = await read_body(response, MAX_ERROR_BYTES, idle_s=self._http.idle_s)
         return of_failure(response.status_code, response.headers, _json_or_nothing(body))
 
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import httpx
 
-from contract.errors.exceptions import TimedOut, Unusable
 from contract.errors.provider_catalogue import ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
+from worker.answers.errors import TimedOut, Unusable
 from worker.memory.body_room import BodyRoom
 
 LEAST_PER_S = 1024  # bytes; an answer that comes slower is as good as none

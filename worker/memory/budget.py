@@ -21,7 +21,7 @@ class Budget:
         self._most = most
         self._largest = min(largest, most)
         self._holders: dict[Share, None] = {}  # the oldest first
-        self._line: dict[Share, _Wish] = {}  # first come, first served
+        self._queue: dict[Share, _Request] = {}  # first come, first served
 
     @property
     def held(self) -> int:
@@ -33,30 +33,30 @@ class Budget:
         return Share(self)
 
     def take(self, share: Share, size: int, *, may_grow: bool) -> bool:
-        """Give a share so much in all if there is room and nobody's turn before; tell whether it was given."""
-        if self._line or not (self._fits(share, size) or self._is_alone(share)):
+        """Give a share so much in all if there is room and no share waits before it; tell whether it was given."""
+        if self._queue or not (self._fits(share, size) or self._is_alone(share)):
             return False
         self._give(share, size, may_grow=may_grow)
         return True
 
     async def wait(self, share: Share, size: int, *, may_grow: bool) -> None:
         """Give a share so much in all, as soon as there is room and it is its turn."""
-        wish = self._line[share] = _Wish(size, may_grow=may_grow)
+        request = self._queue[share] = _Request(size, may_grow=may_grow)
         try:
             self.serve()
-            await wish.granted.wait()
+            await request.granted.wait()
         finally:
-            if self._line.pop(share, None):
+            if self._queue.pop(share, None):
                 self.serve()
 
     def serve(self) -> None:
         """Give to all that wait what can be given now: to those that hold something first."""
-        while self._line:
-            oldest = next((share for share in self._holders if share in self._line), None)
-            head = next(iter(self._line))
-            if oldest and (self._fits_wish(oldest) or self._line.keys() >= self._holders.keys()):
+        while self._queue:
+            oldest = next((share for share in self._holders if share in self._queue), None)
+            head = next(iter(self._queue))
+            if oldest and (self._fits_request(oldest) or self._queue.keys() >= self._holders.keys()):
                 self._grant(oldest)
-            elif self._fits_wish(head) or self._is_alone(head):
+            elif self._fits_request(head) or self._is_alone(head):
                 self._grant(head)
             else:
                 return
@@ -71,16 +71,16 @@ class Budget:
         self.serve()
 
     def _grant(self, share: Share) -> None:
-        wish = self._line.pop(share)
-        self._give(share, wish.size, may_grow=wish.may_grow)
-        wish.granted.set()
+        request = self._queue.pop(share)
+        self._give(share, request.size, may_grow=request.may_grow)
+        request.granted.set()
 
     def _give(self, share: Share, size: int, *, may_grow: bool) -> None:
         share.held, share.may_grow = size, may_grow
         self._holders.setdefault(share)
 
-    def _fits_wish(self, share: Share) -> bool:
-        return self._fits(share, self._line[share].size)
+    def _fits_request(self, share: Share) -> bool:
+        return self._fits(share, self._queue[share].size)
 
     def _fits(self, share: Share, size: int) -> bool:
         """Tell whether there is room, with what is kept free for the oldest share that grows."""
@@ -92,7 +92,7 @@ class Budget:
         return self._holders.keys() <= {share}
 
 
-class _Wish:
+class _Request:
     """What a share waits for."""
 
     def __init__(self, size: int, *, may_grow: bool) -> None:

@@ -19,7 +19,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from contract.errors.exceptions import ProviderError, RateLimited, Transient, Unavailable
+from contract.errors.exceptions import Unavailable
 from contract.errors.provider_catalogue import (
     BAD_IMAGE,
     PROVIDER_BAD_ANSWER,
@@ -27,6 +27,7 @@ from contract.errors.provider_catalogue import (
     PROVIDER_TIMEOUT,
     RESULT_EXPIRED,
 )
+from worker.answers.errors import ProviderError, RateLimited, Transient
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again
 
 PATIENCE = 5.0  # the longest pause between two looks at what is made, in first pauses

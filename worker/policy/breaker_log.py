@@ -19,7 +19,7 @@ class Way(NamedTuple):
 
 
 def log_changes(changes: Iterable[Sequence[str | int]], way: Way) -> None:
-    """Log what the script of a gate has changed: `contract/store/lua/include/gate.lua` has the order of the fields."""
+    """Log what a script has changed: `contract/store/lua/include/breaker.lua` has the order of the fields."""
     for level, what, code, milliseconds, owner in changes:
         breaker = Breaker(Level(int(level)), *way, code=str(code), owner=str(owner))
         seconds = int(milliseconds) / 1000

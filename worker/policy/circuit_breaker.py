@@ -1,11 +1,12 @@
-"""The gate before each provider: circuit breakers and a limit of calls at a time, shared by all workers.
+"""Circuit breakers before each provider, and a limit of calls at a time, shared by all workers.
 
-A call enters before it is made and leaves when it has ended, with a verdict. The limit is the key's. A rejected
-key closes the gate for all; what concerns one model closes the way to that model. Five failures of an owner's
-jobs in a row close that way to the owner's jobs, and five of several owners to everybody's; of one job, and of
-one owner, only the first ones count, and a success of anybody ends the row. Then one call at a time probes.
-A job that is refused gives its slot back and is woken, in the order of the queue, once there is room. All
-decisions are made in Redis: `contract/store/lua/breaker/enter.lua` and `leave.lua`.
+A call enters before it is made and leaves when it has ended, with its outcome. The limit is the key's. A rejected
+key opens the breaker of the key; what concerns one model opens that of the model. Five failures in a row of an
+owner's jobs open the breaker of these jobs on the model, and five of several owners that of the model; of one job,
+and of one owner, only the first ones count, and any success ends the row. An open breaker lets no call through; after
+its time it is half-open and lets one call at a time through as a probe, until a success closes it. A job whose call is
+not let through gives its slot back and is woken, in the order of the queue, once there is room. All decisions are made
+in Redis: `contract/store/lua/breaker/enter.lua` and `leave.lua`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
 
-from contract.errors.exceptions import ProviderError, RateLimited
 from contract.errors.provider_catalogue import (
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
@@ -33,10 +33,11 @@ from contract.errors.provider_catalogue import (
     PROVIDER_UNREACHABLE,
     UNSUPPORTED_IMAGE,
 )
-from contract.redis.client import Scripts
 from contract.store.keys import digest
 from contract.store.lease import Lease, LeaseLost
+from contract.store.scripts import Scripts
 from contract.store.worker_store import WorkerStore
+from worker.answers.errors import ProviderError, RateLimited
 from worker.policy.breaker_log import Way, log_changes
 
 GRACE_S = 30.0  # after the longest time a call may take, for its worker to say that it has ended
@@ -68,7 +69,7 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Why a call may not be made now: the error that closed the gate, or "" when it is just full."""
+    """Why a call may not be made now: the error that opened a breaker, or "" when too many calls are under way."""
 
     wait_s: float
     code: str
@@ -89,23 +90,23 @@ def outcome_of(error: ProviderError) -> CallOutcome:
 
 
 class CircuitBreakers:
-    """Knows the gate to each provider with each key; Redis never sees a key."""
+    """The circuit breakers of all providers, by their keys; Redis never sees a key."""
 
     def __init__(self, store: WorkerStore, *, limit: int | None, open_s: float) -> None:
         self._store = store
-        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"), shared=("include/gate",))
+        self._scripts = Scripts(store.redis, ("breaker/enter", "breaker/leave"))
         self._limit = limit
         self._open_s = open_s
 
     def to(self, provider: str, key: str, model: str) -> CircuitBreaker:
-        """Find the gate to a model."""
+        """Find the circuit breakers before a model."""
         name = digest(f"{provider}\0{key}")
         way = Way(provider, model)
         return CircuitBreaker(self._scripts, self._store, name, way, limit=self._limit, open_s=self._open_s)
 
 
 class CircuitBreaker:
-    """The way to one model of one provider with one key."""
+    """The circuit breakers before one model of one provider with one key."""
 
     def __init__(
         self, scripts: Scripts, store: WorkerStore, name: str, way: Way, *, limit: int | None, open_s: float
@@ -142,13 +143,13 @@ class CircuitBreaker:
         self,
         lease: Lease,
         number: int,
-        verdict: CallOutcome,
+        outcome: CallOutcome,
         *,
         code: str = "",
         since_ms: float = 0,
         has_passed: bool = False,
     ) -> bool:
-        """Say that a call has ended; `code` is the error behind a BAD, KEY or MODEL verdict. A repeat changes nothing.
+        """Say that a call has ended; `code` is the error behind BAD, KEY or MODEL. A repeat changes nothing.
 
         After a BAD one answer whether the provider fails others, too: calls of another owner since `since_ms`,
         or of another job unless another owner's have succeeded. `has_passed` tells with a GOOD one that the same
@@ -156,7 +157,7 @@ class CircuitBreaker:
         """
         call = self._call(lease, number)
         begun = self._begun.pop(call, 0)
-        said = begun, verdict, code, int(since_ms), int(has_passed), *self._way
+        said = begun, outcome, code, int(since_ms), int(has_passed), *self._way
         woken, falters, changes = await self._run("breaker/leave", *call, *said)
         log_changes(changes, self._way)
         await self._ring(woken)
@@ -164,7 +165,7 @@ class CircuitBreaker:
 
     async def _ring(self, woken: Sequence[str]) -> None:
         if woken:
-            logger.debug("gate %s woke %s jobs", self.name, len(woken))
+            logger.debug("circuit breaker %s woke %s jobs", self.name, len(woken))
         # Jobs that have run before are served last rung, first served.
         await self._store.ring(woken[::-1])
 

@@ -1,4 +1,4 @@
-"""Which rung next: pure decisions from a plan, what happened so far, and the time.
+"""Which rung next: pure decisions from a ladder, what happened so far, and the time.
 
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
@@ -128,7 +128,7 @@ class Later:
     wait_s: float
     provider: str
     code: str = ""
-    at_gate: bool = False  # then it may be woken before
+    at_breaker: bool = False  # then it may be woken before
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +142,23 @@ Step = Call | Again | Later | GiveUp
 
 
 def next_step(
-    plan: Ladder,
+    ladder: Ladder,
     history: Sequence[Attempt],
     left_s: float,
     *,
     retry_after_s: float | None = None,
     has_waited: bool = False,
-    closed: Mapping[Route, Blocked] | None = None,
+    blocked: Mapping[Route, Blocked] | None = None,
     falters: bool = False,
 ) -> Step:
     """Decide what to do for one image.
 
     `history` holds this image's attempts, oldest first; `left_s` is what the job still has;
     `retry_after_s` is what the provider just asked for; `has_waited` tells that the wait which the
-    last attempt asked for is over; `closed` holds the gates that let nobody in now; `falters` tells
-    that the provider has failed others, too.
+    last attempt asked for is over; `blocked` holds the routes whose circuit breaker lets no call through
+    now; `falters` tells that the provider has failed others, too.
     """
-    lowest = len(plan.rungs) - 1  # the ladder may have been another one when the job was begun
+    lowest = len(ladder.rungs) - 1  # the ladder may have been another one when the job was begun
     history = [
         attempt.model_copy(update={"rung": min(attempt.rung, lowest)})
         for attempt in history
@@ -167,63 +167,63 @@ def next_step(
     if left_s < LEAST_CALL_S:
         return GiveUp(most_useful([*_codes(history), DEADLINE_PASSED.code]))
     goes_on = has_waited or falters
-    wait_s = 0.0 if has_waited else _wait(plan, history, retry_after_s)
-    step = _next(plan, history, left_s, wait_s, goes_on=goes_on)
-    if closed and isinstance(step, Call | Again) and plan.rungs[step.rung].route in closed:
-        return _around(plan, history, left_s, step.rung, closed)
+    wait_s = 0.0 if has_waited else _wait(ladder, history, retry_after_s)
+    step = _next(ladder, history, left_s, wait_s, goes_on=goes_on)
+    if blocked and isinstance(step, Call | Again) and ladder.rungs[step.rung].route in blocked:
+        return _around(ladder, history, left_s, step.rung, blocked)
     return step
 
 
-def _next(plan: Ladder, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
+def _next(ladder: Ladder, history: Sequence[Attempt], left_s: float, wait_s: float, *, goes_on: bool) -> Step:
     if not history:
-        return Call(0, _slice(plan, 0, left_s))
+        return Call(0, _slice(ladder, 0, left_s))
     last = history[-1]
     if last.outcome is Outcome.REJECTED or _is_paid(history):
         return GiveUp(last.error or CONTENT_REFUSED.code)
-    if _may_repeat(plan, history, goes_on=goes_on) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
+    if _may_repeat(ladder, history, goes_on=goes_on) and wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S):
         if wait_s > SLOT_WAIT_S:
             return Later(wait_s, last.provider, last.error or "")
-        return Again(last.rung, _slice(plan, last.rung, left_s), wait_s)
-    rung = next(_below(plan, history, last.rung), None)
-    return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(plan, rung, left_s))
+        return Again(last.rung, _slice(ladder, last.rung, left_s), wait_s)
+    rung = next(_below(ladder, history, last.rung), None)
+    return GiveUp(most_useful(_codes(history))) if rung is None else Call(rung, _slice(ladder, rung, left_s))
 
 
 def _around(
-    plan: Ladder, history: Sequence[Attempt], left_s: float, rung: int, closed: Mapping[Route, Blocked]
+    ladder: Ladder, history: Sequence[Attempt], left_s: float, rung: int, blocked: Mapping[Route, Blocked]
 ) -> Step:
-    """Pass a closed gate: by a lower rung at another provider, or by waiting; nobody is left out for being busy."""
-    route = plan.rungs[rung].route
-    others = (below for below in _below(plan, history, rung) if plan.rungs[below].route not in closed)
-    if closed[route].code and (other := next(others, None)) is not None:
-        return Call(other, _slice(plan, other, left_s))
-    passing = {way: gate for way, gate in closed.items() if not gate.code or look_up(gate.code).retryable}
+    """Go around a blocked route: by a lower rung at another provider, or by waiting; a busy one is waited for."""
+    route = ladder.rungs[rung].route
+    others = (below for below in _below(ladder, history, rung) if ladder.rungs[below].route not in blocked)
+    if blocked[route].code and (other := next(others, None)) is not None:
+        return Call(other, _slice(ladder, other, left_s))
+    passing = {way: why for way, why in blocked.items() if not why.code or look_up(why.code).retryable}
     first = min(passing, key=lambda way: passing[way].wait_s, default=None)
-    longest_s = left_s - 2 * LEAST_CALL_S  # a gate may open before, so it is asked once more before the end
+    longest_s = left_s - 2 * LEAST_CALL_S  # a breaker may close before, so it is asked once more before the end
     if first is not None and longest_s > 0:
-        return Later(min(passing[first].wait_s, longest_s), first[0], passing[first].code, at_gate=True)
-    codes = [*_codes(history), *(gate.code for gate in closed.values() if gate.code)]
+        return Later(min(passing[first].wait_s, longest_s), first[0], passing[first].code, at_breaker=True)
+    codes = [*_codes(history), *(why.code for why in blocked.values() if why.code)]
     return GiveUp(most_useful([*codes, DEADLINE_PASSED.code] if passing else codes))
 
 
-def _wait(plan: Ladder, history: Sequence[Attempt], retry_after_s: float | None) -> float:
+def _wait(ladder: Ladder, history: Sequence[Attempt], retry_after_s: float | None) -> float:
     """Tell the least wait: what the provider asked for, or twice as long with each of its refusals."""
     if retry_after_s is not None or not history:
         return retry_after_s or 0.0
     times = len(_alike(history))
     has_tried = history[-1].outcome is Outcome.TRANSIENT and times >= TRIES[Outcome.TRANSIENT]
     doubles = has_tried or history[-1].outcome is Outcome.RATE_LIMITED
-    return plan.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
+    return ladder.retry_s * 2.0 ** min(times - 1, DOUBLINGS) if doubles else 0.0
 
 
-def _may_repeat(plan: Ladder, history: Sequence[Attempt], *, goes_on: bool) -> bool:
+def _may_repeat(ladder: Ladder, history: Sequence[Attempt], *, goes_on: bool) -> bool:
     last = history[-1]
-    is_lowest = last.rung == len(plan.rungs) - 1
+    is_lowest = last.rung == len(ladder.rungs) - 1
     is_away = last.outcome is Outcome.TRANSIENT and (goes_on or last.error != PROVIDER_ERROR.code)
     if is_lowest and (is_away or last.outcome is Outcome.RATE_LIMITED):
         return True  # it costs only time, and the call budget bounds it
     if is_lowest and last.outcome is Outcome.TIMEOUT:
         return len(_alike(history)) < 2
-    if last.error in _ONCE_MORE and (plan.has_references or last.error != REFERENCE_TOO_LARGE.code):
+    if last.error in _ONCE_MORE and (ladder.has_references or last.error != REFERENCE_TOO_LARGE.code):
         return [attempt.error for attempt in history].count(last.error) == 1
     return len(_alike(history)) < TRIES[last.outcome]
 
@@ -241,21 +241,21 @@ def _alike(history: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in history if attempt.rung == last.rung and attempt.outcome is last.outcome]
 
 
-def _below(plan: Ladder, history: Sequence[Attempt], rung: int) -> Iterator[int]:
+def _below(ladder: Ladder, history: Sequence[Attempt], rung: int) -> Iterator[int]:
     """Yield the lower rungs; what some provider cannot do is only asked where that differs."""
     cannot = [attempt for attempt in history if attempt.outcome is Outcome.UNUSABLE]
     cannot = [attempt for attempt in cannot if attempt.error != REFERENCE_TOO_LARGE.code or attempt is history[-1]]
 
     def differs(below: int, attempt: Attempt) -> bool:
         matters = _DIFFERS.get(attempt.error or "", ("provider",))
-        return any(getattr(plan.rungs[below], name) != getattr(attempt, name) for name in matters)
+        return any(getattr(ladder.rungs[below], name) != getattr(attempt, name) for name in matters)
 
-    return (below for below in range(rung + 1, len(plan.rungs)) if all(differs(below, attempt) for attempt in cannot))
+    return (below for below in range(rung + 1, len(ladder.rungs)) if all(differs(below, attempt) for attempt in cannot))
 
 
-def _slice(plan: Ladder, rung: int, left_s: float) -> float:
+def _slice(ladder: Ladder, rung: int, left_s: float) -> float:
     """Share the time that is left among this rung and those below it."""
-    return min(plan.rungs[rung].timeout_s, max(LEAST_CALL_S, left_s / (len(plan.rungs) - rung)))
+    return min(ladder.rungs[rung].timeout_s, max(LEAST_CALL_S, left_s / (len(ladder.rungs) - rung)))
 
 
 def _codes(history: Sequence[Attempt]) -> list[str]:

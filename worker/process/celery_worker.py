@@ -49,16 +49,16 @@ class Consumer(Worker):  # type: ignore[misc]
         super().on_close()
 
 
-def answer_bells(bench: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
+def answer_bells(context: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
     """Answer bells until Celery ends; answer the exit code, which is 0 only if it was asked to end."""
-    env = bench.settings.env
+    env = context.settings.env
     app = celery_app(env.redis_url.get_secret_value())
-    register(app, loop, bench)
+    register(app, loop, context)
     was_asked = threading.Event()
 
     def stop() -> None:
-        if not bench.leases.is_closed():
-            drain(loop, bench.leases, seconds=bench.settings.drain_s)
+        if not context.leases.is_closed():
+            drain(loop, context.leases, seconds=context.settings.drain_s)
 
     def ask(**_: object) -> None:
         was_asked.set()
@@ -67,9 +67,9 @@ def answer_bells(bench: WorkerContext, loop: asyncio.AbstractEventLoop) -> int:
     worker_shutting_down.connect(ask, weak=False)
     Consumer(
         stop=stop,
-        hurry=partial(hurry, loop, bench.leases),
+        hurry=partial(hurry, loop, context.leases),
         app=app,
-        hostname=f"darkroom@{bench.worker}",
+        hostname=f"darkroom@{context.worker}",
         pool="threads",
         queues=list(QUEUES),
         concurrency=env.concurrency,

@@ -14,13 +14,13 @@ from worker.execution.context import WorkerContext
 from worker.execution.job_run import run
 
 
-def register(app: Celery, loop: asyncio.AbstractEventLoop, bench: WorkerContext) -> None:
+def register(app: Celery, loop: asyncio.AbstractEventLoop, context: WorkerContext) -> None:
     """Teach a Celery application to answer the doorbell."""
 
     def develop(task: Any, job_id: str) -> None:
         failpoint.reach("after_pop")
         contract = int(task.request.get("contract") or 1)
-        answer = run(job_id, bench) if contract <= CONTRACT else bench.store.leave(job_id, contract)
+        answer = run(job_id, context) if contract <= CONTRACT else context.store.leave(job_id, contract)
         asyncio.run_coroutine_threadsafe(answer, loop).result()
 
     app.task(name=TASK, bind=True)(develop)

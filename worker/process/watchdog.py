@@ -1,7 +1,7 @@
-"""The watchdog: ends a worker that cannot work any more, so that whoever started it starts a fresh one.
+"""The watchdog: ends a worker that cannot work any more, so that its supervisor starts a fresh one.
 
 Every five seconds it has the event loop look whether bells lie in Redis that this worker should have taken.
-What is amiss six times in a row does not mend itself. Looks are counted, not seconds: a worker that was
+A fault that is seen six times in a row stays. Looks are counted, not seconds: a worker that was
 stopped, or slept with its laptop, is not dead.
 """
 
@@ -42,34 +42,34 @@ class Observation(StrEnum):
 
     WELL = "all is well"
     STUCK = "its event loop stands still"
-    DEAF = "bells ring that it does not hear"
+    NOT_CONSUMING = "bells lie in Redis that it does not take"
 
 
 class Watchdog:
-    """Watches the event loop and the hearing of one worker with so many slots; one that stops need hear nothing."""
+    """Watches whether a worker with so many slots runs its event loop and takes bells, unless it is about to stop."""
 
     def __init__(self, store: WorkerStore, leases: Leases, *, slots: int) -> None:
         self._store = store
         self._leases = leases
         self._slots = slots
         self._busy: set[int] = set()  # threads: a job may have two, when its bell was repeated
-        self._has_heard = True
-        self._sights: deque[Observation] = deque(maxlen=PATIENCE)
-        task_prerun.connect(self._hear, weak=False)
+        self._has_taken = True
+        self._observations: deque[Observation] = deque(maxlen=PATIENCE)
+        task_prerun.connect(self._begin, weak=False)
         task_postrun.connect(self._end, weak=False)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch for ever, in a thread of its own."""
         threading.Thread(target=self._watch, args=(loop,), name="darkroom-watchdog", daemon=True).start()
 
-    def is_hopeless(self, sight: Observation) -> bool:
-        """Remember a sight; tell whether the same thing was amiss each time lately."""
-        self._sights.append(sight)
-        return sight is not Observation.WELL and self._sights.count(sight) == PATIENCE
+    def is_hopeless(self, observation: Observation) -> bool:
+        """Remember an observation; tell whether the same fault was seen each time lately."""
+        self._observations.append(observation)
+        return observation is not Observation.WELL and self._observations.count(observation) == PATIENCE
 
     async def look(self) -> Observation:
-        """See whether bells lie in Redis although a slot is free, and none was heard since the last look."""
-        has_heard, self._has_heard = self._has_heard, False
+        """See whether bells lie in Redis although a slot is free, and none was taken since the last look."""
+        has_taken, self._has_taken = self._has_taken, False
         if self._leases.is_closed():
             return Observation.WELL
         try:
@@ -77,20 +77,21 @@ class Watchdog:
                 bells = await self._store.redis.exists(*LISTS)
         except Unavailable:
             return Observation.WELL  # it is Redis that is not
-        return Observation.DEAF if bells and not has_heard and len(self._busy) < self._slots else Observation.WELL
+        is_amiss = bells and not has_taken and len(self._busy) < self._slots
+        return Observation.NOT_CONSUMING if is_amiss else Observation.WELL
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         look: Future[Observation] | None = None
         while True:
             look = look or asyncio.run_coroutine_threadsafe(self.look(), loop)
             time.sleep(LOOK_S)
-            sight = look.result() if look.done() and look.exception() is None else Observation.STUCK
-            if self.is_hopeless(sight):
-                give_up(sight)
+            observation = look.result() if look.done() and look.exception() is None else Observation.STUCK
+            if self.is_hopeless(observation):
+                give_up(observation)
             look = None if look.done() else look
 
-    def _hear(self, **_: object) -> None:
-        self._has_heard = True
+    def _begin(self, **_: object) -> None:
+        self._has_taken = True
         self._busy.add(threading.get_ident())
 
     def _end(self, **_: object) -> None:

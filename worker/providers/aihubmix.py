@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.errors.exceptions import ProviderError, TimedOut, Transient
-from contract.errors.redaction import clean
-from contract.jobs.request import explicit_size
-from contract.settings.nanobot_config import TIMEOUT_S, ProviderConfig
+from contract import provider_specs
+from contract.image_size import GPT_IMAGE_MOST_PIXELS, GPT_IMAGE_SIZES, explicit_size
+from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
+from worker.answers.errors import ProviderError, TimedOut, Transient
+from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
-from worker.answers.untrusted_json import is_draft, is_partial, items, mapping, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
-# The three sizes of gpt-image; the tiers 1K, 2K, 4K are only hints here.
-_SIZES = {
-    "1:1": "1024x1024",
-    "3:4": "1024x1536",
-    "9:16": "1024x1536",
-    "2:3": "1024x1536",
-    "4:3": "1536x1024",
-    "16:9": "1536x1024",
-    "3:2": "1536x1024",
-}
 _PICTURE_KEYS = ("bytesBase64", "b64_json", "url", "sample", "image", "urls", "data", "output", "result")
 _DEPTH = 6
 
 
 def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
     """Build one prediction; `gpt-image-2-free` becomes `openai/gpt-image-2-free` in the path."""
-    size = ask.image_size if explicit_size(ask.image_size) else _SIZES.get(ask.aspect_ratio, "auto")
+    size = ask.image_size if explicit_size(ask.image_size) else GPT_IMAGE_SIZES.get(ask.aspect_ratio, "auto")
     asked: dict[str, Json] = {"prompt": ask.prompt, "n": 1, "size": size}
     if ask.references:
         asked["image"] = ask.references[0] if len(ask.references) == 1 else list(ask.references)
@@ -130,14 +121,11 @@ def _drafts(value: Json, depth: int) -> Iterator[bool]:
 def smaller(image_size: str) -> str | None:
     """Name a size that is really smaller: explicit pixels come down to the ratio's standard size."""
     sides = explicit_size(image_size)
-    return "1K" if sides and sides[0] * sides[1] > 1536 * 1024 else None
+    return "1K" if sides and sides[0] * sides[1] > GPT_IMAGE_MOST_PIXELS else None
 
 
 AIHUBMIX = Provider(
-    name="aihubmix",
-    api_base="https://aihubmix.com/v1",
-    timeout_s=TIMEOUT_S["aihubmix"],
-    fast_quality="low",
+    spec=provider_specs.AIHUBMIX,
     build_request=build_request,
     parse_response=parse_response,
     parse_poll=parse_poll,

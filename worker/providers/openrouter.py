@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract.errors.exceptions import ProviderError
-from contract.errors.redaction import clean
-from contract.jobs.request import explicit_size
-from contract.settings.nanobot_config import TIMEOUT_S, ProviderConfig
+from contract import provider_specs
+from contract.image_size import smaller_hint
+from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
-from worker.answers.untrusted_json import is_draft, items, mapping, text, texts, told_cost
-from worker.providers.provider import Answer, HttpCall, ImageCall, Json, Provider, headers
+from worker.answers.errors import ProviderError
+from worker.answers.redaction import clean
+from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
+from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 MAX_CHOICES = 16
-_TIERS = ("4K", "2K", "1K")
 
 
 def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
@@ -97,18 +97,12 @@ def _message(choice: dict[str, Json]) -> Json:
 
 
 def smaller(image_size: str) -> str | None:
-    """Name the next smaller tier; explicit pixels come down to the largest tier below them."""
-    if image_size in _TIERS:
-        return next(iter(_TIERS[_TIERS.index(image_size) + 1 :]), None)
-    sides = explicit_size(image_size)
-    return next((tier for tier in _TIERS if sides and max(sides) > 1024 * int(tier[0])), None)
+    """Name the next smaller hint that OpenRouter obeys."""
+    return smaller_hint(image_size, provider_specs.OPENROUTER.size_hints)
 
 
 OPENROUTER = Provider(
-    name="openrouter",
-    api_base="https://openrouter.ai/api/v1",
-    timeout_s=TIMEOUT_S["openrouter"],
-    fast_quality=None,
+    spec=provider_specs.OPENROUTER,
     build_request=build_request,
     parse_response=parse_response,
     smaller=smaller,

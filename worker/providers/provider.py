@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from contract.jobs.request import KeptRequest
+from contract.provider_specs import ProviderSpec
 from contract.settings.nanobot_config import ProviderConfig
-
-Json = Any  # JSON nobody vouches for; read it with payload.py
+from worker.answers.untrusted_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class ImageCall:
     references: tuple[str, ...] = field(default=(), repr=False)
     most: int = 1  # pictures that are of use, should the answer have several
     image_only: bool = False  # the model gives no words beside the image
+    request: KeptRequest | None = field(default=None, repr=False)  # as it was accepted, for what only an adapter reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,14 @@ def no_poll_url(body: Json) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A provider's constants and its pure functions.
+    """A provider's row in the table, and its adapter: pure functions and what only calls need.
 
     `parse_response` raises the ProviderError that an answer stands for, also when it came with 200;
     `parse_poll` does so for the answer to a poll. `poll_url` finds where to ask again in any answer, also
     in one that is an error. `smaller` names the next smaller size it knows, or None.
     """
 
-    name: str
-    api_base: str
-    timeout_s: float
-    fast_quality: str | None  # a quality that is cheaper than the default, if it knows any
+    spec: ProviderSpec
     build_request: Callable[[ImageCall, ProviderConfig, str], HttpCall]
     parse_response: Callable[[Json], Answer]
     smaller: Callable[[str], str | None]
@@ -72,8 +70,29 @@ class Provider:
     image_only: tuple[str, ...] = ()  # how the ids of models begin that give no words
     bills_failures: bool = False  # an answer of 500 may cost as much as a picture
 
+    @property
+    def name(self) -> str:
+        """Its name in config.json."""
+        return self.spec.name
+
+    @property
+    def api_base(self) -> str:
+        """Where it is, unless the configuration names another place."""
+        return self.spec.api_base
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one call may take by default."""
+        return self.spec.timeout_s
+
+    @property
+    def fast_quality(self) -> str | None:
+        """A quality that is cheaper than the default, if it knows any."""
+        return self.spec.fast_quality
+
 
 def headers(config: ProviderConfig, **more: str) -> dict[str, str]:
-    """Make the headers of a call: key, JSON, the provider's own, then the configured ones."""
+    """Make the headers of a call: key if there is one, JSON, the provider's own, then the configured ones."""
     extra = {name: value.get_secret_value() for name, value in config.extra_headers.items()}
-    return {"Authorization": f"Bearer {config.key}", "Content-Type": "application/json", **more, **extra}
+    key = {"Authorization": f"Bearer {config.key}"} if config.key else {}
+    return {**key, "Content-Type": "application/json", **more, **extra}

@@ -1,4 +1,4 @@
-"""The providers by the name that config.json calls them."""
+"""The adapters of all providers, in the order of the table in contract/provider_specs.py."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import pybase64
 
-from contract.errors.exceptions import Interrupted, ProviderError, Unusable
 from contract.errors.provider_catalogue import (
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
@@ -33,6 +32,7 @@ from contract.errors.provider_catalogue import (
 from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
+from worker.answers.errors import Interrupted, ProviderError, Unusable
 from worker.answers.untrusted_json import mapping, told_cost
 from worker.memory.reader_lock import ReaderLock
 from worker.providers.registry import PROVIDERS

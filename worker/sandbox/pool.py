@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any
 from weakref import finalize
 
-from contract.errors.exceptions import Interrupted, revive
 from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_BAD_ANSWER
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, SandboxProcess
+from worker.answers.errors import Interrupted, revive
 
 CHILDREN = 2
 READER = "worker.sandbox.child"

@@ -1,8 +1,8 @@
-"""The courier: tells by webhook that jobs have ended, beside the jobs and never in their way.
+"""The webhook dispatcher: tells receivers that jobs have ended, beside the jobs and never in their way.
 
-Each delivery is a task of its own with a client of its own, pinned to a judged address, 15 s long at most.
-So many at a time, and not more than a few to one host: whoever answers slowly holds up nobody else. What
-fails is tried again by the schedule. The log is told hosts: an address with its path may be a secret.
+Each delivery is a task of its own with a client of its own, pinned to a checked address, 15 s long at most.
+So many at a time, and not more than a few to one host: a slow receiver holds up no other. What
+fails is tried again by the schedule. The log names hosts only: an address with its path may be a secret.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from random import SystemRandom
 import httpx
 import standardwebhooks
 
-from contract.errors.exceptions import ConfigInvalid, Transient, Unavailable
+from contract.errors.exceptions import ConfigInvalid, Unavailable
 from contract.settings.installation_secret import InstallationSecret
 from contract.store.job_hash import read_job
 from contract.telemetry.logs import about
-from contract.untrusted.ssrf import Network, UnsafeUrl, address_of, split
-from contract.webhook import Webhook, event, signing_secret, unseal
+from contract.untrusted.ssrf import Network, Unresolvable, UnsafeUrl, address_of, split
+from contract.webhook import Webhook, signing_secret, unseal
 from worker.answers.error_classification import retry_after
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.policy.backoff import until_reachable
 from worker.webhooks.outbox import Delivery, WebhookOutbox, WebhookState
+from worker.webhooks.payload import event
 
 LOOK_S = 1.0
 PAGES = 10  # of the outbox, in one look
@@ -142,7 +143,7 @@ class WebhookDispatcher:
             raise Undelivered("it was not opened") from reason
         except NOT_A_URL as error:
             raise Undelivered("it is no address") from error
-        except (Transient, httpx.HTTPError, OSError) as error:  # OSError: TimeoutError too
+        except (Unresolvable, httpx.HTTPError, OSError) as error:  # OSError: TimeoutError too
             raise Undelivered(f"it could not be reached ({type(error).__name__})") from error
 
     def _signed(self, webhook: Webhook, delivery: Delivery) -> tuple[dict[str, str], bytes]:

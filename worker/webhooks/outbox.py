@@ -1,6 +1,6 @@
 """The outbox: webhooks of ended jobs, each taken by one worker at a time until it is delivered or given up.
 
-`finish` in `contract/store/lua/include/prelude.lua` puts a job's webhook in. One whose worker dies comes back when its
+`finish` in `contract/store/lua/include/finish.lua` puts a job's webhook in. One whose worker dies comes back when its
 lease is over, so it is delivered at least once. The job hash keeps what came of it: `webhook_state` and
 `webhook_tries`.
 """
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from redis.asyncio import Redis
 
-from contract.redis.client import Scripts
+from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
 LOOK = 100  # due webhooks that are looked at in one go

@@ -12,16 +12,11 @@ from contract.errors.provider_catalogue import CONTENT_REFUSED
 from contract.errors.queue_catalogue import BUDGET_SPENT, TOO_MANY_JOBS
 from producer.error_catalogue import UNKNOWN_MODEL
 
-PREFIXES = ("/v1/images/", "/v1/models")
+PREFIXES = ("/v1/images/", "/v1/models")  # where clients of OpenAI's API call
 
 _PARAMS = {"count": "n", "image_size": "size", "reference_images": "image"}
 _STATUSES = {CONTENT_REFUSED.code: 400, UNKNOWN_MODEL.code: 404}  # where ours differ
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
-
-
-def is_spoken(path: str) -> bool:
-    """Tell whether clients of OpenAI's API call here."""
-    return path.startswith(PREFIXES)
 
 
 def envelope(error: DarkroomError) -> dict[str, object]:

@@ -27,10 +27,10 @@ from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
-from producer.api.requests import media_type, read_form, read_json
+from producer.api.requests import media_type, read_file, read_form, read_json
 from producer.api.routes.jobs import idempotency_key
-from producer.api.routes.uploads import keep, read_file
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
+from producer.imaging.intake import keep_upload
 
 FORM_BYTES = 2 * 2**20  # without the files
 
@@ -63,7 +63,9 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
     order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
     headers = await caller.count(gateway)  # before any image is decoded
-    order.fields["reference_images"] = [(await keep(gateway, caller, image))["id"] for image in images]
+    own = caller.client.owner_images
+    kept = [await keep_upload(gateway.pictures, own, image) for image in images]
+    order.fields["reference_images"] = [upload["id"] for upload in kept]
     return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)
 
 

@@ -26,8 +26,8 @@ from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
 from producer.api.requests import read_json
-from producer.api.routes.uploads import keep
 from producer.api.services.cancel_on_disconnect import gone
+from producer.imaging.intake import keep_upload
 
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
 
@@ -47,7 +47,9 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     body = await read_json(request, most=MAX_JSON_PICTURES)
     order = read_openai_request(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
-    order.fields["reference_images"] = [(await keep(gateway, caller, picture))["id"] for picture in pictures]
+    own = caller.client.owner_images
+    kept = [await keep_upload(gateway.pictures, own, picture) for picture in pictures]
+    order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
     with _waiting(gateway, caller, job):
         pass  # from now on it is waited for by asking
@@ -106,5 +108,6 @@ def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManag
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
-    path = await caller.client.owner_images.find(image.id)
-    return await asyncio.to_thread(lambda: pybase64.b64encode(path.read_bytes()))
+    locator = await caller.client.owner_images.find(image.id)
+    data = await caller.client.artifacts.read(locator)
+    return await asyncio.to_thread(pybase64.b64encode, data)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import TYPE_ERROR
+from contract.image_size import hint_of
 from contract.jobs.request import RATIOS
 from contract.settings.settings import Settings
 from producer.error_catalogue import UNKNOWN_MODEL
@@ -21,7 +22,6 @@ _ALIAS = re.compile(r"(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
 _SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×]\s*([1-9][0-9]{1,4})")
 _QUALITIES = {"hd": "high", "xhigh": "high", "max": "high"}
 _ANY_QUALITY = ("auto", "standard")  # what clients send unasked
-_TIERS = ((2_000_000, "1K"), (6_000_000, "2K"))  # by pixels, with what clients mean by 1K; what has more is 4K
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,7 @@ def _shape(size: str | None, aspect_ratio: str | None, image_size: str | None) -
     shape: dict[str, str] = {}
     if size and (sides := _SIZE.fullmatch(size.strip())):
         width, height = int(sides[1]), int(sides[2])
-        tier = next((name for most, name in _TIERS if width * height <= most), "4K")
-        shape = {"aspect_ratio": ratio_of(width, height), "image_size": tier}
+        shape = {"aspect_ratio": ratio_of(width, height), "image_size": hint_of(width, height)}
     elif size and size.strip().lower() != "auto":
         shape = {"image_size": size}
     own = {"aspect_ratio": aspect_ratio, "image_size": image_size}

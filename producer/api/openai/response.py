@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pybase64
@@ -107,8 +106,8 @@ async def _entry(context: ResponseContext, image: Image) -> Entry:
 async def _read(context: ResponseContext, image: Image) -> tuple[bytes, str]:
     """Read an image in the format that was asked for. Raises Refused."""
     order = context.order
-    path: Path = await context.caller.client.owner_images.find(image.id)
-    data = await asyncio.to_thread(path.read_bytes)
+    client = context.caller.client
+    data = await client.artifacts.read(await client.owner_images.find(image.id))
     if order.mime in (None, image.mime) and order.compression is None:
         return data, image.mime
     mime = order.mime or image.mime

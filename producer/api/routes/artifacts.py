@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from contract.artifacts.sidecar import Sidecar, read_record
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import TYPE_ERROR
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
+from producer.api.image_response import copy_response, image_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
 from producer.client.owner_client import OwnerClient
-from producer.error_catalogue import RANGE_NOT_SATISFIABLE
 from producer.imaging.thumbnails import SIDES
 from producer.tokens import Right
 
 may_read = needs(Right.READ)
-_RANGE = re.compile(r"bytes=(?:([0-9]{1,15})-([0-9]{1,15})?|-[1-9][0-9]{0,14})")
 FOREVER = "private, max-age=31536000, immutable"
 
 NOBODY = ""  # owns nothing: a signed link tells of no owner
@@ -51,12 +47,13 @@ async def image(
     if thumbnail is not None and thumbnail not in SIDES:
         raise Refused(TYPE_ERROR, field="thumbnail", expected=f"it must be of {SIDES}").at("query", "thumbnail")
     if signature is None:
-        path = await _own(request, gateway, artifact_id)
+        locator = await _own(request, gateway, artifact_id)
     else:
         gateway.links.check(artifact_id, thumbnail=thumbnail, expires=expires or 0, signature=signature)
         nobody = OwnerClient(gateway.connections, owner=NOBODY, names_paths=False)
-        path = await nobody.owner_images.find_signed(artifact_id)
-    sidecar = await asyncio.to_thread(read_record, path)
+        locator = await nobody.owner_images.find_signed(artifact_id)
+    artifacts = gateway.connections.artifacts
+    sidecar = await artifacts.sidecar(locator)
     etag = f'"{sidecar.sha256[:32]}{f"-{thumbnail}" if thumbnail else ""}"'
     headers = {
         "Cache-Control": FOREVER,
@@ -66,19 +63,19 @@ async def image(
     }
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
-    if thumbnail is not None:
-        path, mime = await gateway.thumbnails.find(sidecar, path, side=thumbnail)
-    else:
-        mime = sidecar.mime
-    await _choose_range(request, path)
-    return FileResponse(path, headers=headers, media_type=mime)
+    stored = await artifacts.stat(locator)
+    if stored is None:
+        raise Refused(ARTIFACT_NOT_FOUND)
+    if thumbnail is None:
+        return image_response(request.headers, artifacts, locator, stored, mime=sidecar.mime, headers=headers)
+    data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail)
+    return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
 
 @router.get("/{artifact_id}/sidecar", responses=SIDECAR | errors("404"))
 async def sidecar(request: Request, gateway: Here, caller: Reader, artifact_id: str) -> Response:
     """Get the sidecar of an image. Host paths are only for tokens with the right `paths`."""
-    path = await caller.client.owner_images.find(artifact_id)
-    record = await asyncio.to_thread(read_record, path)
+    record = await caller.client.artifacts.sidecar(await caller.client.owner_images.find(artifact_id))
     return json_response(shown(record, with_paths=caller.may(Right.PATHS)))
 
 
@@ -87,23 +84,7 @@ def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
     return record.model_dump(mode="json", exclude=set() if with_paths else {"path", "source_images"})
 
 
-async def _choose_range(request: Request, path: Path) -> None:
-    """Let a wish for one range pass, and ignore whatever else `Range` may say, as it is only a wish.
-
-    Raises Refused when nothing is there.
-    """
-    found = _RANGE.fullmatch(request.headers.get("range", ""))
-    if found and found[1]:
-        first, last = int(found[1]), int(found[2] or found[1])
-        size = (await asyncio.to_thread(path.stat)).st_size
-        if size <= first <= last:
-            raise Refused(RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{size}"})
-        found = found if first <= last else None
-    if not found:
-        request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]
-
-
-async def _own(request: Request, gateway: Gateway, artifact_id: str) -> Path:
+async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:
     """Find an image by the token of its owner."""
     caller = await may_read(await identify(request, gateway))
     return await caller.client.owner_images.find(artifact_id)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from contract.jobs import wording
-from contract.jobs.ids import check_event_id
+from contract.jobs.ids import EVENT_ID_PATTERN, check_event_id
 from contract.jobs.job import JobEvent
 from producer.api.authentication import Reader
 from producer.api.dependencies import Gateway, Here
@@ -20,7 +20,7 @@ from producer.client.owner_client import OwnerClient
 
 PING_S = 15
 RECONNECT_MS = 2000
-_ID: dict[str, Any] = {"pattern": "^(0|[0-9]{1,15}-[0-9]{1,10})$"}
+_ID: dict[str, Any] = {"pattern": f"^({EVENT_ID_PATTERN})$"}
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR, UNKNOWN_FIELD
+from contract.jobs.ids import CURSOR_PATTERN
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
@@ -25,7 +26,7 @@ MAX_CONVERSATION = 200
 # Only told: our own words for what is wrong are better than a pattern's.
 _STATE = f"({'|'.join(JobState)})"
 _STATES: dict[str, Any] = {"pattern": f"^{_STATE}(,{_STATE})*$"}
-_CURSOR: dict[str, Any] = {"pattern": "^[0-9]{1,15}:[0-9a-f-]{36}$"}
+_CURSOR: dict[str, Any] = {"pattern": f"^{CURSOR_PATTERN}$"}
 _PREFER_WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\b")
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -96,10 +97,9 @@ async def retry(request: Request, gateway: Here, caller: Submitter, job_id: str)
 
 
 @router.delete("/{job_id}", status_code=204, responses=errors("404"))
-async def delete(gateway: Here, caller: Submitter, job_id: str) -> Response:
+async def delete(caller: Submitter, job_id: str) -> Response:
     """Forget a job, and remove its images; one that is not over is cancelled first."""
-    job = await caller.client.delete(job_id)
-    await gateway.thumbnails.remove(job)
+    await caller.client.delete(job_id)
     return Response(status_code=204)
 
 

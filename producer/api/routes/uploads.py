@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -14,12 +13,13 @@ from starlette.responses import Response
 from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
 from contract.errors.job_catalogue import STORAGE_FULL
-from producer.api.authentication import Caller, Submitter
-from producer.api.dependencies import Gateway, Here
+from producer.api.authentication import Submitter
+from producer.api.dependencies import Here
 from producer.api.job_json import json_response
 from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
-from producer.api.requests import media_type, read_form, stream_body
+from producer.api.requests import media_type, read_file, read_form, stream_body
 from producer.error_catalogue import MULTIPART_INVALID, UNSUPPORTED_MEDIA_TYPE, UPLOAD_TOO_LARGE
+from producer.imaging.intake import keep_upload
 
 FORM_BYTES = 2**20  # around the file
 
@@ -40,29 +40,8 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
         data = await _received(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE))
     else:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
-    return json_response(await keep(gateway, caller, data), status=201, headers=rates)
-
-
-async def keep(gateway: Gateway, caller: Caller, data: bytes) -> dict[str, Any]:
-    """Decode an image, strip it, and keep it for its owner; return its description. Raises Refused, Unavailable."""
-    cleaned = await gateway.pictures.clean(data)
-    name = await caller.client.owner_images.keep(cleaned.data, mime=cleaned.mime)
-    return {
-        "id": name,
-        "mime": cleaned.mime,
-        "width": cleaned.width,
-        "height": cleaned.height,
-        "bytes": len(cleaned.data),
-        "sha256": name.rpartition("_")[2],
-    }
-
-
-async def read_file(file: UploadFile) -> bytes:
-    """Read a file of a form. Raises Refused (`upload_too_large`)."""
-    data = await file.read(MAX_EACH + 1)
-    if len(data) > MAX_EACH:
-        raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
-    return data
+    kept = await keep_upload(gateway.pictures, caller.client.owner_images, data)
+    return json_response(kept, status=201, headers=rates)
 
 
 async def _received(chunks: AsyncIterable[bytes]) -> bytes:

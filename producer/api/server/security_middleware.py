@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import DarkroomError, Refused
 from contract.telemetry.logs import about
-from producer.api.problem_details import answer
 from producer.error_catalogue import CSRF_REJECTED, HOST_NOT_ALLOWED, NOT_FOUND, ORIGIN_NOT_ALLOWED, URL_INVALID
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -31,10 +30,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; frame-ancestors 'none'"
-)
 PREFLIGHT = {  # what pages of listed origins may send
     "Access-Control-Allow-Methods": "DELETE, GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
@@ -48,8 +43,16 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([1-9][0-9]{0,4}))?")
 class SecurityMiddleware:
     """Lets pass what may come in, and dresses what goes out."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], origins: Sequence[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        origins: Sequence[str],
+        refuse: Callable[[Request, DarkroomError], Response],
+    ) -> None:
         self._app = app
+        self._refuse = refuse
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origins)
 
@@ -61,12 +64,12 @@ class SecurityMiddleware:
         scope.setdefault("state", {})["request_id"] = request_id
         origin = Headers(scope=scope).get("origin", "")
         shown_to = shared(origin) if origin in self._origins else {}
-        dress = dressed(request_id, is_page=scope["path"] == "/docs") | shown_to
+        dress = dressed(request_id) | shown_to
         sending = _Sending(send, dress, scope["method"])
         try:
             self._check(scope)
         except Refused as error:
-            await answer(Request(scope), error)(scope, receive, sending)
+            await self._refuse(Request(scope), error)(scope, receive, sending)
             return
         if shown_to and scope["method"] == "OPTIONS":
             await Response(status_code=204, headers=PREFLIGHT)(scope, receive, sending)
@@ -108,10 +111,9 @@ def new_request_id() -> str:
     return "req_" + secrets.token_hex(12)
 
 
-def dressed(request_id: str, *, is_page: bool = False) -> dict[str, str]:
+def dressed(request_id: str) -> dict[str, str]:
     """List the headers that every answer has unless it has its own."""
-    policy = {"Content-Security-Policy": DOCS_POLICY} if is_page else {}
-    return {**HEADERS, **policy, "X-Request-Id": request_id}
+    return {**HEADERS, "X-Request-Id": request_id}
 
 
 def shared(origin: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from contract.artifacts.media_marker import read_marker
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.requirements import Weight, refusals
 from contract.settings.installation_secret import InstallationSecret
@@ -45,7 +44,7 @@ class Readiness:
             "redis": Check(
                 queue_health.cause is None, True, queue_health.cause.says if queue_health.cause else "takes jobs"
             ),
-            "media": await asyncio.to_thread(self._media, queue_health),
+            "media": await self._media(queue_health),
             "workers": Check(queue_health.workers > 0, False, f"{queue_health.workers} running"),
         }
         if queue_health.is_reached:
@@ -56,23 +55,23 @@ class Readiness:
             }
         return checks, queue_health.installation.id
 
-    def problems(self, queue_health: QueueHealth) -> dict[str, tuple[int, str]]:
-        """List what is wrong with media directory, secret and versions, with levels for the log; blocking."""
+    async def problems(self, queue_health: QueueHealth) -> dict[str, tuple[int, str]]:
+        """List what is wrong with media directory, secret and versions, with levels for the log."""
         told = {
-            "media": (logging.ERROR, f"the media directory {self.settings.media}", self._media(queue_health)),
-            "secret": (logging.WARNING, "the secret", self._secret(queue_health)),
+            "media": (logging.ERROR, f"the media directory {self.settings.media}", await self._media(queue_health)),
+            "secret": (logging.WARNING, "the secret", await asyncio.to_thread(self._secret, queue_health)),
             "versions": (logging.WARNING, "versions:", self._versions(queue_health)),
         }
         return {
             about: (level, f"{what} {check.detail}") for about, (level, what, check) in told.items() if not check.ok
         }
 
-    def _media(self, queue_health: QueueHealth) -> Check:
-        """Look at the media directory; blocking."""
-        room = disk_space_of(self.settings.media)
+    async def _media(self, queue_health: QueueHealth) -> Check:
+        """Look at the media directory."""
+        room = await asyncio.to_thread(disk_space_of, self.settings.media)
         if room.problem:
             return Check(False, True, room.problem)
-        if queue_health.installation.is_elsewhere(read_marker(self.settings.media)):
+        if queue_health.installation.is_elsewhere(await self.connections.artifacts.marker()):
             return Check(False, True, ELSEWHERE)
         return Check(True, True, "can be written to")
 

@@ -44,7 +44,7 @@ class SurroundingsWatch:
             self._tell_away(queue_health)
             return
         self._tell_back()
-        found = _problems_of(queue_health) | await asyncio.to_thread(self._readiness.problems, queue_health)
+        found = _problems_of(queue_health) | await self._readiness.problems(queue_health)
         for about, (level, words) in found.items():
             if about not in self._told:
                 logger.log(level, "%s", words)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from contract.artifacts.media_marker import MARKER
+from contract.artifacts.local_directory.marker import MARKER
 from contract.jobs.job import JobState
 from producer.doctor.doctor import examine
 from producer.doctor.finding import Finding

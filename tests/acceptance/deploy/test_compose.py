@@ -32,8 +32,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contract.jobs.job import Job, JobState
+from contract.provider_specs import LONGEST_TIMEOUT_S, SPECS
 from contract.settings.environment import Environment
-from contract.settings.nanobot_config import TIMEOUT_S
 from contract.settings.settings import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
 from producer.client.client import Darkroom
@@ -53,8 +53,7 @@ SECRETS = {
     "FLOWER_REDIS_PASSWORD": "canary2flower",
     "FLOWER_BASIC_AUTH": "ann:canary3login",
     "DARKROOM_SECRET": "canary6-the-secret-of-this-installation",
-    "OPENROUTER_API_KEY": "canary4openrouter",
-    "AIHUBMIX_API_KEY": "canary5aihubmix",
+    **{spec.key_variable: f"canary4{spec.name}" for spec in SPECS.values() if spec.needs_key},
 }
 WITHOUT_DEFAULT = (
     *(
@@ -158,8 +157,7 @@ def test_only_the_worker_reaches_the_internet() -> None:
         ("FLOWER_REDIS_PASSWORD", {"redis", "flower"}),
         ("FLOWER_BASIC_AUTH", {"flower"}),
         ("DARKROOM_SECRET", {"worker", "gateway"}),
-        ("OPENROUTER_API_KEY", {"worker"}),
-        ("AIHUBMIX_API_KEY", {"worker"}),
+        *((spec.key_variable, {"worker"}) for spec in SPECS.values() if spec.needs_key),
     ],
 )
 def test_a_secret_reaches_only_who_needs_it_and_no_command_line(secret: str, readers: set[str]) -> None:
@@ -189,9 +187,7 @@ def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     for name in ("worker", "gateway", "flower"):
         assert found[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert all(service["healthcheck"]["start_period"] for service in found.values())
-    assert (
-        int(found["worker"]["stop_grace_period"].removesuffix("s")) > max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S
-    )
+    assert int(found["worker"]["stop_grace_period"].removesuffix("s")) > LONGEST_TIMEOUT_S + DRAIN_MARGIN_S + LAST_S
     assert int(found["gateway"]["stop_grace_period"].removesuffix("s")) > DRAIN_S
     assert int(found["worker"]["pids_limit"]) > Environment().concurrency + 50
 

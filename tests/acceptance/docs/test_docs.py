@@ -1,4 +1,4 @@
-"""What the pages list is what there is: routes and settings. test_pages.py runs their examples."""
+"""What the pages list is what there is: routes, settings, commands, links. test_pages.py runs their examples."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from contract.settings.environment import Environment
+from producer.cli.main import app
+from tests.support.pages.block import pages
 from tests.support.stack.stack import House
 
 ROOT = Path(__file__).parents[3]
-README, HTTP = ((ROOT / name).read_text() for name in ("README.md", "docs/reference/http.md"))
+FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
+README, CONFIGURATION, CLI, HTTP = (
+    (ROOT / name).read_text()
+    for name in (
+        *("README.md", "docs/reference/configuration.md"),
+        *("docs/reference/cli.md", "docs/reference/http.md"),
+    )
+)
 
 
 @pytest.mark.real_redis
@@ -27,5 +38,42 @@ async def test_routes_are_those_of_the_page(house: House) -> None:
 
 
 def test_every_setting_has_its_row() -> None:
-    settings = set(re.findall(r"DARKROOM_[A-Z_]+", README.partition("## Configuration")[2]))
+    settings = set(re.findall(r"`(DARKROOM_[A-Z_]+)`", "".join(_first_cells(CONFIGURATION))))
     assert {f"DARKROOM_{name.upper()}" for name in Environment.model_fields} <= settings
+
+
+def test_every_command_has_its_row() -> None:
+    rows = "\n".join(_first_cells(CLI))
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    commands = {
+        f"{name} {inner}".strip()
+        for name, command in group.commands.items()
+        for inner in (command.commands if isinstance(command, TyperGroup) else [""])
+    }
+    assert {"generate", "token create"} <= commands
+    assert sorted(name for name in commands if not re.search(rf"`{name}\b", rows)) == []
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_link_leads_to_a_page_and_its_heading(page: str) -> None:
+    text = FENCED.sub("", (ROOT / page).read_text())
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        place = (ROOT / page).parent / name if name else ROOT / page
+        assert place.exists(), f"{page}: {target}"
+        assert not anchor or anchor in _anchors(place), f"{page}: {target}"
+
+
+def _first_cells(page: str) -> list[str]:
+    return re.findall(r"^\|([^|]+)\|", page, re.MULTILINE)
+
+
+def _anchors(place: Path) -> set[str]:
+    """Name the headings of a page as GitHub links them."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", place.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.support.pages.block import Block, How, blocks, pages
-from tests.support.pages.desk import Desk, open_desk
+from tests.support.pages.desk import QUICKSTART, README, Desk, open_desk
 from tests.support.pages.terminal import Terminal
 
 GATEWAY = "http://127.0.0.1:8790"
@@ -32,6 +32,8 @@ try:
 except Exception as error:
     print(type(error).__name__)
 """
+
+IMAGES = re.compile(r"^/.*/img_\w+\.png$", re.MULTILINE)
 
 Told = dict[Block, str]
 
@@ -92,13 +94,27 @@ async def _exchange(block: Block, terminal: Terminal) -> None:
 
 
 async def _check_readme(terminal: Terminal, told: Told) -> None:
-    [generated, real, python] = [_of(told, words) for words in ("2K times out", "app icon", "load_settings")]
-    assert len(re.findall(r"^/.*/img_\w+\.png$", generated, re.MULTILINE)) == 4 + 1 + 1
-    assert "1K" in generated
+    real, http, sdk, python = (_of(told, words) for words in ("app icon", "Prefer: wait", "OpenAI", "load_settings"))
     assert "ok" in real
     assert "wrong" not in real
-    assert len(re.findall(r"^/.*/img_\w+\.png$", real, re.MULTILINE)) == 1
+    assert len(IMAGES.findall(real)) == 1
+    assert json.loads(_last_line(http))["state"] == "succeeded"
+    async with httpx.AsyncClient() as client:
+        image = await client.get(sdk.strip())
+    assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
     assert python.count("img_") == 2
+
+
+async def _check_quickstart(terminal: Terminal, told: Told) -> None:
+    generated, followed = _of(told, "2K times out"), _of(told, "darkroom watch")
+    assert len(IMAGES.findall(generated)) == 4 + 1 + 1
+    assert "1K" in generated
+    assert "Image 1 is there" in followed
+    assert len(json.loads(_last_line(_of(told, "Prefer: wait")))["images"]) == 2
+    assert "wrong" not in _of(told, "darkroom doctor")
+
+
+async def _check_howto_http(terminal: Terminal, told: Told) -> None:
     job, edit = _read_json(terminal, "done.json"), _read_json(terminal, "edit.json")
     assert (job["state"], len(job["images"])) == ("succeeded", 2)
     assert "event: succeeded" in _of(told, "curl -N")
@@ -137,7 +153,7 @@ async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     """Have a job's end told, and read it with the block, in a process of its own."""
     if block.page == "docs/reference/http.md":
         await desk.receiver.hears(path="/pictures", within_s=30)  # the page's own
-    path = f"/{Path(block.page).stem}"
+    path = f"/{block.slug}"
     await terminal.ask(HOOK % path[1:])
     [heard] = await desk.receiver.hears(path=path, within_s=30)
     (terminal.folder / "heard.json").write_text(json.dumps({"headers": heard.headers, "body": heard.body.decode()}))
@@ -147,7 +163,13 @@ async def _check_webhook(block: Block, terminal: Terminal, desk: Desk) -> None:
     assert told.split() == ["succeeded", "WebhookVerificationError"]
 
 
-CHECKS = {"README.md": _check_readme, "docs/reference/http.md": _check_http, "docs/howto/clients.md": _check_clients}
+CHECKS = {
+    README: _check_readme,
+    QUICKSTART: _check_quickstart,
+    "docs/howto/clients.md": _check_clients,
+    "docs/howto/http.md": _check_howto_http,
+    "docs/reference/http.md": _check_http,
+}
 
 
 async def _bearer(terminal: Terminal) -> dict[str, str]:
@@ -157,6 +179,10 @@ async def _bearer(terminal: Terminal) -> dict[str, str]:
 def _of(told: Told, words: str) -> str:
     [found] = [answer for block, answer in told.items() if words in block.text and block.how is not How.NODE]
     return found
+
+
+def _last_line(answer: str) -> str:
+    return answer.strip().splitlines()[-1]  # `token create` says more before it
 
 
 def _read_json(terminal: Terminal, name: str) -> Any:

@@ -26,8 +26,8 @@ from simulator.catalogue.script import Step
 from simulator.providers import order as simulated
 from simulator.providers.ledger import Call
 
-from contract.artifacts.media_marker import MARKER
-from contract.artifacts.sidecar import artifact_id
+from contract.artifacts.local_directory.marker import MARKER
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
 from contract.store.job_reader import JobReader

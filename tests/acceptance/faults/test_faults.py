@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 from simulator.catalogue.script import Step
 
-from contract.artifacts.media_marker import MARKER
+from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobEvent, JobState, Outcome
 from contract.redis.client import open_redis

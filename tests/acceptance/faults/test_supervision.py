@@ -35,7 +35,7 @@ async def sweep(self):
 runpy.run_module("worker", run_name="__main__", alter_sys=True)
 """
 ILL_SWEEPER = "worker.process.sweeper.Sweeper.sweep = sweep"
-DEAF = "kombu.transport.redis.Channel._brpop_start = lambda self, timeout=None: None"
+NOT_CONSUMING = "kombu.transport.redis.Channel._brpop_start = lambda self, timeout=None: None"
 
 pytestmark = pytest.mark.real_redis
 
@@ -151,7 +151,7 @@ async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(hou
     [
         ({"setup": ILL_SWEEPER, "sweep": "time.sleep(1000)"}, "gives up: its event loop stands still"),
         ({"setup": ILL_SWEEPER, "sweep": "raise ValueError('cracked')"}, "ValueError: cracked"),
-        ({"setup": DEAF}, "gives up: bells ring that it does not hear"),
+        ({"setup": NOT_CONSUMING}, "gives up: bells lie in Redis that it does not take"),
     ],
     ids=["stuck", "broken", "deaf"],
 )

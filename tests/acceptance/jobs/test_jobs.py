@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from contract.artifacts.media_marker import MARKER
+from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Image, Job, JobState, Outcome
 from contract.redis.client import open_redis
@@ -414,7 +414,7 @@ async def test_whoever_follows_a_job_hears_that_it_was_forgotten(house: House) -
 async def test_whoever_waits_for_a_forgotten_job_looks_again_without_any_news(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.client.client.LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("producer.client.owner_client.LOOK_AGAIN_S", 0.05)
     async with house.client() as darkroom, open_redis(house.redis.url) as redis, asyncio.timeout(4):
         job = await darkroom.submit(prompt="x")
         waiting = asyncio.create_task(darkroom.wait(job.id))

@@ -57,7 +57,7 @@ class Guest:
     async def original(self, job: Job) -> bytes:
         """Read the only picture of a job where Darkroom keeps it."""
         async with self.front.house.client(self.account.owner) as client:
-            return (await client.owner_images.find(job.images[0].id)).read_bytes()
+            return await client.artifacts.read(await client.owner_images.find(job.images[0].id))
 
 
 def paint(asked: Asked) -> Said:

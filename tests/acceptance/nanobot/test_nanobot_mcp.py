@@ -59,7 +59,7 @@ class Guest:
         """Read the only picture of the only job of a prompt where Darkroom keeps it."""
         [image] = (await self.job(prompt)).images
         async with self.front.house.client(self.owner) as client:
-            return (await client.owner_images.find(image.id)).read_bytes()
+            return await client.artifacts.read(await client.owner_images.find(image.id))
 
 
 def paint(asked: Asked) -> Said:

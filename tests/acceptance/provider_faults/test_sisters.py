@@ -1,4 +1,4 @@
-"""Images of one job that wait: for each other's place at the gate, or for a provider while a sister is drawn."""
+"""Images of one job that wait: for a place at the circuit breaker, or for a provider while another one is drawn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_little_time_before_a_busy_gate_is_used_and_not_given_up(house: Ho
 
 async def test_a_wait_that_is_over_while_a_sister_is_drawn_is_not_served_again(house: House) -> None:
     await house.start_worker()
-    # Not a 429: that would teach the gate to let one call through at a time, and the sister's is under way.
+    # Not a 429: that would teach the circuit breaker to let one call through at a time, and the other's is under way.
     limited = {"kind": "status", "status": 503, "headers": {"Retry-After": "6"}}
     house.simulator.script([limited, {"kind": "slow", "seconds": 9}])
     job, events = await run(house, count=2)

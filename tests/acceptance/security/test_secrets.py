@@ -21,7 +21,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,10 +33,9 @@ from redis.asyncio import Redis
 from simulator.server.server import Simulator
 
 from contract.errors.exceptions import Refused
-from contract.errors.redaction import clean
 from contract.jobs.job import Job, JobState
 from contract.settings.nanobot_config import ProviderConfig
-from contract.version import CONTRACT
+from contract.store.scripts import script_text
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from tests.support.process.secret_canaries import (
@@ -56,18 +54,13 @@ from tests.support.process.secret_canaries import (
 from tests.support.stack.flower import hears_workers, open_flower
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import House
+from worker.answers.redaction import clean
 
 CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
 FLOWER_LOGIN = ("ann", PASSWORDS["flower"])
-SUBMIT = hashlib.sha1(
-    f"local CONTRACT = {CONTRACT}\n".encode()
-    + b"".join(
-        (files("contract.store") / "lua" / f"{name}.lua").read_bytes() for name in ("include/prelude", "jobs/submit")
-    ),
-    usedforsecurity=False,
-).hexdigest()
+SUBMIT = hashlib.sha1(script_text("jobs/submit").encode(), usedforsecurity=False).hexdigest()
 LINK = "a link to"
 SETTINGS = {
     "DARKROOM_LEASE_SECONDS": "5",

@@ -11,7 +11,7 @@ from random import Random
 from kombu.exceptions import OperationalError
 from redis.asyncio import Redis
 
-from contract.artifacts.sidecar import artifact_id
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Image, Job, JobEvent, JobState, Progress, moment
 from contract.jobs.request import JobRequest
 from contract.store.celery_app import broker_url

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from contract.artifacts.sidecar import artifact_id
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome
 from tests.chaos.arena.orders import Order
 from tests.chaos.verdict.evidence import Evidence, Found, Made

@@ -16,10 +16,10 @@ from simulator.pictures.corpus import specimen
 from simulator.providers import aihubmix, openrouter
 from simulator.providers.order import Order, base64_text
 
-from contract.errors.exceptions import ProviderError, revive
 from contract.untrusted.imaging.inspect import inspect
 from tests.fuzz.inputs.json_edits import ANY_JSON, BYTE_EDITS, JSON_EDITS, ByteEdit, JsonEdit, edited
 from tests.fuzz.wellformed import assert_error
+from worker.answers.errors import ProviderError, revive
 from worker.providers.registry import PROVIDERS
 from worker.sandbox.child import load_json, reply
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import httpx
 from hypothesis import strategies as st
 
-from contract.errors.exceptions import ProviderError
+from worker.answers.errors import ProviderError
 from worker.http.response_body import MAX_COMMENT, read_body
 
 _IDLE_S = 30

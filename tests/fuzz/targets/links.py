@@ -9,10 +9,10 @@ import httpx
 from hypothesis import strategies as st
 from simulator.catalogue.link_rows import LINK
 
-from contract.errors.redaction import clean
 from contract.untrusted.ssrf import UnsafeUrl, bracketed, check_link, follow, host_of, split
 from tests.fuzz.inputs.hostile import hostile, padded
 from tests.fuzz.wellformed import KEYS, LEAST_OF_KEY, PROMPTS, assert_plain, assert_secret
+from worker.answers.redaction import clean
 
 _GOOD = (
     *("https://cdn.example/a.png", "https://CDN.Example:443/x?y=1#z", "https://cdn.example:8443/", "https://8.8.8.8/x"),

@@ -9,8 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contract.errors.exceptions import ProviderError
-from contract.errors.redaction import clean
 from tests.fuzz.inputs.hostile import hostile, padded
 from tests.fuzz.inputs.json_edits import ANY_JSON, NAMES, SCALARS
 from tests.fuzz.wellformed import KEYS, PROMPTS, assert_error
@@ -22,6 +20,8 @@ from worker.answers.error_classification import (
     of_status,
     retry_after,
 )
+from worker.answers.errors import ProviderError
+from worker.answers.redaction import clean
 
 _NUMBERS = st.integers().map(str) | st.floats().map(str) | st.sampled_from(("9" * 400, "1e999", "-1e999", "1_0", "٣"))
 _YEARS = st.sampled_from(("0", "1", "0100", "1969", "1970", "2030", "9999", "10000", "99999999999999999999", "-1"))

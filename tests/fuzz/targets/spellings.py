@@ -10,8 +10,8 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 from simulator.providers.spelling import PREFIXES, TEXTS, UNREADABLE, USUAL_PREFIX
 
-from contract.errors.exceptions import Interrupted
 from tests.fuzz.wellformed import assert_error
+from worker.answers.errors import Interrupted
 from worker.sandbox.child import decode_picture, is_link
 
 Way = Callable[[str], str]

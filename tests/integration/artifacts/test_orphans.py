@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.local_directory.local_directory import LocalDirectory
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Rendition
 from contract.store.lease import Lease
 from contract.store.new_job import NewJob
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import asked
 from worker.artifacts.orphans import Orphans
-from worker.artifacts.writer import Writer
 
 NEW = NewJob(
     id="",
@@ -37,8 +38,8 @@ class Place:
 
     def __init__(self, media: Path, store: JobStore) -> None:
         self.store = store
-        self.writer = Writer(media=media, save_dir="generated")
-        self.orphans = Orphans(store, self.writer, folder=media / "generated")
+        self.artifacts = LocalDirectory(media=media, save_dir="generated", home=media / "home")
+        self.orphans = Orphans(store, self.artifacts)
 
     async def start(self) -> Lease:
         """Start a job."""
@@ -54,7 +55,7 @@ class Place:
         name, data = artifact_id(job.id, index), f"{job.id} {index}".encode()
         sidecar = Sidecar(
             id=name,
-            path=str(self.writer.folder(job) / f"{name}.png"),
+            path=self.artifacts.locator(job, f"{name}.png"),
             mime="image/png",
             prompt="a fox",
             model="m",
@@ -73,7 +74,7 @@ class Place:
             attempts=(),
             cost_usd=None,
         )
-        return self.writer.save(job, sidecar, data)
+        return await self.artifacts.put(job, sidecar, data)
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ async def test_mailbox_and_memos_are_not_kept_for_ever(redis: Redis) -> None:
 
 
 async def test_the_pictures_of_a_chat_belong_to_all_in_it(store: JobStore) -> None:
-    job_id, _ = await store.submit(new_job(owner_images="chat:1"))
+    job_id, _ = await store.submit(new_job(gallery="chat:1"))
     lease = await store.claim(job_id, worker="w", lease_s=15)
     assert lease is not None
     picture = image(job_id, 0)

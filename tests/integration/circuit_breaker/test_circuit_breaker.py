@@ -1,4 +1,4 @@
-"""Conformance of the gate, on fakeredis and on a real Redis: breaker, limit, and who is woken when."""
+"""Conformance of the circuit breakers, on fakeredis and on a real Redis: limit, probes, and which job is woken when."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ ANSWERS = (CallOutcome.GOOD, CallOutcome.NEUTRAL, CallOutcome.THROTTLED)
 NUMBERS = itertools.count()
 
 
-def gate_to(
+def breaker_to(
     store: JobStore, *, limit: int | None = None, key: str = "canary-key", open_s: float = OPEN_S, model: str = "a/b"
 ) -> CircuitBreaker:
     return CircuitBreakers(store, limit=limit, open_s=open_s).to("openrouter", key, model)
 
 
 @pytest.fixture
-def gate(store: JobStore) -> CircuitBreaker:
-    """A gate without a limit."""
-    return gate_to(store)
+def breaker(store: JobStore) -> CircuitBreaker:
+    """A circuit breaker without a limit."""
+    return breaker_to(store)
 
 
 @pytest.fixture
@@ -59,69 +59,69 @@ async def claimed(store: JobStore, job_id: str) -> Lease:
     return lease
 
 
-async def enter(gate: CircuitBreaker, lease: Lease, number: int = 0) -> Blocked | None:
-    return await gate.enter(lease, number, most_s=MOST_S)
+async def enter(breaker: CircuitBreaker, lease: Lease, number: int = 0) -> Blocked | None:
+    return await breaker.enter(lease, number, most_s=MOST_S)
 
 
-async def call(gate: CircuitBreaker, lease: Lease, *verdicts: CallOutcome, code: str = "provider_down") -> None:
+async def call(breaker: CircuitBreaker, lease: Lease, *outcomes: CallOutcome, code: str = "provider_down") -> None:
     """Make calls one after another; each must be let through."""
-    for verdict in verdicts:
+    for outcome in outcomes:
         number = next(NUMBERS)
-        assert await enter(gate, lease, number) is None
-        await gate.leave(lease, number, verdict, code=code)
+        assert await enter(breaker, lease, number) is None
+        await breaker.leave(lease, number, outcome, code=code)
 
 
-async def refused(gate: CircuitBreaker, lease: Lease, number: int = 99) -> Blocked:
-    closed = await enter(gate, lease, number)
-    assert closed is not None
-    return closed
+async def refused(breaker: CircuitBreaker, lease: Lease, number: int = 99) -> Blocked:
+    blocked = await enter(breaker, lease, number)
+    assert blocked is not None
+    return blocked
 
 
-async def waiter(store: JobStore, gate: CircuitBreaker, *, owner: str = "ann") -> str:
+async def waiter(store: JobStore, breaker: CircuitBreaker, *, owner: str = "ann") -> str:
     """A job that was refused and has given its slot back."""
     lease = await running(store, owner=owner)
-    closed = await refused(gate, lease)
-    await store.release(lease, wait_s=closed.wait_s, at_gate=True)
+    blocked = await refused(breaker, lease)
+    await store.release(lease, wait_s=blocked.wait_s, at_gate=True)
     return lease.job_id
 
 
-async def fail(gate: CircuitBreaker, store: JobStore, times: int, *, code: str = "provider_down") -> None:
+async def fail(breaker: CircuitBreaker, store: JobStore, times: int, *, code: str = "provider_down") -> None:
     """Have calls fail, each that of another owner."""
     for _ in range(times):
-        await call(gate, await running(store, owner=f"stranger-{next(NUMBERS)}"), CallOutcome.BAD, code=code)
+        await call(breaker, await running(store, owner=f"stranger-{next(NUMBERS)}"), CallOutcome.BAD, code=code)
 
 
-async def open_breaker(gate: CircuitBreaker, store: JobStore) -> None:
-    await fail(gate, store, 5)
+async def open_breaker(breaker: CircuitBreaker, store: JobStore) -> None:
+    await fail(breaker, store, 5)
 
 
-async def open_breakers(redis: Redis, gate: CircuitBreaker) -> dict[str, float]:
+async def open_breakers(redis: Redis, breaker: CircuitBreaker) -> dict[str, float]:
     """Find the breakers that are open, or were and wait for their probe, and until when."""
-    keys = [str(key) for key in await redis.keys(f"darkroom:gate:{gate.name}*")]
+    keys = [str(key) for key in await redis.keys(f"darkroom:gate:{breaker.name}*")]
     hashes = [key for key in keys if await redis.type(key) == "hash"]
     return {key: float(until) for key in hashes if (until := await redis.hget(key, "open_until"))}
 
 
-async def let_time_pass(redis: Redis, gate: CircuitBreaker) -> None:
+async def let_time_pass(redis: Redis, breaker: CircuitBreaker) -> None:
     """End the time for which breakers are open."""
-    for key in await open_breakers(redis, gate):
+    for key in await open_breakers(redis, breaker):
         await redis.hset(key, "open_until", "1")
 
 
-async def open_for_s(redis: Redis, gate: CircuitBreaker) -> float:
+async def open_for_s(redis: Redis, breaker: CircuitBreaker) -> float:
     """Tell how long the breaker stays open."""
-    until = max((await open_breakers(redis, gate)).values(), default=0)
+    until = max((await open_breakers(redis, breaker)).values(), default=0)
     seconds, micros = await redis.time()
     return until / 1000 - seconds - micros / 1e6
 
 
-async def learned(redis: Redis, gate: CircuitBreaker) -> int | None:
-    found = await redis.hget(f"darkroom:gate:{gate.name}", "learned")
+async def learned(redis: Redis, breaker: CircuitBreaker) -> int | None:
+    found = await redis.hget(f"darkroom:gate:{breaker.name}", "learned")
     return None if found is None else int(found)
 
 
-async def waiters(redis: Redis, gate: CircuitBreaker) -> list[str]:
-    lists = (f"darkroom:gate:{gate.name}:waiters", f"darkroom:gate:{gate.name}:{gate.model}:waiters")
+async def waiters(redis: Redis, breaker: CircuitBreaker) -> list[str]:
+    lists = (f"darkroom:gate:{breaker.name}:waiters", f"darkroom:gate:{breaker.name}:{breaker.model}:waiters")
     return [str(job_id) for name in lists for job_id in await redis.zrange(name, 0, -1)]
 
 
@@ -144,319 +144,323 @@ async def bells(redis: Redis) -> list[str]:
 # The breaker
 
 
-async def test_five_bad_calls_in_a_row_close_the_gate(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+async def test_five_bad_calls_in_a_row_open_the_breaker(
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await fail(gate, store, 4)
-    await fail(gate, store, 1, code="provider_timeout")
-    waits = [await refused(gate, lease, number) for number in range(20)]
-    assert {closed.code for closed in waits} == {"provider_timeout"}
-    assert all(OPEN_S - 1 < closed.wait_s <= 2 * OPEN_S for closed in waits)
-    assert len({closed.wait_s for closed in waits}) == 20  # they do not come back in the same instant
-    assert OPEN_S - 1 < await open_for_s(redis, gate) <= OPEN_S
+    await fail(breaker, store, 4)
+    await fail(breaker, store, 1, code="provider_timeout")
+    waits = [await refused(breaker, lease, number) for number in range(20)]
+    assert {blocked.code for blocked in waits} == {"provider_timeout"}
+    assert all(OPEN_S - 1 < blocked.wait_s <= 2 * OPEN_S for blocked in waits)
+    assert len({blocked.wait_s for blocked in waits}) == 20  # they do not come back in the same instant
+    assert OPEN_S - 1 < await open_for_s(redis, breaker) <= OPEN_S
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_a_provider_that_answers_in_between_is_not_down(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, answer: CallOutcome
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, answer: CallOutcome
 ) -> None:
     for _ in range(4):
-        await fail(gate, store, 4)
-        await call(gate, lease, answer)
-    await fail(gate, store, 4)
-    await call(gate, lease, CallOutcome.UNKNOWN)
-    assert await enter(gate, lease) is None
+        await fail(breaker, store, 4)
+        await call(breaker, lease, answer)
+    await fail(breaker, store, 4)
+    await call(breaker, lease, CallOutcome.UNKNOWN)
+    assert await enter(breaker, lease) is None
 
 
-async def test_flapping_and_random_errors_do_not_close_the_gate(
-    store: JobStore, gate: CircuitBreaker, lease: Lease
+async def test_flapping_and_random_errors_do_not_open_the_breaker(
+    store: JobStore, breaker: CircuitBreaker, lease: Lease
 ) -> None:
     dice = random.Random(5)
     for is_bad in [*[False, True] * 20, *(dice.random() < 0.3 for _ in range(60))]:
-        await (fail(gate, store, 1) if is_bad else call(gate, lease, CallOutcome.GOOD))
+        await (fail(breaker, store, 1) if is_bad else call(breaker, lease, CallOutcome.GOOD))
 
 
-async def test_calls_that_were_given_up_say_nothing(store: JobStore, gate: CircuitBreaker, lease: Lease) -> None:
-    await fail(gate, store, 4)
-    await call(gate, lease, *[CallOutcome.UNKNOWN] * 9)
-    await fail(gate, store, 1)
-    assert (await refused(gate, lease)).code == "provider_down"
+async def test_calls_that_were_given_up_say_nothing(store: JobStore, breaker: CircuitBreaker, lease: Lease) -> None:
+    await fail(breaker, store, 4)
+    await call(breaker, lease, *[CallOutcome.UNKNOWN] * 9)
+    await fail(breaker, store, 1)
+    assert (await refused(breaker, lease)).code == "provider_down"
 
 
-async def test_a_rejected_key_closes_the_gate_at_once(
-    gate: CircuitBreaker, lease: Lease, redis: Redis, store: JobStore
+async def test_a_rejected_key_opens_the_breaker_at_once(
+    breaker: CircuitBreaker, lease: Lease, redis: Redis, store: JobStore
 ) -> None:
-    await call(gate, lease, CallOutcome.KEY, code="provider_auth")
-    closed = await refused(gate, lease)
-    assert closed.code == "provider_auth"
-    assert 4 * OPEN_S - 1 < closed.wait_s <= 5 * OPEN_S
-    assert await enter(gate_to(store, key="another"), lease) is None
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.KEY, code="provider_auth")
-    assert 4 * OPEN_S - 1 < await open_for_s(redis, gate) <= 4 * OPEN_S
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD, CallOutcome.GOOD)
+    await call(breaker, lease, CallOutcome.KEY, code="provider_auth")
+    blocked = await refused(breaker, lease)
+    assert blocked.code == "provider_auth"
+    assert 4 * OPEN_S - 1 < blocked.wait_s <= 5 * OPEN_S
+    assert await enter(breaker_to(store, key="another"), lease) is None
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.KEY, code="provider_auth")
+    assert 4 * OPEN_S - 1 < await open_for_s(redis, breaker) <= 4 * OPEN_S
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD, CallOutcome.GOOD)
 
 
 async def test_one_call_of_fifty_is_the_probe(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    answers = await asyncio.gather(*(enter(gate, lease, number) for number in range(50)))
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    answers = await asyncio.gather(*(enter(breaker, lease, number) for number in range(50)))
     assert answers.count(None) == 1
-    await let_time_pass(redis, gate)  # it takes longer than the breaker was open
-    assert all(await asyncio.gather(*(enter(gate, lease, number) for number in range(50, 99))))
-    assert (await refused(gate, lease)).code == "provider_down"
+    await let_time_pass(redis, breaker)  # it takes longer than the breaker was open
+    assert all(await asyncio.gather(*(enter(breaker, lease, number) for number in range(50, 99))))
+    assert (await refused(breaker, lease)).code == "provider_down"
 
 
-async def test_the_gate_opens_by_itself_for_a_probe(store: JobStore, lease: Lease) -> None:
-    gate = gate_to(store, open_s=0.2)
-    await open_breaker(gate, store)
-    await asyncio.sleep((await refused(gate, lease)).wait_s)
-    assert await enter(gate, lease) is None
+async def test_the_breaker_lets_a_probe_through_when_its_time_is_over(store: JobStore, lease: Lease) -> None:
+    breaker = breaker_to(store, open_s=0.2)
+    await open_breaker(breaker, store)
+    await asyncio.sleep((await refused(breaker, lease)).wait_s)
+    assert await enter(breaker, lease) is None
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-async def test_a_probe_that_is_answered_opens_the_gate(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis, answer: CallOutcome
+async def test_a_probe_that_is_answered_closes_the_breaker(
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis, answer: CallOutcome
 ) -> None:
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    await call(gate, lease, answer)
-    await fail(gate, store, 4)
-    await call(gate, lease, CallOutcome.GOOD)
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, answer)
+    await fail(breaker, store, 4)
+    await call(breaker, lease, CallOutcome.GOOD)
 
 
-async def test_a_bad_probe_closes_it_for_twice_as_long_and_never_longer(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+async def test_a_bad_probe_opens_it_for_twice_as_long_and_never_longer(
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
+    await open_breaker(breaker, store)
     for _ in range(3):
-        await let_time_pass(redis, gate)
-        await call(gate, lease, CallOutcome.BAD, code="provider_timeout")
-        assert 2 * OPEN_S - 1 < await open_for_s(redis, gate) <= 2 * OPEN_S
-    assert (await refused(gate, lease)).code == "provider_timeout"
+        await let_time_pass(redis, breaker)
+        await call(breaker, lease, CallOutcome.BAD, code="provider_timeout")
+        assert 2 * OPEN_S - 1 < await open_for_s(redis, breaker) <= 2 * OPEN_S
+    assert (await refused(breaker, lease)).code == "provider_timeout"
 
 
 async def test_a_probe_that_was_given_up_makes_way_for_the_next(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.UNKNOWN)
-    assert await open_for_s(redis, gate) > OPEN_S - 1  # one probe in that time, also when users cancel
-    await refused(gate, lease)
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD)
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.UNKNOWN)
+    assert await open_for_s(redis, breaker) > OPEN_S - 1  # one probe in that time, also when users cancel
+    await refused(breaker, lease)
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD)
 
 
 async def test_a_killed_probe_makes_way_for_the_next(
-    gate: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
+    breaker: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
 ) -> None:
     other = await running(store)
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease) is None
-    await let_time_pass(redis, gate)
-    await refused(gate, other)
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease) is None
+    await let_time_pass(redis, breaker)
+    await refused(breaker, other)
     await crash(store, redis, lease)
-    assert await enter(gate, other) is None
-    await refused(gate, await claimed(store, lease.job_id))
-    await gate.leave(
+    assert await enter(breaker, other) is None
+    await refused(breaker, await claimed(store, lease.job_id))
+    await breaker.leave(
         lease, 0, CallOutcome.MODEL, code="provider_forbidden"
     )  # a paused worker's: it is not the probe any more
-    assert await open_for_s(redis, gate) <= OPEN_S
-    await let_time_pass(redis, gate)
-    assert (await refused(gate, await running(store))).code == "provider_down"
+    assert await open_for_s(redis, breaker) <= OPEN_S
+    await let_time_pass(redis, breaker)
+    assert (await refused(breaker, await running(store))).code == "provider_down"
 
 
-async def test_a_probe_has_its_time(store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease, 1) is None
-    await let_time_pass(redis, gate)
-    await refused(gate, lease, 2)
-    score = await redis.zscore(f"darkroom:gate:{gate.name}:calls", f"{lease.job_id}:{lease.fence}:1")
+async def test_a_probe_has_its_time(store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis) -> None:
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease, 1) is None
+    await let_time_pass(redis, breaker)
+    await refused(breaker, lease, 2)
+    score = await redis.zscore(f"darkroom:gate:{breaker.name}:calls", f"{lease.job_id}:{lease.fence}:1")
     assert score is not None
     assert MOST_S + GRACE_S - 5 < float(score) / 1000 - (await redis.time())[0] < MOST_S + GRACE_S + 1
-    await redis.zadd(f"darkroom:gate:{gate.name}:calls", {f"{lease.job_id}:{lease.fence}:1": 1})
-    assert await enter(gate, lease, 2) is None
+    await redis.zadd(f"darkroom:gate:{breaker.name}:calls", {f"{lease.job_id}:{lease.fence}:1": 1})
+    assert await enter(breaker, lease, 2) is None
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_a_late_sign_of_life_lets_a_probe_go_at_once(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, answer: CallOutcome
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, answer: CallOutcome
 ) -> None:
-    assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, store)
-    await gate.leave(lease, 1, answer)
-    assert await enter(gate, lease, 2) is None
-    await refused(gate, lease, 3)  # one, and no more: it was begun before the provider failed
+    assert await enter(breaker, lease, 1) is None
+    await open_breaker(breaker, store)
+    await breaker.leave(lease, 1, answer)
+    assert await enter(breaker, lease, 2) is None
+    await refused(breaker, lease, 3)  # one, and no more: it was begun before the provider failed
 
 
 async def test_a_late_sign_of_life_does_not_stand_for_the_probe(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease, 2) is None
-    await gate.leave(lease, 1, CallOutcome.GOOD)
-    await refused(gate, lease, 3)
-    await gate.leave(lease, 2, CallOutcome.BAD, code="provider_down")
-    assert await open_for_s(redis, gate) > OPEN_S
+    assert await enter(breaker, lease, 1) is None
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease, 2) is None
+    await breaker.leave(lease, 1, CallOutcome.GOOD)
+    await refused(breaker, lease, 3)
+    await breaker.leave(lease, 2, CallOutcome.BAD, code="provider_down")
+    assert await open_for_s(redis, breaker) > OPEN_S
 
 
-async def test_late_failures_change_nothing(gate: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis) -> None:
+async def test_late_failures_change_nothing(
+    breaker: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
+) -> None:
     late = [await running(store, owner=f"late-{number}") for number in range(20)]
     for each in late:
-        assert await enter(gate, each) is None
-    await open_breaker(gate, store)
-    before = await open_for_s(redis, gate)
+        assert await enter(breaker, each) is None
+    await open_breaker(breaker, store)
+    before = await open_for_s(redis, breaker)
     for number, each in enumerate(late[:10]):
-        await gate.leave(each, 0, CallOutcome.MODEL if number % 2 else CallOutcome.BAD, code="provider_timeout")
-    assert await open_for_s(redis, gate) <= before
-    assert (await refused(gate, lease)).code == "provider_down"
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD)
+        await breaker.leave(each, 0, CallOutcome.MODEL if number % 2 else CallOutcome.BAD, code="provider_timeout")
+    assert await open_for_s(redis, breaker) <= before
+    assert (await refused(breaker, lease)).code == "provider_down"
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD)
     for each in late[10:]:  # also when the provider is back: they were begun before
-        await gate.leave(each, 0, CallOutcome.BAD, code="provider_timeout")
-    await fail(gate, store, 4)
-    assert await enter(gate, lease) is None
+        await breaker.leave(each, 0, CallOutcome.BAD, code="provider_timeout")
+    await fail(breaker, store, 4)
+    assert await enter(breaker, lease) is None
 
 
 async def test_a_late_answer_about_a_rejected_key_changes_nothing(
-    gate: CircuitBreaker, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
     for number in range(3):
-        assert await enter(gate, lease, number) is None
-    await gate.leave(lease, 0, CallOutcome.KEY, code="provider_auth")
-    before = await open_for_s(redis, gate)
-    await gate.leave(lease, 1, CallOutcome.KEY, code="provider_tls_failed")
-    await gate.leave(lease, 2, CallOutcome.BAD, code="provider_down")
-    assert await open_for_s(redis, gate) <= before
-    assert (await refused(gate, lease)).code == "provider_auth"
+        assert await enter(breaker, lease, number) is None
+    await breaker.leave(lease, 0, CallOutcome.KEY, code="provider_auth")
+    before = await open_for_s(redis, breaker)
+    await breaker.leave(lease, 1, CallOutcome.KEY, code="provider_tls_failed")
+    await breaker.leave(lease, 2, CallOutcome.BAD, code="provider_down")
+    assert await open_for_s(redis, breaker) <= before
+    assert (await refused(breaker, lease)).code == "provider_auth"
 
 
 async def test_a_dead_provider_is_left_alone(store: JobStore, redis: Redis) -> None:
-    gate = gate_to(store, open_s=0.15)
+    breaker = breaker_to(store, open_s=0.15)
     leases = [await running(store, owner=f"owner-{number}") for number in range(50)]
     begun = time.monotonic()
     calls = 0
     while time.monotonic() - begun < 1.5:
         for lease in leases:
             number = next(NUMBERS)
-            if await enter(gate, lease, number) is None:
+            if await enter(breaker, lease, number) is None:
                 calls += 1
-                await gate.leave(lease, number, CallOutcome.BAD, code="provider_unreachable")
+                await breaker.leave(lease, number, CallOutcome.BAD, code="provider_unreachable")
     assert 5 + 3 <= calls <= 5 + (time.monotonic() - begun) / 0.15
 
 
 # Whose failures count, and for whom
 
 
-async def test_the_repeats_of_one_job_close_nothing(
-    gate: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
+async def test_the_repeats_of_one_job_open_nothing(
+    breaker: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
 ) -> None:
-    await call(gate, lease, *[CallOutcome.BAD] * 30)
-    assert await open_breakers(redis, gate) == {}
-    assert await enter(gate, lease) is await enter(gate_to(store, model="c/d"), lease, 1) is None
+    await call(breaker, lease, *[CallOutcome.BAD] * 30)
+    assert await open_breakers(redis, breaker) == {}
+    assert await enter(breaker, lease) is await enter(breaker_to(store, model="c/d"), lease, 1) is None
 
 
-async def test_an_owner_s_failing_jobs_close_the_gate_to_that_owner_alone(
-    gate: CircuitBreaker, store: JobStore
+async def test_an_owner_s_failing_jobs_open_the_breaker_of_that_owner_alone(
+    breaker: CircuitBreaker, store: JobStore
 ) -> None:
     for _ in range(2):
-        await call(gate, await running(store), CallOutcome.BAD, CallOutcome.BAD)
-    await call(gate, await running(store), CallOutcome.BAD)
+        await call(breaker, await running(store), CallOutcome.BAD, CallOutcome.BAD)
+    await call(breaker, await running(store), CallOutcome.BAD)
     ann, bob = await running(store), await running(store, owner="bob")
-    assert (await refused(gate, ann)).code == "provider_down"
-    assert await enter(gate_to(store, model="c/d"), ann) is None
-    assert await enter(gate, bob) is None
+    assert (await refused(breaker, ann)).code == "provider_down"
+    assert await enter(breaker_to(store, model="c/d"), ann) is None
+    assert await enter(breaker, bob) is None
 
 
-async def test_another_s_success_opens_it_again_and_wakes_who_waits(
-    gate: CircuitBreaker, store: JobStore, redis: Redis
+async def test_another_s_success_closes_it_again_and_wakes_the_waiting(
+    breaker: CircuitBreaker, store: JobStore, redis: Redis
 ) -> None:
     for _ in range(5):
-        await call(gate, await running(store), CallOutcome.BAD)
-    job_id = await waiter(store, gate)
+        await call(breaker, await running(store), CallOutcome.BAD)
+    job_id = await waiter(store, breaker)
     cat, bob = await running(store, owner="cat"), await running(store, owner="bob")
     await bells(redis)
-    await call(gate, cat, CallOutcome.BAD)  # that is no success
+    await call(breaker, cat, CallOutcome.BAD)  # that is no success
     assert await bells(redis) == []
-    await call(gate, bob, CallOutcome.GOOD)
+    await call(breaker, bob, CallOutcome.GOOD)
     assert await bells(redis) == [job_id]
-    await call(gate, await claimed(store, job_id), *[CallOutcome.BAD] * 3)  # a new row
-    assert await enter(gate, await running(store)) is None
+    await call(breaker, await claimed(store, job_id), *[CallOutcome.BAD] * 3)  # a new row
+    assert await enter(breaker, await running(store)) is None
 
 
 @pytest.mark.parametrize(("owners", "is_open"), [(1, False), (2, False), (3, True), (5, True)])
-async def test_failures_of_several_owners_close_the_gate_to_all(
-    gate: CircuitBreaker, store: JobStore, owners: int, is_open: bool
+async def test_failures_of_several_owners_open_the_breaker_for_all(
+    breaker: CircuitBreaker, store: JobStore, owners: int, is_open: bool
 ) -> None:
     for number in range(5):
-        await call(gate, await running(store, owner=f"owner-{number % owners}"), CallOutcome.BAD)
+        await call(breaker, await running(store, owner=f"owner-{number % owners}"), CallOutcome.BAD)
         if number == 3:
-            assert await enter(gate, await running(store, owner="early"), 7) is None
-    assert (await enter(gate, await running(store, owner="bob")) is not None) is is_open
+            assert await enter(breaker, await running(store, owner="early"), 7) is None
+    assert (await enter(breaker, await running(store, owner="bob")) is not None) is is_open
 
 
-async def test_what_concerns_a_model_closes_the_gate_to_that_model(
-    gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
+async def test_what_concerns_a_model_opens_the_breaker_of_that_model(
+    breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    other = gate_to(store, model="c/d")
-    await call(gate, lease, CallOutcome.MODEL, code="provider_credits")
-    closed = await refused(gate, await running(store, owner="bob"))
-    assert closed.code == "provider_credits"
-    assert 4 * OPEN_S - 1 < closed.wait_s <= 5 * OPEN_S
+    other = breaker_to(store, model="c/d")
+    await call(breaker, lease, CallOutcome.MODEL, code="provider_credits")
+    blocked = await refused(breaker, await running(store, owner="bob"))
+    assert blocked.code == "provider_credits"
+    assert 4 * OPEN_S - 1 < blocked.wait_s <= 5 * OPEN_S
     await call(other, lease, CallOutcome.GOOD)
-    await refused(gate, lease)  # the other one's success says nothing about it
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD, CallOutcome.GOOD)
-    await call(gate, lease, CallOutcome.KEY, code="provider_auth")
-    assert (await refused(gate, lease)).code == (await refused(other, lease)).code == "provider_auth"
+    await refused(breaker, lease)  # the other one's success says nothing about it
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD, CallOutcome.GOOD)
+    await call(breaker, lease, CallOutcome.KEY, code="provider_auth")
+    assert (await refused(breaker, lease)).code == (await refused(other, lease)).code == "provider_auth"
 
 
-async def test_a_model_that_is_down_delays_no_other(gate: CircuitBreaker, store: JobStore, lease: Lease) -> None:
-    await open_breaker(gate, store)
-    await refused(gate, lease)
-    await call(gate_to(store, model="c/d"), lease, CallOutcome.GOOD, CallOutcome.BAD, CallOutcome.GOOD)
-    await refused(gate, lease)
+async def test_a_model_that_is_down_delays_no_other(breaker: CircuitBreaker, store: JobStore, lease: Lease) -> None:
+    await open_breaker(breaker, store)
+    await refused(breaker, lease)
+    await call(breaker_to(store, model="c/d"), lease, CallOutcome.GOOD, CallOutcome.BAD, CallOutcome.GOOD)
+    await refused(breaker, lease)
 
 
 async def test_who_waits_for_a_model_is_not_woken_by_another_one_s_success(
-    gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
-    await waiter(store, gate)
+    await open_breaker(breaker, store)
+    await waiter(store, breaker)
     await bells(redis)
-    await call(gate_to(store, model="c/d"), lease, CallOutcome.GOOD)
+    await call(breaker_to(store, model="c/d"), lease, CallOutcome.GOOD)
     assert await bells(redis) == []
 
 
 async def test_the_limit_of_calls_is_the_key_s(store: JobStore, lease: Lease) -> None:
-    ways = [gate_to(store, limit=2, model=model) for model in ("a/b", "c/d", "e/f")]
+    ways = [breaker_to(store, limit=2, model=model) for model in ("a/b", "c/d", "e/f")]
     answers = [await enter(way, lease, number) for number, way in enumerate(ways)]
     assert [answer is None for answer in answers] == [True, True, False]
     await ways[0].leave(lease, 0, CallOutcome.BAD, code="provider_down")
     assert await enter(ways[2], lease, 2) is None
 
 
-async def test_a_place_kept_for_a_job_whose_model_closed_meanwhile_goes_to_the_next(
+async def test_a_place_kept_for_a_job_whose_model_is_blocked_meanwhile_goes_to_the_next(
     store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    gate, other = gate_to(store, limit=1), gate_to(store, limit=1, model="c/d")
+    breaker, other = breaker_to(store, limit=1), breaker_to(store, limit=1, model="c/d")
     assert await enter(other, lease) is None
-    first = await waiter(store, gate, owner="bob")
+    first = await waiter(store, breaker, owner="bob")
     await asyncio.sleep(0.002)  # jobs of one millisecond have no order
     second = await waiter(store, other, owner="cat")
     await bells(redis)
     await other.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == [first]
-    await redis.hset(f"darkroom:gate:{gate.name}:{gate.model}", mapping={"open_until": "9e15", "code": "provider_down"})
-    assert (await refused(gate, await claimed(store, first))).code == "provider_down"
+    await redis.hset(
+        f"darkroom:gate:{breaker.name}:{breaker.model}", mapping={"open_until": "9e15", "code": "provider_down"}
+    )
+    assert (await refused(breaker, await claimed(store, first))).code == "provider_down"
     assert await bells(redis) == [second]
 
 
@@ -480,83 +484,83 @@ Deed = tuple[str, str, CallOutcome]  # an owner's job, and how its call ended
     ids=str,
 )
 async def test_a_job_that_fails_alone_is_told_from_a_provider_that_fails(
-    deeds: list[Deed], falters: bool, gate: CircuitBreaker, store: JobStore, redis: Redis
+    deeds: list[Deed], falters: bool, breaker: CircuitBreaker, store: JobStore, redis: Redis
 ) -> None:
     leases: dict[str, Lease] = {"mine": await running(store)}
-    await fail(gate, store, 1)  # before the job had begun
+    await fail(breaker, store, 1)  # before the job had begun
     await asyncio.sleep(0.005)
     seconds, micros = await redis.time()
-    for owner, job, verdict in deeds:
+    for owner, job, outcome in deeds:
         leases[job] = leases.get(job) or await running(store, owner=owner)
-        await call(gate, leases[job], verdict)
-    assert await enter(gate, leases["mine"]) is None
+        await call(breaker, leases[job], outcome)
+    assert await enter(breaker, leases["mine"]) is None
     since_ms = seconds * 1000 + micros / 1000
-    assert await gate.leave(leases["mine"], 0, CallOutcome.BAD, code="provider_error", since_ms=since_ms) is falters
+    assert await breaker.leave(leases["mine"], 0, CallOutcome.BAD, code="provider_error", since_ms=since_ms) is falters
 
 
 async def test_an_error_that_passed_by_itself_shows_for_minutes_that_the_provider_falters(
-    gate: CircuitBreaker, store: JobStore, redis: Redis
+    breaker: CircuitBreaker, store: JobStore, redis: Redis
 ) -> None:
     mine = await running(store)
 
     async def falters() -> bool:
         number = next(NUMBERS)
-        assert await enter(gate, mine, number) is None
-        return await gate.leave(mine, number, CallOutcome.BAD, code="provider_error", since_ms=9e15)
+        assert await enter(breaker, mine, number) is None
+        return await breaker.leave(mine, number, CallOutcome.BAD, code="provider_error", since_ms=9e15)
 
     assert not await falters()
     other = await running(store, owner="bob")
-    assert await enter(gate, other) is None
-    await gate.leave(other, 0, CallOutcome.GOOD, has_passed=True)
+    assert await enter(breaker, other) is None
+    await breaker.leave(other, 0, CallOutcome.GOOD, has_passed=True)
     assert await falters()
     seconds, _ = await redis.time()
-    await redis.hset(f"darkroom:gate:{gate.name}:{gate.model}", "faltered_at", str((seconds - 301) * 1000))
+    await redis.hset(f"darkroom:gate:{breaker.name}:{breaker.model}", "faltered_at", str((seconds - 301) * 1000))
     assert not await falters()
 
 
-async def test_errors_that_each_job_meets_alone_close_nothing(
-    gate: CircuitBreaker, store: JobStore, redis: Redis
+async def test_errors_that_each_job_meets_alone_open_nothing(
+    breaker: CircuitBreaker, store: JobStore, redis: Redis
 ) -> None:
     for _ in range(9):  # one after the other, and each makes its three calls
         lease = await running(store)
         await asyncio.sleep(0.003)
         seconds, micros = await redis.time()
         for number in range(3):
-            assert await enter(gate, lease, number) is None
+            assert await enter(breaker, lease, number) is None
             since_ms = seconds * 1000 + micros / 1000
-            await gate.leave(lease, number, CallOutcome.BAD, code="provider_error", since_ms=since_ms)
+            await breaker.leave(lease, number, CallOutcome.BAD, code="provider_error", since_ms=since_ms)
         await store.end(lease, JobState.FAILED)
-    assert await open_breakers(redis, gate) == {}
+    assert await open_breakers(redis, breaker) == {}
 
 
 # The limit
 
 
 async def test_no_more_calls_than_the_limit(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=2)
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD)
-    answers = await asyncio.gather(*(enter(gate, lease, number) for number in range(10)))
+    breaker = breaker_to(store, limit=2)
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD)
+    answers = await asyncio.gather(*(enter(breaker, lease, number) for number in range(10)))
     assert answers.count(None) == 2
-    closed = next(answer for answer in answers if answer)
-    assert closed.code == ""  # what closed it once is forgotten
-    assert 15 <= closed.wait_s <= 15 + OPEN_S
+    blocked = next(answer for answer in answers if answer)
+    assert blocked.code == ""  # what opened it once is forgotten
+    assert 15 <= blocked.wait_s <= 15 + OPEN_S
 
 
-@pytest.mark.parametrize("verdict", CallOutcome)
-async def test_whoever_leaves_makes_room(store: JobStore, lease: Lease, verdict: CallOutcome) -> None:
-    gate = gate_to(store, limit=2)
-    assert await enter(gate, lease, 0) is await enter(gate, lease, 1) is None
-    await refused(gate, lease, 2)
-    await gate.leave(lease, 0, verdict, code="provider_auth")
-    assert (await enter(gate, lease, 2) is None) is (
-        verdict not in (CallOutcome.KEY, CallOutcome.MODEL, CallOutcome.THROTTLED)
+@pytest.mark.parametrize("outcome", CallOutcome)
+async def test_whoever_leaves_makes_room(store: JobStore, lease: Lease, outcome: CallOutcome) -> None:
+    breaker = breaker_to(store, limit=2)
+    assert await enter(breaker, lease, 0) is await enter(breaker, lease, 1) is None
+    await refused(breaker, lease, 2)
+    await breaker.leave(lease, 0, outcome, code="provider_auth")
+    assert (await enter(breaker, lease, 2) is None) is (
+        outcome not in (CallOutcome.KEY, CallOutcome.MODEL, CallOutcome.THROTTLED)
     )
 
 
 async def test_places_of_lost_leases_are_given_to_others(store: JobStore, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
+    breaker = breaker_to(store, limit=1)
     endings: list[Callable[[Lease], Awaitable[object]]] = [
         lambda lease: store.cancel(lease.job_id),
         lambda lease: store.end(lease, JobState.SUCCEEDED),
@@ -565,155 +569,157 @@ async def test_places_of_lost_leases_are_given_to_others(store: JobStore, redis:
     ]
     for ending in endings:
         lease, other = await running(store), await running(store)
-        assert await enter(gate, lease) is None
-        await refused(gate, other)
+        assert await enter(breaker, lease) is None
+        await refused(breaker, other)
         await ending(lease)
-        assert await enter(gate, other) is None
-        await gate.leave(lease, 0, CallOutcome.BAD, code="provider_down")  # too late: the place is another's
-        await refused(gate, await running(store))
-        await gate.leave(other, 0, CallOutcome.GOOD)
+        assert await enter(breaker, other) is None
+        await breaker.leave(lease, 0, CallOutcome.BAD, code="provider_down")  # too late: the place is another's
+        await refused(breaker, await running(store))
+        await breaker.leave(other, 0, CallOutcome.GOOD)
 
 
 async def test_a_job_that_is_claimed_again_gets_its_lost_place_back(store: JobStore, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
+    breaker = breaker_to(store, limit=1)
     lease = await running(store)
-    assert await enter(gate, lease) is None
+    assert await enter(breaker, lease) is None
     await crash(store, redis, lease)
-    assert await enter(gate, await claimed(store, lease.job_id)) is None
+    assert await enter(breaker, await claimed(store, lease.job_id)) is None
 
 
 async def test_a_place_has_its_time(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await gate.enter(lease, 1, most_s=0.1 - GRACE_S) is None
-    await refused(gate, lease, 2)
+    breaker = breaker_to(store, limit=1)
+    assert await breaker.enter(lease, 1, most_s=0.1 - GRACE_S) is None
+    await refused(breaker, lease, 2)
     await asyncio.sleep(0.12)
-    assert await enter(gate, lease, 2) is None
+    assert await enter(breaker, lease, 2) is None
 
 
 async def test_entering_again_takes_no_second_place(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=2)
+    breaker = breaker_to(store, limit=2)
     for number in (1, 1, 1, 2, 2):
-        assert await enter(gate, lease, number) is None
-    assert await redis.zcard(f"darkroom:gate:{gate.name}:calls") == 2
-    await refused(gate, lease, 3)
+        assert await enter(breaker, lease, number) is None
+    assert await redis.zcard(f"darkroom:gate:{breaker.name}:calls") == 2
+    await refused(breaker, lease, 3)
 
 
 async def test_a_probe_that_enters_again_is_still_the_probe(
-    store: JobStore, gate: CircuitBreaker, lease: Lease, redis: Redis
+    store: JobStore, breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease, 1) is await enter(gate, lease, 1) is None
-    await gate.leave(lease, 1, CallOutcome.GOOD)
-    await call(gate, lease, CallOutcome.GOOD)
+    await open_breaker(breaker, store)
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease, 1) is await enter(breaker, lease, 1) is None
+    await breaker.leave(lease, 1, CallOutcome.GOOD)
+    await call(breaker, lease, CallOutcome.GOOD)
 
 
-async def test_leaving_again_changes_nothing(gate: CircuitBreaker, lease: Lease, redis: Redis) -> None:
-    assert await enter(gate, lease, 1) is None
+async def test_leaving_again_changes_nothing(breaker: CircuitBreaker, lease: Lease, redis: Redis) -> None:
+    assert await enter(breaker, lease, 1) is None
     for _ in range(9):
-        await gate.leave(lease, 1, CallOutcome.BAD, code="provider_down")
-    await gate.leave(lease, 1, CallOutcome.KEY, code="provider_auth")
-    await gate.leave(lease, 1, CallOutcome.THROTTLED)
+        await breaker.leave(lease, 1, CallOutcome.BAD, code="provider_down")
+    await breaker.leave(lease, 1, CallOutcome.KEY, code="provider_auth")
+    await breaker.leave(lease, 1, CallOutcome.THROTTLED)
     rows = {str(key): await redis.hget(key, "row") for key in await redis.keys("darkroom:gate:*:*")}
     assert rows == {
-        f"darkroom:gate:{gate.name}:{gate.model}": digest("ann"),
-        f"darkroom:gate:{gate.name}:{gate.model}:{digest('ann')}": lease.job_id,
+        f"darkroom:gate:{breaker.name}:{breaker.model}": digest("ann"),
+        f"darkroom:gate:{breaker.name}:{breaker.model}:{digest('ann')}": lease.job_id,
     }
-    assert await redis.hgetall(f"darkroom:gate:{gate.name}") == {"tick": "3"}
+    assert await redis.hgetall(f"darkroom:gate:{breaker.name}") == {"tick": "3"}
 
 
 async def test_nobody_enters_with_an_old_fence(
-    gate: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
+    breaker: CircuitBreaker, lease: Lease, store: JobStore, redis: Redis
 ) -> None:
     await store.release(lease)
     await claimed(store, lease.job_id)
     with pytest.raises(LeaseLost):
-        await enter(gate, lease)
+        await enter(breaker, lease)
     assert await redis.keys("darkroom:gate:*") == []
 
 
 # What throttling teaches
 
 
-async def throttled(gate: CircuitBreaker, lease: Lease, calls: int) -> None:
+async def throttled(breaker: CircuitBreaker, lease: Lease, calls: int) -> None:
     """Have one of so many calls throttled, and the others given up."""
     numbers = [next(NUMBERS) for _ in range(calls)]
     for number in numbers:
-        assert await enter(gate, lease, number) is None
-    await gate.leave(lease, numbers[0], CallOutcome.THROTTLED)
+        assert await enter(breaker, lease, number) is None
+    await breaker.leave(lease, numbers[0], CallOutcome.THROTTLED)
     for number in numbers[1:]:
-        await gate.leave(lease, number, CallOutcome.UNKNOWN)
+        await breaker.leave(lease, number, CallOutcome.UNKNOWN)
 
 
 @pytest.mark.parametrize(("calls", "limit"), [(1, 1), (2, 1), (3, 1), (8, 4), (9, 4)])
 async def test_throttling_halves_the_calls(
-    gate: CircuitBreaker, lease: Lease, redis: Redis, calls: int, limit: int
+    breaker: CircuitBreaker, lease: Lease, redis: Redis, calls: int, limit: int
 ) -> None:
-    await throttled(gate, lease, calls)
-    answers = await asyncio.gather(*(enter(gate, lease, 10_000 + number) for number in range(10)))
-    assert answers.count(None) == await learned(redis, gate) == limit
+    await throttled(breaker, lease, calls)
+    answers = await asyncio.gather(*(enter(breaker, lease, 10_000 + number) for number in range(10)))
+    assert answers.count(None) == await learned(redis, breaker) == limit
 
 
 async def test_the_learned_limit_grows_with_each_round_of_good_calls(
-    gate: CircuitBreaker, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await throttled(gate, lease, 4)
+    await throttled(breaker, lease, 4)
     limits = []
     for _ in range(9):
-        await call(gate, lease, CallOutcome.GOOD, CallOutcome.NEUTRAL, CallOutcome.BAD)
-        limits.append(await learned(redis, gate))
+        await call(breaker, lease, CallOutcome.GOOD, CallOutcome.NEUTRAL, CallOutcome.BAD)
+        limits.append(await learned(redis, breaker))
     assert limits == [2, 3, 3, 3, 4, 4, 4, 4, 5]
 
 
 async def test_a_round_of_good_calls_begins_anew_with_throttling(
-    gate: CircuitBreaker, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, lease: Lease, redis: Redis
 ) -> None:
-    await throttled(gate, lease, 8)
-    await call(gate, lease, *[CallOutcome.GOOD] * 3)
-    await redis.hincrby(f"darkroom:gate:{gate.name}", "throttled_at", -1001)
-    await throttled(gate, lease, 4)
-    await call(gate, lease, CallOutcome.GOOD)
-    assert await learned(redis, gate) == 2
+    await throttled(breaker, lease, 8)
+    await call(breaker, lease, *[CallOutcome.GOOD] * 3)
+    await redis.hincrby(f"darkroom:gate:{breaker.name}", "throttled_at", -1001)
+    await throttled(breaker, lease, 4)
+    await call(breaker, lease, CallOutcome.GOOD)
+    assert await learned(redis, breaker) == 2
 
 
-async def test_calls_that_are_throttled_together_halve_once(gate: CircuitBreaker, lease: Lease, redis: Redis) -> None:
+async def test_calls_that_are_throttled_together_halve_once(
+    breaker: CircuitBreaker, lease: Lease, redis: Redis
+) -> None:
     numbers = [next(NUMBERS) for _ in range(10)]
     for number in numbers:
-        assert await enter(gate, lease, number) is None
+        assert await enter(breaker, lease, number) is None
     for number in numbers:
-        await gate.leave(lease, number, CallOutcome.THROTTLED)
-    assert await learned(redis, gate) == 5
+        await breaker.leave(lease, number, CallOutcome.THROTTLED)
+    assert await learned(redis, breaker) == 5
 
 
-async def test_the_learned_limit_is_forgotten(gate: CircuitBreaker, lease: Lease, redis: Redis) -> None:
-    await throttled(gate, lease, 2)
-    await redis.hset(f"darkroom:gate:{gate.name}", mapping={"learned": "63", "good": "62"})
-    await call(gate, lease, CallOutcome.GOOD)
-    assert await learned(redis, gate) is None
-    await throttled(gate, lease, 2)
+async def test_the_learned_limit_is_forgotten(breaker: CircuitBreaker, lease: Lease, redis: Redis) -> None:
+    await throttled(breaker, lease, 2)
+    await redis.hset(f"darkroom:gate:{breaker.name}", mapping={"learned": "63", "good": "62"})
+    await call(breaker, lease, CallOutcome.GOOD)
+    assert await learned(redis, breaker) is None
+    await throttled(breaker, lease, 2)
     seconds, _ = await redis.time()
-    await redis.hset(f"darkroom:gate:{gate.name}", "throttled_at", str((seconds - 599) * 1000))
-    assert await enter(gate, lease, 1) is None
-    await refused(gate, lease, 2)
-    await redis.hset(f"darkroom:gate:{gate.name}", "throttled_at", str((seconds - 601) * 1000))
-    assert await enter(gate, lease, 2) is None
-    assert await learned(redis, gate) is None
+    await redis.hset(f"darkroom:gate:{breaker.name}", "throttled_at", str((seconds - 599) * 1000))
+    assert await enter(breaker, lease, 1) is None
+    await refused(breaker, lease, 2)
+    await redis.hset(f"darkroom:gate:{breaker.name}", "throttled_at", str((seconds - 601) * 1000))
+    assert await enter(breaker, lease, 2) is None
+    assert await learned(redis, breaker) is None
 
 
 async def test_the_smaller_limit_counts(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=4)
-    await throttled(gate, lease, 4)
-    assert (await asyncio.gather(*(enter(gate, lease, number) for number in range(9)))).count(None) == 2
-    await redis.hset(f"darkroom:gate:{gate.name}", "learned", "50")
-    assert (await asyncio.gather(*(enter(gate, lease, number) for number in range(9)))).count(None) == 4
+    breaker = breaker_to(store, limit=4)
+    await throttled(breaker, lease, 4)
+    assert (await asyncio.gather(*(enter(breaker, lease, number) for number in range(9)))).count(None) == 2
+    await redis.hset(f"darkroom:gate:{breaker.name}", "learned", "50")
+    assert (await asyncio.gather(*(enter(breaker, lease, number) for number in range(9)))).count(None) == 4
 
 
 async def test_nobody_is_sent_after_a_throttled_call(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    job_id = await waiter(store, gate)
-    await gate.leave(lease, 0, CallOutcome.THROTTLED)
-    assert await waiters(redis, gate) == [job_id]
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    job_id = await waiter(store, breaker)
+    await breaker.leave(lease, 0, CallOutcome.THROTTLED)
+    assert await waiters(redis, breaker) == [job_id]
 
 
 # Who is woken when
@@ -722,95 +728,97 @@ async def test_nobody_is_sent_after_a_throttled_call(store: JobStore, lease: Lea
 async def test_waiters_are_woken_one_by_one_in_the_order_of_the_queue(
     store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
     ids = []
     for number in range(20):
-        ids.append(await waiter(store, gate, owner=f"owner-{number}"))
+        ids.append(await waiter(store, breaker, owner=f"owner-{number}"))
         await asyncio.sleep(0.002)  # jobs of one millisecond have no order
     await bells(redis)
     for job_id in ids:
-        await gate.leave(lease, 0, CallOutcome.GOOD)
+        await breaker.leave(lease, 0, CallOutcome.GOOD)
         assert await bells(redis) == [job_id]
         lease = await claimed(store, job_id)
-        assert await enter(gate, lease) is None
-    assert await waiters(redis, gate) == []
+        assert await enter(breaker, lease) is None
+    assert await waiters(redis, breaker) == []
 
 
 async def test_an_owner_with_many_jobs_is_woken_after_one_with_few(store: JobStore, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
+    breaker = breaker_to(store, limit=1)
     lease = await running(store, owner="cat")
-    assert await enter(gate, lease) is None
-    anns = [await waiter(store, gate) for _ in range(3)]
-    bobs = await waiter(store, gate, owner="bob")
-    assert await waiters(redis, gate) == [anns[0], bobs, *anns[1:]]
+    assert await enter(breaker, lease) is None
+    anns = [await waiter(store, breaker) for _ in range(3)]
+    bobs = await waiter(store, breaker, owner="bob")
+    assert await waiters(redis, breaker) == [anns[0], bobs, *anns[1:]]
 
 
 async def test_all_are_woken_in_order_when_the_breaker_closes(
-    gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    await open_breaker(gate, store)
+    await open_breaker(breaker, store)
     ids = []
     for number in range(20):
-        ids.append(await waiter(store, gate, owner=f"owner-{number}"))
+        ids.append(await waiter(store, breaker, owner=f"owner-{number}"))
         await asyncio.sleep(0.002)
     await bells(redis)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease) is None
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease) is None
     assert await bells(redis) == []
-    await gate.leave(lease, 0, CallOutcome.GOOD)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == ids
     for job_id in ids:
-        assert await enter(gate, await claimed(store, job_id)) is None
+        assert await enter(breaker, await claimed(store, job_id)) is None
 
 
 async def test_nobody_is_woken_while_the_breaker_is_open_or_a_probe_under_way(
-    gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
+    breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
 ) -> None:
     for number in (1, 2, 3):
-        assert await enter(gate, lease, number) is None
-    await open_breaker(gate, store)
-    job_id = await waiter(store, gate)
+        assert await enter(breaker, lease, number) is None
+    await open_breaker(breaker, store)
+    job_id = await waiter(store, breaker)
     await bells(redis)
-    await gate.leave(lease, 1, CallOutcome.BAD, code="provider_down")
-    await gate.leave(lease, 2, CallOutcome.UNKNOWN)
-    await let_time_pass(redis, gate)
-    assert await enter(gate, lease, 4) is None
-    await gate.leave(lease, 3, CallOutcome.GOOD)
+    await breaker.leave(lease, 1, CallOutcome.BAD, code="provider_down")
+    await breaker.leave(lease, 2, CallOutcome.UNKNOWN)
+    await let_time_pass(redis, breaker)
+    assert await enter(breaker, lease, 4) is None
+    await breaker.leave(lease, 3, CallOutcome.GOOD)
     assert await bells(redis) == []
-    await gate.leave(lease, 4, CallOutcome.UNKNOWN)  # it took longer than the breaker was open: the next may probe
+    await breaker.leave(lease, 4, CallOutcome.UNKNOWN)  # it took longer than the breaker was open: the next may probe
     assert await bells(redis) == [job_id]
 
 
-async def test_one_is_woken_to_probe(gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis) -> None:
-    assert await enter(gate, lease, 1) is None
-    await open_breaker(gate, store)
-    ids = [await waiter(store, gate) for _ in range(3)]
+async def test_one_is_woken_to_probe(breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis) -> None:
+    assert await enter(breaker, lease, 1) is None
+    await open_breaker(breaker, store)
+    ids = [await waiter(store, breaker) for _ in range(3)]
     await bells(redis)
-    await gate.leave(lease, 1, CallOutcome.GOOD)
+    await breaker.leave(lease, 1, CallOutcome.GOOD)
     assert await bells(redis) == ids[:1]
 
 
-async def test_a_hundred_are_woken_in_one_go(gate: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis) -> None:
-    await open_breaker(gate, store)
-    ids = [await waiter(store, gate, owner=f"owner-{number}") for number in range(120)]
+async def test_a_hundred_are_woken_in_one_go(
+    breaker: CircuitBreaker, store: JobStore, lease: Lease, redis: Redis
+) -> None:
+    await open_breaker(breaker, store)
+    ids = [await waiter(store, breaker, owner=f"owner-{number}") for number in range(120)]
     await bells(redis)
-    await let_time_pass(redis, gate)
-    await call(gate, lease, CallOutcome.GOOD)
+    await let_time_pass(redis, breaker)
+    await call(breaker, lease, CallOutcome.GOOD)
     assert len(await bells(redis)) == 100
-    await call(gate, lease, CallOutcome.GOOD)
+    await call(breaker, lease, CallOutcome.GOOD)
     assert len(await bells(redis)) == 20
     assert len(ids) == 120
 
 
 async def test_a_waiter_that_is_over_is_passed_by(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    cancelled, forgotten, last = [await waiter(store, gate) for _ in range(3)]
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    cancelled, forgotten, last = [await waiter(store, breaker) for _ in range(3)]
     await bells(redis)
     await store.cancel(cancelled)
     await redis.delete(f"darkroom:job:{forgotten}")
-    await gate.leave(lease, 0, CallOutcome.GOOD)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == [last]
     assert (await store.get(cancelled)).state is JobState.CANCELLED
     assert not await redis.exists(f"darkroom:job:{forgotten}")
@@ -819,13 +827,13 @@ async def test_a_waiter_that_is_over_is_passed_by(store: JobStore, lease: Lease,
 async def test_a_waiter_that_still_has_its_slot_is_woken_as_it_gives_it_back(
     store: JobStore, lease: Lease, redis: Redis
 ) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
     slow = await running(store)
-    wait_s = (await refused(gate, slow)).wait_s
-    quick = await waiter(store, gate)
+    wait_s = (await refused(breaker, slow)).wait_s
+    quick = await waiter(store, breaker)
     await bells(redis)
-    await gate.leave(lease, 0, CallOutcome.GOOD)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == [quick]  # the place is not kept for one who may be busy for long
     await store.release(slow, wait_s=wait_s, at_gate=True)
     assert await bells(redis) == [slow.job_id]
@@ -835,79 +843,79 @@ async def test_a_waiter_that_still_has_its_slot_is_woken_as_it_gives_it_back(
 
 
 async def test_a_job_that_is_refused_again_is_not_woken_by_what_was(store: JobStore, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
+    breaker = breaker_to(store, limit=1)
     lease, other = await running(store), await running(store)
-    assert await enter(gate, lease) is None
-    await refused(gate, other, 1)
-    await gate.leave(lease, 0, CallOutcome.GOOD)
-    assert await enter(gate, lease, 1) is None
-    closed = await refused(gate, other, 2)
+    assert await enter(breaker, lease) is None
+    await refused(breaker, other, 1)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
+    assert await enter(breaker, lease, 1) is None
+    blocked = await refused(breaker, other, 2)
     await bells(redis)
-    await store.release(other, wait_s=closed.wait_s, at_gate=True)
+    await store.release(other, wait_s=blocked.wait_s, at_gate=True)
     assert await bells(redis) == []
-    await gate.leave(lease, 1, CallOutcome.GOOD)
+    await breaker.leave(lease, 1, CallOutcome.GOOD)
     assert await bells(redis) == [other.job_id]
 
 
 async def test_a_job_that_waits_for_something_else_is_left_alone(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
     early, late = await running(store), await running(store)
     for job in (early, late):
-        await refused(gate, job)
+        await refused(breaker, job)
     await bells(redis)
     await store.release(early, wait_s=30)  # as its provider asked
-    await gate.leave(lease, 0, CallOutcome.GOOD)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
     await store.release(late, wait_s=30)
     assert await bells(redis) == []
     assert {str(job_id) for job_id in await redis.zrange("darkroom:waiting", 0, -1)} == {early.job_id, late.job_id}
 
 
 async def test_a_place_is_kept_for_a_job_that_was_woken(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    job_id = await waiter(store, gate)
-    await gate.leave(lease, 0, CallOutcome.GOOD)
-    await refused(gate, lease, 1)  # it may not push in
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    job_id = await waiter(store, breaker)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
+    await refused(breaker, lease, 1)  # it may not push in
     woken = await claimed(store, job_id)
-    assert await enter(gate, woken) is None
-    await refused(gate, woken, 1)  # one place, not two
-    await gate.leave(woken, 0, CallOutcome.GOOD)
-    assert await waiters(redis, gate) == []  # both still have their slots: they are told as they give them back
-    assert await enter(gate, lease, 2) is None
+    assert await enter(breaker, woken) is None
+    await refused(breaker, woken, 1)  # one place, not two
+    await breaker.leave(woken, 0, CallOutcome.GOOD)
+    assert await waiters(redis, breaker) == []  # both still have their slots: they are told as they give them back
+    assert await enter(breaker, lease, 2) is None
 
 
 async def test_a_kept_place_has_its_time(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    job_id = await waiter(store, gate)
-    await gate.leave(lease, 0, CallOutcome.GOOD)
-    await redis.zadd(f"darkroom:gate:{gate.name}:calls", {job_id: 1}, xx=True)
-    assert await enter(gate, lease, 1) is None
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    job_id = await waiter(store, breaker)
+    await breaker.leave(lease, 0, CallOutcome.GOOD)
+    await redis.zadd(f"darkroom:gate:{breaker.name}:calls", {job_id: 1}, xx=True)
+    assert await enter(breaker, lease, 1) is None
 
 
 async def test_whoever_came_by_itself_waits_no_more(store: JobStore, lease: Lease, redis: Redis) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    job_id = await waiter(store, gate)
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    job_id = await waiter(store, breaker)
     await store.cancel(lease.job_id)
     await redis.hset(f"darkroom:job:{job_id}", "not_before", "1")  # its time is over
     again = await claimed(store, job_id)
-    assert await waiters(redis, gate) == [job_id]
-    assert await enter(gate, again) is None
-    assert await waiters(redis, gate) == []
+    assert await waiters(redis, breaker) == [job_id]
+    assert await enter(breaker, again) is None
+    assert await waiters(redis, breaker) == []
 
 
 async def test_a_lost_bell_of_a_woken_job_is_rung_by_the_sweeper(
     store: JobStore, lease: Lease, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = gate_to(store, limit=1)
-    assert await enter(gate, lease) is None
-    job_id = await waiter(store, gate)
+    breaker = breaker_to(store, limit=1)
+    assert await enter(breaker, lease) is None
+    job_id = await waiter(store, breaker)
     await bells(redis)
     with monkeypatch.context() as patch:
         patch.setattr(JobStore, "ring", lambda *_: asyncio.sleep(0))  # the worker dies between the two
-        await gate.leave(lease, 0, CallOutcome.GOOD)
+        await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == []
     await store.sweep("w1", patience_s=60, lock_s=5, bell_s=60)
     assert await bells(redis) == [job_id]
@@ -915,31 +923,31 @@ async def test_a_lost_bell_of_a_woken_job_is_rung_by_the_sweeper(
 
 async def test_no_waiter_is_forgotten_and_no_place_given_twice(store: JobStore, redis: Redis) -> None:
     """Sixty jobs, some of them cancelled, go through three places without anybody's wait coming to its end."""
-    gate, dice = gate_to(store, limit=3), random.Random(7)
+    breaker, dice = breaker_to(store, limit=3), random.Random(7)
     leases = [await running(store, owner=f"owner-{number}") for number in range(60)]
     await bells(redis)
     begun: list[str] = []
     under_way: set[str] = set()
 
     async def work(lease: Lease) -> None:
-        if closed := await enter(gate, lease):
+        if blocked := await enter(breaker, lease):
             await asyncio.sleep(dice.random() / 50)
             with suppress(LeaseLost):  # it is one of those cancelled
-                await store.release(lease, wait_s=closed.wait_s, at_gate=True)
+                await store.release(lease, wait_s=blocked.wait_s, at_gate=True)
             return
         begun.append(lease.job_id)
         under_way.add(lease.job_id)
         assert len(under_way) <= 3
         await asyncio.sleep(dice.random() / 50)
         under_way.remove(lease.job_id)
-        await gate.leave(lease, 0, dice.choice([CallOutcome.GOOD, CallOutcome.NEUTRAL, CallOutcome.UNKNOWN]))
+        await breaker.leave(lease, 0, dice.choice([CallOutcome.GOOD, CallOutcome.NEUTRAL, CallOutcome.UNKNOWN]))
         await store.end(lease, JobState.SUCCEEDED)
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         tasks = {group.create_task(work(lease)) for lease in leases}
         cancelled = {lease.job_id for lease in leases[10::7]}
         await asyncio.sleep(0.05)
-        for job_id in cancelled & set(await waiters(redis, gate)):
+        for job_id in cancelled & set(await waiters(redis, breaker)):
             await store.cancel(job_id)
         while len(set(begun) | cancelled) < 60:
             for job_id in await bells(redis):
@@ -947,26 +955,26 @@ async def test_no_waiter_is_forgotten_and_no_place_given_twice(store: JobStore, 
                     tasks.add(group.create_task(work(await claimed(store, job_id))))
             await asyncio.sleep(0.002)
     assert len(begun) == len(set(begun))
-    assert await waiters(redis, gate) == []
+    assert await waiters(redis, breaker) == []
 
 
 # What is left in Redis
 
 
 async def test_all_keys_end_by_themselves_and_name_no_secret(
-    gate: CircuitBreaker, store: JobStore, redis: Redis
+    breaker: CircuitBreaker, store: JobStore, redis: Redis
 ) -> None:
     lease = await running(store)
     for number in range(3):
-        assert await enter(gate, lease, number) is None
-    await open_breaker(gate, store)
-    await refused(gate, lease)
+        assert await enter(breaker, lease, number) is None
+    await open_breaker(breaker, store)
+    await refused(breaker, lease)
     keys = sorted(str(key) for key in await redis.keys("darkroom:gate:*"))
-    way = f"darkroom:gate:{gate.name}:{gate.model}"
+    way = f"darkroom:gate:{breaker.name}:{breaker.model}"
     owners = [key for key in keys if re.fullmatch(f"{way}:[0-9a-f]{{20}}", key)]
     assert len(owners) == 5
     assert [key for key in owners if await redis.pttl(key) > 3_600_000] == []
-    expected = [f"darkroom:gate:{gate.name}", f"darkroom:gate:{gate.name}:calls", way, f"{way}:waiters"]
+    expected = [f"darkroom:gate:{breaker.name}", f"darkroom:gate:{breaker.name}:calls", way, f"{way}:waiters"]
     assert [key for key in keys if key not in owners] == sorted(expected)
     assert [key for key in keys if not 0 < await redis.pttl(key) <= 86_400_000] == []
     assert "canary" not in " ".join(keys)
@@ -977,18 +985,18 @@ async def test_calls_come_and_go_while_redis_is_full(redis_server: RealRedis) ->
     async with open_redis(redis_server.url) as redis:
         await redis.flushall()
         store = JobStore(redis, Doorbell(), retention_s=3600)
-        gate = gate_to(store, limit=1)
+        breaker = breaker_to(store, limit=1)
         lease = await running(store)
         other = await running(store)
         await redis.config_set("maxmemory-policy", "noeviction")
         await redis.config_set("maxmemory", 1)
         try:
-            assert await enter(gate, lease) is None
-            closed = await refused(gate, other)
-            await store.release(other, wait_s=closed.wait_s, at_gate=True)
-            await gate.leave(lease, 0, CallOutcome.GOOD)
+            assert await enter(breaker, lease) is None
+            blocked = await refused(breaker, other)
+            await store.release(other, wait_s=blocked.wait_s, at_gate=True)
+            await breaker.leave(lease, 0, CallOutcome.GOOD)
             assert other.job_id in await bells(redis)
-            await call(gate, await claimed(store, other.job_id), CallOutcome.KEY)
-            await refused(gate, lease)
+            await call(breaker, await claimed(store, other.job_id), CallOutcome.KEY)
+            await refused(breaker, lease)
         finally:
             await redis.config_set("maxmemory", 0)

@@ -33,8 +33,8 @@ def told(log: pytest.LogCaptureFixture) -> list[str]:
     return lines
 
 
-def gate_of(store: JobStore, *, model: str = MODEL, limit: int | None = None) -> CircuitBreaker:
-    """The gate as another worker has it."""
+def breaker_of(store: JobStore, *, model: str = MODEL, limit: int | None = None) -> CircuitBreaker:
+    """The circuit breaker as another worker has it."""
     return CircuitBreakers(store, limit=limit, open_s=OPEN_S).to("openrouter", KEY, model)
 
 
@@ -45,24 +45,24 @@ async def job(store: JobStore, owner: str) -> Lease:
     return lease
 
 
-async def call(gate: CircuitBreaker, lease: Lease, verdict: CallOutcome, code: str = "provider_down") -> None:
+async def call(breaker: CircuitBreaker, lease: Lease, outcome: CallOutcome, code: str = "provider_down") -> None:
     number = next(NUMBERS)
-    assert await gate.enter(lease, number, most_s=60) is None
-    await gate.leave(lease, number, verdict, code=code)
+    assert await breaker.enter(lease, number, most_s=60) is None
+    await breaker.leave(lease, number, outcome, code=code)
 
 
-async def fail_for_all(store: JobStore, gate: CircuitBreaker, code: str = "provider_down") -> None:
+async def fail_for_all(store: JobStore, breaker: CircuitBreaker, code: str = "provider_down") -> None:
     """Have the calls of five owners fail."""
     for number in range(5):
-        await call(gate, await job(store, f"{number}"), CallOutcome.BAD, code)
+        await call(breaker, await job(store, f"{number}"), CallOutcome.BAD, code)
 
 
-async def fail_for_one(store: JobStore, gate: CircuitBreaker, owner: str = "ann") -> None:
+async def fail_for_one(store: JobStore, breaker: CircuitBreaker, owner: str = "ann") -> None:
     """Have the calls of two jobs of an owner fail."""
     for times in (3, 2):
         lease = await job(store, owner)
         for _ in range(times):
-            await call(gate, lease, CallOutcome.BAD)
+            await call(breaker, lease, CallOutcome.BAD)
 
 
 async def let_time_pass(redis: Redis) -> None:
@@ -75,12 +75,12 @@ async def let_time_pass(redis: Redis) -> None:
 async def test_an_outage_is_a_line_and_its_end_is_one(
     store: JobStore, redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
-    gate, other = gate_of(store), gate_of(store)
+    breaker, other = breaker_of(store), breaker_of(store)
     first, second = await job(store, "late"), await job(store, "late")
     waiting = list(enumerate([first, first, first, second, second, second]))
     for number, lease in waiting:
         assert await other.enter(lease, number, most_s=60) is None
-    await fail_for_all(store, gate, "provider_timeout")
+    await fail_for_all(store, breaker, "provider_timeout")
     for number, lease in waiting:  # calls that were under way, enough to open the breaker of their owner, too
         await other.leave(lease, number, CallOutcome.BAD, code="provider_down")
     assert told(log) == [
@@ -96,26 +96,26 @@ async def test_an_outage_is_a_line_and_its_end_is_one(
     [line] = told(log)
     assert line.startswith("INFO circuit breaker closed: calls to openrouter, model a/b are made again, after 9")
     assert line.endswith(" s (provider_down)")
-    await call(gate, await job(store, "ben"), CallOutcome.GOOD)
+    await call(breaker, await job(store, "ben"), CallOutcome.GOOD)
     assert told(log) == []
 
 
 async def test_a_rejected_key_is_a_line_of_its_own(
     store: JobStore, redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
-    await call(gate_of(store), await job(store, "ann"), CallOutcome.KEY, "provider_auth")
+    await call(breaker_of(store), await job(store, "ann"), CallOutcome.KEY, "provider_auth")
     assert told(log) == [
         "WARNING circuit breaker opened: calls to openrouter with this key fail (provider_auth); "
         "none is made for 40 s, then one at a time until one succeeds"
     ]
     await let_time_pass(redis)
-    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
+    await call(breaker_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
     [line] = told(log)
     assert "closed: calls to openrouter with this key are made again, after 9" in line
 
 
 async def test_one_model_is_a_line_and_the_key_is_none(store: JobStore, log: pytest.LogCaptureFixture) -> None:
-    await call(gate_of(store), await job(store, "ann"), CallOutcome.MODEL, "provider_forbidden")
+    await call(breaker_of(store), await job(store, "ann"), CallOutcome.MODEL, "provider_forbidden")
     [line] = told(log)
     assert "opened: calls to openrouter, model a/b fail (provider_forbidden)" in line
 
@@ -123,56 +123,56 @@ async def test_one_model_is_a_line_and_the_key_is_none(store: JobStore, log: pyt
 async def test_an_owners_breaker_names_it_by_its_digest(
     store: JobStore, redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
-    gate = gate_of(store)
-    await fail_for_one(store, gate)
+    breaker = breaker_of(store)
+    await fail_for_one(store, breaker)
     [line] = told(log)
-    [breaker] = await read_breakers(redis)
-    assert breaker.level is Level.OWNER
-    assert f"model a/b, for the jobs of owner {breaker.owner[:8]} fail (provider_down)" in line
-    await call(gate, await job(store, "ben"), CallOutcome.GOOD)
-    await call(gate, await job(store, "ann"), CallOutcome.GOOD)  # what ben's success has disproved is forgotten
+    [opened] = await read_breakers(redis)
+    assert opened.level is Level.OWNER
+    assert f"model a/b, for the jobs of owner {opened.owner[:8]} fail (provider_down)" in line
+    await call(breaker, await job(store, "ben"), CallOutcome.GOOD)
+    await call(breaker, await job(store, "ann"), CallOutcome.GOOD)  # what ben's success has disproved is forgotten
     [line] = told(log)
-    assert f"closed: calls to openrouter, model a/b, for the jobs of owner {breaker.owner[:8]} are made again" in line
+    assert f"closed: calls to openrouter, model a/b, for the jobs of owner {opened.owner[:8]} are made again" in line
     assert await read_breakers(redis) == []
 
 
 async def test_what_a_call_is_refused_for_is_no_news(store: JobStore, log: pytest.LogCaptureFixture) -> None:
-    gate = gate_of(store)
-    await fail_for_all(store, gate)
+    breaker = breaker_of(store)
+    await fail_for_all(store, breaker)
     told(log)
     for _ in range(5):
-        assert await gate.enter(await job(store, "ann"), 0, most_s=60) is not None
+        assert await breaker.enter(await job(store, "ann"), 0, most_s=60) is not None
     assert told(log) == []
 
 
 async def test_open_breakers_can_be_listed_and_closed_ones_not(store: JobStore, redis: Redis) -> None:
     assert await read_breakers(redis) == []
-    gate = gate_of(store)
-    await fail_for_all(store, gate)
-    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.MODEL, "provider_credits")
+    breaker = breaker_of(store)
+    await fail_for_all(store, breaker)
+    await call(breaker_of(store, model="c"), await job(store, "ann"), CallOutcome.MODEL, "provider_credits")
     first, second = await read_breakers(redis)
     assert (first.level, first.provider, first.model, first.code) == (Level.MODEL, "openrouter", MODEL, "provider_down")
     assert OPEN_S - 2 < first.left_s <= OPEN_S
     assert (second.model, second.code) == ("c", "provider_credits")
     await let_time_pass(redis)
-    assert [breaker.left_s for breaker in await read_breakers(redis)] == [0, 0]
-    await redis.delete(f"darkroom:gate:{gate.name}:{gate.model}")  # as time would
-    assert [breaker.model for breaker in await read_breakers(redis)] == ["c"]
+    assert [each.left_s for each in await read_breakers(redis)] == [0, 0]
+    await redis.delete(f"darkroom:gate:{breaker.name}:{breaker.model}")  # as time would
+    assert [each.model for each in await read_breakers(redis)] == ["c"]
     assert await redis.ttl(BREAKERS) > 0
-    await call(gate_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
+    await call(breaker_of(store, model="c"), await job(store, "ann"), CallOutcome.GOOD)
     assert await read_breakers(redis) == []
-    assert await redis.zrange(BREAKERS, 0, -1) == [f"darkroom:gate:{gate.name}:{gate.model}"]
+    assert await redis.zrange(BREAKERS, 0, -1) == [f"darkroom:gate:{breaker.name}:{breaker.model}"]
 
 
 async def test_a_breaker_that_another_version_has_closed_is_told_anew(
     store: JobStore, redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
-    gate = gate_of(store)
-    await fail_for_all(store, gate)
+    breaker = breaker_of(store)
+    await fail_for_all(store, breaker)
     told(log)
-    await redis.hdel(f"darkroom:gate:{gate.name}:{gate.model}", "open_until", "code", "probe", "row", "fails")
+    await redis.hdel(f"darkroom:gate:{breaker.name}:{breaker.model}", "open_until", "code", "probe", "row", "fails")
     assert await read_breakers(redis) == []
-    await call(gate, await job(store, "ann"), CallOutcome.GOOD)
+    await call(breaker, await job(store, "ann"), CallOutcome.GOOD)
     assert told(log) == []
-    await fail_for_all(store, gate)
+    await fail_for_all(store, breaker)
     assert len(told(log)) == 1

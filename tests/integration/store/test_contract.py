@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
-from contract.redis import client
+from contract.store import scripts
 from contract.store.doorbell import Doorbell
 from contract.store.fleet import Build, read_fleet
 from contract.version import CONTRACT, own_version
@@ -24,7 +24,7 @@ LIST = f"darkroom:bells-{NEXT}"
 def newer(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     """The job table as the next version has it."""
     with monkeypatch.context() as patch:
-        patch.setattr(client, "CONTRACT", NEXT)
+        patch.setattr(scripts, "CONTRACT", NEXT)
         return JobStore(redis, Doorbell(), retention_s=3600)
 
 

@@ -52,8 +52,8 @@ def store(redis: Redis) -> JobStore:
 
 
 @pytest.fixture
-def gate(store: JobStore) -> CircuitBreaker:
-    """A gate for one call at a time."""
+def breaker(store: JobStore) -> CircuitBreaker:
+    """A circuit breaker that lets one call through at a time."""
     return CircuitBreakers(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
 
 
@@ -168,30 +168,30 @@ async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore
     assert await redis.zscore(jobs, job_id) is not None
 
 
-@pytest.mark.parametrize("verdict", CallOutcome)
-async def test_g24_a_gate_is_forgotten_after_a_day(
-    verdict: CallOutcome, store: JobStore, gate: CircuitBreaker, redis: Redis
+@pytest.mark.parametrize("outcome", CallOutcome)
+async def test_g24_a_breaker_is_forgotten_after_a_day(
+    outcome: CallOutcome, store: JobStore, breaker: CircuitBreaker, redis: Redis
 ) -> None:
     for number in range(6):
         lease = await running(store)
-        await gate.enter(lease, number, most_s=60)
-        await gate.leave(lease, number, verdict, code="provider_down")
+        await breaker.enter(lease, number, most_s=60)
+        await breaker.leave(lease, number, outcome, code="provider_down")
         await store.end(lease, JobState.SUCCEEDED)
     await take_bells(redis)
     await assert_nothing_stays(redis)
 
 
-async def test_g24_a_gate_whose_woken_job_never_comes_is_forgotten_too(
-    store: JobStore, gate: CircuitBreaker, redis: Redis
+async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
+    store: JobStore, breaker: CircuitBreaker, redis: Redis
 ) -> None:
     calls, waits = await running(store), await running(store)
-    assert await gate.enter(calls, 0, most_s=60) is None
-    closed = await gate.enter(waits, 9, most_s=60)
-    assert isinstance(closed, Blocked)
-    await store.release(waits, wait_s=closed.wait_s, at_gate=True)
-    await gate.leave(calls, 0, CallOutcome.GOOD)
+    assert await breaker.enter(calls, 0, most_s=60) is None
+    blocked = await breaker.enter(waits, 9, most_s=60)
+    assert isinstance(blocked, Blocked)
+    await store.release(waits, wait_s=blocked.wait_s, at_gate=True)
+    await breaker.leave(calls, 0, CallOutcome.GOOD)
     await store.end(calls, JobState.SUCCEEDED)
-    assert await redis.zcard(f"darkroom:gate:{gate.name}:calls") == 1  # the place kept for the woken job
+    assert await redis.zcard(f"darkroom:gate:{breaker.name}:calls") == 1  # the place kept for the woken job
     await store.cancel(waits.job_id)
     await take_bells(redis)
     await assert_nothing_stays(redis)

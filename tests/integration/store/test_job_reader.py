@@ -12,6 +12,7 @@ from contract.errors.exceptions import Refused
 from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.store import job_reader
 from contract.store.keys import digest
+from producer.client.eta import expected
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import image, new_job
 from worker.execution.leases import Leases
@@ -124,7 +125,7 @@ async def done(store: JobStore, redis: Redis, seconds: float, *, kind: str = "1k
 async def expectation(store: JobStore, job_id: str) -> tuple[int, int] | None:
     """Ask when a job of the kind "1k" may be done."""
     position = (await store.get(job_id)).position
-    return None if position is None else (await store.pace(["1k"]))["1k"].expected(position)
+    return None if position is None else expected((await store.pace(["1k"]))["1k"], position)
 
 
 async def test_a_queued_job_knows_when_it_may_be_done(store: JobStore, redis: Redis) -> None:

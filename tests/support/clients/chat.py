@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract.artifacts.sidecar import Sidecar, artifact_id
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Rendition
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell

@@ -10,7 +10,7 @@ from worker.policy.circuit_breaker import Blocked
 from worker.policy.ladder import Ladder, Route, Rung
 
 Failure = tuple[Outcome, str | None]
-Gates = dict[Route, Blocked]
+BlockedRoutes = dict[Route, Blocked]
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -70,7 +70,7 @@ def name(failure: Failure) -> str:
 FAILURES: list[Failure] = [(outcome, code) for outcome, codes in CODES.items() for code in codes]
 
 
-GATES: dict[str, Gates] = {
+BLOCKED: dict[str, BlockedRoutes] = {
     "open": {},
     "busy": {FIRST: Blocked(3, "")},
     "away": {FIRST: Blocked(20, "provider_down")},

@@ -58,7 +58,7 @@ class TestedRedis(Redis):
 
     def register_script(self, script: Any) -> Any:
         """Register a script with the test's clock in the place of Redis's."""
-        assert script.count(_TIME) == 1, "the prelude asks for the time in another way: teach this client"
+        assert script.count(_TIME) == 1, "`clock.lua` asks for the time in another way: teach this client"
         for old, new in self.edits.items():
             script = script.replace(old, new)
         return super().register_script(script.replace(_TIME, _TEST_TIME))

@@ -11,15 +11,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
 from contract.untrusted.sandbox_protocol import Frame
 from tests.support.factories.images import picture
+from worker.answers.errors import ProviderError
+from worker.answers.untrusted_json import Json
 from worker.http.pending_result import GeneratedImage
 from worker.http.provider_client import HttpResources, ProviderClient
 from worker.memory.budget import Budget
 from worker.providers.aihubmix import AIHUBMIX
-from worker.providers.provider import ImageCall, Json, Provider
+from worker.providers.provider import ImageCall, Provider
 from worker.sandbox.child import reply
 from worker.sandbox.pool import Sandbox
 

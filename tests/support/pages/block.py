@@ -1,4 +1,4 @@
-"""Every fenced block of README and docs, and how it is run: by its language, or by a row of the table."""
+"""Every fenced block of README, CONTRIBUTING and docs, and how it is run: by its language, or by a row of the table."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ BY_LANGUAGE = {
 }
 # Page, heading (* is any), how the block begins.
 TABLE = {
-    ("README.md", "Darkroom", "chat gateway ──"): How.DRAWN,
     ("README.md", "Try it", "make demo"): How.CI,
-    ("README.md", "In nanobot", "pip install ."): How.FETCHES,
-    ("README.md", "In nanobot", "darkroom up"): How.NANOBOT,
-    ("README.md", "In nanobot", "nanobot gateway"): How.NANOBOT,
-    ("README.md", "Configuration", "docker compose"): How.DOCKER,
+    ("README.md", "Use it from your program", "pip install ."): How.FETCHES,
     ("docs/explanation/architecture.md", "States", "stateDiagram"): How.STATES,
     ("docs/howto/clients.md", "OpenAI's SDKs", "npm install"): How.FETCHES,
+    ("docs/howto/nanobot.md", "With Darkroom inside nanobot", "darkroom up"): How.NANOBOT,
+    ("docs/howto/nanobot.md", "With Darkroom inside nanobot", "nanobot gateway"): How.NANOBOT,
     ("docs/howto/nanobot.md", "Without installing anything", "export DARKROOM_TOKEN"): How.NANOBOT,
+    ("docs/howto/operate.md", "Docker", "docker compose"): How.DOCKER,
     ("docs/howto/redis.md", "What Redis must be", "appendonly yes"): How.REDIS,
+    ("docs/quickstart.md", "Where things are", "chat gateway ──"): How.DRAWN,
     ("docs/explanation/reliability.md", "*", ""): How.REPORT,
 }
 
@@ -74,6 +74,11 @@ class Block:
         return f"{self.page}:{self.line}"
 
     @property
+    def slug(self) -> str:
+        """Name the page in one word that no other page has."""
+        return self.page.removesuffix(".md").replace("/", "-").lower()
+
+    @property
     def row(self) -> Row | None:
         """Find the block's row of the table."""
         rows = [row for row in TABLE if row[0] == self.page and row[1] in ("*", self.heading)]
@@ -90,9 +95,9 @@ class Block:
 
 
 def pages() -> list[str]:
-    """Name README and all pages of docs."""
+    """Name README, CONTRIBUTING and all pages of docs."""
     docs = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
-    return ["README.md", *docs]
+    return ["README.md", "CONTRIBUTING.md", *docs]
 
 
 def blocks(*pages_: str) -> list[Block]:

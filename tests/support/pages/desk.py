@@ -19,6 +19,7 @@ from tests.support.pages.terminal import Terminal, open_terminal, staying
 
 KEPT = ("LANG", "LC_ALL", "TMPDIR", "TZ")
 IS_UP = "Ctrl-C stops"
+README, QUICKSTART = FIRST = ("README.md", "docs/quickstart.md")
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,17 @@ class Desk:
 
     @asynccontextmanager
     async def terminal(self, page: str) -> AsyncIterator[Terminal]:
-        """Open the terminal of a page: README's is fresh, and who reads the others has read README."""
-        environment = self.environment if page == "README.md" else self.activated
+        """Open the terminal of a page: README's and the quickstart's are fresh, the others are read after README."""
+        environment = self.environment if page in FIRST else self.activated
         async with open_terminal(self.clone(page.replace("/", "-")), environment) as terminal:
             yield terminal
 
     @asynccontextmanager
     async def up(self, *, is_demo: bool) -> AsyncIterator[list[str]]:
-        """Start the stack as README says."""
-        [demo, key] = [block for block in blocks("README.md") if block.how is How.SERVICE]
-        block, typed = (demo, "") if is_demo else (key, "a-key-that-is-typed")
-        environment = self.environment if is_demo else self.activated
-        async with staying(block, self.clone("up"), environment, ready=IS_UP, typed=typed) as told:
+        """Start the stack as the quickstart says, or as README says of a real key."""
+        page, typed = (QUICKSTART, "") if is_demo else (README, "a-key-that-is-typed")
+        [block] = [block for block in blocks(page) if block.how is How.SERVICE]
+        async with staying(block, self.clone("up"), self.environment, ready=IS_UP, typed=typed) as told:
             yield told
 
 

@@ -53,7 +53,7 @@ class Terminal:
         return told.removesuffix("\n")
 
     def _save(self, block: Block, suffix: str) -> Path:
-        place = self.folder / f".{Path(block.page).stem}-{block.line}{suffix}"
+        place = self.folder / f".{block.slug}-{block.line}{suffix}"
         place.write_text(block.text)
         return place
 

@@ -125,18 +125,21 @@ def _serve(requests: socket.socket) -> Start:
     """Fork for each request; only a child returns, with its request."""
     with requests.makefile("r") as lines:
         for line in lines:
-            reader, writer = os.pipe()
+            pids, pid = os.pipe()
+            adopted, not_yet = os.pipe()
             if (middle := os.fork()) == 0:
                 if child := os.fork():
-                    os.write(writer, b"%d\n" % child)
+                    os.write(pid, b"%d\n" % child)
                     os._exit(0)
-                os.close(reader)
-                os.close(writer)
+                os.close(not_yet)
+                os.read(adopted, 1)  # until it is closed everywhere
+                for descriptor in (pids, pid, adopted):
+                    os.close(descriptor)
                 return Start(**json.loads(line))
             os.waitpid(middle, 0)  # from now on the child belongs to the process that asked
-            requests.sendall(os.read(reader, 32))
-            os.close(reader)
-            os.close(writer)
+            requests.sendall(os.read(pids, 32))
+            for descriptor in (pids, pid, adopted, not_yet):
+                os.close(descriptor)
     os._exit(0)
 
 

@@ -107,7 +107,7 @@ class House:
         module: str,
         preload: str,
         log: Path,
-        environment: Mapping[str, str],
+        environment: dict[str, str],
         *,
         before: Sequence[str] = (),
         within: Sequence[str] = (),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contract.artifacts.sidecar import artifact_id
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Attempt, Failure, Image, Job, JobEvent, JobState, Outcome, Progress, moment
 from contract.jobs.request import JobRequest
 from tests.chaos.arena.journal import Entry

@@ -1,7 +1,16 @@
+-- include: clock keys memory
 -- Puts a letter back that its channel has not taken: that is known, so the try does not count.
--- ARGV: mailbox, id, how long it waits
+--
+-- Arguments:
+--   mailbox  text     of the chat gateway
+--   id       text     the job
+--   wait_ms  integer  after which the letter is due again
+-- Answers: nil.
+-- Touches: mail:{mailbox}, job:{id}.
+local mailbox, id, wait_ms = unpack(ARGV)
+
 despite_full_memory()
-if redis.call('ZSCORE', mail_key(ARGV[1]), ARGV[2]) and redis.call('EXISTS', job_key(ARGV[2])) == 1 then
-  redis.call('ZADD', mail_key(ARGV[1]), now + ARGV[3], ARGV[2])
-  redis.call('HINCRBY', job_key(ARGV[2]), 'letter_tries', -1)
+if redis.call('ZSCORE', mail_key(mailbox), id) and redis.call('EXISTS', job_key(id)) == 1 then
+  redis.call('ZADD', mail_key(mailbox), now + wait_ms, id)
+  redis.call('HINCRBY', job_key(id), 'letter_tries', -1)
 end

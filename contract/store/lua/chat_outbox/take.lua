@@ -1,16 +1,27 @@
+-- include: clock keys memory hash
 -- Takes the letter of an ended job to be sent: it is counted, and comes back when its lease is over unless it is closed.
--- Answers the number of the try, or 0 when there is nothing to send now.
--- ARGV: mailbox, id, lease, most tries
+--
+-- Arguments:
+--   mailbox     text     of the chat gateway
+--   id          text     the job
+--   lease_ms    integer  how long the letter is the taker's
+--   most_tries  integer  after which a letter is sent no more
+-- Answers:
+--   number  of the try, from 1
+--   0       there is nothing to send now
+-- Touches: mail:{mailbox}, job:{id}.
+local mailbox, id, lease_ms, most_tries = unpack(ARGV)
+
 despite_full_memory()
-local mail, id, key = mail_key(ARGV[1]), ARGV[2], job_key(ARGV[2])
+local mail, key = mail_key(mailbox), job_key(id)
 local due = redis.call('ZSCORE', mail, id)
 if not due or tonumber(due) > now then return 0 end
-local found = redis.call('HMGET', key, 'state', 'letter_tries')
-if found[1] == 'queued' or found[1] == 'running' then return 0 end
-local tries = is_number(found[2]) and tonumber(found[2]) or found[2] and math.huge or 0
-if not found[1] or tries >= tonumber(ARGV[4]) then
+local job = read(key, 'state', 'letter_tries')
+if job.state == 'queued' or job.state == 'running' then return 0 end
+local tries = is_number(job.letter_tries) and tonumber(job.letter_tries) or job.letter_tries and math.huge or 0
+if not job.state or tries >= tonumber(most_tries) then
   redis.call('ZREM', mail, id)  -- its job is forgotten, or nobody lives to tell that it was sent
   return 0
 end
-redis.call('ZADD', mail, now + ARGV[3], id)
+redis.call('ZADD', mail, now + lease_ms, id)
 return redis.call('HINCRBY', key, 'letter_tries', 1)

@@ -1,17 +1,33 @@
+-- include: clock keys memory hash lease events
 -- Counts a provider call before it is made, and records it.
--- ARGV: id, fence, number, most calls for its image, attempt, event
+--
+-- Arguments:
+--   id          text     the job
+--   fence       integer  of its lease
+--   number      integer  of the call in its job
+--   most_calls  integer  for the image of this call
+--   attempt     JSON     what the job hash keeps of the call
+--   event       JSON     line of the job's story
+-- Answers:
+--   'ok'                 the call is recorded, now or since before
+--   'lost'               the fence is old
+--   'deadline_passed'    the job has no time left
+--   'call_budget_spent'  as many calls were made for the image as may be
+-- Touches: job:{id} and its events.
+local id, fence, number, most_calls, attempt, event = unpack(ARGV)
+
 despite_full_memory()
-local id, key = ARGV[1], job_key(ARGV[1])
-if not holds(id, ARGV[2]) then return 'lost' end
+local key = job_key(id)
+if not holds(id, fence) then return 'lost' end
 if tonumber(redis.call('HGET', key, 'deadline')) <= now then return 'deadline_passed' end
-local field = 'attempt:' .. ARGV[3]
+local field = 'attempt:' .. number
 if redis.call('HEXISTS', key, field) == 1 then return 'ok' end
-local index, fields, calls = cjson.decode(ARGV[5]).index, redis.call('HGETALL', key), 0
+local index, fields, calls = cjson.decode(attempt).index, redis.call('HGETALL', key), 0
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 8) == 'attempt:' and decoded(fields[i + 1]).index == index then calls = calls + 1 end
 end
-if calls >= tonumber(ARGV[4]) then return 'call_budget_spent' end
+if calls >= tonumber(most_calls) then return 'call_budget_spent' end
 redis.call('HINCRBY', key, 'calls', 1)
-redis.call('HSET', key, field, ARGV[5])
-tell(id, ARGV[6])
+redis.call('HSET', key, field, attempt)
+tell(id, event)
 return 'ok'

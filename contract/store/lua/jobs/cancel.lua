@@ -1,9 +1,20 @@
--- Cancels an owner's job; answers its state before, or nothing when there is no such job of theirs.
--- ARGV: id, owner digest or '' for any, whether its letter is taken back
+-- include: keys memory hash finish
+-- Cancels an owner's job, unless it is over.
+--
+-- Arguments:
+--   id        text    the job
+--   owner     text    digest, or '' for any owner
+--   silently  0 or 1  whether its letter is taken back
+-- Answers:
+--   nil    the owner has no such job
+--   state  its state before: queued or running, else the terminal state in which it stays
+-- Touches: job:{id} and its events, mail:{mailbox}; all that `finish` does.
+local id, owner, silently = unpack(ARGV)
+
 despite_full_memory()
-local found = redis.call('HMGET', job_key(ARGV[1]), 'state', 'owner_digest', 'mailbox', 'ended_at')
-if not found[1] or (ARGV[2] ~= '' and found[2] ~= ARGV[2]) then return false end
-if found[4] then return found[1] end  -- by its time: a newer version may have other states
-if ARGV[3] == '1' and found[3] then redis.call('ZREM', mail_key(found[3]), ARGV[1]) end
-finish(ARGV[1], 'cancelled', '')
-return found[1] == 'queued' and 'queued' or 'running'
+local job = read(job_key(id), 'state', 'owner_digest', 'mailbox', 'ended_at')
+if not job.state or (owner ~= '' and job.owner_digest ~= owner) then return false end
+if job.ended_at then return job.state end  -- by its time: a newer version may have other states
+if silently == '1' and job.mailbox then redis.call('ZREM', mail_key(job.mailbox), id) end
+finish(id, 'cancelled', '')
+return job.state == 'queued' and 'queued' or 'running'

@@ -1,24 +1,35 @@
--- Forgets an owner's job, ending it first; answers its fields as they were, or nothing when there is no such job.
--- What a worker stores for it later is known by `deleted:{id}`.
--- ARGV: id, owner digest, retention
-despite_full_memory()
-local id, owner, key = ARGV[1], ARGV[2], job_key(ARGV[1])
-local found = redis.call('HMGET', key, 'owner_digest', 'ended_at', 'conversation_digest', 'gallery_digest', 'mailbox')
-if found[1] ~= owner then return false end
-local fields = redis.call('HGETALL', key)
-if not found[2] then finish(id, 'cancelled', '') end
+-- include: keys memory hash finish
+-- Forgets an owner's job, ending it first.
+--
+-- Arguments:
+--   id            text     the job
+--   owner         text     digest
+--   retention_ms  integer  for how long it is known that the job was deleted
+-- Answers:
+--   nil   the owner has no such job
+--   hash  the job hash as it was, as field, value, …
+-- Touches: job:{id} and its events, image:{artifact} of its images, owner:{o}:jobs and :latest:{conversation}, webhooks,
+-- mail:{mailbox}; deleted:{id}, by which a worker knows what it need not store; all that `finish` does.
+local id, owner, retention_ms = unpack(ARGV)
 
-local latest = owner_key(found[4] or owner, 'latest:' .. (found[3] or ''))
+despite_full_memory()
+local key = job_key(id)
+local job = read(key, 'owner_digest', 'ended_at', 'conversation_digest', 'gallery_digest', 'mailbox')
+if job.owner_digest ~= owner then return false end
+local fields = redis.call('HGETALL', key)
+if not job.ended_at then finish(id, 'cancelled', '') end
+
+local latest = owner_key(job.gallery_digest or owner, 'latest:' .. (job.conversation_digest or ''))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 6) == 'image:' then
     local image = decoded(fields[i + 1])
-    if type(image.id) == 'string' then redis.call('DEL', 'darkroom:image:' .. image.id) end
+    if type(image.id) == 'string' then redis.call('DEL', image_key(image.id)) end
     if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
   end
 end
 redis.call('ZREM', owner_key(owner, 'jobs'), id)
-redis.call('ZREM', 'darkroom:webhooks', id)
-if found[5] then redis.call('ZREM', mail_key(found[5]), id) end
-redis.call('DEL', key, key .. ':events')
-redis.call('SET', 'darkroom:deleted:' .. id, 1, 'PX', ARGV[3])
+redis.call('ZREM', WEBHOOKS, id)
+if job.mailbox then redis.call('ZREM', mail_key(job.mailbox), id) end
+redis.call('DEL', key, events_key(id))
+redis.call('SET', 'darkroom:deleted:' .. id, 1, 'PX', retention_ms)
 return fields

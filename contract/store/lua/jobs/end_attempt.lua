@@ -1,10 +1,24 @@
+-- include: keys memory lease budget events
 -- Writes how a recorded call ended, and what comes next in words.
--- ARGV: id, fence, number, attempt, event or '', note or ''
+--
+-- Arguments:
+--   id       text     the job
+--   fence    integer  of its lease
+--   number   integer  of the call in its job
+--   attempt  JSON     what the job hash keeps of the call
+--   event    JSON     line of the job's story, or ''
+--   note     text     what comes next, or ''
+-- Answers:
+--   'ok'    it is written
+--   'lost'  the fence is old
+-- Touches: job:{id} and its events, owner:{o}:spent:{day}.
+local id, fence, number, attempt, event, note = unpack(ARGV)
+
 despite_full_memory()
-if not holds(ARGV[1], ARGV[2]) then return 'lost' end
-local key = job_key(ARGV[1])
-redis.call('HSET', key, 'attempt:' .. ARGV[3], ARGV[4])
-charge(ARGV[1], false)
-if ARGV[5] ~= '' then tell(ARGV[1], ARGV[5]) end
-if ARGV[6] ~= '' then redis.call('HSET', key, 'note', ARGV[6]) end
+if not holds(id, fence) then return 'lost' end
+local key = job_key(id)
+redis.call('HSET', key, 'attempt:' .. number, attempt)
+charge(id, false)
+if event ~= '' then tell(id, event) end
+if note ~= '' then redis.call('HSET', key, 'note', note) end
 return 'ok'

@@ -1,14 +1,29 @@
--- Gives a job's slot back: to wait for its provider or at a gate, or because its worker stops.
--- ARGV: id, fence, wait, note, bell, event, whether a gate may end the wait
+-- include: clock keys memory lease queue doorbell events journal
+-- Gives a job's slot back: to wait for its provider or a place there, or because its worker stops.
+--
+-- Arguments:
+--   id       text     the job
+--   fence    integer  of its lease
+--   wait_ms  integer  how long it waits, or 0 to start again at once
+--   note     text     what it waits for
+--   bell     JSON     message that is rung when it does not wait
+--   event    JSON     line of the job's story
+--   at_gate  0 or 1   whether it waits for nothing but its provider, so that another call's end may end the wait
+-- Answers:
+--   'ok'    the job is queued
+--   'lost'  the fence is old
+-- Touches: job:{id} and its events, running, queued or waiting, deadlines, owner:{o}:running, bells, journal.
+local id, fence, wait_ms, note, bell, event, at_gate = unpack(ARGV)
+
 despite_full_memory()
-local id, key = ARGV[1], job_key(ARGV[1])
-if not holds(id, ARGV[2]) then return 'lost' end
-local wait = tonumber(ARGV[3])
+local key = job_key(id)
+if not holds(id, fence) then return 'lost' end
+local wait = tonumber(wait_ms)
 if wait == 0 then hurry(id) end
-if ARGV[7] == '1' and redis.call('HGET', key, 'gate') == 'woken' then wait = 0 end
-redis.call('HSET', key, 'note', ARGV[4], 'gate', ARGV[7] == '1' and 'waits' or '')
+if at_gate == '1' and redis.call('HGET', key, 'gate') == 'woken' then wait = 0 end
+redis.call('HSET', key, 'note', note, 'gate', at_gate == '1' and 'waits' or '')
 enqueue(id, wait > 0 and now + wait or 0)
-if wait == 0 then ring(id, ARGV[5]) end
-tell(id, ARGV[6])
-journal(id, ARGV[4])
+if wait == 0 then ring(id, bell) end
+tell(id, event)
+journal(id, note)
 return 'ok'

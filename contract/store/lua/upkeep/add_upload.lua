@@ -1,12 +1,25 @@
+-- include: clock keys
 -- Keeps an owner's uploaded image, or renews it; a full Redis refuses it.
--- ARGV: owner digest, sha256, snapshot, how long, most uploads of an owner
-local uploads, retention = owner_key(ARGV[1], 'uploads'), tonumber(ARGV[4])
-local is_known = (tonumber(redis.call('ZSCORE', uploads, ARGV[2]) or 0)) > now
-if not is_known and redis.call('ZCOUNT', uploads, '(' .. string.format('%.0f', now), '+inf') >= tonumber(ARGV[5]) then
+--
+-- Arguments:
+--   owner         text     digest
+--   sha256        text     of the image
+--   snapshot      JSON     what is known of the image
+--   retention_ms  integer  how long it is kept
+--   most          integer  uploads of an owner
+-- Answers:
+--   'ok'                it is kept
+--   'too_many_uploads'  the owner has as many as may be
+-- Touches: owner:{o}:uploads, owner:{o}:upload:{sha256}.
+local owner, sha256, snapshot, retention_ms, most = unpack(ARGV)
+
+local uploads = owner_key(owner, 'uploads')
+local is_known = (tonumber(redis.call('ZSCORE', uploads, sha256) or 0)) > now
+if not is_known and redis.call('ZCOUNT', uploads, '(' .. string.format('%.0f', now), '+inf') >= tonumber(most) then
   return 'too_many_uploads'
 end
-redis.call('SET', owner_key(ARGV[1], 'upload:' .. ARGV[2]), ARGV[3], 'PX', retention)
-redis.call('ZADD', uploads, now + retention, ARGV[2])
+redis.call('SET', owner_key(owner, 'upload:' .. sha256), snapshot, 'PX', retention_ms)
+redis.call('ZADD', uploads, now + retention_ms, sha256)
 redis.call('ZREMRANGEBYSCORE', uploads, '-inf', now)
-redis.call('PEXPIRE', uploads, retention)
+redis.call('PEXPIRE', uploads, retention_ms)
 return 'ok'

@@ -1,10 +1,15 @@
+-- include: keys memory arguments doorbell
 -- Rings for jobs that are still queued and ready.
--- ARGV: id, bell, …
+--
+-- Arguments:
+--   then id, bell, …  text, JSON  each job, and the message that is rung for it
+-- Answers: how many bells were rung.
+-- Touches: job:{id}, bells, unrung.
 despite_full_memory()
 local rung = 0
-for i = 1, #ARGV, 2 do
-  if redis.call('ZSCORE', QUEUED, ARGV[i]) then
-    ring(ARGV[i], ARGV[i + 1])
+for id, bell in argument_pairs(1) do
+  if redis.call('ZSCORE', QUEUED, id) then
+    ring(id, bell)
     rung = rung + 1
   end
 end

@@ -1,18 +1,30 @@
+-- include: clock keys memory hash
 -- Writes what a try to deliver a webhook came to: delivered, failed for good, or pending and when it is tried again.
--- A try whose lease was over changes nothing, as another one is under way, except that what was delivered was.
--- ARGV: id, number of the try, state, wait
+--
+-- Arguments:
+--   id       text     the job
+--   number   integer  of the try
+--   state    text     delivered, failed or pending
+--   wait_ms  integer  after which a pending one is due again
+-- Answers:
+--   'ok'    it is written
+--   'lost'  nothing has changed: the job is forgotten, or the lease of this try was over and another one is under way. But
+--           what was delivered is delivered, also after its lease.
+-- Touches: job:{id}, webhooks.
+local id, number, state, wait_ms = unpack(ARGV)
+
 despite_full_memory()
-local id, key, state = ARGV[1], job_key(ARGV[1]), ARGV[3]
-local found = redis.call('HMGET', key, 'webhook_tries', 'webhook_state')
-if not found[1] then
-  redis.call('ZREM', 'darkroom:webhooks', id)  -- its job is forgotten
+local key = job_key(id)
+local webhook = read(key, 'webhook_tries', 'webhook_state')
+if not webhook.webhook_tries then
+  redis.call('ZREM', WEBHOOKS, id)  -- its job is forgotten
   return 'lost'
 end
-if found[2] == 'delivered' or (found[1] ~= ARGV[2] and state ~= 'delivered') then return 'lost' end
+if webhook.webhook_state == 'delivered' or (webhook.webhook_tries ~= number and state ~= 'delivered') then return 'lost' end
 redis.call('HSET', key, 'webhook_state', state)
 if state == 'pending' then
-  redis.call('ZADD', 'darkroom:webhooks', now + ARGV[4], id)
+  redis.call('ZADD', WEBHOOKS, now + wait_ms, id)
 else
-  redis.call('ZREM', 'darkroom:webhooks', id)
+  redis.call('ZREM', WEBHOOKS, id)
 end
 return 'ok'

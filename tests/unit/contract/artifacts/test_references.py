@@ -1,5 +1,6 @@
 """Reference images: only bytes of files inside the allowed roots, as they were when the job was accepted."""
 
+import asyncio
 import hashlib
 import io
 import itertools
@@ -9,7 +10,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -17,9 +18,13 @@ import pytest
 from PIL import Image
 from simulator.pictures import png
 
-from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, References
-from contract.artifacts.sidecar import meant_name
+from contract.artifacts.atomic_file import meant_name
+from contract.artifacts.local_directory.local_directory import LocalDirectory
+from contract.artifacts.reference_files import ReferenceFiles
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, References
 from contract.errors.exceptions import Refused
+from contract.jobs.job import ReferenceSnapshot
+from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
 
 MIB = 2**20
 
@@ -34,6 +39,32 @@ def heavy(path: Path, size: int, colour: str = "red") -> None:
     """Write a good PNG of an exact number of bytes: what follows the end of a PNG is no harm."""
     path.write_bytes(picture(colour))
     os.truncate(path, size)
+
+
+class Snapshots:
+    """References in a directory, for tests without an event loop."""
+
+    def __init__(self, *, roots: Sequence[Path], workspace: Path, inputs: Path) -> None:
+        self._artifacts = LocalDirectory(media=workspace.parent / "media", save_dir="generated", home=inputs.parent)
+        self._references = References(
+            self._artifacts, ReferenceFiles(roots=roots, workspace=workspace), mime_of=mime_of
+        )
+
+    def snapshot(self, paths: Sequence[str]) -> tuple[ReferenceSnapshot, ...]:
+        """Copy reference files as they are now."""
+        return asyncio.run(self._references.snapshot(paths))
+
+    def load(self, snapshot: ReferenceSnapshot) -> bytes:
+        """Read a snapshot's bytes back."""
+        return asyncio.run(self._artifacts.read_reference(snapshot.sha256))
+
+
+async def mime_of(data: bytes) -> str:
+    """Decode an image here, as the sandbox would."""
+    try:
+        return inspect(data).mime
+    except NotAnImage as error:
+        raise NoReference(is_too_large=isinstance(error, TooLarge)) from error
 
 
 INSIDE, OUTSIDE = picture("red"), picture("blue")
@@ -53,24 +84,24 @@ def space(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def references(space: Path) -> References:
+def references(space: Path) -> Snapshots:
     media = space.parent / "media"
-    return References(roots=(space, media), workspace=space, inputs=space.parent / "inputs")
+    return Snapshots(roots=(space, media), workspace=space, inputs=space.parent / "inputs")
 
 
-def refusal(references: References, *paths: str) -> Refused:
+def refusal(references: Snapshots, *paths: str) -> Refused:
     with pytest.raises(Refused) as caught:
         references.snapshot(paths)
     return caught.value
 
 
-def read(references: References, path: str) -> bytes:
+def read(references: Snapshots, path: str) -> bytes:
     (snapshot,) = references.snapshot([path])
     return references.load(snapshot)
 
 
 @pytest.mark.parametrize("name", ["in.png", "./in.png", "sub/../in.png", "{space}/in.png", "{space}/../media/made.png"])
-def test_a_file_in_a_root_is_read_by_relative_or_absolute_path(name: str, references: References, space: Path) -> None:
+def test_a_file_in_a_root_is_read_by_relative_or_absolute_path(name: str, references: Snapshots, space: Path) -> None:
     (space / "sub").mkdir()
     assert read(references, name.format(space=space)) == INSIDE
 
@@ -83,11 +114,11 @@ def test_a_file_in_a_root_is_read_by_relative_or_absolute_path(name: str, refere
         *("/dev/fd/0", "none.png", "in.png/../../outside/x.png"),
     ],
 )
-def test_b01_a_path_out_of_the_roots_is_refused(path: str, references: References) -> None:
+def test_b01_a_path_out_of_the_roots_is_refused(path: str, references: Snapshots) -> None:
     assert refusal(references, path).code == "reference_outside_roots"
 
 
-def test_b01_the_text_is_the_same_whether_or_not_a_file_is_there(references: References, space: Path) -> None:
+def test_b01_the_text_is_the_same_whether_or_not_a_file_is_there(references: Snapshots, space: Path) -> None:
     outside = space.parent / "outside"
     (space / "there.png").symlink_to(outside / "x.png")
     (space / "not.png").symlink_to(outside / "none.png")
@@ -95,11 +126,11 @@ def test_b01_the_text_is_the_same_whether_or_not_a_file_is_there(references: Ref
     assert len({refusal(references, path).detail for path in paths}) == 1
 
 
-def test_b02_a_sibling_with_the_same_begin_is_no_root(references: References, space: Path) -> None:
+def test_b02_a_sibling_with_the_same_begin_is_no_root(references: Snapshots, space: Path) -> None:
     assert refusal(references, f"{space}2/x.png").code == "reference_outside_roots"
 
 
-def test_b03_links_out_of_the_root_are_refused(references: References, space: Path) -> None:
+def test_b03_links_out_of_the_root_are_refused(references: Snapshots, space: Path) -> None:
     outside = space.parent / "outside"
     (space / "file.png").symlink_to(outside / "x.png")
     (space / "folder").symlink_to(outside)
@@ -110,24 +141,24 @@ def test_b03_links_out_of_the_root_are_refused(references: References, space: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_b03_the_root_of_the_process_is_just_another_name(references: References, space: Path) -> None:
+def test_b03_the_root_of_the_process_is_just_another_name(references: Snapshots, space: Path) -> None:
     assert read(references, f"/proc/self/root{space}/in.png") == INSIDE
     assert refusal(references, f"/proc/self/root{space.parent}/outside/x.png").code == "reference_outside_roots"
 
 
-def test_b03_an_open_descriptor_of_an_outside_file_is_refused(references: References, space: Path) -> None:
+def test_b03_an_open_descriptor_of_an_outside_file_is_refused(references: Snapshots, space: Path) -> None:
     with (space.parent / "outside" / "x.png").open("rb") as file:
         for path in (f"/dev/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}"):
             assert refusal(references, path).code == "reference_outside_roots"
 
 
-def test_b03_a_loop_of_links_is_refused(references: References, space: Path) -> None:
+def test_b03_a_loop_of_links_is_refused(references: Snapshots, space: Path) -> None:
     (space / "a").symlink_to(space / "b")
     (space / "b").symlink_to(space / "a")
     assert refusal(references, "a").code == "reference_unreadable"
 
 
-def test_b04_links_inside_the_root_are_followed(references: References, space: Path) -> None:
+def test_b04_links_inside_the_root_are_followed(references: Snapshots, space: Path) -> None:
     (space / "link.png").symlink_to("in.png")
     (snapshot,) = references.snapshot(["link.png"])
     assert (snapshot.source, references.load(snapshot)) == (str(space / "in.png"), INSIDE)
@@ -136,11 +167,11 @@ def test_b04_links_inside_the_root_are_followed(references: References, space: P
 def test_a_root_may_itself_be_a_link(space: Path) -> None:
     (space.parent / "alias").symlink_to(space)
     alias = space.parent / "alias"
-    references = References(roots=(alias,), workspace=alias, inputs=space.parent / "inputs")
+    references = Snapshots(roots=(alias,), workspace=alias, inputs=space.parent / "inputs")
     assert read(references, "in.png") == INSIDE
 
 
-def test_b05_swapping_the_file_for_a_link_gains_nothing(references: References, space: Path) -> None:
+def test_b05_swapping_the_file_for_a_link_gains_nothing(references: Snapshots, space: Path) -> None:
     """Another thread swaps the file, or its directory, for a link to the outside, as fast as it can."""
     target, folder = space / "swap.png", space / "folder"
     (space / "real").mkdir()
@@ -188,7 +219,7 @@ def _socket(path: Path) -> None:
 
 @pytest.mark.parametrize("make", [Path.mkdir, _fifo, _socket], ids=["directory", "fifo", "socket"])
 def test_b06_what_is_no_regular_file_is_refused_at_once(
-    make: Callable[[Path], None], references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[Path], None], references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(space)
     make(space / "odd.png")
@@ -199,7 +230,7 @@ def test_b06_what_is_no_regular_file_is_refused_at_once(
     assert len([*Path("/dev/fd").iterdir()]) == before
 
 
-def test_b06_a_sparse_file_of_10_gb_is_refused_at_once(references: References, space: Path) -> None:
+def test_b06_a_sparse_file_of_10_gb_is_refused_at_once(references: Snapshots, space: Path) -> None:
     with (space / "sparse.png").open("wb") as file:
         file.truncate(10 * 2**30)
     begun = time.monotonic()
@@ -208,7 +239,7 @@ def test_b06_a_sparse_file_of_10_gb_is_refused_at_once(references: References, s
 
 
 def test_b06_a_file_that_grows_while_it_is_read_ends_at_the_cap(
-    references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+    references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file says it has few bytes, and has more than the cap when it is read."""
     with (space / "grows.png").open("wb") as file:
@@ -220,7 +251,7 @@ def test_b06_a_file_that_grows_while_it_is_read_ends_at_the_cap(
         values[stat.ST_SIZE] = 10
         return os.stat_result(values)
 
-    monkeypatch.setattr("contract.artifacts.references.os.fstat", small)
+    monkeypatch.setattr("contract.artifacts.reference_files.os.fstat", small)
     assert refusal(references, "grows.png").code == "reference_too_large"
 
 
@@ -233,20 +264,18 @@ def test_b06_a_file_that_grows_while_it_is_read_ends_at_the_cap(
     ],
     ids=lambda path: ascii(path[:20]),
 )
-def test_b08_what_is_no_path_is_refused(path: str, references: References) -> None:
+def test_b08_what_is_no_path_is_refused(path: str, references: Snapshots) -> None:
     assert refusal(references, path).code == "reference_invalid"
 
 
-def test_b09_an_unreadable_file_is_refused(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b09_an_unreadable_file_is_refused(references: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     error = PermissionError(13, "Permission denied")  # root, as in a container, may read everything
-    monkeypatch.setattr("contract.artifacts.references.os.open", Mock(side_effect=error))
+    monkeypatch.setattr("contract.artifacts.reference_files.os.open", Mock(side_effect=error))
     assert refusal(references, "in.png").code == "reference_unreadable"
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(OUTSIDE)], ids=["deleted", "changed"])
-def test_b09_a_snapshot_outlives_its_file(
-    change: Callable[[Path], object], references: References, space: Path
-) -> None:
+def test_b09_a_snapshot_outlives_its_file(change: Callable[[Path], object], references: Snapshots, space: Path) -> None:
     (snapshot,) = references.snapshot(["in.png"])
     change(space / "in.png")
     assert references.load(snapshot) == INSIDE
@@ -257,22 +286,22 @@ def test_b09_a_snapshot_outlives_its_file(
     [b"", b"just text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"\0\0\0\x1cftypavif", INSIDE[:60]],
     ids=["empty", "text", "svg", "pdf", "avif", "truncated"],
 )
-def test_b10_a_file_that_is_no_image_is_refused(data: bytes, references: References, space: Path) -> None:
+def test_b10_a_file_that_is_no_image_is_refused(data: bytes, references: Snapshots, space: Path) -> None:
     (space / "odd.png").write_bytes(data)
     assert refusal(references, "odd.png").code == "reference_not_an_image"
 
 
-def test_b10_a_bomb_is_refused(references: References, space: Path) -> None:
+def test_b10_a_bomb_is_refused(references: Snapshots, space: Path) -> None:
     (space / "bomb.png").write_bytes(png.png(9_000, 9_000))
     assert refusal(references, "bomb.png").code == "reference_too_large"
 
 
-def test_b10_the_label_of_an_image_does_not_matter(references: References, space: Path) -> None:
+def test_b10_the_label_of_an_image_does_not_matter(references: Snapshots, space: Path) -> None:
     (space / "label.png").write_bytes(picture(kind="WEBP"))
     assert references.snapshot(["label.png"])[0].mime == "image/webp"
 
 
-def test_b11_one_file_and_all_together_have_a_cap(references: References, space: Path) -> None:
+def test_b11_one_file_and_all_together_have_a_cap(references: Snapshots, space: Path) -> None:
     for name, colour in (("a", "red"), ("b", "green"), ("c", "blue")):
         heavy(space / name, MAX_TOGETHER // 3 + 1, colour)
     heavy(space / "d", MAX_EACH + 1)
@@ -285,7 +314,7 @@ def test_b11_one_file_and_all_together_have_a_cap(references: References, space:
     assert refusal(references, "d").code == "reference_too_large"
 
 
-def test_snapshots_are_kept_once_by_their_content_and_for_us_alone(references: References, space: Path) -> None:
+def test_snapshots_are_kept_once_by_their_content_and_for_us_alone(references: Snapshots, space: Path) -> None:
     (space / "same.png").write_bytes(INSIDE)
     one, other = references.snapshot(["in.png", "same.png"])
     assert one.sha256 == other.sha256 == hashlib.sha256(INSIDE).hexdigest()
@@ -296,13 +325,13 @@ def test_snapshots_are_kept_once_by_their_content_and_for_us_alone(references: R
     assert stat.S_IMODE(inputs.stat().st_mode) == 0o700
 
 
-def test_a_refused_reference_leaves_nothing_behind(references: References, space: Path) -> None:
+def test_a_refused_reference_leaves_nothing_behind(references: Snapshots, space: Path) -> None:
     (space / "odd.png").write_bytes(b"text")
     refusal(references, "odd.png")
     assert not (space.parent / "inputs").exists()
 
 
-def test_a_snapshot_is_as_young_as_its_last_use(references: References, space: Path) -> None:
+def test_a_snapshot_is_as_young_as_its_last_use(references: Snapshots, space: Path) -> None:
     references.snapshot(["in.png"])
     (kept,) = (space.parent / "inputs").iterdir()
     written = kept.stat().st_ino
@@ -313,19 +342,22 @@ def test_a_snapshot_is_as_young_as_its_last_use(references: References, space: P
 
 
 def test_a_snapshot_that_cannot_be_touched_is_written_anew(
-    references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+    references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (snapshot,) = references.snapshot(["in.png"])
     kept = space.parent / "inputs" / snapshot.sha256
     written = kept.stat().st_ino
-    monkeypatch.setattr("contract.artifacts.references.os.utime", Mock(side_effect=PermissionError(1, "not the owner")))
+    monkeypatch.setattr(
+        "contract.artifacts.local_directory.derived_files.os.utime",
+        Mock(side_effect=PermissionError(1, "not the owner")),
+    )
     assert references.snapshot(["in.png"]) == (snapshot,)
     assert kept.stat().st_ino != written
     assert references.load(snapshot) == INSIDE
 
 
 def test_a_snapshot_has_a_temporary_name_until_it_is_whole_and_on_a_full_disk_none(
-    references: References, space: Path, monkeypatch: pytest.MonkeyPatch
+    references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str | None] = []
 
@@ -333,7 +365,7 @@ def test_a_snapshot_has_a_temporary_name_until_it_is_whole_and_on_a_full_disk_no
         seen.extend(meant_name(path.name) for path in (space.parent / "inputs").iterdir())
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("contract.artifacts.references.os.fsync", fail)
+    monkeypatch.setattr("contract.artifacts.atomic_file.os.fsync", fail)
     with pytest.raises(Refused) as refusal:
         references.snapshot(["in.png"])
     assert refusal.value.code == "storage_full"

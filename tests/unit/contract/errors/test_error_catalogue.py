@@ -8,11 +8,12 @@ import pytest
 
 import contract.store
 from contract.errors.catalogue import PROVIDER
-from contract.errors.exceptions import DarkroomError, ProviderError
+from contract.errors.exceptions import DarkroomError
 from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.errors.template import MessageTemplate
 from docs.make_error_reference import NAMES, PAGE, VALUES, example, outcomes, page
 from producer.error_catalogue import ALL_KINDS as KINDS
+from worker.answers.errors import ProviderError
 
 LUA = Path(contract.store.__file__).parent / "lua"
 

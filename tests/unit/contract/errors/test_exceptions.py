@@ -5,23 +5,19 @@ import json
 import pytest
 
 from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import (
-    ConfigInvalid,
-    DarkroomError,
+from contract.errors.exceptions import ConfigInvalid, DarkroomError, Problem, Refused, Unavailable
+from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_DOWN, PROVIDER_ERROR
+from contract.jobs.job import Outcome
+from worker.answers.errors import (
     Interrupted,
-    Problem,
     ProviderError,
     RateLimited,
-    Refused,
     Rejected,
     TimedOut,
     Transient,
-    Unavailable,
     Unusable,
     revive,
 )
-from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_DOWN, PROVIDER_ERROR
-from contract.jobs.job import Outcome
 
 BRANCHES: list[type[ProviderError]] = [Transient, RateLimited, TimedOut, Interrupted, Unusable, Rejected]
 SECRET = "custom-key-0123456789abcdef"

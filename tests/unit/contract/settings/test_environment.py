@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors.exceptions import ConfigInvalid
-from contract.settings.environment import Fallback
+from contract.settings.environment_types import Fallback
 from contract.settings.settings import load_settings
 
 SECRET = "sk-very-secret-0123456789"

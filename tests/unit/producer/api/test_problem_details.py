@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.errors.request_catalogue import (
@@ -14,7 +17,7 @@ from contract.errors.request_catalogue import (
     TYPE_ERROR,
     UNKNOWN_FIELD,
 )
-from producer.api.problem_details import document_of, headers_of, problem
+from producer.api.problem_details import ProblemDetails, document_of, headers_of, problem
 from producer.error_catalogue import (
     BODY_TOO_LARGE,
     JOB_NOT_FINISHED,
@@ -89,3 +92,29 @@ def test_some_errors_bring_headers(error: DarkroomError, headers: dict[str, str]
 
 def test_a_document_is_utf8() -> None:
     assert json.loads(document_of(Refused(TYPE_ERROR, field="größe"), request_id=""))["detail"].startswith("größe")
+
+
+class Vendor:
+    """The errors of another API: plain text, and all of them 418."""
+
+    def status_of(self, error: DarkroomError) -> int:
+        return 418
+
+    def answer(self, error: DarkroomError, headers: Mapping[str, str]) -> Response:
+        return PlainTextResponse(error.code, self.status_of(error), headers=dict(headers))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        ("/v9/vendor/images", 418, "text/plain; charset=utf-8"),
+        ("/v9/vendored", 401, "application/problem+json"),
+        ("/v1/images/generations", 401, "application/problem+json"),
+    ],
+)
+async def test_errors_below_a_prefix_have_the_format_that_was_handed_in(path: str, status: int, kind: str) -> None:
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "state": {}}
+    request = Request({**scope, "state": {"request_id": "req_1"}, "server": ("localhost", 80), "scheme": "http"})
+    answer = ProblemDetails({"/v9/vendor/": Vendor()}).answer(request, Refused(UNAUTHORIZED))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, kind)
+    assert "WWW-Authenticate" in answer.headers

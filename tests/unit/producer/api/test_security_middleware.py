@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from producer.api.problem_details import ProblemDetails
 from producer.api.server.security_middleware import HEADERS, SecurityMiddleware
 
 LISTED = "https://chat.example"
@@ -16,7 +17,9 @@ PREFLIGHT = {"Origin": LISTED, "Access-Control-Request-Method": "POST"}
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer in pieces."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"referrer-policy", b"origin")]})
+    own = [(b"content-security-policy", b"default-src 'self'")] if scope["path"] == "/page" else []
+    headers = [(b"referrer-policy", b"origin"), *own]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     for _ in range(3):
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
     await send({"type": "http.response.body"})
@@ -41,9 +44,9 @@ async def ask(method: str = "POST", path: str = "/v1/jobs", query: str = "", **h
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await SecurityMiddleware(application, hosts={"localhost", "[::1]", "Images.Example"}, origins=[LISTED])(
-        scope, receive, send
-    )
+    hosts = {"localhost", "[::1]", "Images.Example"}
+    refuse = ProblemDetails({}).answer
+    await SecurityMiddleware(application, hosts=hosts, origins=[LISTED], refuse=refuse)(scope, receive, send)
     return sent
 
 
@@ -131,3 +134,10 @@ async def test_every_answer_is_dressed_unless_it_has_its_own() -> None:
     expected = {name.lower(): value for name, value in HEADERS.items()} | {"referrer-policy": "origin"}
     assert {name: told[name] for name in expected} == expected
     assert told["x-request-id"].startswith("req_")
+
+
+async def test_a_page_brings_its_own_policy_and_nothing_else_has_one_but_the_strict_one() -> None:
+    """The middleware knows no page: what a route sets stays, also for an address that is called /docs."""
+    policy = "content-security-policy"
+    assert headers_in(await ask("GET", "/page"))[policy] == "default-src 'self'"
+    assert headers_in(await ask("GET", "/docs"))[policy] == HEADERS["Content-Security-Policy"]

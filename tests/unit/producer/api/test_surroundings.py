@@ -27,7 +27,7 @@ class Ground:
 
     wrong: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def problems(self, _: QueueHealth) -> dict[str, tuple[int, str]]:
+    async def problems(self, _: QueueHealth) -> dict[str, tuple[int, str]]:
         """List what is wrong."""
         return self.wrong
 

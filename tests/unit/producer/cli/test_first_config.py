@@ -9,28 +9,33 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contract.provider_specs import SPECS, ProviderSpec
 from contract.settings.settings import load_settings
-from producer.cli.first_config import Provider, first_config, key_variable
+from producer.cli.first_config import first_config
 from producer.cli.main import app
 
-README = Path(__file__).parents[4] / "README.md"
+ROOT = Path(__file__).parents[4]
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
-@pytest.mark.parametrize("provider", Provider)
-def test_the_example_is_read_as_it_is_written(provider: Provider, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("provider", SPECS.values(), ids=SPECS)
+def test_the_example_is_read_as_it_is_written(
+    provider: ProviderSpec, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = home / ".nanobot/config.json"
-    done = CliRunner().invoke(app, ["config", "init", "--provider", provider])
+    done = CliRunner().invoke(app, ["config", "init", "--provider", provider.name])
     assert (done.exit_code, done.stdout.strip()) == (0, str(path))
-    assert f"export {key_variable(provider)}=" in done.stderr
+    assert f"export {provider.key_variable}=" in done.stderr
     assert path.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv(key_variable(provider), "k")
+    monkeypatch.setenv(provider.key_variable, "k")
     settings = load_settings()
-    assert (settings.image.provider, settings.config_path) == (provider, path)
+    assert (settings.image.provider, settings.config_path) == (provider.name, path)
 
 
-def test_the_examples_are_those_of_the_readme() -> None:
-    examples = [json.loads(code) for code in re.findall(r"^```json\n(.*?)^```$", README.read_text(), re.M | re.S)]
-    for provider in Provider:
+def test_the_examples_are_those_of_the_pages() -> None:
+    texts = "\n".join(page.read_text() for page in PAGES)
+    examples = [json.loads(code) for code in re.findall(r"^```json\n(\{.*?)^```$", texts, re.M | re.S)]
+    for provider in SPECS.values():
         assert first_config(provider) in examples
 
 

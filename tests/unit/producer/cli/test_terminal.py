@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.jobs.job import JobEvent
+from contract.jobs.request import JobRequest
 from producer.cli.job_commands import edit, generate, submit
 from producer.cli.main import app
 from producer.cli.options import GenerateOptions
@@ -46,7 +47,7 @@ def test_where_a_line_shows_the_state_it_is_not_told_twice(kind: str, capsys: py
 def test_all_commands_that_make_something_have_the_options_of_an_order(command: object) -> None:
     assert callable(command)
     names = list(inspect.signature(command).parameters)
-    shared = list(inspect.signature(GenerateOptions).parameters)
+    shared = [*JobRequest.model_fields, "conversation", "idempotency_key", "owner"]
     assert names[: len(shared)] == shared
     assert "order" not in names
 
@@ -55,7 +56,7 @@ def test_a_relative_path_starts_where_the_terminal_is(tmp_path: Path, monkeypatc
     (tmp_path / "fox.png").touch()
     monkeypatch.chdir(tmp_path)
     odd = ["latest", "img_0123456789ab", "absent.png", "", "x" * 5000, "~nobody-at-all/fox.png"]
-    assert GenerateOptions("a fox", reference=["fox.png", *odd]).references() == [str(tmp_path / "fox.png"), *odd]
+    assert GenerateOptions({"reference_images": ["fox.png", *odd]}).references() == [str(tmp_path / "fox.png"), *odd]
 
 
 @pytest.mark.parametrize("command", ["submit", "generate", "edit"])

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from contract.jobs.eta import Pace
+from contract.store.job_reader import Pace
 from contract.store.producer_store import ProducerStore
 from producer.client import eta
 from producer.client.eta import EtaCache

@@ -48,7 +48,7 @@ def test_every_problem_is_told_in_words_and_nothing_repeated() -> None:
         "There is no field jobid (did you mean job_id?).",
     ]
     assert problems({"limit": True, "cursor": 1}, ListArguments) == [
-        "limit has the wrong type: input should be a valid integer.",
-        "cursor has the wrong type: input should be a valid string.",
+        "limit has the wrong type: it must be a whole number.",
+        "cursor has the wrong type: it must be text.",
     ]
     assert problems({"job_id": "x", "canary canary": 1}) == ["There is no such field."]

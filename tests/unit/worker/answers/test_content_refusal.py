@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from worker.answers.content_refusal import is_refused, refusal_in
 from worker.answers.error_classification import of_error_object, of_status
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json
 
 CODES = [
     *("moderation_blocked", "content_policy_violation", "content_filter", "CONTENT_FILTERED", "Request Moderated"),

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors.exceptions import Interrupted, RateLimited, Transient
 from worker.answers.error_classification import (
     FOR_EVER_S,
     of_download,
@@ -18,7 +17,8 @@ from worker.answers.error_classification import (
     of_status,
     retry_after,
 )
-from worker.providers.provider import Json
+from worker.answers.errors import Interrupted, RateLimited, Transient
+from worker.answers.untrusted_json import Json
 
 UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"
 REFUSED = ("rejected", "content_refused")

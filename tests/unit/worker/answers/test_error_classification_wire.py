@@ -8,9 +8,9 @@ import struct
 import httpx
 import pytest
 
-from contract.errors.exceptions import ProviderError
 from tests.support.network.certificates import Certificates
 from worker.answers.error_classification import AT_ONCE_S, of_exception
+from worker.answers.errors import ProviderError
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTEXT = ssl.create_default_context()
@@ -21,7 +21,7 @@ LATE = ("timeout", "provider_timeout")
 BASE = ("unusable", "bad_api_base")
 
 
-def verdict(error: ProviderError) -> tuple[str, str]:
+def told(error: ProviderError) -> tuple[str, str]:
     return error.outcome, error.code
 
 
@@ -73,7 +73,7 @@ async def test_who_hangs_up_at_once_has_made_nothing_and_later_may_have(
 ) -> None:
     raised, has_answered = await serve(said, resets=resets)
     assert not has_answered
-    assert verdict(of_exception(raised, after_s=after_s)) == expected
+    assert told(of_exception(raised, after_s=after_s)) == expected
 
 
 CUT_OFF = {
@@ -89,7 +89,7 @@ CUT_OFF = {
 async def test_an_answer_that_had_begun_was_cut_off_however_early(said: bytes, resets: bool) -> None:
     raised, has_answered = await serve(said, resets=resets)
     assert has_answered
-    assert verdict(of_exception(raised, has_answered=True, after_s=0)) == CUT
+    assert told(of_exception(raised, has_answered=True, after_s=0)) == CUT
 
 
 GARBAGE = {
@@ -107,20 +107,20 @@ GARBAGE = {
 async def test_what_is_no_http_is_an_unreadable_answer(said: bytes, after_s: float) -> None:
     raised, has_answered = await serve(said)
     assert not has_answered
-    assert verdict(of_exception(raised, after_s=after_s)) == NOISE
+    assert told(of_exception(raised, after_s=after_s)) == NOISE
 
 
 async def test_p02_a_closed_port_is_not_reached() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         raised, _ = await ask(f"http://127.0.0.1:{unused.getsockname()[1]}/", CONTEXT)
-    assert verdict(of_exception(raised)) == NOWHERE
+    assert told(of_exception(raised)) == NOWHERE
 
 
 @pytest.mark.parametrize("location", [b"ht\x7ftp://x", b"https://xn--/"], ids=["control", "idna"])
 async def test_p40_a_redirect_to_what_is_no_address_is_a_redirect(location: bytes) -> None:
     raised, has_answered = await serve(b"HTTP/1.1 307 Go\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n")
-    assert verdict(of_exception(raised, has_answered=has_answered)) == BASE
+    assert told(of_exception(raised, has_answered=has_answered)) == BASE
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 async def test_p07_plain_http_on_the_tls_port_is_not_reached(certificates: Certificates) -> None:
     raised, _ = await serve(b"HTTP/1.1 400 Bad\r\n\r\n", client=certificates.client())
-    assert verdict(of_exception(raised)) == NOWHERE
+    assert told(of_exception(raised)) == NOWHERE
 
 
 @pytest.mark.parametrize("kind", ["expired", "foreign", "wrong-host", "self-signed"])
@@ -142,7 +142,7 @@ async def test_p06_a_certificate_that_proves_nothing_is_never_accepted(kind: str
         "self-signed": certificates.self_signed,
     }
     raised, _ = await serve(b"", tls=servers[kind](), client=certificates.client())
-    assert verdict(of_exception(raised)) == ("unusable", "provider_tls_failed")
+    assert told(of_exception(raised)) == ("unusable", "provider_tls_failed")
 
 
 def resolving() -> httpx.ConnectError:
@@ -173,7 +173,7 @@ EXCEPTIONS: list[tuple[str, Exception, tuple[str, str]]] = [
 
 @pytest.mark.parametrize(("raised", "expected"), [row[1:] for row in EXCEPTIONS], ids=[row[0] for row in EXCEPTIONS])
 def test_every_exception_has_its_branch(raised: Exception, expected: tuple[str, str]) -> None:
-    assert verdict(of_exception(raised)) == expected
+    assert told(of_exception(raised)) == expected
 
 
 SLOW = [httpx.ReadTimeout("x"), TimeoutError()]
@@ -187,7 +187,7 @@ BROKEN = [httpx.ReadError("x"), httpx.RemoteProtocolError("x"), httpx.DecodingEr
 def test_after_a_status_line_a_call_may_have_been_billed(
     raised: Exception, expected: tuple[str, str], after_s: float
 ) -> None:
-    assert verdict(of_exception(raised, has_answered=True, after_s=after_s)) == expected
+    assert told(of_exception(raised, has_answered=True, after_s=after_s)) == expected
 
 
 def test_no_exception_of_httpx_is_without_a_branch() -> None:

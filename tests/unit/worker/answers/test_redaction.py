@@ -2,9 +2,9 @@
 
 import pytest
 
-from contract.errors.exceptions import ProviderError
-from contract.errors.redaction import LEAST, RUN, clean
 from worker.answers.error_classification import of_error_object, of_refusal, of_silence, of_status
+from worker.answers.errors import ProviderError
+from worker.answers.redaction import LEAST, RUN, clean
 
 KEY = "custom-key-0123456789abcdefghij"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from worker.answers.task_stage import Stage, is_lost, stage, stage_of
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json
 
 WORDS = {
     Stage.DONE: ("succeeded", "SUCCEED", "Success", "completed", "Ready", "JOB_STATE_SUCCEEDED", "task_completed"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contract.jobs.pricing import MOST_USD
-from worker.answers.untrusted_json import is_draft, told_cost
-from worker.providers.provider import Json
+from worker.answers.untrusted_json import Json, is_draft, told_cost
 
 ABSURD = 999_999_999
 

@@ -13,7 +13,7 @@ from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.worker_store import WorkerStore
 from tests.support.factories.ladders import FIRST, HUB
-from worker.execution.images_per_answer import MOST, ImagesPerAnswer, Lesson, Memory, asked_for
+from worker.execution.images_per_answer import MOST, ImagesPerAnswer, ImagesPerAnswerStore, Lesson, asked_for
 from worker.http.pending_result import GeneratedImage
 from worker.policy.circuit_breaker import CircuitBreaker, CircuitBreakers
 from worker.sandbox.pool import Picture
@@ -83,7 +83,7 @@ def breakers(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
 
 async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought() -> None:
     redis: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
-    memory, ways = Memory(redis), breakers(redis)
+    memory, ways = ImagesPerAnswerStore(redis), breakers(redis)
     assert await memory.look_up(ways) == {}
     await memory.note(ways[FIRST], Lesson(3))
     await memory.note(ways[FIRST], Lesson(4, is_guess=True))
@@ -98,7 +98,7 @@ async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought()
 
 async def test_without_redis_it_is_told_that_it_is_away() -> None:
     redis = open_redis("redis://127.0.0.1:1", timeout_s=0.1)
-    memory, ways = Memory(redis), breakers(redis)
+    memory, ways = ImagesPerAnswerStore(redis), breakers(redis)
     with pytest.raises(Unavailable):
         await memory.look_up(ways)
     with pytest.raises(Unavailable):

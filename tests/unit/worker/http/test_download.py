@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.untrusted.imaging.inspect import MAX_BYTES
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from worker.http.download import MAX_HOPS, Downloader, is_page
 from worker.http.pinned_client import no_cookies
 

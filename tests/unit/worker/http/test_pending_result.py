@@ -26,9 +26,10 @@ from tests.support.network.provider_transport import (
     linking,
     raw,
 )
+from worker.answers.untrusted_json import Json
 from worker.providers.aihubmix import AIHUBMIX
 from worker.providers.openrouter import OPENROUTER
-from worker.providers.provider import Json, Provider
+from worker.providers.provider import Provider
 
 
 @pytest.fixture

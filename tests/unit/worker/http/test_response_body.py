@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors.exceptions import ProviderError, TimedOut, Unusable
+from worker.answers.errors import ProviderError, TimedOut, Unusable
 from worker.http.response_body import LEAST_PER_S, MAX_COMMENT, read_body
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from contract.errors.exceptions import ProviderError, TimedOut
 from tests.support.network.provider_transport import CDN, GOOD, Line, answer, linking, raw
+from worker.answers.errors import ProviderError, TimedOut
 from worker.http.response_body import read_body
 from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, BodyRoom
 from worker.memory.budget import Budget, Share

@@ -7,16 +7,7 @@ import pytest
 from tenacity import AsyncRetrying
 
 from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import (
-    Interrupted,
-    ProviderError,
-    RateLimited,
-    Rejected,
-    TimedOut,
-    Transient,
-    Unavailable,
-    Unusable,
-)
+from contract.errors.exceptions import Unavailable
 from contract.errors.provider_catalogue import (
     ANSWER_TOO_LARGE,
     CONTENT_REFUSED,
@@ -33,6 +24,7 @@ from contract.errors.provider_catalogue import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
 from worker.policy.backoff import PATIENCE, fetching, is_settled, pacing, until_reachable
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from contract.errors.provider_catalogue import (
     BAD_IMAGE,
     PROVIDER_AUTH,
@@ -18,6 +17,7 @@ from contract.errors.provider_catalogue import (
     PROVIDER_TOO_DEAR,
     PROVIDER_UNREACHABLE,
 )
+from worker.answers.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from worker.policy.circuit_breaker import CallOutcome, outcome_of
 
 KEY = {"provider_auth", "provider_tls_failed"}
@@ -47,7 +47,7 @@ def test_the_codes_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"),
+    ("error", "outcome"),
     [
         (RateLimited(PROVIDER_RATE_LIMITED, http_status=429, retry_after_s=2), CallOutcome.THROTTLED),
         (RateLimited(PROVIDER_RATE_LIMITED), CallOutcome.THROTTLED),
@@ -67,5 +67,5 @@ def test_the_codes_exist() -> None:
         (Interrupted(BAD_IMAGE, http_status=200), CallOutcome.BAD),
     ],
 )
-def test_the_status_beside_the_code(error: ProviderError, verdict: CallOutcome) -> None:
-    assert outcome_of(error) is verdict
+def test_the_status_beside_the_code(error: ProviderError, outcome: CallOutcome) -> None:
+    assert outcome_of(error) is outcome

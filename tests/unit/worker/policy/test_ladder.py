@@ -8,7 +8,8 @@ import pytest
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Rendition
 from contract.jobs.request import JobRequest
-from contract.settings.environment import Environment, Fallback
+from contract.settings.environment import Environment
+from contract.settings.environment_types import Fallback
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
 from contract.settings.settings import Settings
 from worker.policy.ladder import Ladder, Rung, plan_ladder

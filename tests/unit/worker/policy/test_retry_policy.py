@@ -6,7 +6,7 @@ import pytest
 
 from contract.errors.catalogue import PROVIDER
 from contract.jobs.job import Attempt, Outcome
-from tests.support.factories.ladders import FIRST, GATES, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
+from tests.support.factories.ladders import BLOCKED, FIRST, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 from worker.policy.circuit_breaker import Blocked
 from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import (
@@ -83,35 +83,35 @@ CHEAPER = Ladder(rungs=(rung(), rung(model="c/d"), HUB))
 
 
 @pytest.mark.parametrize("code", ["provider_credits", "provider_down"])
-def test_a_gate_that_is_closed_to_one_model_is_passed_by_another_model(code: str) -> None:
-    assert next_step(CHEAPER, [], 600, closed={FIRST: Blocked(40, code)}) == Call(1, 120)
+def test_a_blocked_model_is_passed_by_another_model(code: str) -> None:
+    assert next_step(CHEAPER, [], 600, blocked={FIRST: Blocked(40, code)}) == Call(1, 120)
     both = {FIRST: Blocked(40, code), ("openrouter", "c/d"): Blocked(40, code)}
-    assert next_step(CHEAPER, [], 600, closed=both) == Call(2, 120)
+    assert next_step(CHEAPER, [], 600, blocked=both) == Call(2, 120)
 
 
 @pytest.mark.parametrize(
-    ("breakers", "plan", "left_s", "step"),
+    ("blocked", "plan", "left_s", "step"),
     [
-        ("busy", PLAN, 600, Later(3, "openrouter", at_gate=True)),
-        ("busy", TWO, 600, Later(3, "openrouter", at_gate=True)),
-        ("busy", PLAN, 3.5, Later(1.5, "openrouter", at_gate=True)),
+        ("busy", PLAN, 600, Later(3, "openrouter", at_breaker=True)),
+        ("busy", TWO, 600, Later(3, "openrouter", at_breaker=True)),
+        ("busy", PLAN, 3.5, Later(1.5, "openrouter", at_breaker=True)),
         ("busy", PLAN, 1.5, GiveUp("deadline_passed")),
-        ("away", PLAN, 600, Later(20, "openrouter", "provider_down", at_gate=True)),
+        ("away", PLAN, 600, Later(20, "openrouter", "provider_down", at_breaker=True)),
         ("away", TWO, 600, Call(2, 120)),
         ("away", TWO, 30, Call(2, 30)),
-        ("away", PLAN, 20, Later(18, "openrouter", "provider_down", at_gate=True)),
+        ("away", PLAN, 20, Later(18, "openrouter", "provider_down", at_breaker=True)),
         ("away", PLAN, 1.5, GiveUp("provider_down")),
         ("no key", PLAN, 600, GiveUp("provider_auth")),
         ("no key", TWO, 600, Call(2, 120)),
         ("other busy", TWO, 600, Call(0, 120)),
-        ("both busy", TWO, 600, Later(3, "aihubmix", at_gate=True)),
-        ("away, other busy", TWO, 600, Later(3, "aihubmix", at_gate=True)),
-        ("no key, other away", TWO, 600, Later(20, "aihubmix", "provider_down", at_gate=True)),
+        ("both busy", TWO, 600, Later(3, "aihubmix", at_breaker=True)),
+        ("away, other busy", TWO, 600, Later(3, "aihubmix", at_breaker=True)),
+        ("no key, other away", TWO, 600, Later(20, "aihubmix", "provider_down", at_breaker=True)),
         ("no keys", TWO, 600, GiveUp("provider_credits")),
     ],
 )
-def test_a_closed_gate_is_passed_below_or_waited_for(breakers: str, plan: Ladder, left_s: float, step: Step) -> None:
-    assert next_step(plan, [], left_s, closed=GATES[breakers]) == step
+def test_a_blocked_route_is_passed_below_or_waited_for(blocked: str, plan: Ladder, left_s: float, step: Step) -> None:
+    assert next_step(plan, [], left_s, blocked=BLOCKED[blocked]) == step
 
 
 MIXED = Ladder(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(model="c/d"), HUB))
@@ -141,9 +141,9 @@ BACK = Ladder(rungs=(rung(), HUB, rung(image_size="1K")))
 
 def test_a_provider_that_cannot_is_not_asked_again_below_another_one() -> None:
     history = attempts(Outcome.UNUSABLE, error="unsafe_url")
-    away = Later(9, "aihubmix", "provider_down", at_gate=True)
+    away = Later(9, "aihubmix", "provider_down", at_breaker=True)
     assert next_step(BACK, history, 600) == Call(1, 120)
-    assert next_step(BACK, history, 600, closed={HUB.route: Blocked(9, "provider_down")}) == away
+    assert next_step(BACK, history, 600, blocked={HUB.route: Blocked(9, "provider_down")}) == away
     history += attempts(Outcome.TIMEOUT, rung=1, error="provider_timeout")
     assert next_step(BACK, history, 600) == GiveUp("provider_timeout")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract.errors.catalogue import KINDS
 from contract.jobs.job import Attempt, Outcome
-from tests.support.factories.ladders import FAILURES, GATES, PLACES, PLAN, TWO, Failure, Gates, attempts, name
+from tests.support.factories.ladders import BLOCKED, FAILURES, PLACES, PLAN, TWO, BlockedRoutes, Failure, attempts, name
 from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import (
     LEAST_CALL_S,
@@ -33,14 +33,14 @@ def test_every_step_keeps_the_rules(place: int, plan: Ladder, failure: Failure) 
     plan = replace(plan, has_references=failure[1] == "reference_too_large")
     histories = [attempts(*[failure[0]] * times, rung=place, error=failure[1]) for times in (1, 2, 5)]
     waits = [(None, True), (None, False), (0.5, False), (20, False), (1e99, False)]
-    every_gate = (None, True), (20, False)  # a gate does not know why somebody comes
+    every_breaker = (None, True), (20, False)  # a breaker does not know why a call comes
     for history, (wait_s, has_waited), left_s in product(histories, waits, (0.5, 2, 30, 600)):
         open_step = next_step(plan, history, left_s, retry_after_s=wait_s, has_waited=has_waited)
-        for closed in GATES.values() if (wait_s, has_waited) in every_gate else [GATES["open"]]:
-            step = next_step(plan, history, left_s, retry_after_s=wait_s, has_waited=has_waited, closed=closed)
+        for blocked in BLOCKED.values() if (wait_s, has_waited) in every_breaker else [BLOCKED["open"]]:
+            step = next_step(plan, history, left_s, retry_after_s=wait_s, has_waited=has_waited, blocked=blocked)
             check_time(step, plan, left_s)
             check_place(step, plan, history)
-            check_gates(step, open_step, plan, closed)
+            check_breakers(step, open_step, plan, blocked)
 
 
 def check_time(step: Step, plan: Ladder, left_s: float) -> None:
@@ -50,8 +50,8 @@ def check_time(step: Step, plan: Ladder, left_s: float) -> None:
         case Again(place, timeout_s, least_s):
             assert LEAST_CALL_S <= timeout_s <= min(left_s, plan.rungs[place].timeout_s)
             assert 0 <= least_s <= min(SLOT_WAIT_S, left_s - LEAST_CALL_S)
-        case Later(wait_s, at_gate=at_gate):
-            assert (0 if at_gate else SLOT_WAIT_S) < wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S)
+        case Later(wait_s, at_breaker=at_breaker):
+            assert (0 if at_breaker else SLOT_WAIT_S) < wait_s <= min(LONGEST_WAIT_S, left_s - LEAST_CALL_S)
     assert left_s >= LEAST_CALL_S or isinstance(step, GiveUp)
 
 
@@ -78,21 +78,21 @@ def check_place(step: Step, plan: Ladder, history: Sequence[Attempt]) -> None:
     assert [attempt.error for attempt in history].count("result_expired") < 2 or isinstance(step, GiveUp)
 
 
-def check_gates(step: Step, open_step: Step, plan: Ladder, closed: Gates) -> None:
-    """No call goes through a closed gate, and nobody leaves a provider that is only busy."""
+def check_breakers(step: Step, open_step: Step, plan: Ladder, blocked: BlockedRoutes) -> None:
+    """No call goes on a blocked route, and no job leaves a provider that is only busy."""
     if not isinstance(open_step, Call | Again):
         assert step == open_step
         return
     wanted = plan.rungs[open_step.rung].route
-    if wanted not in closed:
+    if wanted not in blocked:
         assert step == open_step
-    elif closed[wanted].code == "":
+    elif blocked[wanted].code == "":
         assert isinstance(step, Later | GiveUp)
     if isinstance(step, Call | Again):
-        assert plan.rungs[step.rung].route not in closed
+        assert plan.rungs[step.rung].route not in blocked
     if isinstance(step, Later):
-        assert step.at_gate == (wanted in closed)
-        assert step.code in [gate.code for route, gate in closed.items() if route[0] == step.provider]
+        assert step.at_breaker == (wanted in blocked)
+        assert step.code in [why.code for route, why in blocked.items() if route[0] == step.provider]
         assert not step.code or KINDS[step.code].retryable
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.settings.nanobot_config import TIMEOUT_S
+from contract.provider_specs import LONGEST_TIMEOUT_S
 from contract.settings.settings import DRAIN_MARGIN_S
 from producer.api.server.uvicorn_server import DRAIN_S
 from worker.process.graceful_shutdown import LAST_S
@@ -37,7 +37,7 @@ def test_systemd_starts_it_again_however_and_however_often_it_ended(name: str) -
 
 @pytest.mark.parametrize(
     ("name", "needed_s"),
-    [("worker", max(TIMEOUT_S.values()) + DRAIN_MARGIN_S + LAST_S), ("gateway", DRAIN_S + 1)],
+    [("worker", LONGEST_TIMEOUT_S + DRAIN_MARGIN_S + LAST_S), ("gateway", DRAIN_S + 1)],
 )
 def test_systemd_gives_what_is_under_way_its_time(name: str, needed_s: float) -> None:
     unit = promises(name)

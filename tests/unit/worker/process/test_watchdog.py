@@ -38,7 +38,7 @@ def after(*sights: Observation) -> list[bool]:
     return [dog.is_hopeless(sight) for sight in sights]
 
 
-@pytest.mark.parametrize("ill", [Observation.STUCK, Observation.DEAF])
+@pytest.mark.parametrize("ill", [Observation.STUCK, Observation.NOT_CONSUMING])
 def test_hope_ends_with_the_sixth_look_in_a_row_that_shows_the_same_thing_amiss(ill: Observation) -> None:
     assert after(*repeat(ill, PATIENCE + 1)) == [False] * (PATIENCE - 1) + [True, True]
     assert not any(after(*chain.from_iterable(repeat([*repeat(ill, PATIENCE - 1), Observation.WELL], 3))))
@@ -46,14 +46,14 @@ def test_hope_ends_with_the_sixth_look_in_a_row_that_shows_the_same_thing_amiss(
 
 def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that() -> None:
     assert not any(after(*repeat(Observation.WELL, 20)))
-    assert not any(after(*chain.from_iterable(repeat([Observation.STUCK, Observation.DEAF], 20))))
+    assert not any(after(*chain.from_iterable(repeat([Observation.STUCK, Observation.NOT_CONSUMING], 20))))
 
 
 async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
     leases = Leases(WorkerStore(redis, Doorbell()), worker="w1", lease_s=15)
     dog = watchdog(redis, leases=leases)
     await redis.lpush(BELLS_KEY, "bell")
-    assert [await dog.look(), await dog.look()] == [Observation.WELL, Observation.DEAF]
+    assert [await dog.look(), await dog.look()] == [Observation.WELL, Observation.NOT_CONSUMING]
     leases.close()
     assert await dog.look() is Observation.WELL
 
@@ -65,10 +65,10 @@ async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf
     dog = watchdog(redis)
     await redis.lpush(BELLS_KEY + priority, "bell")
     assert await dog.look() is Observation.WELL, "it has just begun"
-    assert await dog.look() is Observation.DEAF
+    assert await dog.look() is Observation.NOT_CONSUMING
     task_prerun.send(sender=None, task_id="a")
     assert await dog.look() is Observation.WELL, "it has heard one"
-    assert await dog.look() is Observation.DEAF
+    assert await dog.look() is Observation.NOT_CONSUMING
     await redis.delete(BELLS_KEY + priority)
     assert await dog.look() is Observation.WELL
 
@@ -81,7 +81,7 @@ async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
             slot.submit(task_prerun.send, sender=None, task_id=job).result()
         assert [await dog.look() for _ in range(3)] == [Observation.WELL] * 3
         other.submit(task_postrun.send, sender=None, task_id="a").result()
-        assert await dog.look() is Observation.DEAF
+        assert await dog.look() is Observation.NOT_CONSUMING
 
 
 async def test_a_redis_that_is_away_says_nothing_about_the_worker() -> None:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.errors import ProviderError
+from worker.answers.untrusted_json import Json
 from worker.policy.backoff import may_pass
 from worker.providers.aihubmix import AIHUBMIX, model_path, parse_poll, poll_url
-from worker.providers.provider import Answer, ImageCall, Json
+from worker.providers.provider import Answer, ImageCall
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-hub-test"))
 ASK = ImageCall(prompt="a red fox", model="gpt-image-2-free", aspect_ratio="1:1", image_size="1K")

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.errors import ProviderError
+from worker.answers.untrusted_json import Json
 from worker.providers.openrouter import OPENROUTER
-from worker.providers.provider import Answer, ImageCall, Json
+from worker.providers.provider import Answer, ImageCall
 
 CONFIG = ProviderConfig(api_key=SecretStr("sk-or-test"))
 ASK = ImageCall(prompt="a red fox", model="openai/gpt-5.4-image-2", aspect_ratio="1:1", image_size="1K")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from contract.errors.exceptions import ProviderError
 from contract.settings.nanobot_config import ProviderConfig
-from worker.providers.provider import Answer, ImageCall, Json, Provider
+from worker.answers.errors import ProviderError
+from worker.answers.untrusted_json import Json
+from worker.providers.provider import Answer, ImageCall, Provider
 from worker.providers.registry import PROVIDERS
 
 BASE = "https://provider.example/v1"

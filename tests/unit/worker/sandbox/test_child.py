@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator.pictures import corpus_good, png
 
-from contract.errors.exceptions import Interrupted, ProviderError, revive
 from contract.untrusted.imaging.inspect import MIN_SIDE
 from tests.support.factories.images import picture
+from worker.answers.errors import Interrupted, ProviderError, revive
 from worker.sandbox.child import (
     MAX_LINK,
     MAX_PARTS,

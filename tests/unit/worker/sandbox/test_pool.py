@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors.exceptions import ProviderError, Rejected
 from contract.untrusted.sandbox_process import MEMORY_BYTES, SandboxProcess
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
+from worker.answers.errors import ProviderError, Rejected
 from worker.sandbox.pool import Picture, Reading, Sandbox
 
 PICTURE = picture()

@@ -222,7 +222,7 @@ async def test_an_outage_and_a_bug_end_nothing(
         (delivery(sealed="x"), "it could not be signed"),
         (delivery("http://10.0.0.1/canary"), "it was not opened"),
         (delivery("https://10.0.0.1/canary"), "it was not opened"),
-        (delivery("https://nowhere.example/canary"), "it could not be reached (Transient)"),
+        (delivery("https://nowhere.example/canary"), "it could not be reached (Unresolvable)"),
         (delivery(number=len(SCHEDULE) + SPARE + 1), "workers died over it"),
     ],
 )

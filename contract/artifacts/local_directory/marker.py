@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
-from contract.artifacts.sidecar import temporary_name
+from contract.artifacts.atomic_file import write_once
 
 MARKER = ".darkroom-disk"  # in the media directory
 MAX_MARKER = 64  # bytes that are read of one
@@ -22,21 +22,9 @@ def read_marker(media: Path) -> str:
 
 
 def make_marker(media: Path) -> str:
-    """Read the marker of a media directory, made if it has none, "" if that cannot be; blocking.
-
-    It gets its name when it is whole, so of two workers one wins.
-    """
+    """Read the marker of a media directory, made if it has none, "" if that cannot be; blocking."""
     if marker := read_marker(media):
         return marker
-    temporary = media / temporary_name(MARKER)
-    try:
-        with temporary.open("x") as file:
-            file.write(secrets.token_hex(16) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        (media / MARKER).hardlink_to(temporary)
-    except OSError:  # somebody else was first, or there is no room
-        pass
-    finally:
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # there is no room, or it may not be written to
+        write_once(media / MARKER, f"{secrets.token_hex(16)}\n".encode())  # of two workers one wins
     return read_marker(media)

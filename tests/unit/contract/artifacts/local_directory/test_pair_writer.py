@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from contract.artifacts.sidecar import Sidecar, artifact_id, find_image, folder_parts, is_artifact_id, read_sidecar
+from contract.artifacts.layout import folder_parts
+from contract.artifacts.local_directory.local_directory import LocalDirectory
+from contract.artifacts.local_directory.lookup import find_image, read_sidecar
+from contract.artifacts.local_directory.pair_writer import PairWriter
+from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused
+from contract.jobs.ids import artifact_id, is_artifact_id
 from contract.jobs.job import Attempt, Job, JobState, Outcome, Progress, Rendition
 from contract.jobs.request import JobRequest
-from worker.artifacts.writer import Writer
 
 JOB_ID = "6f1c9a52-7a0e-4a3b-9a58-000000000001"
 WHEN = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -53,11 +57,11 @@ def media(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(media: Path) -> Writer:
-    return Writer(media=media, save_dir="generated")
+def writer(media: Path) -> PairWriter:
+    return PairWriter(media=media, save_dir="generated")
 
 
-def sidecar(writer: Writer, data: bytes, *, extension: str = "png", index: int = 0) -> Sidecar:
+def sidecar(writer: PairWriter, data: bytes, *, extension: str = "png", index: int = 0) -> Sidecar:
     """Describe an image as the worker does."""
     name = artifact_id(JOB_ID, index)
     return Sidecar(
@@ -83,15 +87,15 @@ def sidecar(writer: Writer, data: bytes, *, extension: str = "png", index: int =
     )
 
 
-def save(writer: Writer, data: bytes = b"image", *, extension: str = "png") -> Sidecar:
-    return writer.save(JOB, sidecar(writer, data, extension=extension), data)
+def save(writer: PairWriter, data: bytes = b"image", *, extension: str = "png") -> Sidecar:
+    return writer.put(JOB, sidecar(writer, data, extension=extension), data)
 
 
-def names(writer: Writer) -> list[str]:
+def names(writer: PairWriter) -> list[str]:
     return sorted(path.name for path in writer.folder(JOB).iterdir())
 
 
-def test_an_artifact_lies_in_the_directory_of_its_local_day(writer: Writer, media: Path) -> None:
+def test_an_artifact_lies_in_the_directory_of_its_local_day(writer: PairWriter, media: Path) -> None:
     saved = save(writer)
     day = WHEN.astimezone().strftime("%Y-%m-%d")
     assert Path(saved.path) == media / "generated" / day / f"{artifact_id(JOB_ID, 0)}.png"
@@ -99,7 +103,7 @@ def test_an_artifact_lies_in_the_directory_of_its_local_day(writer: Writer, medi
     assert names(writer) == [f"{saved.id}.json", f"{saved.id}.png"]
 
 
-def test_the_sidecar_begins_with_the_seeds_eight_fields(writer: Writer) -> None:
+def test_the_sidecar_begins_with_the_seeds_eight_fields(writer: PairWriter) -> None:
     saved = save(writer)
     text = Path(saved.path).with_suffix(".json").read_text("utf-8")
     fields = json.loads(text)
@@ -113,7 +117,7 @@ def test_the_sidecar_begins_with_the_seeds_eight_fields(writer: Writer) -> None:
     assert Sidecar.model_validate_json(text) == saved
 
 
-def test_only_the_owner_may_read_what_is_stored(writer: Writer, media: Path) -> None:
+def test_only_the_owner_may_read_what_is_stored(writer: PairWriter, media: Path) -> None:
     before = os.umask(0)
     try:
         saved = save(writer)
@@ -126,63 +130,63 @@ def test_only_the_owner_may_read_what_is_stored(writer: Writer, media: Path) -> 
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg"])
-def test_of_two_saves_of_an_artifact_the_first_one_stands(extension: str, writer: Writer) -> None:
+def test_of_two_saves_of_an_artifact_the_first_one_stands(extension: str, writer: PairWriter) -> None:
     first = save(writer, b"first")
     assert save(writer, b"second", extension=extension) == first
     assert Path(first.path).read_bytes() == b"first"
     assert names(writer) == [f"{first.id}.json", f"{first.id}.png"]
 
 
-def test_saving_the_very_same_again_changes_nothing(writer: Writer) -> None:
+def test_saving_the_very_same_again_changes_nothing(writer: PairWriter) -> None:
     first = save(writer)
     before = Path(first.path).stat().st_ino
     assert save(writer) == first
     assert Path(first.path).stat().st_ino == before
 
 
-def test_an_image_without_a_sidecar_is_of_a_killed_worker_and_is_replaced(writer: Writer) -> None:
+def test_an_image_without_a_sidecar_is_of_a_killed_worker_and_is_replaced(writer: PairWriter) -> None:
     first = save(writer, b"first")
     Path(first.path).with_suffix(".json").unlink()
     second = save(writer, b"second")
-    assert writer.stored(JOB, first.id) == second
+    assert writer.complete(JOB, first.id) == second
     assert Path(second.path).read_bytes() == b"second"
 
 
-def test_a_sidecar_without_its_image_is_never_passed_off_as_whole(writer: Writer) -> None:
+def test_a_sidecar_without_its_image_is_never_passed_off_as_whole(writer: PairWriter) -> None:
     first = save(writer, b"first")
     Path(first.path).unlink()
     second = save(writer, b"second")
-    assert writer.stored(JOB, first.id) == second
+    assert writer.complete(JOB, first.id) == second
     assert Path(second.path).read_bytes() == b"second"
 
 
 @pytest.mark.parametrize("damaged", ["png", "json"])
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 9, b"[]"], ids=["empty", "zeros", "list"])
 @pytest.mark.parametrize("extension", ["png", "jpg"])
-def test_a_pair_that_was_damaged_is_replaced(damaged: str, damage: bytes, extension: str, writer: Writer) -> None:
+def test_a_pair_that_was_damaged_is_replaced(damaged: str, damage: bytes, extension: str, writer: PairWriter) -> None:
     first = save(writer, b"first")
     Path(first.path).with_suffix(f".{damaged}").write_bytes(damage)
     second = save(writer, b"second", extension=extension)
-    assert writer.stored(JOB, first.id) == second
+    assert writer.complete(JOB, first.id) == second
     assert names(writer) == sorted([f"{first.id}.json", f"{first.id}.{extension}"])
 
 
-def test_the_picture_of_a_damaged_sidecar_is_left(writer: Writer) -> None:
+def test_the_picture_of_a_damaged_sidecar_is_left(writer: PairWriter) -> None:
     first = save(writer)
-    assert writer.left(JOB, first.id) == b"image"
+    assert writer.salvage(JOB, first.id) == b"image"
     Path(first.path).with_suffix(".json").unlink()
-    assert writer.left(JOB, first.id) is None  # a killed worker's: nobody was told that it is whole
-    assert writer.left(JOB, artifact_id(JOB_ID, 1)) is None
+    assert writer.salvage(JOB, first.id) is None  # a killed worker's: nobody was told that it is whole
+    assert writer.salvage(JOB, artifact_id(JOB_ID, 1)) is None
 
 
-def test_images_of_one_job_stand_beside_each_other(writer: Writer) -> None:
+def test_images_of_one_job_stand_beside_each_other(writer: PairWriter) -> None:
     for index in range(3):
-        writer.save(JOB, sidecar(writer, b"image", index=index), b"image")
+        writer.put(JOB, sidecar(writer, b"image", index=index), b"image")
     assert len(names(writer)) == 6
 
 
 @pytest.mark.parametrize("part", ["generated", "day"])
-def test_b13_a_directory_that_is_a_link_is_refused(part: str, writer: Writer, media: Path, tmp_path: Path) -> None:
+def test_b13_a_directory_that_is_a_link_is_refused(part: str, writer: PairWriter, media: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     link = media / "generated" if part == "generated" else writer.folder(JOB)
@@ -193,7 +197,7 @@ def test_b13_a_directory_that_is_a_link_is_refused(part: str, writer: Writer, me
     assert list(elsewhere.rglob("*")) == []
 
 
-def test_b13_a_link_under_the_images_name_is_not_written_through(writer: Writer, tmp_path: Path) -> None:
+def test_b13_a_link_under_the_images_name_is_not_written_through(writer: PairWriter, tmp_path: Path) -> None:
     target = tmp_path / "target.png"
     target.write_bytes(b"precious")
     writer.folder(JOB).mkdir(parents=True)
@@ -202,7 +206,7 @@ def test_b13_a_link_under_the_images_name_is_not_written_through(writer: Writer,
     assert target.read_bytes() == b"precious"
 
 
-def test_the_media_directory_itself_may_be_a_link(media: Path, writer: Writer, tmp_path: Path) -> None:
+def test_the_media_directory_itself_may_be_a_link(media: Path, writer: PairWriter, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     media.parent.mkdir()
     media.symlink_to(tmp_path / "disk")
@@ -211,14 +215,14 @@ def test_the_media_directory_itself_may_be_a_link(media: Path, writer: Writer, t
 
 def test_b76_a_media_directory_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    writer = Writer(media=tmp_path / "file" / "media", save_dir="generated")
+    writer = PairWriter(media=tmp_path / "file" / "media", save_dir="generated")
     with pytest.raises(OSError, match="Not a directory"):
         save(writer)
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "link"])
 def test_b76_a_full_disk_leaves_nothing_half_done(
-    failing: str, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    failing: str, writer: PairWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -236,17 +240,17 @@ def test_b76_a_full_disk_leaves_nothing_half_done(
         write = fail
 
     if failing == "write":
-        monkeypatch.setattr("worker.artifacts.writer.os.fdopen", lambda descriptor, _: Full(descriptor))
+        monkeypatch.setattr("contract.artifacts.atomic_file.os.fdopen", lambda descriptor, _: Full(descriptor))
     else:
-        monkeypatch.setattr(f"worker.artifacts.writer.os.{failing}", fail)
+        monkeypatch.setattr(f"contract.artifacts.atomic_file.os.{failing}", fail)
     with pytest.raises(OSError, match="No space left"):
         save(writer)
     monkeypatch.undo()
     assert names(writer) == []
-    assert writer.stored(JOB, artifact_id(JOB_ID, 0)) is None
+    assert writer.complete(JOB, artifact_id(JOB_ID, 0)) is None
 
 
-def test_no_descriptor_stays_open(writer: Writer) -> None:
+def test_no_descriptor_stays_open(writer: PairWriter) -> None:
     save(writer)
     before = len([*Path("/dev/fd").iterdir()])
     for _ in range(5):
@@ -276,21 +280,22 @@ def _nanobots_own(path: Path) -> None:
     ],
     ids=["image-gone", "image-changed", "sidecar-gone", "sidecar-broken", "path-with-nul", "nanobots-own"],
 )
-def test_a_sidecar_whose_pair_is_not_whole_is_ignored(spoil: Callable[[Path], object], writer: Writer) -> None:
+def test_a_sidecar_whose_pair_is_not_whole_is_ignored(spoil: Callable[[Path], object], writer: PairWriter) -> None:
     saved = save(writer)
-    assert writer.stored(JOB, saved.id) == saved
+    assert writer.complete(JOB, saved.id) == saved
     spoil(Path(saved.path))
-    assert writer.stored(JOB, saved.id) is None
+    assert writer.complete(JOB, saved.id) is None
 
 
-def test_discarding_takes_both_away_and_may_be_repeated(writer: Writer) -> None:
+async def test_deleting_takes_both_away_and_may_be_repeated(writer: PairWriter, media: Path) -> None:
     saved = save(writer)
-    writer.discard(saved)
+    directory = LocalDirectory(media=media, save_dir="generated", home=media / "home")
+    await directory.delete(saved.path)
     assert names(writer) == []
-    writer.discard(saved)
+    await directory.delete(saved.path)
 
 
-def test_an_image_is_found_on_any_day(writer: Writer, media: Path) -> None:
+def test_an_image_is_found_on_any_day(writer: PairWriter, media: Path) -> None:
     saved = save(writer)
     assert find_image(media, "generated", saved.id) == Path(saved.path)
     assert find_image(media, "generated", "img_000000000000") is None

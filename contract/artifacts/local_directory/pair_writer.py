@@ -11,71 +11,65 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from contract.artifacts.sidecar import Sidecar, folder_parts, read_sidecar, temporary_name
+from contract.artifacts.atomic_file import link, temporary_file, temporary_name, unlink
+from contract.artifacts.layout import folder_parts
+from contract.artifacts.local_directory.folders import open_folder
+from contract.artifacts.local_directory.lookup import read_sidecar
+from contract.artifacts.sidecar import Sidecar
 from contract.jobs.job import Job
-from worker import failpoint
 
 SETTLE_S = 1.0  # between a sidecar's link and the end of its writer's work
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Writer:
+class PairWriter:
     """Stores artifacts below one media directory."""
 
-    def __init__(self, *, media: Path, save_dir: str) -> None:
+    def __init__(self, *, media: Path, save_dir: str, reach: Callable[[str], None] = lambda _: None) -> None:
+        """Store below `media`; `reach` is told of each step, for tests that kill a writer there."""
         self._media = media
         self._save_dir = save_dir
+        self._reach = reach
 
     def folder(self, job: Job) -> Path:
         """Name the directory of a job's artifacts: that of the local day it was accepted on."""
         return self._media.joinpath(*self._parts(job))
 
-    def stored(self, job: Job, artifact: str) -> Sidecar | None:
+    def complete(self, job: Job, artifact: str) -> Sidecar | None:
         """Find an artifact that an earlier run of the job has completed."""
         return read_sidecar(self.folder(job) / f"{artifact}.json")
 
-    def save(self, job: Job, sidecar: Sidecar, data: bytes | bytearray) -> Sidecar:
+    def put(self, job: Job, sidecar: Sidecar, data: bytes | bytearray) -> Sidecar:
         """Store an image and its sidecar; answer the sidecar that stands. Raises OSError."""
         image, record = Path(sidecar.path).name, f"{sidecar.id}.json"
         text = sidecar.model_dump_json(indent=2).encode()
-        failpoint.reach("before_write")
+        self._reach("before_write")
         with (
             open_folder(self._media, self._parts(job), make=True) as folder,
-            _whole(folder, image, data) as picture,
-            _whole(folder, record, text) as words,
+            self._whole(folder, image, data) as picture,
+            self._whole(folder, record, text) as words,
         ):
-            mine = _link(folder, picture, image)
+            mine = link(folder, picture, image)
             if not mine and not _is_there(folder, record):
                 # A killed worker left its image without a sidecar: nobody was told of it.
                 _clear(folder, image, record)
-                mine = _link(folder, picture, image)
-            failpoint.reach("after_image_link")
-            if not _link(folder, words, record):
+                mine = link(folder, picture, image)
+            self._reach("after_image_link")
+            if not link(folder, words, record):
                 if standing := self._standing(job, sidecar, image if mine else None, folder):
                     return standing
                 _clear_damaged(folder, sidecar.id)
-                if not (_link(folder, picture, image) and _link(folder, words, record)):
+                if not (link(folder, picture, image) and link(folder, words, record)):
                     raise FileExistsError(f"{record} was written by somebody else meanwhile")
-            failpoint.reach("after_sidecar")
+            self._reach("after_sidecar")
             # Whoever took the image for a killed worker's before the sidecar stood may have put away or replaced it.
             os.replace(picture, image, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
         return sidecar
 
-    def discard(self, sidecar: Sidecar) -> None:
-        """Take an artifact back whose job does not want it any more; the sidecar goes first."""
-        path = Path(sidecar.path)
-        temporary = path.with_name(temporary_name(path.name))
-        with contextlib.suppress(OSError):
-            temporary.hardlink_to(path)  # should we be killed halfway, the janitor goes on
-        for name in (path.with_suffix(".json"), path, temporary):
-            name.unlink(missing_ok=True)
-
-    def left(self, job: Job, artifact: str) -> bytes | None:
+    def salvage(self, job: Job, artifact: str) -> bytes | None:
         """Read the picture of an artifact that was completed, but whose sidecar cannot be read any more."""
         folder = self.folder(job)
         if not (folder / f"{artifact}.json").is_file():
@@ -88,33 +82,21 @@ class Writer:
     def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar | None:
         """Find the artifact that stands already; None if it was damaged, for nobody completes it any more."""
         until = time.monotonic() + SETTLE_S
-        while (standing := self.stored(job, sidecar.id)) is None and time.monotonic() < until:
+        while (standing := self.complete(job, sidecar.id)) is None and time.monotonic() < until:
             time.sleep(0.05)  # whose sidecar stands is about to put its image back
         if standing and extra and extra != Path(standing.path).name:
             os.unlink(extra, dir_fd=folder)
         return standing
 
+    @contextlib.contextmanager
+    def _whole(self, folder: int, name: str, data: bytes | bytearray) -> Iterator[str]:
+        """Write a whole file under a temporary name; one that has its own, too, keeps both after an error."""
+        with temporary_file(folder, name, data, keeps_linked=True) as temporary:
+            self._reach("after_tmp_write")
+            yield temporary
+
     def _parts(self, job: Job) -> tuple[str, ...]:
         return folder_parts(self._save_dir, job.created_at.astimezone())
-
-
-@contextlib.contextmanager
-def open_folder(top: Path, parts: Sequence[str], *, make: bool) -> Iterator[int]:
-    """Open a directory below another, following no link from there on; `make` what is missing. Raises OSError."""
-    if make:
-        top.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts:
-            if make:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, mode=0o700, dir_fd=descriptor)
-            inner = os.open(part, _FOLDER_FLAGS, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _is_there(folder: int, name: str) -> bool:
@@ -125,42 +107,13 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _whole(folder: int, name: str, data: bytes | bytearray) -> Iterator[str]:
-    """Write a whole file that has a temporary name for now; answer that."""
-    temporary = temporary_name(name)
-    descriptor = os.open(temporary, _FILE_FLAGS, 0o600, dir_fd=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        failpoint.reach("after_tmp_write")
-        yield temporary
-    except OSError:
-        # An image that has its name already, and will have no sidecar, is left to the janitor with both names.
-        if os.stat(temporary, dir_fd=folder).st_nlink == 1:
-            _unlink(folder, temporary)
-        raise
-    _unlink(folder, temporary)
-
-
-def _link(folder: int, temporary: str, name: str) -> bool:
-    """Give a file a name that is still free; tell whether it was."""
-    try:
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
-        return False
-    return True
-
-
 def _clear(folder: int, image: str, record: str) -> None:
     """Remove an image without a sidecar; if that has come in the last moment, the image is put back."""
     aside = temporary_name(image)
     with contextlib.suppress(FileNotFoundError):
         os.rename(image, aside, src_dir_fd=folder, dst_dir_fd=folder)
         if _is_there(folder, record):
-            _link(folder, aside, image)
+            link(folder, aside, image)
         os.unlink(aside, dir_fd=folder)
 
 
@@ -168,9 +121,4 @@ def _clear_damaged(folder: int, artifact: str) -> None:
     """Remove an artifact that is not whole, its sidecar first."""
     names = [name for name in os.listdir(folder) if name.startswith(f"{artifact}.")]
     for name in sorted(names, key=lambda name: not name.endswith(".json")):
-        _unlink(folder, name)
-
-
-def _unlink(folder: int, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
+        unlink(folder, name)

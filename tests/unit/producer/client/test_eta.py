@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.jobs.eta import expected
+from contract.store.job_reader import Pace
+from producer.client.eta import expected
 
 TENS = (10.0, 10.0, 10.0)
 SPREAD = (10.0, 20.0, 30.0, 40.0, 50.0)  # quartiles 20 and 40
@@ -36,7 +37,7 @@ SPREAD = (10.0, 20.0, 30.0, 40.0, 50.0)  # quartiles 20 and 40
 def test_a_job_takes_its_rounds_and_its_own_time(
     durations_s: tuple[float, ...], position: int, slots: int, running: int, seconds: tuple[int, int] | None
 ) -> None:
-    assert expected(durations_s, position=position, slots=slots, running=running) == seconds
+    assert expected(Pace(durations_s=durations_s, slots=slots, running=running), position) == seconds
 
 
 COUNTS = st.integers(0, 10_000)
@@ -46,8 +47,8 @@ COUNTS = st.integers(0, 10_000)
 def test_the_range_is_one_and_nobody_waits_less_for_more(
     durations_s: list[float], position: int, slots: int, running: int
 ) -> None:
-    seconds = expected(durations_s, position=position, slots=slots, running=running)
-    longer = expected(durations_s, position=position + 1, slots=slots, running=running)
+    pace = Pace(durations_s=tuple(durations_s), slots=slots, running=running)
+    seconds, longer = expected(pace, position), expected(pace, position + 1)
     assert seconds is not None
     assert longer is not None
     assert 0 <= seconds[0] <= seconds[1]

@@ -1,0 +1,87 @@
+"""The port for artifacts: where images, their sidecars, smaller copies and reference images are kept.
+
+A locator says where an image is. It stands in the job's JSON as `Image.path`; only the store reads it, and one that
+another process was told is good here, too.
+Whatever the storage cannot do raises OSError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contract.artifacts.sidecar import Sidecar
+from contract.jobs.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """What the storage says of an image that is there."""
+
+    bytes: int
+    modified_at: float  # seconds since 1970
+
+
+class ArtifactStore(Protocol):
+    """Keeps image and sidecar as one: a pair is complete, or nobody sees it."""
+
+    def locator(self, job: Job, name: str) -> str:
+        """Tell where an image of a job with this file name belongs."""
+
+    async def put(self, job: Job, sidecar: Sidecar, data: bytes | bytearray) -> Sidecar:
+        """Store a pair; answer the sidecar that stands: of two pairs with the same id, it is the first one's."""
+
+    async def complete(self, job: Job, artifact: str) -> Sidecar | None:
+        """Find a pair of a job that an earlier run has completed and that is whole still."""
+
+    async def salvage(self, job: Job, artifact: str) -> bytes | None:
+        """Read the image of a pair that was completed, but whose sidecar cannot be read any more."""
+
+    async def find(self, artifact: str) -> str | None:
+        """Find the locator of a complete pair by its id, also of one that nanobot itself made."""
+
+    async def sidecar(self, locator: str) -> Sidecar:
+        """Read the sidecar of one of our images. Raises Refused (`artifact_not_found`)."""
+
+    async def stat(self, locator: str) -> StoredImage | None:
+        """Look at an image; None when it is not there."""
+
+    async def read(self, locator: str, *, first: int = 0, most: int | None = None) -> bytes:
+        """Read an image, or `most` bytes of it from the `first` on. Raises FileNotFoundError."""
+
+    async def local_file(self, locator: str) -> str | None:
+        """Tell the path of an image for programs that read files; None when it is no file of this machine."""
+
+    async def delete(self, locator: str) -> None:
+        """Remove a pair, its sidecar first, and its smaller copies; what is gone already is no error."""
+
+    async def recent(self) -> list[Sidecar]:
+        """Read the sidecars of all pairs that a job which is not over may have made."""
+
+    async def remove_incomplete(self) -> None:
+        """Remove what killed writers left, once no writer can complete it any more; nothing else is touched."""
+
+    async def thumbnail(self, artifact: str, side: int) -> bytes | None:
+        """Find a smaller copy of an image."""
+
+    async def put_thumbnail(self, artifact: str, side: int, data: bytes) -> None:
+        """Keep a smaller copy of an image."""
+
+    async def put_reference(self, data: bytes) -> str:
+        """Keep a reference image by its content; answer its SHA-256. One that is kept is as young as a new one."""
+
+    def reference_locator(self, sha256: str) -> str:
+        """Tell where a reference image is kept."""
+
+    async def touch_references(self, sha256s: Sequence[str]) -> None:
+        """Make kept reference images as young as new ones. Raises FileNotFoundError when one is gone."""
+
+    async def read_reference(self, sha256: str) -> bytes:
+        """Read a reference image. Raises FileNotFoundError."""
+
+    async def remove_references(self, *, age_s: float) -> None:
+        """Remove the reference images that nobody has used for so long."""
+
+    async def marker(self, *, make: bool = False) -> str:
+        """Tell which storage this is, by a mark in it: "" if it has none and none was made."""

@@ -1,0 +1,50 @@
+"""Finding and reading what lies in the media directory; blocking, so use a thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+
+from contract.artifacts.artifact_store import StoredImage
+from contract.artifacts.sidecar import Sidecar
+from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
+
+
+def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:
+    """Find the image of an artifact id in any day's directory, also of one that nanobot itself made."""
+    for sidecar in (media / save_dir).glob(f"????-??-??/{artifact}.json"):
+        try:
+            return sidecar.parent / PurePosixPath(json.loads(sidecar.read_bytes())["path"]).name
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return None
+
+
+def read_record(image: Path) -> Sidecar:
+    """Read the sidecar of one of our images. Raises Refused (`artifact_not_found`) when it has none."""
+    try:
+        return Sidecar.model_validate_json(image.with_suffix(".json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refused(ARTIFACT_NOT_FOUND) from error
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """Read one of our sidecars if its image is whole; None for anything less."""
+    try:
+        sidecar = Sidecar.model_validate_json(path.read_bytes())
+        data = Path(sidecar.path).read_bytes()
+    except (OSError, ValueError):  # ValueError: no sidecar of ours, or a path with NUL
+        return None
+    return sidecar if hashlib.sha256(data).hexdigest() == sidecar.sha256 else None
+
+
+def look_at(image: Path) -> StoredImage | None:
+    """Look at an image; None when it is not there, or is no file."""
+    try:
+        status = image.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return StoredImage(status.st_size, status.st_mtime) if S_ISREG(status.st_mode) else None

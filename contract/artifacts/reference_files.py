@@ -1,0 +1,99 @@
+"""Files that a caller names as references: only bytes of regular files inside the allowed roots.
+
+A path is opened once; the open descriptor is checked and read, so swapping the file for a link
+between check and use gains nothing. Blocking calls: use a thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from contract.errors.exceptions import Refused
+from contract.errors.request_catalogue import (
+    REFERENCE_INVALID,
+    REFERENCE_NOT_A_FILE,
+    REFERENCE_OUTSIDE_ROOTS,
+    REFERENCE_UNREADABLE,
+)
+
+_NO_PATH = re.compile(r"~|data:|file:|[a-z]:/", re.IGNORECASE)
+
+
+class FileTooLarge(Exception):
+    """The file has more bytes than may be read."""
+
+
+class ReferenceFiles:
+    """Reads files below some roots; relative paths begin at `workspace`."""
+
+    def __init__(self, *, roots: Sequence[Path], workspace: Path) -> None:
+        self._roots = [root.resolve() for root in roots]
+        self._workspace = workspace
+
+    def read(self, text: str, *, most: int) -> tuple[Path, bytes]:
+        """Read a file; answer its real path and bytes. Raises Refused with a `reference_…` code, and FileTooLarge."""
+        path = self._path(text)
+        # Refusing by name first keeps us from opening devices; the descriptor decides afterwards.
+        if not self._inside(Path(os.path.realpath(path))):
+            raise Refused(REFERENCE_OUTSIDE_ROOTS)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        except FileNotFoundError as error:
+            raise Refused(REFERENCE_OUTSIDE_ROOTS) from error
+        except OSError as error:
+            is_socket = error.errno == errno.ENXIO
+            raise Refused(REFERENCE_NOT_A_FILE if is_socket else REFERENCE_UNREADABLE) from error
+        try:
+            opened = _real_path(descriptor)
+            if not self._inside(opened):
+                raise Refused(REFERENCE_OUTSIDE_ROOTS)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Refused(REFERENCE_NOT_A_FILE)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = b"" if status.st_size > most else _read_all(file, most + 1)
+            if status.st_size > most or len(data) > most:
+                raise FileTooLarge
+        finally:
+            os.close(descriptor)
+        return opened, data
+
+    def _path(self, text: str) -> Path:
+        odd = (
+            not text
+            or len(text) > 4096
+            or _NO_PATH.match(text)
+            or "\\" in text
+            or "://" in text
+            or not text.isprintable()
+            or any(len(part.encode("utf-8", "replace")) > 255 for part in text.split("/"))
+        )
+        if odd:
+            raise Refused(REFERENCE_INVALID)
+        return self._workspace / text  # an absolute path stays as it is
+
+    def _inside(self, path: Path) -> bool:
+        return any(path.is_relative_to(root) for root in self._roots)
+
+
+def _read_all(file: BinaryIO, most: int) -> bytes:
+    try:
+        return file.read(most)
+    except OSError as error:
+        raise Refused(REFERENCE_UNREADABLE) from error
+
+
+def _real_path(descriptor: int) -> Path:
+    """Ask the system which file an open descriptor really is."""
+    if sys.platform == "darwin":
+        answer = fcntl.fcntl(descriptor, 50, bytes(1024))  # F_GETPATH
+        return Path(os.fsdecode(answer.rstrip(b"\0")))
+    return Path(f"/proc/self/fd/{descriptor}").readlink()

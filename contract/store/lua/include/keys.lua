@@ -1,0 +1,32 @@
+-- The names of all keys. In the comments {o} is the digest of an owner, {id} a job, {m} the digest of a model.
+local QUEUED = 'darkroom:queued'        -- ready jobs, scored by the order they are served in
+local WAITING = 'darkroom:waiting'      -- queued jobs that must not start before their score
+local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of their lease
+local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
+local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
+local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
+local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local SERVED = 'darkroom:served'        -- how far each list of bells was served
+local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
+local WEBHOOKS = 'darkroom:webhooks'    -- ended jobs whose webhook is not delivered, scored by when it is due
+local WORKERS = 'darkroom:workers'      -- workers, scored by when they renewed their leases
+local SLOTS = 'darkroom:slots'          -- how many jobs each worker runs at a time
+local VERSIONS = 'darkroom:versions'    -- each worker's contract number and version
+local SWEEPER = 'darkroom:lock:sweeper' -- the worker that sweeps
+local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and since when without a gap
+local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
+local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
+
+local function job_key(id) return 'darkroom:job:' .. id end
+
+local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
+
+-- What an owner has: jobs active parked running uploads, spent:{day} upload:{sha256} latest:{conversation}.
+local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
+
+local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
+
+-- The way to one provider with one key: `gate:{g}`, and `gate:{g}:{m}` and `gate:{g}:{m}:{o}` for a model and an owner.
+local function gate_key(name) return 'darkroom:gate:' .. name end
+
+local function image_key(artifact) return 'darkroom:image:' .. artifact end

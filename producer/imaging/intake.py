@@ -1,0 +1,28 @@
+"""An image that a caller sent as a reference: looked at in the sandbox, cleaned, and kept for its owner."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from producer.imaging.sandbox import ImageSandbox
+
+
+class OwnerImages(Protocol):
+    """The images of one owner."""
+
+    async def keep(self, data: bytes, *, mime: str) -> str:
+        """Keep an image that was looked at; answer its id, `up_…`. Raises Refused, Unavailable."""
+
+
+async def keep_upload(sandbox: ImageSandbox, images: OwnerImages, data: bytes) -> dict[str, Any]:
+    """Look at an image, clean it, and keep it; answer what it is. Raises Refused, Unavailable."""
+    cleaned = await sandbox.clean(data)
+    name = await images.keep(cleaned.data, mime=cleaned.mime)
+    return {
+        "id": name,
+        "mime": cleaned.mime,
+        "width": cleaned.width,
+        "height": cleaned.height,
+        "bytes": len(cleaned.data),
+        "sha256": name.rpartition("_")[2],
+    }
