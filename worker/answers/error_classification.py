@@ -45,7 +45,7 @@ from worker.answers.untrusted_json import Json, items, mapping, number, text, te
 from worker.answers.upstream_routing import of_no_upstream
 
 MAX_REASONS = 5
-_MESSAGE_CHARS = 2000  # whoever shows it cuts it, once no key can be cut in half
+_MESSAGE_CHARS = 2000  # shortened where it is shown, once no key can be cut in half
 
 _BY_STATUS: dict[int, tuple[type[ProviderError], ErrorKind]] = {
     400: (Unusable, BAD_PARAMETERS),
@@ -99,7 +99,7 @@ def of_exception(
     """Classify what httpx or the clock raised during a call.
 
     `has_answered` tells that the head of an answer had come, `has_said` that any byte had, `after_s`
-    how long the call had gone on: who hangs up at once has made nothing, who does so later may have.
+    how long the call had gone on: a server that hangs up at once has made nothing, one that does so later may have.
     """
     if isinstance(error, httpx.ConnectError) and _is_certificate(error):
         return Unusable(PROVIDER_TLS_FAILED)

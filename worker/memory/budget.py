@@ -1,4 +1,4 @@
-"""The memory that answers may take in one worker: who holds how much, and who waits for room.
+"""The memory for responses in one worker: the shares that are held, and those that wait for room.
 
 Whoever knows how much it needs waits until all of it is free, first come, first served. Whoever does not know
 grows by steps: the oldest that grows can always have as much as an answer may have at most, which is kept free for

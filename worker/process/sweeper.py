@@ -14,7 +14,7 @@ from contract.store.worker_store import WorkerStore
 
 SWEEP_S = 1.0
 LOCK_S = 2.0  # a killed sweeper holds the others up for so long
-BELL_S = 2.0  # a bell that nobody answered is rung again after this, then twice as long, …
+BELL_S = 2.0  # an unanswered doorbell is sent again after this, then twice as long, …
 
 logger = logging.getLogger(__name__)
 
