@@ -33,7 +33,7 @@ class Sweeper:
             try:
                 rung = await self._store.sweep(self._worker, patience_s=self._patience_s, lock_s=LOCK_S, bell_s=BELL_S)
                 if rung:
-                    logger.debug("rang %s bells again", rung)  # also those of jobs whose wait is over
+                    logger.debug("sent %s doorbells again", rung)  # also those of jobs whose wait is over
             except Unavailable:
                 logger.debug("Redis is away; nothing is swept")
             await asyncio.sleep(SWEEP_S)

@@ -17,7 +17,7 @@ from producer.doctor.versions import check_versions
 from producer.health.disk import disk_space_of
 from producer.health.queue import QueueHealth
 
-ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
+ELSEWHERE = "is not the workers': their images cannot be shown or deleted here"
 
 
 @dataclass(frozen=True, slots=True)
