@@ -41,7 +41,7 @@ class StorageRoom:
 
 
 class ArtifactStore(Protocol):
-    """Keeps image and sidecar as one: a pair is complete, or nobody sees it."""
+    """Keeps image and sidecar as one: a pair is complete, or invisible."""
 
     def locator(self, job: Job, name: str) -> str:
         """Tell where an image of a job with this file name belongs."""
@@ -98,7 +98,7 @@ class ArtifactStore(Protocol):
         """Read a reference image. Raises FileNotFoundError."""
 
     async def remove_references(self, *, age_s: float) -> None:
-        """Remove the reference images that nobody has used for so long."""
+        """Remove the reference images that were not used for so long."""
 
     async def marker(self, *, make: bool = False) -> str:
         """Tell which storage this is, by a mark in it: "" if it has none and none was made."""

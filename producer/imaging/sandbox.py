@@ -1,4 +1,4 @@
-"""Pictures that strangers sent, or want in another form: all decoding happens in a child process with limits.
+"""Untrusted images, checked or converted: all decoding happens in a child process with limits.
 
 The child is started when it is first needed, does one thing at a time, and is replaced when it dies or takes too
 long, which costs the one picture it was looking at; and now and then, so that nothing heaps up in it.
@@ -18,7 +18,7 @@ from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
 CHILD = "producer.imaging.sandbox_child"
-WALL_S = 10.0  # for one picture; waiting for one's turn is not counted
+WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
 _REFUSALS = {kind.code: kind for kind in (UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE)}
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """A picture without foreign parts; sizes in pixels, before it is turned."""
+    """A stripped image; sizes in pixels, before it is turned."""
 
     data: bytes = field(repr=False)
     mime: str
@@ -37,7 +37,7 @@ class Cleaned:
 
 
 class ImageSandbox:
-    """One child at most; a picture waits until those before it are done."""
+    """One child at most; an image waits until those before it are done."""
 
     def __init__(self, *, wall_s: float = WALL_S, most_pictures: int = MOST_PICTURES) -> None:
         self._pool = SandboxPool(CHILD, size=1, wall_s=wall_s, most_questions=most_pictures)
@@ -55,7 +55,7 @@ class ImageSandbox:
         await self._pool.close()
 
     async def clean(self, data: bytes) -> Cleaned:
-        """Decode a picture to its last pixel, and take away tail, texts and EXIF but for the orientation.
+        """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
 
         Nothing is encoded anew; the same object comes back if nothing has to go. Raises Refused
         (`upload_not_an_image`, `upload_image_too_large`).
@@ -64,7 +64,7 @@ class ImageSandbox:
         return Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
 
     async def mime_of(self, data: bytes) -> str:
-        """Decode a picture to its last pixel, and tell its type. Raises NoReference."""
+        """Decode an image to its last pixel, and return its type. Raises NoReference."""
         try:
             return str((await self._ask(data, task="inspect"))[0]["mime"])
         except Refused as error:
@@ -75,7 +75,7 @@ class ImageSandbox:
         return (await self._ask(data, task="shrink", side=side))[1]
 
     async def convert(self, data: bytes, *, mime: str, quality: int | None) -> bytes:
-        """Encode a picture upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
+        """Encode an image upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
 
         The same object comes back if it is that already and no quality is asked for. Raises Refused as `clean`.
         """

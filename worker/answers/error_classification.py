@@ -45,7 +45,7 @@ from worker.answers.untrusted_json import Json, items, mapping, number, text, te
 from worker.answers.upstream_routing import of_no_upstream
 
 MAX_REASONS = 5
-_MESSAGE_CHARS = 2000  # it is cut where it is shown, once no key can be cut in half
+_MESSAGE_CHARS = 2000  # shortened where it is shown, once no key can be cut in half
 
 Meaning = tuple[type[ProviderError], ErrorKind]
 OfMetadata = Callable[[Mapping[str, Json]], Meaning | None]

@@ -45,7 +45,9 @@ class CallProgress:
 
     is_coming: bool = False
     cost_usd: float | None = None
-    tell: Callable[[ProviderError], Awaitable[None]] | None = None  # is told why what was made cannot be fetched yet
+    tell: Callable[[ProviderError], Awaitable[None]] | None = (
+        None  # gets the reason why the result cannot be fetched yet
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class GeneratedImage:
     cost_usd: float | None
     more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
     unused: int = 0
-    left: int = 0  # of these, those that were not looked at
+    left: int = 0  # of these, not decoded
 
 
 class Downloads:
@@ -88,7 +90,7 @@ class Downloads:
 
     @property
     def left(self) -> int:
-        """Tell how many links were not followed."""
+        """Count the links that were not followed."""
         return len(set(self._left))
 
     async def go_round(self, download: Callable[[str], Awaitable[Picture | None]]) -> None:

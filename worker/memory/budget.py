@@ -1,4 +1,4 @@
-"""The memory that answers may take in one worker: its shares, and the queue of those that wait for room.
+"""The memory for responses in one worker: the shares that are held, and those that wait for room.
 
 A share whose need is known waits until all of it is free, first come, first served. One whose need is not known grows
 by steps: the oldest that grows can always have as much as an answer may have at most, which is kept free for it, so

@@ -70,7 +70,7 @@ async def check_redis(store: WorkerStore, *, allow_unsafe: bool) -> tuple[Doubt,
     """List what is wrong with Redis. Raises ConfigInvalid for one that would lose jobs, and Unavailable."""
     doubts = judge(await look(store.redis))
     if not allow_unsafe and (refused := refusals(doubts)):
-        hint = "DARKROOM_ALLOW_UNSAFE_REDIS=true lets the worker start all the same."
+        hint = "DARKROOM_ALLOW_UNSAFE_REDIS=true lets the worker start anyway."
         raise ConfigInvalid(
             [Problem("DARKROOM_REDIS_URL", f"Redis {doubt.says}. {doubt.hint} {hint}") for doubt in refused]
         )

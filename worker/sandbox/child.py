@@ -1,4 +1,4 @@
-"""The child process that reads untrusted input: JSON, base64, pictures.
+"""The child process that parses untrusted input: JSON, base64, images.
 
 A body of 15 MB can make a parser busy for a second and fill gigabytes, and Pillow is a large
 decoder of hostile files. So all of it happens here, under the limits of `contract/untrusted/sandbox_process.py`;
@@ -110,7 +110,7 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int, weigh:
 
 
 def _left(pictures: list[str], looked_at: set[int]) -> dict[str, int]:
-    """Count the pictures that were not looked at and that are not links, no two alike."""
+    """Count the pictures that were not decoded and are not links, no two alike."""
     left = {hash(text) for text in pictures if not is_link(text)} - looked_at
     return {"left": len(left)} if left else {}
 

@@ -58,7 +58,7 @@ class Reading:
     picture: Picture | None = None
     more: tuple[Picture, ...] = ()  # good pictures of the same answer
     extras: int = 0  # pictures of the answer that were not wanted, or not good
-    left: int = 0  # of these, those that were not looked at
+    left: int = 0  # of these, not decoded
     link: str | None = field(default=None, repr=False)
     links: tuple[str, ...] = field(default=(), repr=False)  # further ones
     poll_url: str | None = field(default=None, repr=False)

@@ -57,5 +57,5 @@ def _mend_of(folder: Path) -> str:
     if not folder.is_dir():
         return f"Put a directory in place of the file {folder}."
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return f"Mount the file system of {folder} so that it can be written to."
-    return f"Let the user who runs Darkroom write to {folder}."
+        return f"Mount the file system of {folder} writable."
+    return f"Give Darkroom's user write access to {folder}."

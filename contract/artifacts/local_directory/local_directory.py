@@ -110,7 +110,7 @@ class LocalDirectory:
         return await asyncio.to_thread(self._references.path(sha256).read_bytes)
 
     async def remove_references(self, *, age_s: float) -> None:
-        """Remove the reference images that nobody has used for so long."""
+        """Remove the reference images that were not used for so long."""
         await asyncio.to_thread(self._cleanup.remove_references, age_s=age_s)
 
     async def marker(self, *, make: bool = False) -> str:

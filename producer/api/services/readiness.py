@@ -16,7 +16,7 @@ from producer.client.connections import Connections
 from producer.doctor.versions import check_versions
 from producer.health.queue import QueueHealth, read_queue_health
 
-ELSEWHERE = "is not the workers': their images cannot be shown or removed here"
+ELSEWHERE = "is not the workers': their images cannot be shown or deleted here"
 
 
 @dataclass(frozen=True, slots=True)
