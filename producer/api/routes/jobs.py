@@ -30,7 +30,7 @@ _CURSOR: dict[str, Any] = {"pattern": f"^{CURSOR_PATTERN}$"}
 _PREFER_WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\b")
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many seconds for the job's end.")]
+Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Seconds to wait for the job to end.")]
 
 
 @router.post(
@@ -52,12 +52,14 @@ async def list_jobs(
     request: Request,
     gateway: Here,
     caller: Reader,
-    state: Annotated[str | None, Query(description="Of which states, with commas.", json_schema_extra=_STATES)] = None,
-    conversation: Annotated[
-        str | None, Query(max_length=MAX_CONVERSATION, description="Of which conversation.")
+    state: Annotated[
+        str | None, Query(description="Only jobs in these states, separated by commas.", json_schema_extra=_STATES)
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.", json_schema_extra=_CURSOR)] = None,
+    conversation: Annotated[
+        str | None, Query(max_length=MAX_CONVERSATION, description="Only jobs of this conversation.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="The largest number of jobs.")] = 20,
+    cursor: Annotated[str | None, Query(description="`next` of the previous page.", json_schema_extra=_CURSOR)] = None,
 ) -> Response:
     """List your jobs, newest first."""
     jobs, following = await caller.client.page(
