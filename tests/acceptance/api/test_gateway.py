@@ -189,7 +189,9 @@ async def test_a_gateway_that_is_stopped_answers_who_waits_and_ends(ann: httpx.A
     job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
     waiting = asyncio.create_task(ann.get(job["status_url"], params={"wait": 30}))
     async with ann.stream("GET", job["events_url"]) as stream:
-        await anext(stream.aiter_lines())
+        lines = stream.aiter_lines()
+        while await anext(lines) != "event: running":
+            pass
         stack.gateways[-1].terminate()
         answer = await waiting
         assert await asyncio.to_thread(stack.gateways[-1].wait, 5) == 0
