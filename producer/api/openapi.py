@@ -73,12 +73,15 @@ class Submission(JobRequest):
         None, min_length=1, max_length=200, description="The conversation that `latest` refers to."
     )
     webhook_url: str | None = Field(
-        None, pattern="^https?://", max_length=2048, description="An https address that is called when the job ends."
+        None,
+        pattern="^https?://",
+        max_length=2048,
+        description="An https address that is called when the job has ended.",
     )
     webhook_secret: str | None = Field(
         None,
         pattern="^whsec_[A-Za-z0-9+/]+=*$",
-        description="A secret of your own to sign webhooks with, whsec_…; left out, one is derived.",
+        description="Your own secret of the signature, whsec_…; by default one is derived.",
     )
 
 
@@ -98,8 +101,8 @@ class Problem(BaseModel):
     status: int
     code: str = Field(description="For programs; it never changes.")
     detail: str = Field(description="For people: what happened, and what to do.")
-    instance: str = Field(description="Names this request in the log.")
-    retryable: bool = Field(description="Whether the very same request may succeed later.")
+    instance: str = Field(description="The id of this request in the log.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
     hint: str | None = None
     state: str | None = None
     errors: list[ProblemItem] | None = None
@@ -186,7 +189,7 @@ SIDECAR = answer(SidecarResponse)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,
-    304: {"description": "It is as it was."},
+    304: {"description": "It has not changed."},
 }
 _EVENT = {  # one of them
     "type": "object",
@@ -194,8 +197,8 @@ _EVENT = {  # one of them
     "required": ["data"],
 }
 EVENT_STREAM: Responses = {
-    200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": _EVENT}}},
-    204: {"description": "The job is over, and all was told."},
+    200: {"description": "The events of the job.", "content": {"text/event-stream": {"schema": _EVENT}}},
+    204: {"description": "The job has ended, and all its events were sent."},
 }
 _READY = {
     "type": "object",

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -34,6 +34,7 @@ from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker
 from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import GiveUp
 from worker.providers.provider import ImageCall
+from worker.sandbox.pool import Sandbox
 
 NOWHERE = Path("/nonexistent")
 ARTIFACTS = LocalDirectory(media=NOWHERE, save_dir="images", home=NOWHERE)
@@ -134,7 +135,7 @@ def resources_of(context: JobContext, client: ProviderClient) -> CallResources:
     return CallResources(
         clients={"openrouter": client},
         breakers={context.ladder.rungs[0].route: Turnstile()},
-        references=ReferenceUrls(ARTIFACTS, ()),
+        references=ReferenceUrls(ARTIFACTS, cast(Sandbox, None), ()),
         delivery=Delivery(context, store=Blank(), artifacts=ARTIFACTS),
         images_per_answer=Forgetful(),
         leases=Leases(Blank(), worker="w", lease_s=15),
