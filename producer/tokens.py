@@ -7,6 +7,7 @@ running gateway reads it again when it has changed.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import hmac
 import os
@@ -181,7 +182,9 @@ class Tokens:
                 if not stat.S_ISREG(status.st_mode):
                     raise self._invalid("is not a file")
                 if status.st_mode & 0o077:
-                    raise self._invalid("others may read or write it: `chmod 600` it, and make new tokens if they did")
+                    raise self._invalid(
+                        "others may read or write it: `chmod 600` it, and create new tokens if they did"
+                    )
                 found = _File.model_validate_json(file.read())
                 self._rest = found.model_extra or {}
                 return found.tokens, _signed(status)
@@ -191,7 +194,7 @@ class Tokens:
             raise self._invalid(f"cannot be read ({error.strerror})") from error
         except ValidationError as error:
             where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "it"
-            raise self._invalid(f"is no file of tokens: {where} is wrong") from error
+            raise self._invalid(f"is not a valid file of tokens: {where} is wrong") from error
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
         write_whole(self._path, _File(tokens=tokens, **self._rest).model_dump_json(indent=2).encode() + b"\n")
@@ -246,3 +249,8 @@ def _digest(text: str) -> str:
 
 def _signed(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode
+
+
+def default_owner() -> str:
+    """Name the default owner of jobs of the command line."""
+    return f"cli:{getpass.getuser()}"

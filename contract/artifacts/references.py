@@ -61,7 +61,7 @@ class References:
         return tuple(snapshots)
 
     async def keep(self, data: bytes, mime: str) -> ReferenceSnapshot:
-        """Keep a picture that has been looked at and is no file of ours. Raises Refused (`reference_too_large`)."""
+        """Keep an image that has been decoded and is no file of ours. Raises Refused (`reference_too_large`)."""
         if len(data) > MAX_EACH:
             raise _too_large()
         sha256 = await self._store(data)

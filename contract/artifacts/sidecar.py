@@ -1,4 +1,4 @@
-"""The sidecar: the JSON beside an image, which says how it came about; its presence means the pair is complete.
+"""The sidecar: the JSON next to an image, which says how it was made; its presence means the pair is complete.
 
 The id is derived from job and index, so a job that is run again cannot make a second one.
 """
@@ -17,7 +17,7 @@ from contract.jobs.job import Attempt, Degraded, Image, Job, ReferenceSnapshot, 
 
 
 class Picture(Protocol):
-    """A decoded picture, as far as its sidecar tells of it."""
+    """A decoded image, as far as its sidecar describes it."""
 
     @property
     def data(self) -> bytes | bytearray: ...
@@ -36,7 +36,7 @@ class Picture(Protocol):
 
 
 class Sidecar(Stored):
-    """The JSON beside an image: nanobot's eight fields first, then ours."""
+    """The JSON next to an image: nanobot's eight fields first, then ours."""
 
     id: str
     path: str
@@ -57,7 +57,7 @@ class Sidecar(Stored):
     degraded: str | None  # why it is not as requested, in words
     attempts: tuple[Attempt, ...]
     cost_usd: float | None
-    warnings: tuple[str, ...] = ()  # what is odd about the picture, in words
+    warnings: tuple[str, ...] = ()  # what is odd about the image, in words
 
     @classmethod
     def of(

@@ -166,10 +166,10 @@ class JobRequest(KeptRequest):
         AfterValidator(_prompt),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT}),
         Offered(
-            to_models="What the picture shall show, or how a reference shall be changed: subject, style, light, "
+            to_models="What the image should show, or how a reference should be changed: subject, style, light, "
             "composition, and any text in it, in as much detail as is known.",
         ),
-    ] = Field(description="What the picture shall show.")
+    ] = Field(description="What the image should show.")
     count: Annotated[
         int,
         AfterValidator(_count),
@@ -178,7 +178,7 @@ class JobRequest(KeptRequest):
             to_models="How many variants to make at the same time; 1 if left out. Better than several calls.",
             options=("--count", "-n"),
         ),
-    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES}.")
+    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES} (maxImagesPerTurn).")
     aspect_ratio: Annotated[
         AspectRatio,
         Offered(
@@ -186,7 +186,7 @@ class JobRequest(KeptRequest):
             options=("--aspect-ratio", "-a"),
             values=RATIOS,
         ),
-    ] = Field(description="Width to height, such as 1:1, 3:4, 16:9 or auto; left out, it is as configured.")
+    ] = Field(description="Width to height, such as 1:1, 3:4, 16:9 or auto; by default as configured.")
     image_size: Annotated[
         ImageSize,
         Offered(
@@ -194,7 +194,7 @@ class JobRequest(KeptRequest):
             options=("--image-size", "-s"),
             values=(*SIZES, "auto"),
         ),
-    ] = Field(description="Such as 1K, 2K, 4K, 1024x1024 or auto; left out, it is as configured.")
+    ] = Field(description="Such as 1K, 2K, 4K, 1024x1024 or auto; by default as configured.")
     reference_images: Annotated[
         tuple[str, ...],
         Field(strict=False),
@@ -207,22 +207,22 @@ class JobRequest(KeptRequest):
             help="Path, artifact id or latest.",
             options=("--reference", "-r"),
         ),
-    ] = Field((), description='Ids of uploads or of own images, or "latest" of the conversation.')
+    ] = Field((), description='Ids of uploads or of your images, or "latest" for the newest image of the conversation.')
     quality: Annotated[Quality | None, BeforeValidator(_quality), Offered(values=get_args(Quality))] = Field(
-        None, description="low, medium or high, where the provider knows qualities; left out, it is as configured."
+        None, description="low, medium or high, if the provider supports qualities; by default as configured."
     )
     fallback: Annotated[
         AllowedFallback | None, BeforeValidator(_allowed), Offered(values=get_args(AllowedFallback))
     ] = Field(
         None,
-        description="What may be delivered instead, if need be: any (if left out), quality (a lower one), "
+        description="What may be delivered instead, if necessary: any (the default), quality (a lower one), "
         "size (a smaller one), none.",
     )
     attempt_timeout_seconds: Annotated[TimeLimit | None, Offered(options=("--attempt-timeout",))] = Field(
-        None, description="The most seconds that one call to the provider may take; the operator may allow less."
+        None, description="Maximum seconds of one call to the provider; the operator may allow less."
     )
     deadline_seconds: Annotated[TimeLimit | None, Offered(options=("--deadline",))] = Field(
-        None, description="The most seconds that the job may take from its start; the operator may allow less."
+        None, description="Maximum seconds of the job from its start; the operator may allow less."
     )
     provider: str | None = Field(None, description="One of the configured providers.")
     model: Annotated[ModelName, WithJsonSchema({"type": "string"})] | None = Field(

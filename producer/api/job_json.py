@@ -23,8 +23,8 @@ class ImageResponse(Image):
 
     path: str | None = None  # type: ignore[assignment]
     sidecar: str | None = None  # type: ignore[assignment]
-    url: str = Field(description="Where the image is; needs the token.")
-    signed_url: str = Field(description="The same for an hour or two, without a token: for an <img>.")
+    url: str = Field(description="Address of the image; needs the token.")
+    signed_url: str = Field(description="The same without a token, valid for an hour or two: for an <img>.")
 
 
 class JobResponse(Job):

@@ -69,12 +69,19 @@ class Submission(JobRequest):
 
     aspect_ratio: AspectRatio | None = _described("aspect_ratio")  # type: ignore[assignment]
     image_size: ImageSize | None = _described("image_size")  # type: ignore[assignment]
-    conversation: str | None = Field(None, min_length=1, max_length=200, description="What `latest` refers to.")
+    conversation: str | None = Field(
+        None, min_length=1, max_length=200, description="The conversation that `latest` refers to."
+    )
     webhook_url: str | None = Field(
-        None, pattern="^https?://", max_length=2048, description="An https address that is told when the job is over."
+        None,
+        pattern="^https?://",
+        max_length=2048,
+        description="An https address that is called when the job has ended.",
     )
     webhook_secret: str | None = Field(
-        None, pattern="^whsec_[A-Za-z0-9+/]+=*$", description="whsec_… of your own to sign with; else one is derived."
+        None,
+        pattern="^whsec_[A-Za-z0-9+/]+=*$",
+        description="Your own secret of the signature, whsec_…; by default one is derived.",
     )
 
 
@@ -94,8 +101,8 @@ class Problem(BaseModel):
     status: int
     code: str = Field(description="For programs; it never changes.")
     detail: str = Field(description="For people: what happened, and what to do.")
-    instance: str = Field(description="Names this request in the log.")
-    retryable: bool = Field(description="Whether the very same request may succeed later.")
+    instance: str = Field(description="The id of this request in the log.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
     hint: str | None = None
     state: str | None = None
     errors: list[ProblemItem] | None = None
@@ -182,7 +189,7 @@ SIDECAR = answer(SidecarResponse)
 IMAGE: Responses = {
     200: {"description": "The image."} | _PICTURES,
     206: {"description": "A part of it."} | _PICTURES,
-    304: {"description": "It is as it was."},
+    304: {"description": "It has not changed."},
 }
 _EVENT = {  # one of them
     "type": "object",
@@ -190,8 +197,8 @@ _EVENT = {  # one of them
     "required": ["data"],
 }
 EVENT_STREAM: Responses = {
-    200: {"description": "The job's story.", "content": {"text/event-stream": {"schema": _EVENT}}},
-    204: {"description": "The job is over, and all was told."},
+    200: {"description": "The events of the job.", "content": {"text/event-stream": {"schema": _EVENT}}},
+    204: {"description": "The job has ended, and all its events were sent."},
 }
 _READY = {
     "type": "object",

@@ -29,10 +29,10 @@ SENT_BY_ITSELF = (
 )
 WAIT_FOR_THEM = "The job is not finished. The images will be sent to this chat by themselves; there is no need to poll."
 ELSEWHERE = (
-    "The images were made, but their files are not on this machine: nanobot and the worker have to see the same media "
-    "directory. Do not make them again: whoever runs this nanobot has to set it right."
+    "The images were made, but their files are not on this machine: nanobot and the worker must use the same media "
+    "directory. Do not make them again: the operator of this nanobot has to fix it."
 )
-ONCE_MORE = "It is not known whether the job was taken. Call once more with the same arguments: nothing is made twice."
+ONCE_MORE = "It is unknown whether the job was accepted. Call again with the same arguments: nothing is made twice."
 
 
 def artifacts(sidecars: Sequence[Sidecar]) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def artifacts(sidecars: Sequence[Sidecar]) -> list[dict[str, Any]]:
 
 
 def unlike(job: Job) -> str:
-    """Say what is not as it was asked for; nothing when all is."""
+    """Say what differs from the request; empty if nothing does."""
     missing = job.progress.count - job.progress.done
     parts = [f"{wording.degraded(job.degraded)}."] if job.degraded else []
     if missing:
@@ -51,7 +51,7 @@ def unlike(job: Job) -> str:
 
 
 def made(job: Job, result: str, next_step: str | None) -> str:
-    """Add to the result of a finished job what the user should hear about it, and what is to be done instead."""
+    """Add to the result of a finished job what the user should be told, and what to do instead."""
     remark = unlike(job)
     if not remark and not next_step:
         return result
@@ -63,7 +63,7 @@ def made(job: Job, result: str, next_step: str | None) -> str:
 
 
 def under_way(job: Job, expected: tuple[int, int] | None, next_step: str) -> str:
-    """Tell the model how a job stands that is not over."""
+    """Tell the model the state of an unfinished job."""
     return _json(
         status=job.state,
         job_id=job.id,
@@ -76,12 +76,12 @@ def under_way(job: Job, expected: tuple[int, int] | None, next_step: str) -> str
 
 def unknown(job_id: str, next_step: str) -> str:
     """Tell the model of a job that was accepted before the queue went away."""
-    progress = "The job was accepted. The queue does not answer just now; nothing is lost."
+    progress = "The job was accepted. The queue does not answer at the moment; nothing is lost."
     return _json(status=JobState.QUEUED, job_id=job_id, progress=progress, next_step=next_step)
 
 
 def cancelled(job: Job, *, was_possible: bool) -> str:
-    """Tell the model what came of its wish to cancel a job."""
+    """Tell the model the result of cancelling a job."""
     status = "cancelled" if was_possible else "already_finished"
     return _json(status=status, job_id=job.id, state=job.state, progress=job.progress.message)
 
@@ -109,7 +109,7 @@ def misplaced(job: Job) -> str:
 
 
 def memo(job: Job, paths: Sequence[str]) -> str:
-    """Tell the model on its next turn what was sent meanwhile."""
+    """Tell the model on its next turn what was sent in the meantime."""
     if not paths and job.state is JobState.SUCCEEDED:
         return f"Image job {job.id}: {ELSEWHERE} The user was told."
     if not paths:
@@ -126,7 +126,7 @@ def memo(job: Job, paths: Sequence[str]) -> str:
 
 
 def excerpt(prompt: str, *, most: int = MOST_OF_A_PROMPT) -> str:
-    """Quote the begin of a prompt in one line."""
+    """Quote the start of a prompt in one line."""
     line = " ".join(prompt.split())
     return f"“{line}”" if len(line) <= most else f"“{line[:most].rstrip()}…”"
 

@@ -21,7 +21,7 @@ class Darkroom(OwnerClient):
 
     def __init__(self, settings: Settings, *, owner: str, roots: Sequence[Path] = ()) -> None:
         """Open connections; reference images may also lie below `roots`, next to workspace and media directory."""
-        reads_all = Path("/") in roots  # a person who types a command may open the images of others anyway
+        reads_all = Path("/") in roots  # a user of the command line can open the images of others anyway
         super().__init__(Connections(settings, roots=roots), owner=owner, names_paths=True, reads_all=reads_all)
 
     async def __aenter__(self) -> Darkroom:

@@ -1,4 +1,4 @@
-"""Who hands something in just now; when that has become slow, more are sent away at once rather than kept waiting."""
+"""Load shedding: when submits under way have become slow, further ones are refused at once instead of kept waiting."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LONG_S = 0.2
 
 
 class LoadShedder:
-    """Those who hand something in."""
+    """The submits under way."""
 
     def __init__(self) -> None:
         self._since: dict[object, float] = {}  # the first has come first
 
     def check(self) -> None:
-        """Let more come, unless those who are there stand still. Raises Refused (`too_busy`)."""
+        """Admit another submit, unless those under way stand still. Raises Refused (`too_busy`)."""
         if len(self._since) >= FEW and time.monotonic() - next(iter(self._since.values())) > LONG_S:
             raise Refused(TOO_BUSY, retry_after_s=2)
 

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Accepted(NamedTuple):
-    """A job that was handed in, and whether that had been done before with the same idempotency key."""
+    """A job that was submitted, and whether it had been before with the same idempotency key."""
 
     job: Job
     is_replayed: bool
@@ -79,7 +79,7 @@ class OwnerClient:
         return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat)
 
     async def submit(self, **fields: Any) -> Job:
-        """Hand a job in and answer it as it was accepted; the arguments are those of `accept`."""
+        """Submit a job and return it as it was accepted; the arguments are those of `accept`."""
         return (await self.accept(**fields)).job
 
     async def accept(
@@ -92,7 +92,7 @@ class OwnerClient:
         letter: ChatDelivery | None = None,
         **fields: object,
     ) -> Accepted:
-        """Hand a job in; answer it as it was accepted, and whether it had been before.
+        """Submit a job; return it as it was accepted, and whether it had been submitted before.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
         idempotency key, a repeated request answers the first one's job. The job's end is told to
@@ -104,7 +104,7 @@ class OwnerClient:
         allowed = self.settings.env.webhook_networks
         webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
-        return await self._hand_in(
+        return await self._submit_request(
             request,
             snapshots,
             conversation,
@@ -115,7 +115,7 @@ class OwnerClient:
         )
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
-        """Hand in anew what a job that is over asked for, with the same references.
+        """Submit the request of an ended job again, with the same references.
 
         Raises Refused (`job_not_found`, `job_not_finished`) and as `accept`.
         """
@@ -125,9 +125,9 @@ class OwnerClient:
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.owner_images.renew(snapshots)
-        return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
+        return await self._submit_request(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
 
-    async def _hand_in(
+    async def _submit_request(
         self,
         request: KeptRequest,
         snapshots: tuple[ReferenceSnapshot, ...],

@@ -1,4 +1,4 @@
-"""One owner's pictures: finished ones, uploads, and what a request may name as its references."""
+"""One owner's images: finished ones, uploads, and what a request may name as its references."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from producer.error_catalogue import MEDIA_ELSEWHERE
 
 
 class OwnerImages:
-    """Finds and keeps pictures; who may not name paths refers to them by the ids of artifacts and uploads."""
+    """Finds and keeps images; without the right to name paths, they are named by the ids of artifacts and uploads."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class OwnerImages:
         self._reads_all = reads_all
 
     async def renew(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
-        """Say that kept pictures are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""
+        """Mark kept images as needed again. Raises Refused (`reference_unreadable`) if one is gone."""
         await self._references.touch(snapshots)
 
     async def find(self, artifact: str) -> str:
@@ -70,9 +70,9 @@ class OwnerImages:
             raise Refused(MEDIA_ELSEWHERE)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
-        """Keep a picture as a reference for jobs to come; answer its id, `up_…`.
+        """Keep an image as a reference for later jobs; return its id, `up_…`.
 
-        It has been looked at: `data` is a whole picture of this type. Raises Refused.
+        It has been decoded: `data` is a complete image of this type. Raises Refused.
         """
         snapshot = await self._references.keep(data, mime)
         async with redis_deadline():
@@ -80,7 +80,7 @@ class OwnerImages:
         return UPLOAD + snapshot.sha256
 
     async def find_signed(self, artifact: str) -> str:
-        """Find an image whose owner has given somebody a link to it. Raises Refused (`artifact_not_found`)."""
+        """Find an image by a signed link. Raises Refused (`artifact_not_found`)."""
         is_one = is_artifact_id(artifact)
         image = await self._artifacts.find(artifact) if is_one else None
         if image is None:
@@ -130,7 +130,7 @@ class OwnerImages:
         return reference
 
     async def _artifact(self, artifact: str) -> ArtifactReference:
-        """Find an artifact that is not known to be another's; who names paths may name forgotten ones."""
+        """Find an artifact that is not known to be another's; with the right to name paths, also a forgotten one."""
         async with redis_deadline():
             is_foreign = await self._store.is_foreign(artifact, self._owner)
             is_own = not is_foreign and await self._store.image_owner_is(artifact, self._owner)

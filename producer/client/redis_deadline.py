@@ -1,4 +1,4 @@
-"""How long anybody waits for Redis: under three seconds for a whole answer, however many commands it takes."""
+"""The deadline for Redis: under three seconds for a whole response, however many commands it takes."""
 
 from __future__ import annotations
 

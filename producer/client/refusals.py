@@ -14,7 +14,7 @@ from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
 from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 
-MOST_PROBLEMS = 20  # that are told of one request
+MOST_PROBLEMS = 20  # reported for one request
 _FIELD = re.compile(r"\w{1,50}", re.ASCII)
 _EXPECTED = {
     "float_type": "it must be a number",
@@ -28,7 +28,7 @@ KindOf = Callable[[str, str], ErrorKind | None]  # of pydantic's name of a probl
 
 
 def refused_by(error: ValidationError, model: type[BaseModel], kind_of: KindOf = lambda *_: None) -> Refused:
-    """Make the error to raise for what is wrong: the first problem, with the others beside it.
+    """Make the error to raise for what is wrong: the first problem, with the others attached.
 
     `kind_of` tells where a field has an error code of its own.
     """

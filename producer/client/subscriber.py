@@ -1,4 +1,4 @@
-"""The feed: one subscription that wakes all who wait for a job through the same client."""
+"""The subscriber: one subscription that wakes everything that waits for a job through the same client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class JobSubscriber:
                 del self._waiting[job_id]
 
     def stop_waiting(self) -> None:
-        """Wake all who wait, for the last time."""
+        """Wake all waiters, for the last time."""
         self.is_closing = True
         self._wake_all()
 
@@ -64,7 +64,7 @@ class JobSubscriber:
                         if message is not None:
                             self._wake(message)
                         elif is_asked:
-                            break  # nobody is there any more
+                            break  # no waiter is left
                         else:
                             await subscription.ping()
                         is_asked = message is None

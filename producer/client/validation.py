@@ -1,6 +1,6 @@
 """A request as a caller sent it: checked, with the defaults filled in, and what it is thought to take.
 
-Every problem is told at once: the first one is raised, the others are beside it.
+All problems are reported together: the first one is raised, with the others attached.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from producer.error_catalogue import UNKNOWN_MODEL
 
 
 def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest:
-    """Check what a caller sent. Raises Refused for the first problem, with the others beside it."""
+    """Check what a caller sent. Raises Refused for the first problem, with the others attached."""
     defaults = {name: getattr(settings.image, f"default_{name}") for name in CONFIGURED}
     given = {**defaults, **{name: value for name, value in fields.items() if value is not None or name not in defaults}}
     limits = {"max_images": settings.image.max_images_per_turn, "max_seconds": settings.env.deadline_seconds}

@@ -1,6 +1,6 @@
-"""The child process that looks at pictures which strangers sent (`producer/imaging/sandbox.py` has the other end).
+"""The child process that decodes untrusted images (`producer/imaging/sandbox.py` has the other end).
 
-It imports nothing of the gateway: what breaks a decoder finds no key, no connection and no other picture here.
+It imports nothing of the gateway: an exploited decoder finds no key, no connection and no other image here.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
         return {"refused": UPLOAD_IMAGE_TOO_LARGE.code}, b""
     except NotAnImage:
         return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
-    except ValueError as error:  # `contract.images` makes none of a picture
+    except ValueError as error:  # `contract.untrusted.imaging` makes none of a picture
         return {"misused": str(error)}, b""
-    # Bytes that bring an unforeseen exception out of a parser are no picture, whatever they are.
+    # Bytes that raise an unforeseen exception in a parser are no image.
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(f"retouch: {type(error).__name__}\n")
         return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""

@@ -39,16 +39,16 @@ class ShownImage(NamedTuple):
 class ToolImage(FrozenModel):
     """One delivered image."""
 
-    id: str = Field(description="Its artifact id: what reference_images may name to change it.")
+    id: str = Field(description="Its artifact id, which reference_images accepts for editing it.")
     mime: str
     width: int = Field(description="Of the original, in pixels.")
     height: int = Field(description="Of the original, in pixels.")
     shown: Literal["original", "smaller", "no"] = Field(
-        description="Whether this answer has the original, a copy of fewer bytes, or nothing of it."
+        description="Whether this answer has the original, a smaller copy, or no data of it."
     )
-    url: str | None = Field(None, description="Where the original is; needs the token.")
-    signed_url: str | None = Field(None, description="The same for an hour or two, without a token.")
-    path: str | None = Field(None, description="Where the original lies on this machine.")
+    url: str | None = Field(None, description="Address of the original; needs the token.")
+    signed_url: str | None = Field(None, description="The same without a token, valid for an hour or two.")
+    path: str | None = Field(None, description="Path of the original on this machine.")
 
 
 class JobAnswer(FrozenModel):
@@ -56,14 +56,14 @@ class JobAnswer(FrozenModel):
 
     job_id: str
     state: JobState
-    message: str = Field(description="How it stands, in words for the user.")
+    message: str = Field(description="Its state, in words for the user.")
     done: int = Field(description="How many images are made.")
-    count: int = Field(description="How many were asked for.")
+    count: int = Field(description="How many were requested.")
     position: int | None = Field(None, description="How many jobs are served before this one.")
-    eta: str | None = Field(None, description="When it may be expected, in words, if that can be known.")
+    eta: str | None = Field(None, description="The expected time, in words, if known.")
     images: tuple[ToolImage, ...] = ()
-    error: str | None = Field(None, description="The code of what went wrong.")
-    warnings: tuple[str, ...] = Field((), description="What else the user may want to know, in words.")
+    error: str | None = Field(None, description="The code of the error.")
+    warnings: tuple[str, ...] = Field((), description="Notes for the user, in words.")
     is_repeat: bool = Field(False, description="This is the job of an equal call a moment ago; no other one was made.")
     next_step: str = Field(description="What to do with this answer.")
 
@@ -75,7 +75,7 @@ class ListedJob(FrozenModel):
     state: JobState
     message: str
     created_at: datetime
-    prompt: str = Field(description="How its prompt begins.")
+    prompt: str = Field(description="The start of its prompt.")
     images: tuple[str, ...] = Field(description="The artifact ids of its images.")
 
 

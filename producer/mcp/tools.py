@@ -27,37 +27,37 @@ class _Arguments(BaseModel):
 class LookArguments(_Arguments):
     """What `get_image_job` takes."""
 
-    job_id: str = Field(description="The job_id that generate_image has answered.")
+    job_id: str = Field(description="The job_id from the answer of generate_image.")
     wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] | SkipJsonSchema[None] = Field(
-        None, description="Wait so long for the job's end before answering; 0 if left out."
+        None, description="Seconds to wait for the job to end before answering; 0 by default."
     )
     prompt: str | SkipJsonSchema[None] = Field(
-        None, description="Changes nothing: for clients that note it beside the images that they get."
+        None, description="Changes nothing: for clients that record it with the images."
     )
     model: str | SkipJsonSchema[None] = Field(
-        None, description="Changes nothing: for clients that note it beside the images that they get."
+        None, description="Changes nothing: for clients that record it with the images."
     )
 
 
 class CancelArguments(_Arguments):
     """What `cancel_image_job` takes."""
 
-    job_id: str = Field(description="The job_id that generate_image has answered.")
+    job_id: str = Field(description="The job_id from the answer of generate_image.")
 
 
 class ListArguments(_Arguments):
     """What `list_image_jobs` takes."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] | SkipJsonSchema[None] = Field(
-        None, description="How many at most; 10 if left out."
+        None, description="The largest number of jobs; 10 by default."
     )
     state: Literal[tuple(map(str, JobState))] | SkipJsonSchema[None] = Field(  # type: ignore[valid-type]
-        None, description="Only jobs of this state."
+        None, description="Only jobs in this state."
     )
-    cursor: str | SkipJsonSchema[None] = Field(None, description="`next` of the page before.")
+    cursor: str | SkipJsonSchema[None] = Field(None, description="`next` of the previous page.")
 
 
-_KEY = {"description": "A word of your own for this very request: calls with the same one make one job in all."}
+_KEY = {"description": "A text of your own for this request: calls with the same one make only one job."}
 GENERATE_SCHEMA: dict[str, Any] = {  # only told, as the values are checked like those of every job
     "type": "object",
     "additionalProperties": False,

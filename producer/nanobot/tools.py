@@ -122,15 +122,13 @@ class _JobTool(Tool):  # type: ignore[misc]
         return True
 
 
-_JOB_ID = StringSchema("The job id that generate_image answered; without one, this chat's newest job.")
+_JOB_ID = StringSchema("The job id from the answer of generate_image; by default this chat's newest job.")
 
 
 @tool_parameters(
     tool_parameters_schema(
         job_id=_JOB_ID,
-        wait_seconds=NumberSchema(
-            description="How long to wait for the job to end, 20 at most.", minimum=0, maximum=20
-        ),
+        wait_seconds=NumberSchema(description="Seconds to wait for the job to end, at most 20.", minimum=0, maximum=20),
     )
 )
 class ImageJobStatus(_JobTool):
@@ -138,7 +136,7 @@ class ImageJobStatus(_JobTool):
 
     name = "image_job_status"
     description = (
-        "Look at an image job that generate_image could not finish in its turn: state, place in the queue, paths."
+        "Look up an image job that generate_image could not finish in its turn: state, place in the queue, paths."
     )
 
     async def execute(self, job_id: str | None = None, wait_seconds: float = 0, **_: Any) -> str:

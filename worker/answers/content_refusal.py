@@ -49,7 +49,7 @@ _QUOTED_CODE = re.compile(r'"(?:code|type|status|reason)"\s*:\s*"([\w .-]{1,80})
 
 
 class Refusal(NamedTuple):
-    """That content was refused: what was said beside it, if anything, and the code, if there is one."""
+    """A refusal of content: the text next to it, if any, and the code, if there is one."""
 
     said: str
     code: str

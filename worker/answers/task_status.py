@@ -16,7 +16,7 @@ from worker.answers.untrusted_json import Json, mapping, text, texts
 # Statuses, also when they stand in a body, of a server that cannot tell now how far a task is.
 _OF_THE_SERVER = frozenset({401, 402, 403, 408, 409, 425, 429, 502, 503, 504, 524, 529})
 _WHY = ("message", "error_message", "fail_reason", "failure_reason", "reason", "detail", "msg")
-_MOST_CHARS = 2000  # whoever shows it cuts it
+_MOST_CHARS = 2000  # shortened where it is shown
 
 
 def check(answer: dict[str, Json], *, has_pictures: bool = False) -> Stage:

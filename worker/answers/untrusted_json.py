@@ -1,4 +1,4 @@
-"""Looking into JSON that nobody vouches for: a wrong type is the same as nothing."""
+"""Reading untrusted JSON: a value of a wrong type counts as missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.jobs.pricing import MOST_USD
 
-Json = Any  # of a stranger; only the functions of this module look into it
+Json = Any  # untrusted; only the functions of this module read it
 
 _DRAFT = ("thought", "draft", "partial")
 

@@ -1,7 +1,7 @@
 """Strays: whole artifacts that their job does not list, for its worker was killed before it could report them.
 
 A job that goes on takes them from disk. One that was cancelled, failed, expired or deleted meanwhile never will, so
-they are taken back: nobody is to see an image of a cancelled job later.
+they are removed: an image of a cancelled job must not appear later.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ class Orphans:
             return await self._store.is_deleted(sidecar.job_id)
         except Unavailable:
             raise
-        except DarkroomError:  # nobody can tell
+        except DarkroomError:  # it is unknown
             return False
         return job.is_over and not await self._store.lists_image(sidecar.job_id, sidecar.index)

@@ -127,7 +127,7 @@ class AttemptLog:
         return *self._left_out.get(index, ()), wording.reasons(self.history(brought.index))
 
     def error(self, code: str) -> DarkroomError:
-        """Find an error of this run with its sentence; one of an earlier run is told anew."""
+        """Find an error of this run with its sentence; one of an earlier run gets its sentence again."""
         last = next((attempt for attempt in reversed(self._attempts.values()) if attempt.error == code), None)
         values = {"provider": last.provider, "model": last.model, "seconds": last.seconds} if last else {}
         return self._errors.get(code) or DarkroomError(look_up(code), **values)

@@ -62,7 +62,7 @@ class Delivery:
         self._context.images.note_stored(image)
 
     async def restore(self, index: int, picture: Picture) -> Sidecar | None:
-        """Describe a picture anew that a call of an earlier run has brought; None when no call is known to have."""
+        """Write a new sidecar for a picture from a call of an earlier run; None if no such call is known."""
         brought = self._context.attempts.delivered_for(index)
         return None if brought is None else await self._save(index, brought, picture)
 

@@ -1,4 +1,4 @@
-"""What the images of one job know of each other: who is stored, who calls, who waits, and which pictures are spare."""
+"""What the images of one job know of each other: which are stored, calling or waiting, and which pictures are spare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.sandbox.pool import Picture
 
 @dataclass(frozen=True, slots=True)
 class SparePicture:
-    """A good picture that came beside another one in the answer to a call, for an image that is still missing."""
+    """A good picture that came with another one in the response to a call, for an image that is still missing."""
 
     picture: Picture
     number: int  # of the call

@@ -1,7 +1,7 @@
 """What an answer only promises: a task is polled until it has ended, a picture behind a link is downloaded.
 
 Both cost nothing, while to make the picture again would be paid again. So what fails in passing is repeated until
-the job's time is over, and then told as `result_unreachable`; the ladder asks nobody again after that.
+the job's time is over, and then told as `result_unreachable`; the ladder makes no further call after that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class CallProgress:
 
     is_coming: bool = False
     cost_usd: float | None = None
-    tell: Callable[[ProviderError], Awaitable[None]] | None = None  # is told why what was made cannot be fetched yet
+    tell: Callable[[ProviderError], Awaitable[None]] | None = (
+        None  # gets the reason why the result cannot be fetched yet
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class GeneratedImage:
     cost_usd: float | None
     more: tuple[Picture, ...] = ()  # good ones, as far as the job misses images
     unused: int = 0
-    left: int = 0  # of these, which nobody has looked at
+    left: int = 0  # of these, not decoded
 
 
 class Downloads:
@@ -88,7 +90,7 @@ class Downloads:
 
     @property
     def left(self) -> int:
-        """Tell how many links nobody has followed."""
+        """Count the links that were not followed."""
         return len(set(self._left))
 
     async def go_round(self, download: Callable[[str], Awaitable[Picture | None]]) -> None:

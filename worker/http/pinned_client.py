@@ -54,5 +54,5 @@ def pinned(
 
 
 def no_cookies() -> CookieJar:
-    """Make a cookie jar that takes nothing from anybody."""
+    """Make a cookie jar that accepts no cookies."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))

@@ -1,1 +1,1 @@
-"""How a worker's memory is divided, and who waits for room."""
+"""How a worker's memory is divided, and which responses wait for room."""

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from worker.memory.budget import LARGEST, Share
 
-FREE_BYTES = 2**18  # of a body, for which nobody has to wait
+FREE_BYTES = 2**18  # of a body, which need no room
 STEP_BYTES = 4 * 2**20  # of a body whose length is not known
 PIECE_BYTES = 2**16  # that are read at a time
 

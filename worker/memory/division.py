@@ -18,14 +18,14 @@ MOST = 1024 * MIB  # of bodies; what is more would only wait for a reader
 
 @dataclass(frozen=True, slots=True)
 class Portions:
-    """Bytes of answers in flight, and what a reader may take beside another one."""
+    """Bytes of responses in flight, and what a child process may use next to another one."""
 
     bodies: int
     beside: int
 
 
 def divide(limit: int, *, bodies: int | None = None) -> Portions:
-    """Divide so much memory; `bodies` are what somebody wants for answers instead."""
+    """Divide so much memory; `bodies` replaces the share for responses."""
     left = max(0, limit - OWN)
     readers = min(left * 16 // 25 if bodies is None else max(0, left - bodies), READERS)
     if bodies is None:

@@ -1,4 +1,4 @@
-"""Which picture is read alone: the readers of a worker share a lock, in which light work stands side by side."""
+"""Which picture is decoded alone: a lock that the child processes share, under which light work runs in parallel."""
 
 from __future__ import annotations
 

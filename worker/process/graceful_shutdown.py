@@ -28,7 +28,7 @@ def drain(loop: asyncio.AbstractEventLoop, leases: Leases, *, seconds: float) ->
 
 
 def hurry(loop: asyncio.AbstractEventLoop, leases: Leases) -> None:
-    """Give running jobs back now, because somebody has asked twice."""
+    """Give running jobs back now, at a second signal."""
     logger.info("stopping at once: running jobs go back to the queue")
     loop.call_soon_threadsafe(leases.give_back)
     _after(LAST_S, give_up, "it does not come to its end")

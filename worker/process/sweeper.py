@@ -14,7 +14,7 @@ from contract.store.worker_store import WorkerStore
 
 SWEEP_S = 1.0
 LOCK_S = 2.0  # a killed sweeper holds the others up for so long
-BELL_S = 2.0  # a bell that nobody answered is rung again after this, then twice as long, …
+BELL_S = 2.0  # an unanswered doorbell is sent again after this, then twice as long, …
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Sweeper:
             try:
                 rung = await self._store.sweep(self._worker, patience_s=self._patience_s, lock_s=LOCK_S, bell_s=BELL_S)
                 if rung:
-                    logger.debug("rang %s bells again", rung)  # also those of jobs whose wait is over
+                    logger.debug("sent %s doorbells again", rung)  # also those of jobs whose wait is over
             except Unavailable:
                 logger.debug("Redis is away; nothing is swept")
             await asyncio.sleep(SWEEP_S)

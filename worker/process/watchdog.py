@@ -42,7 +42,7 @@ class Observation(StrEnum):
 
     WELL = "all is well"
     STUCK = "its event loop stands still"
-    NOT_CONSUMING = "bells lie in Redis that it does not take"
+    NOT_CONSUMING = "it does not take the doorbells in Redis"
 
 
 class Watchdog:

@@ -1,4 +1,4 @@
-"""The child process that reads what nobody vouches for: JSON, base64, pictures.
+"""The child process that parses untrusted input: JSON, base64, images.
 
 A body of 15 MB can make a parser busy for a second and fill gigabytes, and Pillow is a large
 decoder of hostile files. So all of it happens here, under the limits of `contract/untrusted/sandbox_process.py`;
@@ -29,7 +29,7 @@ from contract.errors.provider_catalogue import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
-from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
+from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean, shrink
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.errors import Interrupted, ProviderError, Unusable
@@ -110,7 +110,7 @@ def _read_pictures(found: dict[str, Any], pictures: list[str], most: int, weigh:
 
 
 def _left(pictures: list[str], looked_at: set[int]) -> dict[str, int]:
-    """Count the pictures that nobody has looked at and that are not links, no two alike."""
+    """Count the pictures that were not decoded and are not links, no two alike."""
     left = {hash(text) for text in pictures if not is_link(text)} - looked_at
     return {"left": len(left)} if left else {}
 
@@ -132,7 +132,7 @@ def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
 
 
 def load_json(body: bytes | bytearray) -> Any:
-    """Parse JSON; of a stream of events that nobody asked for, the longest one, as pictures are long.
+    """Parse JSON; of a stream of events that was not asked for, the longest one, as pictures are long.
 
     Raises Interrupted: cut off, or nothing we can read.
     """
@@ -213,12 +213,23 @@ def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = Fals
         return {"error": Interrupted(PROVIDER_BAD_ANSWER, http_status=200).record()}, b""
 
 
+def smaller(data: bytes, side: int, *, weigh: Weigh | None = None) -> Reply:
+    """Make a reference image smaller; where that cannot be the reply is empty."""
+    try:
+        made = shrink(data, side=side, weigh=weigh)
+    except (NotAnImage, MemoryError):
+        return {}, b""
+    return {"mime": "image/png" if made.startswith(b"\x89PNG") else "image/jpeg"}, made
+
+
 def main() -> None:
     """Answer questions for ever, in turn with the other readers where the work is heavy."""
     scales = ReaderLock(int(sys.argv[2]), beside=int(sys.argv[3]))
 
     def answer(question: dict[str, Any], body: bytearray) -> Reply:
         with scales.work(2 * len(body)):
+            if "shrink" in question:
+                return smaller(bytes(body), question["shrink"], weigh=scales.weigh)
             return reply(
                 question["provider"],
                 body,

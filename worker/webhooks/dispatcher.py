@@ -1,4 +1,4 @@
-"""The webhook dispatcher: tells receivers that jobs have ended, beside the jobs and never in their way.
+"""The webhook dispatcher: notifies receivers of ended jobs, without delaying any job.
 
 Each delivery is a task of its own with a client of its own, pinned to a checked address, 15 s long at most.
 So many at a time, and not more than a few to one host: a slow receiver holds up no other. What
@@ -199,7 +199,7 @@ def outcome(answer: WebhookAnswer, number: int, schedule: Sequence[float]) -> tu
 
 
 async def _skim(response: httpx.Response) -> None:
-    """Read some of an answer, so that whoever wrote it need not see its connection break."""
+    """Read some of a response, so that its receiver does not see a broken connection."""
     size = 0
     with suppress(httpx.HTTPError, OSError):  # OSError: TimeoutError too
         async with asyncio.timeout(REST_S):

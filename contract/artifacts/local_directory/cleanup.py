@@ -47,7 +47,7 @@ class Cleanup:
             self._lately_s = LATELY_S
 
     def remove_references(self, *, age_s: float) -> None:
-        """Remove the reference images that nobody has used for so long. Blocking."""
+        """Remove the reference images that were not used for so long. Blocking."""
         with _going_on("the reference images"):
             self._tidy_inputs(age_s)
 

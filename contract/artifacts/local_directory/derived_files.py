@@ -26,7 +26,7 @@ class ReferenceFolder:
         sha256 = hashlib.sha256(data).hexdigest()
         try:
             os.utime(self.path(sha256))  # the cleanup takes away what no job was accepted with for long
-        except OSError:  # it is not there, or belongs to somebody else
+        except OSError:  # it does not exist, or belongs to another user
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(self.path(sha256), data)
         return sha256

@@ -53,7 +53,7 @@ class PairWriter:
         ):
             mine = link(folder, picture, image)
             if not mine and not _is_there(folder, record):
-                # A killed worker left its image without a sidecar: nobody was told of it.
+                # A killed worker left its image without a sidecar: it was never reported.
                 _clear(folder, image, record)
                 mine = link(folder, picture, image)
             self._reach("after_image_link")
@@ -64,7 +64,7 @@ class PairWriter:
                 if not (link(folder, picture, image) and link(folder, words, record)):
                     raise FileExistsError(f"{record} was written by somebody else meanwhile")
             self._reach("after_sidecar")
-            # Whoever took the image for a killed worker's before the sidecar stood may have put away or replaced it.
+            # It may have been taken for a killed worker's before its sidecar existed, and moved or replaced.
             os.replace(picture, image, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
         return sidecar
@@ -80,7 +80,7 @@ class PairWriter:
         return None
 
     def _standing(self, job: Job, sidecar: Sidecar, extra: str | None, folder: int) -> Sidecar | None:
-        """Find the artifact that stands already; None if it was damaged, for nobody completes it any more."""
+        """Find the artifact that stands already; None if it was damaged, as it will never be completed."""
         until = time.monotonic() + SETTLE_S
         while (standing := self.complete(job, sidecar.id)) is None and time.monotonic() < until:
             time.sleep(0.05)  # whose sidecar stands is about to put its image back

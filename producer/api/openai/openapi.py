@@ -22,12 +22,16 @@ class Generation(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": EXAMPLE["prompt"], "size": "1536x1024"}]})
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
-    model: str | None = Field(None, description="Of those that /v1/models lists; gpt-image-… is the default one.")
+    model: str | None = Field(
+        None, description="One of those that /v1/models lists; gpt-image-… means the default one."
+    )
     n: int | None = Field(1, ge=1, le=8)
-    size: str | None = Field(None, description="WIDTHxHEIGHT or auto: the nearest ratio and size are taken.")
-    aspect_ratio: Literal[RATIOS] | None = Field(None, description="Goes before `size`.")  # type: ignore[valid-type]
+    size: str | None = Field(None, description="WIDTHxHEIGHT or auto: the nearest ratio and size are used.")
+    aspect_ratio: Literal[RATIOS] | None = Field(None, description="Takes precedence over `size`.")  # type: ignore[valid-type]
     quality: str | None = Field(None, description="low, medium, high or auto.")
-    output_format: Literal["png", "jpeg", "webp"] | None = Field(None, description="As it was made, if none is named.")
+    output_format: Literal["png", "jpeg", "webp"] | None = Field(
+        None, description="By default the format in which it was made."
+    )
     output_compression: int | None = Field(None, ge=0, le=100)
     response_format: Literal["b64_json", "url"] | None = None
     stream: bool | None = None

@@ -17,7 +17,7 @@ from producer.api.services.readiness import shown
 NO_TOKEN = ("400", "414", "421", "431", "500")  # what can go wrong without one
 
 router = APIRouter(tags=["health"])
-Verbose = Annotated[str | None, Query(description="Whatever it is, it asks what was looked at.")]
+Verbose = Annotated[str | None, Query(description="With any value, the response lists the checks.")]
 
 
 @router.get("/livez", response_class=PlainTextResponse, responses=errors(always=NO_TOKEN))

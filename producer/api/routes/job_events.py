@@ -30,7 +30,7 @@ async def events(
     gateway: Here,
     caller: Reader,
     job_id: str,
-    last_event_id: Annotated[str, Header(description="Go on after this event.", json_schema_extra=_ID)] = "0",
+    last_event_id: Annotated[str, Header(description="Continue after this event.", json_schema_extra=_ID)] = "0",
 ) -> Response:
     """Follow a job from its begin, or after an event, to its end. When there is nothing more to come: 204."""
     check_event_id(last_event_id)

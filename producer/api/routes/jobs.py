@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR, UNKNOWN_FIELD
+from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.ids import CURSOR_PATTERN
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint
 from producer.api.openapi import BODY, JOB_LIST, SUBMIT, errors, job_answer
-from producer.api.requests import read_json
+from producer.api.requests import idempotency_key, read_json
 from producer.client.owner_client import Accepted
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 
@@ -30,7 +30,7 @@ _CURSOR: dict[str, Any] = {"pattern": f"^{CURSOR_PATTERN}$"}
 _PREFER_WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\b")
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Wait so many seconds for the job's end.")]
+Wait = Annotated[int, Query(ge=0, le=MAX_WAIT_S, description="Seconds to wait for the job to end.")]
 
 
 @router.post(
@@ -52,12 +52,14 @@ async def list_jobs(
     request: Request,
     gateway: Here,
     caller: Reader,
-    state: Annotated[str | None, Query(description="Of which states, with commas.", json_schema_extra=_STATES)] = None,
-    conversation: Annotated[
-        str | None, Query(max_length=MAX_CONVERSATION, description="Of which conversation.")
+    state: Annotated[
+        str | None, Query(description="Only jobs in these states, separated by commas.", json_schema_extra=_STATES)
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.", json_schema_extra=_CURSOR)] = None,
+    conversation: Annotated[
+        str | None, Query(max_length=MAX_CONVERSATION, description="Only jobs of this conversation.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="The largest number of jobs.")] = 20,
+    cursor: Annotated[str | None, Query(description="`next` of the previous page.", json_schema_extra=_CURSOR)] = None,
 ) -> Response:
     """List your jobs, newest first."""
     jobs, following = await caller.client.page(
@@ -131,14 +133,6 @@ def read_fields(body: dict[str, Any]) -> dict[str, Any]:
             "idempotency_key"
         )
     return body
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Read the key that makes a repeat harmless. Raises Refused when there are several."""
-    keys = request.headers.getlist("idempotency-key")
-    if len(keys) > 1:
-        raise Refused(IDEMPOTENCY_KEY_INVALID)
-    return keys[0] if keys else None
 
 
 def _preferred_wait(request: Request) -> int:

@@ -279,7 +279,7 @@ def test_a_gateway_that_everybody_could_use_does_not_start(tmp_path: Path) -> No
     shell = Terminal(tmp_path)
     for more, words in (
         ({"DARKROOM_HOST": "0.0.0.0"}, "DARKROOM_HOST: is not loopback, so there must be tokens"),
-        ({"DARKROOM_TOKENS": str(tmp_path / "tokens.json")}, "tokens.json: is no file of tokens"),
+        ({"DARKROOM_TOKENS": str(tmp_path / "tokens.json")}, "tokens.json: is not a valid file of tokens"),
     ):
         done = shell.run("gateway", DARKROOM_KEYS_ELSEWHERE="true", **more)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)

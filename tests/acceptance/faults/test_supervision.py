@@ -151,7 +151,7 @@ async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(sta
     [
         ({"setup": ILL_SWEEPER, "sweep": "time.sleep(1000)"}, "gives up: its event loop stands still"),
         ({"setup": ILL_SWEEPER, "sweep": "raise ValueError('cracked')"}, "ValueError: cracked"),
-        ({"setup": NOT_CONSUMING}, "gives up: bells lie in Redis that it does not take"),
+        ({"setup": NOT_CONSUMING}, "gives up: it does not take the doorbells in Redis"),
     ],
     ids=["stuck", "broken", "deaf"],
 )

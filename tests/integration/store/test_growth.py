@@ -188,7 +188,7 @@ async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
     assert await breaker.enter(calls, 0, most_s=60) is None
     blocked = await breaker.enter(waits, 9, most_s=60)
     assert isinstance(blocked, Blocked)
-    await store.release(waits, wait_s=blocked.wait_s, at_gate=True)
+    await store.release(waits, wait_s=blocked.wait_s, at_breaker=True)
     await breaker.leave(calls, 0, CallOutcome.GOOD)
     await store.end(calls, JobState.SUCCEEDED)
     assert await redis.zcard(f"darkroom:gate:{breaker.name}:calls") == 1  # the place kept for the woken job

@@ -52,10 +52,10 @@ class Inside:
         """Live for ever."""
         return False
 
-    def kill(self) -> None:
+    def interrupt(self) -> None:
         """Leave nothing behind."""
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Leave nothing open."""
 
 
@@ -81,7 +81,7 @@ class ProviderTransport:
             return answer
 
         monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
-        monkeypatch.setattr("worker.sandbox.pool.SandboxProcess", Inside)
+        monkeypatch.setattr("contract.untrusted.sandbox_pool.SandboxProcess", Inside)
 
     @property
     def methods(self) -> list[str]:

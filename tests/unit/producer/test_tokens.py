@@ -186,7 +186,7 @@ def test_a_file_that_is_wrong_is_told(tokens: object, tmp_path: Path) -> None:
     path = tmp_path / "tokens.json"
     path.write_text(json.dumps({"tokens": tokens}))
     path.chmod(0o600)
-    with pytest.raises(ConfigInvalid, match="is no file of tokens"):
+    with pytest.raises(ConfigInvalid, match="is not a valid file of tokens"):
         Tokens(path).find("dk_x")
 
 
