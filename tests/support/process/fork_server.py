@@ -1,8 +1,8 @@
 """Starts programs without their time to import: a server that has imported one forks, and the child runs it.
 
 `python -m tests.support.process.fork_server 3 worker.app` imports the module, then forks for each request that it reads
-from descriptor 3. The child takes environment, folder, log and arguments of the request, and runs a module as
-`python -m` does. It is a process as any other, in a session of its own, and a child of the process that asked.
+from descriptor 3. The child takes environment, arguments and files of the request, and runs a module as `python -m`
+does, or a script. It is a process as any other, in a session of its own, and a child of the process that asked.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A process to be started: `python -m module argument …`."""
+    """A process to be started: a module or the path of a script, its arguments, and the files that it writes to."""
 
-    module: str
+    program: str
     arguments: Sequence[str]
     environment: Mapping[str, str]
-    log: str
+    output: str
+    errors: str
 
 
 class ForkedProcess:
@@ -81,12 +82,14 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """A server that has imported a module; it ends with this process."""
+    """A server that has imported a module in some environment; it ends with this process."""
 
-    def __init__(self, preload: str) -> None:
+    def __init__(self, preload: str, environment: Mapping[str, str] | None = None) -> None:
         self._socket, theirs = socket.socketpair()
         command = [sys.executable, "-m", __name__, str(theirs.fileno()), preload]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], cwd=ROOT, env=environment, start_new_session=True
+        )
         theirs.close()
         self._answers = self._socket.makefile("r")
         atexit.register(self.close)
@@ -149,12 +152,11 @@ def _become(start: Start) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(start.environment)
-    for target, path, flags in ((0, os.devnull, os.O_RDONLY), (1, start.log, os.O_WRONLY | os.O_APPEND)):
-        opened = os.open(path, flags)
+    for target, path in enumerate((os.devnull, start.output, start.errors)):
+        opened = os.open(path, os.O_RDWR | os.O_APPEND)
         os.dup2(opened, target)
         os.close(opened)
-    os.dup2(1, 2)
-    sys.argv = [start.module, *start.arguments]
+    sys.argv = [start.program, *start.arguments]
     gc.unfreeze()
     gc.enable()
 
@@ -170,7 +172,10 @@ def main() -> None:
     start = _serve(requests)
     requests.close()
     _become(start)
-    runpy.run_module(start.module, run_name="__main__", alter_sys=True)
+    if "/" in start.program:
+        runpy.run_path(start.program, run_name="__main__")
+    else:
+        runpy.run_module(start.program, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,13 @@ class Stack:
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
         log.write_bytes(b"")
         if sys.platform == "linux" and not before and not within:
-            start = Start(module=module, arguments=[str(self.config)], environment=environment, log=str(log))
+            start = Start(
+                program=module,
+                arguments=[str(self.config)],
+                environment=environment,
+                output=str(log),
+                errors=str(log),
+            )
             return fork_server(preload).start(start)
         with log.open("wb") as written:
             return subprocess.Popen(

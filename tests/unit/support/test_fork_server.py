@@ -39,7 +39,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
 def start(server: ForkServer, log: Path, seconds: str) -> ForkedProcess:
     log.write_bytes(b"")
     return server.start(
-        Start(module="program_of_a_test", arguments=[seconds], environment={"HOME": str(log.parent)}, log=str(log))
+        Start(
+            program="program_of_a_test",
+            arguments=[seconds],
+            environment={"HOME": str(log.parent)},
+            output=str(log),
+            errors=str(log),
+        )
     )
 
 
