@@ -137,7 +137,7 @@ async def test_a_stream_that_fails_has_our_words(ann: AsyncOpenAI) -> None:
 
 async def test_who_is_nobody_is_told_so(front: Front) -> None:
     async with client(front.url, "dk_nobody") as nobody:
-        with pytest.raises(openai.AuthenticationError, match="A valid token is needed") as caught:
+        with pytest.raises(openai.AuthenticationError, match="A valid token is required") as caught:
             await nobody.images.generate(prompt="a fox")
     assert (caught.value.request_id or "").startswith("req_")
 
