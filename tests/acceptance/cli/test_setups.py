@@ -27,7 +27,10 @@ KEY = '{"providers": {"openrouter": {"apiKey": "canary"}}}'
 VARIABLE = '{"providers": {"openrouter": {"apiKey": "${OUR_KEY}"}}}'
 NOBODY = '{"tools": {"imageGeneration": {"provider": "nobody"}}}'
 NOWHERE = "redis://127.0.0.1:1/0"
-AHEAD = "import sys; from clock import shifted; from producer.cli.main import main\nwith shifted(90): main()"
+AHEAD = (
+    "from tests.support.process.wrong_clock import shifted; from producer.cli.main import main\n"
+    "with shifted(90): main()"
+)
 
 
 @pytest.fixture

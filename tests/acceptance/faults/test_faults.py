@@ -358,7 +358,8 @@ async def start_with_clock(house: House, shift_s: int) -> Process:
 
 async def submit_with_clock(house: House, shift_s: int) -> str:
     """Hand a job in by a process whose wall clock is wrong; answer its id."""
-    code = f"import clock\nwith clock.shifted({shift_s}):\n    from producer.cli.main import main\n    main()"
+    imported = "from tests.support.process.wrong_clock import shifted"
+    code = f"{imported}\nwith shifted({shift_s}):\n    from producer.cli.main import main\n    main()"
     environment = house.environment | {"DARKROOM_CONFIG": str(house.config), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, "submit", "x", "--owner", "ann", "--quiet"]
     client = await asyncio.create_subprocess_exec(*command, env=os.environ | environment, stdout=subprocess.PIPE)
