@@ -12,9 +12,11 @@ from pathlib import Path
 
 from contract.provider_specs import SPECS
 from docs import environment_variables
+from producer.api.openapi import Submission
 from producer.cli.first_config import first_config
 
 ROOT = Path(__file__).parents[1]
+_TYPES = {"string": "text", "integer": "whole number", "number": "number", "array": "list"}
 _TABLE = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -40,10 +42,22 @@ def first_configurations() -> Iterator[str]:
         yield f"{spec.title}:\n\n```json\n{json.dumps(first_config(spec), indent=2)}\n```\n"
 
 
+def request_fields() -> Iterator[str]:
+    """List the fields of a submission over HTTP."""
+    schema = Submission.model_json_schema()
+    yield _row("field", "type", "meaning")
+    yield _row(*["---"] * 3)
+    for name, field in schema["properties"].items():
+        [kind] = {choice["type"] for choice in field.get("anyOf", [field])} - {"null"}
+        needed = ", required" if name in schema["required"] else ""
+        yield _row(f"`{name}`", _TYPES[kind] + needed, field["description"])
+
+
 TABLES: Mapping[str, Callable[[], Iterator[str]]] = {
     "providers": providers,
     "first configurations": first_configurations,
     "environment variables": environment_variables.tables,
+    "request fields": request_fields,
 }
 
 

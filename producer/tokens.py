@@ -7,6 +7,7 @@ running gateway reads it again when it has changed.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import hmac
 import os
@@ -248,3 +249,8 @@ def _digest(text: str) -> str:
 
 def _signed(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode
+
+
+def default_owner() -> str:
+    """Name the default owner of jobs of the command line."""
+    return f"cli:{getpass.getuser()}"

@@ -36,7 +36,7 @@ from worker.memory.division import MIB, Portions, divide
 from worker.policy.circuit_breaker import CircuitBreakers
 from worker.process.celery_worker import answer_bells
 from worker.process.logs import set_up_logs
-from worker.process.startup_checks import Installation, check_media, find_redis
+from worker.process.startup_checks import Installation, check_storage, find_redis
 from worker.process.sweeper import Sweeper
 from worker.process.watchdog import Watchdog, give_up
 from worker.sandbox.pool import Sandbox, return_large_blocks
@@ -60,7 +60,6 @@ def main(config: Path | None = None) -> None:
     return_large_blocks()
     set_up_logs()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    check_media(settings.media)
     worker = make_context(settings, name)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="darkroom-io"))
@@ -77,9 +76,10 @@ def main(config: Path | None = None) -> None:
 
 
 async def _arrive(worker: WorkerContext) -> None:
-    """Wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
+    """Look at the storage, wait for Redis, and tell it of this worker. Raises ConfigInvalid."""
     settings = worker.settings
     env = settings.env
+    await check_storage(worker.artifacts)
     mark = await worker.artifacts.marker(make=True)
     own = Installation(mark, digest_of(InstallationSecret.of(settings).key("installation")))
     allow = env.allow_unsafe_redis
@@ -92,6 +92,7 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
     portions = portions_of(env)
     redis = open_redis(env.redis_url.get_secret_value(), timeout_s=5)
     store = WorkerStore(redis, Doorbell())
+    sandbox, budget = Sandbox(beside=portions.beside), Budget(portions.bodies)
     return WorkerContext(
         worker=name,
         settings=settings,
@@ -101,12 +102,14 @@ def make_context(settings: Settings, name: str) -> WorkerContext:
         breakers=CircuitBreakers(store, limit=env.max_concurrency, open_s=env.breaker_seconds),
         http=HttpResources(
             ssl_context=ssl.create_default_context(),
-            sandbox=Sandbox(beside=portions.beside),
-            budget=Budget(portions.bodies),
+            sandbox=sandbox,
+            budget=budget,
             connect_s=env.connect_seconds,
             idle_s=env.idle_seconds,
             retry_s=env.retry_seconds,
         ),
+        sandbox=sandbox,
+        budget=budget,
         images_per_answer=ImagesPerAnswerStore(redis),
     )
 

@@ -14,6 +14,8 @@ from typing import Protocol
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.job import Job
 
+LOW = 2**30  # bytes: less is told in MB
+
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
@@ -21,6 +23,21 @@ class StoredImage:
 
     bytes: int
     modified_at: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRoom:
+    """What is free in a storage; where nothing can be stored `problem` says why, and `hint` what to do."""
+
+    free: int
+    problem: str = ""
+    is_there: bool = True
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """Tell how much is free."""
+        return f"{self.free / 2**30:.1f} GB free" if self.free >= LOW else f"{self.free / 2**20:.0f} MB free"
 
 
 class ArtifactStore(Protocol):
@@ -85,3 +102,13 @@ class ArtifactStore(Protocol):
 
     async def marker(self, *, make: bool = False) -> str:
         """Tell which storage this is, by a mark in it: "" if it has none and none was made."""
+
+    @property
+    def place(self) -> str:
+        """Name the storage for people, as a directory by its path."""
+
+    async def prepare(self) -> None:
+        """Make the storage if need be, and store in it as an image is stored."""
+
+    async def room(self, *, by_writing: bool = False) -> StorageRoom:
+        """Tell how much room there is, and whether it may be used; `by_writing` as much as an image has."""

@@ -166,7 +166,7 @@ class JobRequest(KeptRequest):
         AfterValidator(_prompt),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT}),
         Offered(
-            to_models="What the picture shall show, or how a reference shall be changed: subject, style, light, "
+            to_models="What the image should show, or how a reference should be changed: subject, style, light, "
             "composition, and any text in it, in as much detail as is known.",
         ),
     ] = Field(description="What the image should show.")
@@ -178,7 +178,7 @@ class JobRequest(KeptRequest):
             to_models="How many variants to make at the same time; 1 if left out. Better than several calls.",
             options=("--count", "-n"),
         ),
-    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES}.")
+    ] = Field(1, description=f"How many images; the operator may allow fewer than {MAX_IMAGES} (maxImagesPerTurn).")
     aspect_ratio: Annotated[
         AspectRatio,
         Offered(

@@ -5,13 +5,14 @@ They stand in the job hash beside the request, so that neither the request's JSO
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contract.errors.exceptions import DarkroomError
 from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.frozen_model import Stored
 from contract.jobs.request import KeptRequest
 from contract.settings.nanobot_config import ProviderConfig
 from contract.settings.settings import Settings
-from contract.store.job_hash import Fields
 
 
 class Defaults(Stored):
@@ -33,7 +34,7 @@ def defaults_of(request: KeptRequest, settings: Settings) -> str:
     return Defaults.model_validate(told).model_dump_json(exclude_unset=True)
 
 
-def accepted_with(fields: Fields, request: KeptRequest, settings: Settings) -> Settings:
+def accepted_with(fields: Mapping[str, str], request: KeptRequest, settings: Settings) -> Settings:
     """Put the defaults that a job was accepted with into today's settings; a job of an older version has none.
 
     Raises DarkroomError (`job_unreadable`).

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from contract.errors.exceptions import Problem
-from contract.provider_specs import AIHUBMIX, SPECS
+from contract.provider_specs import AIHUBMIX
 from contract.settings.environment_types import (
     Fallbacks,
     Networks,
@@ -40,7 +40,6 @@ _NO_LIMIT = Default("no limit")
 _FALLBACKS = (
     f'[{{"quality": "low"}}, {{"provider": "{AIHUBMIX.name}", "model": "{AIHUBMIX.model}", "image_size": "1K"}}]'
 )
-_TIMEOUTS = ", ".join(f"{spec.title} {spec.timeout_s:g}" for spec in SPECS.values())
 
 # They say where to look and for whom, so they are read before the others, and from the environment alone.
 APART = (
@@ -84,7 +83,7 @@ class WorkerVariables(BaseModel):
             examples=["288"],
         )
     )
-    attempt_timeout_seconds: Annotated[float | None, Default(f"that of the provider ({_TIMEOUTS})")] = Field(
+    attempt_timeout_seconds: Annotated[float | None, Default("that of the provider")] = Field(
         None, gt=0, description="time-out of one provider call; a request may ask for less", examples=["120"]
     )
     connect_seconds: float = Field(5, gt=0, description="time-out of connecting to a provider")

@@ -108,6 +108,11 @@ def default_config_path() -> Path:
     return Path.home() / ".nanobot" / "config.json"
 
 
+def config_path() -> Path:
+    """Name the configuration this command works with."""
+    return Path(os.environ.get("DARKROOM_CONFIG") or default_config_path())
+
+
 def load_settings(config: Path | None = None, *, needs_keys: bool = True, follows_stack: bool = True) -> Settings:
     """Read and check the whole configuration. Raises ConfigInvalid with every problem.
 

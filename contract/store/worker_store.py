@@ -114,14 +114,14 @@ class WorkerStore(JobWriter):
             await self.ring(admitted)
         return JobState(ended)
 
-    async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "", at_gate: bool = False) -> None:
+    async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "", at_breaker: bool = False) -> None:
         """Give the job back to the queue, to start again after `wait_s`. Raises LeaseLost.
 
-        With `at_gate` the job waits for nothing but a gate, which may wake it before.
+        With `at_breaker` the job waits for nothing but a circuit breaker, which may wake it before.
         """
         event = {"type": "waiting" if wait_s else "queued", "text": note}
         bell = self._doorbell.bell(lease.job_id)
-        await self._fenced("jobs/release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_gate))
+        await self._fenced("jobs/release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_breaker))
 
     async def sweep(self, sweeper: str, *, patience_s: float, lock_s: float, bell_s: float) -> int:
         """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung.

@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,13 +36,13 @@ from producer.api.services.mcp_sessions import Sessions
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
-from producer.cli.runner import default_owner
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
+from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
-from producer.tokens import Tokens, first_token
+from producer.tokens import Tokens, default_owner, first_token
 
 FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
@@ -136,7 +137,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             disconnects=DisconnectTracker(closing),
         )
         leaving = asyncio.create_task(_stop_waiting(connections, closing))
-        looking = asyncio.create_task(SurroundingsWatch(app.state.gateway.readiness, connections.queue_health).keep())
+        watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
+        looking = asyncio.create_task(watch.keep())
         try:
             async with app.state.sessions.open():
                 yield

@@ -47,7 +47,7 @@ def choose_part(asked: Headers, size: int, *, unchanged: tuple[str, str]) -> Par
 
 def image_response(
     asked: Headers, artifacts: ArtifactStore, locator: str, image: StoredImage, *, mime: str, headers: Mapping[str, str]
-) -> Response:
+) -> StreamingResponse:
     """Answer a stored image, or the part of it that was asked for. Raises Refused."""
     more, part = _about(asked, image.bytes, image.modified_at, headers)
     pieces = _pieces(artifacts, locator, part or Part(0, image.bytes))

@@ -19,7 +19,7 @@ from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
 from contract.errors.job_catalogue import STORAGE_FULL
 from contract.errors.kind import ErrorKind
-from contract.errors.request_catalogue import TYPE_ERROR
+from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR
 from producer.error_catalogue import (
     BODY_TOO_LARGE,
     JSON_DUPLICATE_KEY,
@@ -158,3 +158,11 @@ async def read_file(file: UploadFile) -> bytes:
     if len(data) > MAX_EACH:
         raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
     return data
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Read the key that makes a repeat harmless. Raises Refused when there are several."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise Refused(IDEMPOTENCY_KEY_INVALID)
+    return keys[0] if keys else None

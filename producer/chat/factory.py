@@ -1,4 +1,4 @@
-"""Opening the reception: settings, Redis and mailbox of one nanobot. Blocking, and heavy to import: use a thread."""
+"""Builds the chat side of one nanobot: settings, Redis, outbox. Blocking, and heavy to import: use a thread."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ChatRuntime(NamedTuple):
 def open_image_requests(
     config: Path, *, surroundings: Surroundings, result: Callable[[Sequence[Mapping[str, Any]]], str]
 ) -> ChatRuntime:
-    """Open the reception of the nanobot with this config.json. Raises ConfigInvalid."""
+    """Build the chat side of the nanobot with this config.json. Raises ConfigInvalid."""
     own_settings = load_settings(config, needs_keys=False)
     settings = _settings_of_stack(own_settings)
     connections = Connections(settings, roots=(own_settings.workspace, own_settings.media))
-    outbox = ChatOutbox(connections.redis, _mailbox_name(own_settings))
+    outbox = ChatOutbox(connections.redis, _outbox_name(own_settings))
 
     def late_client(route: Route) -> OwnerClient:
         return OwnerClient(connections, owner=route.owner, names_paths=True)
@@ -77,8 +77,8 @@ def _settings_of_stack(own: Settings) -> Settings:
     return there.with_redis(running.redis_url).without_keys()
 
 
-def _mailbox_name(settings: Settings) -> str:
-    """Name this nanobot's mailbox, the same after each start; by machine and place where nothing can be kept."""
+def _outbox_name(settings: Settings) -> str:
+    """Name this nanobot's outbox, the same after each start; by machine and place where nothing can be kept."""
     path = settings.home / "mailbox"
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The reception: takes what the model of a chat orders, waits a while for it, and says what came of it."""
+"""Image requests of a chat: submits what its model asks for, waits a while, and says what came of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Calls, Turn
 from producer.client.owner_client import Accepted, OwnerClient
 
-HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and postman both answer
+HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and late delivery both answer
 PATIENT_S = 100.0  # the wait where nothing can be sent later; nanobot's API gives up after 120
 LONGEST_LOOK_S = 20.0
 CANCEL_S = 3.0
@@ -33,7 +33,7 @@ class ChatAnswer(NamedTuple):
 
 
 class Host(Protocol):
-    """The process that the reception stands in."""
+    """The process that this runs in."""
 
     async def goes_on(self) -> None:
         """Return once it is known that this process works on: never, if it is about to end."""
@@ -52,9 +52,9 @@ class ImageRequests:
         result: Callable[[Sequence[Mapping[str, Any]]], str],
         wait_s: float,
     ) -> None:
-        self._door = client
+        self._client_of = client
         self._outbox = outbox
-        self._postman = late_delivery
+        self._late_delivery = late_delivery
         self._host = host
         self._result = result  # writes artifacts as nanobot's own tool does
         self._wait_s = wait_s
@@ -77,11 +77,11 @@ class ImageRequests:
                 outbox=self._outbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
             )
         key = self._calls.key(turn, wishes)
-        handing_in = asyncio.create_task(
-            self._door(turn).accept(conversation=turn.session, idempotency_key=key, letter=letter, **wishes)
+        submitting = asyncio.create_task(
+            self._client_of(turn).accept(conversation=turn.session, idempotency_key=key, letter=letter, **wishes)
         )
         try:
-            accepted = await asyncio.shield(handing_in)
+            accepted = await asyncio.shield(submitting)
             return await self._see_through(turn, accepted.job, wait_s)
         except Unavailable as error:
             self._calls.take_back(turn, key)
@@ -89,12 +89,12 @@ class ImageRequests:
         except DarkroomError as error:
             return _refusal(error)
         except asyncio.CancelledError:
-            await self._stopped(turn, handing_in)
+            await self._stopped(turn, submitting)
             raise
 
     async def status(self, turn: Turn, job_id: str | None, wait_s: float) -> ChatAnswer:
         """Say how a job stands, after waiting for it a little; by default this chat's newest one."""
-        client = self._door(turn)
+        client = self._client_of(turn)
         try:
             job = await self._find(client, turn, job_id)
             job = await client.wait(job.id, timeout_s=min(max(wait_s, 0.0), LONGEST_LOOK_S))
@@ -109,7 +109,7 @@ class ImageRequests:
 
     async def cancel(self, turn: Turn, job_id: str | None) -> ChatAnswer:
         """Cancel a job, by default this chat's newest one, and write no letter about it."""
-        client = self._door(turn)
+        client = self._client_of(turn)
         try:
             job = await self._find(client, turn, job_id)
             job, was_possible = await client.cancel(job.id, silently=True)
@@ -118,30 +118,30 @@ class ImageRequests:
             return _refusal(error)
 
     async def _see_through(self, turn: Turn, job: Job, wait_s: float) -> ChatAnswer:
-        client = self._door(turn)
+        client = self._client_of(turn)
         try:
             job = await client.wait(job.id, timeout_s=wait_s)
             if job.is_over and await self._may_answer(turn, job):
                 return await self._over(client, job, None)
             expected = await _expected(client, job)
         except Unavailable:
-            self._leave_to_postman(turn, job.id)
+            self._leave_to_late_delivery(turn, job.id)
             return ChatAnswer(messages.unknown(job.id, messages.SENT_LATER if turn.hears_later else messages.ASK_LATER))
         if not turn.hears_later:
             return ChatAnswer(messages.under_way(job, expected, messages.ASK_LATER))
-        self._leave_to_postman(turn, job.id)
+        self._leave_to_late_delivery(turn, job.id)
         return ChatAnswer(messages.under_way(job, expected, messages.SENT_LATER))
 
     async def _may_answer(self, turn: Turn, job: Job) -> bool:
-        """Take the letter of an ended job back; if the postman was faster, the chat has its images."""
+        """Take the letter of an ended job back; if late delivery was faster, the chat has its images."""
         try:
             return not turn.hears_later or await self._outbox.close(job.id)
         except Unavailable:  # twice is better than never
             return True
 
-    def _leave_to_postman(self, turn: Turn, job_id: str) -> None:
+    def _leave_to_late_delivery(self, turn: Turn, job_id: str) -> None:
         if turn.hears_later:
-            self._postman.see_to(job_id, turn.route, in_turn=True)
+            self._late_delivery.see_to(job_id, turn.route, in_turn=True)
 
     async def _over(self, client: OwnerClient, job: Job, next_step: str | None) -> ChatAnswer:
         if job.state is not JobState.SUCCEEDED:
@@ -159,20 +159,20 @@ class ImageRequests:
             raise Refused(JOB_NOT_FOUND)
         return jobs[0]
 
-    async def _stopped(self, turn: Turn, handing_in: asyncio.Task[Accepted]) -> None:
+    async def _stopped(self, turn: Turn, submitting: asyncio.Task[Accepted]) -> None:
         """Cancel what a stopped turn has ordered: if this process goes on, it was the user who stopped it."""
-        cancelling = asyncio.create_task(self._cancel_stopped(turn, handing_in))
+        cancelling = asyncio.create_task(self._cancel_stopped(turn, submitting))
         self._cancelling.add(cancelling)
         cancelling.add_done_callback(self._cancelling.discard)
         if not turn.hears_later:  # there may be nobody to go on
             await asyncio.wait({cancelling}, timeout=CANCEL_S)
 
-    async def _cancel_stopped(self, turn: Turn, handing_in: asyncio.Task[Accepted]) -> None:
+    async def _cancel_stopped(self, turn: Turn, submitting: asyncio.Task[Accepted]) -> None:
         with suppress(DarkroomError):
             if turn.hears_later:
                 await self._host.goes_on()
-            job = (await handing_in).job
-            _, was_possible = await insist(lambda: self._door(turn).cancel(job.id, silently=True))
+            job = (await submitting).job
+            _, was_possible = await insist(lambda: self._client_of(turn).cancel(job.id, silently=True))
             if not was_possible:
                 await insist(lambda: self._outbox.close(job.id))
 

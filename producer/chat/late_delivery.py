@@ -1,4 +1,4 @@
-"""The postman: sends the letters of jobs that ended after their turn, also of those from before a restart."""
+"""Late delivery: sends the letters of jobs that ended after their turn, also of those from before a restart."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LateDelivery:
 
     def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], OwnerClient], post: ChatSender) -> None:
         self._outbox = outbox
-        self._door = client
+        self._client_of = client
         self._post = post
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._left: set[str] = set()
@@ -95,7 +95,7 @@ class LateDelivery:
             await self._post.after_turn(route)
             await insist(lambda: self._outbox.let_go(job_id))
         try:
-            job = await insist(lambda: self._door(route).wait(job_id))
+            job = await insist(lambda: self._client_of(route).wait(job_id))
         except Refused:
             return  # it was deleted, and its letter with it
         except DarkroomError:  # its job cannot be read
@@ -119,7 +119,7 @@ class LateDelivery:
             await insist(lambda: self._outbox.close(job.id, session=route.session, memo=memo))
 
     async def _first_missing(self, route: Route, locators: Sequence[str]) -> str | None:
-        artifacts = self._door(route).artifacts
+        artifacts = self._client_of(route).artifacts
         for locator in locators:
             if await artifacts.local_file(locator) is None:
                 return locator

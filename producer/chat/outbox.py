@@ -1,6 +1,6 @@
-"""The mailbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
+"""The chat outbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
 
-A letter is put in when its job is handed in, and held back while the chat's own turn waits for the job. Whoever
+A letter is put in when its job is submitted, and held back while the chat's own turn waits for the job. Whoever
 takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time. What a
 channel has not taken is put back.
 """

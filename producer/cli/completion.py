@@ -16,9 +16,8 @@ import typer
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import ACTIVE, TERMINAL, Job, JobState
 from contract.settings.settings import Settings, load_settings
-from producer.cli.runner import default_owner
 from producer.client.client import Darkroom
-from producer.tokens import Tokens
+from producer.tokens import Tokens, default_owner
 
 MOST = 20  # jobs that are offered
 PATIENCE_S = 1.0  # a person waits for it

@@ -18,18 +18,18 @@ from contract.errors.exceptions import ConfigInvalid
 from contract.provider_specs import SPECS
 from contract.settings.extras import check_extra, lacking, told_lacking
 from contract.settings.running_stack import Running
-from contract.settings.settings import load_settings
+from contract.settings.settings import config_path, load_settings
 from producer.cli import terminal
 from producer.cli.demo import show_everything
 from producer.cli.first_config import DEFAULT_NAME, ProviderName, write_first_config
 from producer.cli.job_commands import jobs
 from producer.cli.options import AsJson, Owner
-from producer.cli.runner import adopt_running_stack, config_path, default_owner, fail, run, with_darkroom
+from producer.cli.runner import adopt_running_stack, fail, run, with_darkroom
 from producer.cli.token_commands import tokens_app
 from producer.doctor.doctor import examine
 from producer.doctor.nanobot import check_nanobot
 from producer.stack.stack import Stack
-from producer.tokens import Tokens, first_token
+from producer.tokens import Tokens, default_owner, first_token
 
 app = typer.Typer(
     name="darkroom",

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 job failed, 2 usage or configuration, 3 cancelled, 4 no su
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import signal
 import sys
@@ -22,11 +21,12 @@ from contract.errors.request_catalogue import JOB_NOT_FOUND, REFERENCE_NOT_FOUND
 from contract.jobs.job import Job, JobState
 from contract.redis.failure import cause_of
 from contract.settings.running_stack import Running, find_running
-from contract.settings.settings import Settings, default_config_path, load_settings
+from contract.settings.settings import Settings, config_path, load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import UNKNOWN_MODEL
+from producer.tokens import default_owner
 
 EXIT_BY_STATE = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.EXPIRED: 1, JobState.CANCELLED: 3}
 TIMED_OUT, INTERRUPTED = 124, 130
@@ -45,16 +45,6 @@ HINTS = {
     QUEUE_UNAVAILABLE.code: "Start everything with `darkroom up`, or find the cause with `darkroom doctor`.",
     JOB_NOT_FOUND.code: "`darkroom list` shows your jobs; --owner selects another owner.",
 }
-
-
-def config_path() -> Path:
-    """Name the configuration this command works with."""
-    return Path(os.environ.get("DARKROOM_CONFIG") or default_config_path())
-
-
-def default_owner() -> str:
-    """Name the default owner of jobs of the command line."""
-    return f"cli:{getpass.getuser()}"
 
 
 def adopt_running_stack() -> Running | None:

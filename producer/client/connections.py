@@ -17,7 +17,6 @@ from producer.client.eta import EtaCache
 from producer.client.load_shedding import LoadShedder
 from producer.client.redis_deadline import ANSWER_S
 from producer.client.subscriber import JobSubscriber
-from producer.health.queue import QueueHealth, read_queue_health
 from producer.imaging.sandbox import ImageSandbox
 
 
@@ -61,7 +60,3 @@ class Connections:
     def is_stopping(self) -> bool:
         """Tell whether no client waits any longer."""
         return self.subscriber.is_closing
-
-    async def queue_health(self) -> QueueHealth:
-        """Look at the queue: whether it would take a job, whether it would keep it, and which workers it has."""
-        return await read_queue_health(self.store)

@@ -1,14 +1,16 @@
-"""What an owner asked for of late: for clients that repeat a request without a key that says so.
+"""What an owner asked for of late: for clients that repeat a request without an idempotency key.
 
-It is kept in Redis, as a client also repeats what it asked a process that is gone.
+An idempotency key is the one way to say that two requests are the same. Where a client has none, this makes one of the
+request for a short while. It is kept in Redis, as a client also repeats what it asked a process that is gone.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobState
 from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline
@@ -35,15 +37,37 @@ class RecentRequests:
             found = await self._store.recent(self._owner, what)
             return await self._job(found) if found else None
 
-    async def begin(self, what: str, *, for_s: float) -> Job | str:
-        """Find the job of an equal request, or make an idempotency key for this one, which is remembered for a while.
+    async def once(
+        self, what: str, accept: Callable[[str], Awaitable[tuple[Job, bool]]], *, for_s: float
+    ) -> tuple[Job, bool]:
+        """Submit a job unless an equal request is remembered: then find its job. Tell whether that was so.
 
-        Equal ones that come before its job is noted get the same key. Raises Unavailable.
+        `accept` submits it with an idempotency key. Equal requests that come before it has answered have the same
+        key, so they mean the same job. One that is refused is forgotten. Raises Refused, Unavailable.
         """
+        begun = await self._begin(what, for_s=for_s)
+        if isinstance(begun, Job):
+            return begun, True
+        try:
+            accepted = await accept(begun)
+        except Refused:
+            with suppress(Unavailable):
+                await self._forget(what)
+            raise
+        with suppress(Unavailable):  # it is accepted: an error would bring it once more
+            await self.note(what, accepted[0], for_s=for_s)
+        return accepted
+
+    async def _begin(self, what: str, *, for_s: float) -> Job | str:
+        """Find the job of an equal request, or the idempotency key of one that has begun: else make one."""
         mark = _MARK + secrets.token_hex(12)
         async with redis_deadline():
             found = await self._store.begin_recent(self._owner, what, mark, for_s=for_s)
             return found if found.startswith(_MARK) else await self._job(found) or mark
+
+    async def _forget(self, what: str) -> None:
+        async with redis_deadline():
+            await self._store.forget_recent(self._owner, what)
 
     async def _job(self, found: str) -> Job | None:
         """Look at a job that was remembered, unless it is only the mark of one, gone, or cancelled."""
@@ -53,8 +77,3 @@ class RecentRequests:
             job = await self._store.get(found, owner=self._owner)
             return None if job.state is JobState.CANCELLED else job
         return None
-
-    async def forget(self, what: str) -> None:
-        """Forget a request that was refused. Raises Unavailable."""
-        async with redis_deadline():
-            await self._store.forget_recent(self._owner, what)

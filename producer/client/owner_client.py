@@ -104,7 +104,7 @@ class OwnerClient:
         allowed = self.settings.env.webhook_networks
         webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
-        return await self._hand_in(
+        return await self._submit_request(
             request,
             snapshots,
             conversation,
@@ -125,9 +125,9 @@ class OwnerClient:
         async with redis_deadline():
             snapshots = await self._store.snapshots(job_id)
         await self.owner_images.renew(snapshots)
-        return await self._hand_in(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
+        return await self._submit_request(job.request, snapshots, job.conversation, idempotency_key, retry_of=job.id)
 
-    async def _hand_in(
+    async def _submit_request(
         self,
         request: KeptRequest,
         snapshots: tuple[ReferenceSnapshot, ...],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.client import open_redis
 from contract.settings.artifact_storage import open_artifact_store
@@ -17,7 +18,6 @@ from producer.doctor.finding import Finding
 from producer.doctor.gateway import check_gateway
 from producer.doctor.redis import check_clock, check_redis, check_secret, check_workers
 from producer.doctor.versions import check_versions
-from producer.health.disk import check_disk_space
 from producer.health.queue import QueueHealth, read_queue_health
 from producer.tokens import Tokens
 
@@ -51,24 +51,23 @@ async def _queue(settings: Settings, gateway_url: str | None) -> list[Finding]:
                 *await check_secret(settings, queue_health),
                 *await check_breakers(client),
             ]
-    marker = await open_artifact_store(settings).marker()
-    findings.append(await asyncio.to_thread(_media, settings.media, marker, queue_health))
+    findings.append(await _media(open_artifact_store(settings), queue_health))
     findings.append(await asyncio.to_thread(check_gateway, settings.env, gateway_url, queue_health.installation.id))
     return [*findings, _tokens(settings)]
 
 
-def _media(media: Path, marker: str, queue_health: QueueHealth) -> Finding:
-    """Write into the media directory, and compare it with the workers'; blocking."""
-    name = "media directory"
-    room = check_disk_space(media)
+async def _media(artifacts: ArtifactStore, queue_health: QueueHealth) -> Finding:
+    """Write into the media directory, and compare it with the workers'."""
+    name, place = "media directory", artifacts.place
+    room = await artifacts.room(by_writing=True)
     if room.problem:
-        return Finding(name, False, f"{media} {room.problem}", room.hint)
-    if queue_health.installation.is_elsewhere(marker):
-        detail = f"{media} is not the directory that the workers write to: their images cannot be found here"
+        return Finding(name, False, f"{place} {room.problem}", room.hint)
+    if queue_health.installation.is_elsewhere(await artifacts.marker()):
+        detail = f"{place} is not the directory that the workers write to: their images cannot be found here"
         return Finding(name, False, detail, "Give gateway and workers the same media directory.")
     if not room.is_there:
-        return Finding(name, True, f"{media} does not exist yet; the first worker creates it")
-    return Finding(name, True, f"{media}, {room.words}")
+        return Finding(name, True, f"{place} does not exist yet; the first worker creates it")
+    return Finding(name, True, f"{place}, {room.words}")
 
 
 def _tokens(settings: Settings) -> Finding:

@@ -28,9 +28,9 @@ def installed(name):
 told = {"nanobot": installed("nanobot-ai"), "darkroom": installed("nanobot-darkroom"), "tools": [], "error": None}
 try:
     if told["darkroom"]:
-        from producer import nanobot_switch
+        from producer.nanobot import switch
         config = Path(sys.argv[1])
-        told["off"], queue = nanobot_switch.is_off(config), nanobot_switch.find_queue(config)
+        told["off"], queue = switch.is_off(config), switch.find_queue(config)
         told["queue"] = queue and queue.how
     if told["nanobot"] and told["darkroom"]:
         found = [each for each in entry_points(group="nanobot.tools") if each.dist.name == "nanobot-darkroom"]

@@ -19,8 +19,8 @@ from tornado.options import options
 from contract.errors.exceptions import Problem
 from contract.redis.client import open_redis
 from contract.settings.environment import Environment, read_environment
+from contract.settings.settings import config_path
 from contract.store.celery_app import celery_app
-from producer.cli.runner import config_path
 from producer.flower.jobs import JobEvents
 from producer.flower.queues import HANDLERS
 

@@ -6,9 +6,7 @@ long, which costs the one picture it was looking at; and now and then, so that n
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -16,11 +14,10 @@ from typing import Any
 from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
-from contract.untrusted.sandbox_process import SandboxProcess
-from contract.untrusted.sandbox_protocol import Frame
+from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
-RETOUCH = "producer.imaging.sandbox_child"
+CHILD = "producer.imaging.sandbox_child"
 WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
@@ -43,12 +40,7 @@ class ImageSandbox:
     """One child at most; an image waits until those before it are done."""
 
     def __init__(self, *, wall_s: float = WALL_S, most_pictures: int = MOST_PICTURES) -> None:
-        self._wall_s = wall_s
-        self._most_pictures = most_pictures
-        self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="darkroom-pictures")
-        self._child: SandboxProcess | None = None
-        self._asked = 0
+        self._pool = SandboxPool(CHILD, size=1, wall_s=wall_s, most_questions=most_pictures)
 
     async def __aenter__(self) -> ImageSandbox:
         return self
@@ -60,8 +52,7 @@ class ImageSandbox:
 
     async def close(self) -> None:
         """End the child."""
-        self._drop()
-        await asyncio.to_thread(self._thread.shutdown)
+        await self._pool.close()
 
     async def clean(self, data: bytes) -> Cleaned:
         """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
@@ -91,38 +82,13 @@ class ImageSandbox:
         return (await self._ask(data, task="convert", mime=mime, quality=quality))[1]
 
     async def _ask(self, data: bytes, **question: Any) -> tuple[dict[str, Any], bytes]:
-        async with self._turn:
-            found, made = await self._answer(question, data)
+        try:
+            found, made = await self._pool.ask(question, data)
+        except ChildLost as error:
+            logger.warning("a child was lost to a picture of %d bytes: %r", len(data), error.__cause__)
+            raise Refused(UPLOAD_IMAGE_TOO_LARGE if error.is_late else UPLOAD_NOT_AN_IMAGE) from error
         if "refused" in found:
             raise Refused(_REFUSALS[found["refused"]], **MOST)
         if "misused" in found:
             raise ValueError(found["misused"])
         return found, data if found["is_same"] else bytes(made)
-
-    async def _answer(self, question: dict[str, Any], data: bytes) -> Frame:
-        child = self._ready()
-        try:
-            async with asyncio.timeout(self._wall_s):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, child.ask, question, data)
-        except BaseException as error:
-            self._drop()  # also when we were cancelled: it would answer this question to the next asker
-            if not isinstance(error, OSError | EOFError | ValueError):
-                raise
-            logger.warning("a child was lost to a picture of %d bytes: %s", len(data), type(error).__name__)
-            kind = UPLOAD_IMAGE_TOO_LARGE if isinstance(error, TimeoutError) else UPLOAD_NOT_AN_IMAGE
-            raise Refused(kind) from error
-
-    def _ready(self) -> SandboxProcess:
-        if self._child is not None and (self._child.is_dead() or self._asked >= self._most_pictures):
-            self._drop()
-        if self._child is None:
-            self._child, self._asked = SandboxProcess(RETOUCH), 0
-        self._asked += 1
-        return self._child
-
-    def _drop(self) -> None:
-        """Kill the child; its end is awaited in the thread, as giving a gigabyte back takes a while."""
-        if self._child is not None:
-            self._child.interrupt()
-            self._thread.submit(self._child.end)
-            self._child = None

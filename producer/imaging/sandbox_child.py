@@ -21,7 +21,7 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
         return {"refused": UPLOAD_IMAGE_TOO_LARGE.code}, b""
     except NotAnImage:
         return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
-    except ValueError as error:  # `contract.images` makes none of a picture
+    except ValueError as error:  # `contract.untrusted.imaging` makes none of a picture
         return {"misused": str(error)}, b""
     # Bytes that raise an unforeseen exception in a parser are no image.
     except Exception as error:  # noqa: BLE001

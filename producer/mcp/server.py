@@ -50,7 +50,7 @@ class ToolCaller(Protocol):
 
     @property
     def client(self) -> OwnerClient:
-        """The door of whose jobs are meant."""
+        """The client of the owner whose jobs are meant."""
 
     def check(self, right: Right) -> None:
         """Require a right. Raises Refused (`forbidden`)."""
@@ -82,7 +82,7 @@ class Tools:
         await caller.count()
         fields, key = job_fields(given)
         what = json.dumps(["mcp", fields], sort_keys=True)
-        job, is_repeat = await self._hand_in(caller.client, what, fields, key)
+        job, is_repeat = await self._submit(caller.client, what, fields, key)
         job = await _follow(request, caller.client, job, until=until)
         result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
         if key is None and not caller.client.connections.is_stopping:
@@ -115,24 +115,15 @@ class Tools:
         jobs, following = await caller.client.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
         return result_of(list_of(jobs, following))
 
-    async def _hand_in(
+    async def _submit(
         self, client: OwnerClient, what: str, fields: dict[str, Any], key: str | None
     ) -> tuple[Job, bool]:
         """Submit a job, or find the job of an equal call; tell whether it is one."""
-        if key is not None:
+
+        async def accept(key: str) -> tuple[Job, bool]:
             return await client.accept(conversation=CONVERSATION, idempotency_key=key, **fields)
-        begun = await client.recent.begin(what, for_s=UNANSWERED_S)
-        if isinstance(begun, Job):
-            return begun, True
-        try:
-            accepted = await client.accept(conversation=CONVERSATION, idempotency_key=begun, **fields)
-        except Refused:
-            with suppress(Unavailable):
-                await client.recent.forget(what)
-            raise
-        with suppress(Unavailable):  # it is accepted: an error would bring it once more
-            await client.recent.note(what, accepted.job, for_s=UNANSWERED_S)
-        return accepted
+
+        return await (accept(key) if key is not None else client.recent.once(what, accept, for_s=UNANSWERED_S))
 
     async def _show(
         self, caller: ToolCaller, job: Job, *, is_repeat: bool = False, is_error: bool = False

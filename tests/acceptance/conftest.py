@@ -11,42 +11,42 @@ import pytest_asyncio
 from simulator.server.server import Simulator
 
 from tests.catalogues.bad_input.checks import check_log
-from tests.catalogues.bad_input.gateway import Gate, open_gate
+from tests.catalogues.bad_input.gateway import Gateway, open_gateway
 from tests.support.nanobot.home import Home, open_home
 from tests.support.nanobot.venv import NANOBOT, Venvs, shared_folder
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.shared_stack import Front, open_front
-from tests.support.stack.stack import House
+from tests.support.stack.shared_stack import SharedStack, open_shared_stack
+from tests.support.stack.stack import Stack
 
 
 @pytest.fixture
-async def house(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[House]:
+async def stack(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[Stack]:
     """A Darkroom whose simulator answers in 0.05 s; no worker runs yet."""
     async with Simulator(seconds=0.05) as simulator:
-        house = House(tmp_path, own_redis, simulator)
+        stack = Stack(tmp_path, own_redis, simulator)
         try:
-            yield house
+            yield stack
         finally:
-            house.stop()
+            stack.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+async def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SharedStack]:
     """A Darkroom that the tests of a module share, with its worker and two gateways."""
-    async with open_front(tmp_path_factory.mktemp("front")) as front:
-        yield front
+    async with open_shared_stack(tmp_path_factory.mktemp("stack")) as shared_stack:
+        yield shared_stack
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def gate() -> AsyncIterator[Gate]:
+async def gateway() -> AsyncIterator[Gateway]:
     """The gateway that gets all the bad input."""
     with TemporaryDirectory(prefix="dr-") as folder:
         redis = RealRedis(Path(folder))
         redis.start()
         try:
-            async with open_gate(Path(folder), redis) as gate:
-                yield gate
-                check_log(gate)  # whatever has been said to it
+            async with open_gateway(Path(folder), redis) as gateway:
+                yield gateway
+                check_log(gateway)  # whatever has been said to it
         finally:
             redis.kill()
 

@@ -28,7 +28,7 @@ from tests.benchmarks.table import Line
 from tests.benchmarks.turns import bursts, newcomers_wait, shares
 from tests.support.network.http_client import Connection
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 OWNERS = 200
 STREAMS_EACH = 5
@@ -43,9 +43,9 @@ HOLD_S = 36.0  # a stalled client is dropped within
 class Bench:
     """One Darkroom with a gateway, and what can be seen of its process."""
 
-    def __init__(self, house: House, port: int, token: str) -> None:
-        self.house, self.port, self.token = house, port, token
-        self.pid = house.gateways[0].pid
+    def __init__(self, stack: Stack, port: int, token: str) -> None:
+        self.stack, self.port, self.token = stack, port, token
+        self.pid = stack.gateways[0].pid
         self.me = Connection(port, token)
 
     async def ask(self, method: str, target: str, owner: str, **body: Any) -> Any:
@@ -124,14 +124,14 @@ async def a_bench(seconds: float = 0, *, slots: int = 8, **environment: str) -> 
         redis = RealRedis(Path(redis_folder))
         redis.start()
         async with provider(seconds) as simulator:
-            house = House(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator)
             try:
-                token = house.token("service", rights=[Right.READ, Right.SUBMIT, Right.USERS])
-                url = await house.start_gateway(**environment)
-                await house.start_worker(DARKROOM_CONCURRENCY=str(slots))
-                yield Bench(house, int(url.rpartition(":")[2]), token)
+                token = stack.token("service", rights=[Right.READ, Right.SUBMIT, Right.USERS])
+                url = await stack.start_gateway(**environment)
+                await stack.start_worker(DARKROOM_CONCURRENCY=str(slots))
+                yield Bench(stack, int(url.rpartition(":")[2]), token)
             finally:
-                house.stop()
+                stack.stop()
                 redis.kill()
 
 
@@ -155,7 +155,7 @@ async def overload(seconds: float) -> list[Line]:
     most_queued = int(100 * seconds)
     async with (
         a_bench(IMAGE_S, DARKROOM_MAX_QUEUED=str(most_queued)) as bench,
-        open_redis(bench.house.redis.url) as redis,
+        open_redis(bench.stack.redis.url) as redis,
     ):
         depths: list[int] = []
         watching = asyncio.create_task(watch_queue(redis, depths))
@@ -194,7 +194,7 @@ async def long_jobs(bench: Bench) -> list[tuple[str, str]]:
 
 async def followers(_: float) -> list[Line]:
     """(c) A thousand clients that follow jobs."""
-    async with a_bench() as bench, open_redis(bench.house.redis.url) as redis:
+    async with a_bench() as bench, open_redis(bench.stack.redis.url) as redis:
         jobs = await long_jobs(bench)
         memory, clients = bench.memory_mib(), len(await redis.client_list())
         usual = await commands_per_s(redis)

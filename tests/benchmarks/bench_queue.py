@@ -16,7 +16,7 @@ from simulator.server.server import Simulator
 
 from producer.client.client import Darkroom
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 JOBS = 300
 
@@ -40,13 +40,13 @@ def tell(what: str, milliseconds: list[float]) -> None:
     print(f"{what:<52} p50 {median(milliseconds):8.1f} ms   p99 {tail:8.1f} ms")
 
 
-async def measure(house: House) -> None:
+async def measure(stack: Stack) -> None:
     """Measure submitting, looking, and whole jobs."""
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         tell("submit, one at a time", await timed(lambda: darkroom.submit(prompt="x"), JOBS, at_once=1))
         job = await darkroom.submit(prompt="x")
         tell("get, 16 at once", await timed(lambda: darkroom.get(job.id), JOBS, at_once=16))
-        await house.start_worker()
+        await stack.start_worker()
         started = time.perf_counter()
         await darkroom.wait(job.id)
         while any(not job.is_over for job in await darkroom.list(limit=500)):
@@ -64,16 +64,16 @@ async def whole(darkroom: Darkroom) -> None:
 
 
 async def main() -> None:
-    """Build a house, measure, tear it down."""
+    """Build a stack, measure, tear it down."""
     with TemporaryDirectory(prefix="dr-") as redis_folder, TemporaryDirectory() as folder:
         redis = RealRedis(Path(redis_folder))
         redis.start()
         async with Simulator(seconds=0) as simulator:
-            house = House(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator)
             try:
-                await measure(house)
+                await measure(stack)
             finally:
-                house.stop()
+                stack.stop()
                 redis.kill()
 
 

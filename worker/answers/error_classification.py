@@ -1,6 +1,6 @@
 """From what happened to the error that says what to do next: the only place that reads status codes.
 
-`provider` and `model` are filled in by whoever made the call.
+`provider` and `model` are filled in by the maker of the call.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import email.utils
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import h11
 import httpx
@@ -47,7 +47,10 @@ from worker.answers.upstream_routing import of_no_upstream
 MAX_REASONS = 5
 _MESSAGE_CHARS = 2000  # shortened where it is shown, once no key can be cut in half
 
-_BY_STATUS: dict[int, tuple[type[ProviderError], ErrorKind]] = {
+Meaning = tuple[type[ProviderError], ErrorKind]
+OfMetadata = Callable[[Mapping[str, Json]], Meaning | None]
+
+_BY_STATUS: dict[int, Meaning] = {
     400: (Unusable, BAD_PARAMETERS),
     401: (Unusable, PROVIDER_AUTH),
     402: (Unusable, PROVIDER_CREDITS),
@@ -67,7 +70,7 @@ _BY_STATUS: dict[int, tuple[type[ProviderError], ErrorKind]] = {
     524: (TimedOut, PROVIDER_DOWN),
     529: (Transient, PROVIDER_DOWN),
 }
-# OpenRouter's stable names, for answers that carry no status.
+# Names for answers that carry no status: OpenRouter's stable ones, which others use as well.
 _STATUS_OF_TYPE = {
     "authentication": 401,
     "content_policy_violation": 403,
@@ -119,15 +122,22 @@ def of_exception(
     return Transient(PROVIDER_UNREACHABLE) if after_s < AT_ONCE_S else Interrupted(PROVIDER_INTERRUPTED)
 
 
-def of_status(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
-    """Classify an answer whose HTTP status is not 200."""
+def no_meaning(metadata: Mapping[str, Json]) -> Meaning | None:
+    """Find nothing in an error's metadata that says more than its status."""
+    return None
+
+
+def of_status(
+    status: int, headers: Mapping[str, str], body: Json, *, of_metadata: OfMetadata = no_meaning
+) -> ProviderError:
+    """Classify an answer whose HTTP status is not 200; `of_metadata` reads what only its provider says."""
     if 300 <= status < 400:
         return Unusable(BAD_API_BASE, http_status=status)
     wait = retry_after(headers.get("retry-after"), headers.get("date"))
     answer = mapping(body)
     error = answer.get("error")
     found = mapping(error) or {"message": error, **answer}
-    return _of(found, status, wait).costing(told_cost(answer))
+    return _of(found, status, wait, of_metadata).costing(told_cost(answer))
 
 
 def of_poll(status: int, headers: Mapping[str, str], body: Json) -> ProviderError:
@@ -160,12 +170,12 @@ def of_download(status: int, headers: Mapping[str, str]) -> ProviderError:
     return Transient(PROVIDER_DOWN, http_status=status)
 
 
-def of_error_object(error: Json) -> ProviderError:
-    """Classify an `error` object inside an answer that came with 200."""
+def of_error_object(error: Json, *, of_metadata: OfMetadata = no_meaning) -> ProviderError:
+    """Classify an `error` object in an answer that came with 200; `of_metadata` reads what only its provider says."""
     found = mapping(error) or {"message": error}
     codes = [str(found.get(name)) for name in ("code", "http_status") if isinstance(found.get(name), int | str)]
     status = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
-    return _of(found, status, None)
+    return _of(found, status, None, of_metadata)
 
 
 def of_refusal(reason: str) -> ProviderError:
@@ -183,7 +193,7 @@ def of_silence(said: str) -> ProviderError:
     return Interrupted(NO_IMAGE, http_status=200, reason=f" It said: {said}" if said else "")
 
 
-def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderError:
+def _of(error: dict[str, Json], status: int, wait_s: float | None, of_metadata: OfMetadata) -> ProviderError:
     metadata, availability = mapping(error.get("metadata")), mapping(error.get("availability"))
     kinds = {text(error.get(name)) for name in ("type", "code", "error_type")} | {text(metadata.get("error_type"))}
     message = _words(text(error.get("message"))) or _words(said_upstream(error))
@@ -201,7 +211,7 @@ def _of(error: dict[str, Json], status: int, wait_s: float | None) -> ProviderEr
     is_lasting = availability.get("retryable") is False and status not in (401, 402, 403)
     if _NO_MODEL.search(message) or "model_not_found" in kinds or is_lasting:
         return Unusable(BAD_MODEL, http_status=status or 200, reason=message)
-    branch, kind = _by_status(status, text(metadata.get("limit_source")))
+    branch, kind = of_metadata(metadata) or _BY_STATUS.get(status, _unlisted(status))
     wait_s = number(availability.get("retry_after")) if wait_s is None else wait_s
     if branch is Transient and wait_s is not None:
         branch = RateLimited
@@ -215,16 +225,7 @@ def _words(said: str) -> str:
     return "" if is_nothing else clean(said, limit=_MESSAGE_CHARS)
 
 
-def _by_status(status: int, limit_source: str) -> tuple[type[ProviderError], ErrorKind]:
-    """Choose by the status; of OpenRouter's limits one passes by itself and the others are money."""
-    if limit_source == "openrouter_in_flight_budget":
-        return RateLimited, PROVIDER_RATE_LIMITED
-    if limit_source.startswith("openrouter_"):
-        return Unusable, PROVIDER_CREDITS
-    return _BY_STATUS.get(status, _unlisted(status))
-
-
-def _unlisted(status: int) -> tuple[type[ProviderError], ErrorKind]:
+def _unlisted(status: int) -> Meaning:
     """An unknown client error is never repeated; a status that HTTP does not know is noise; the rest may pass."""
     if status >= 600:
         return Interrupted, PROVIDER_BAD_ANSWER

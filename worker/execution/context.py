@@ -19,9 +19,11 @@ from worker.execution.images_per_answer import ImagesPerAnswerStore
 from worker.execution.leases import Leases
 from worker.execution.sibling_images import SiblingImages
 from worker.http.provider_client import HttpResources
+from worker.memory.budget import Budget
 from worker.policy.circuit_breaker import CircuitBreakers
 from worker.policy.ladder import Ladder, plan_ladder
 from worker.providers.registry import PROVIDERS
+from worker.sandbox.pool import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class WorkerContext:
     breakers: CircuitBreakers
     artifacts: ArtifactStore
     http: HttpResources
+    sandbox: Sandbox
+    budget: Budget
     images_per_answer: ImagesPerAnswerStore
 
 

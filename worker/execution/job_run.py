@@ -115,7 +115,7 @@ class JobRun:
         job = self._context.job
         with suppress(ProviderError, OSError):
             data = await self._worker.artifacts.salvage(job, artifact)
-            picture = (await self._worker.http.sandbox.read(bytearray(data))).picture if data else None
+            picture = (await self._worker.sandbox.read(bytearray(data))).picture if data else None
             sidecar = await self._delivery.restore(index, picture) if picture else None
             if sidecar is not None:
                 logger.warning("the damaged sidecar of %s was written anew", artifact, extra={"job_id": job.id})
@@ -143,11 +143,11 @@ class JobRun:
             yield CallResources(
                 clients=clients,
                 breakers={(name, model): worker.breakers.to(name, configs[name].key, model) for name, model in routes},
-                references=ReferenceUrls(worker.artifacts, context.snapshots),
+                references=ReferenceUrls(worker.artifacts, worker.http.sandbox, context.snapshots),
                 delivery=self._delivery,
                 images_per_answer=worker.images_per_answer,
                 leases=worker.leases,
-                budget=worker.http.budget,
+                budget=worker.budget,
             )
 
     async def _look_up_images_per_answer(self, resources: CallResources) -> None:
@@ -191,7 +191,7 @@ class JobRun:
             longest = max(waits, key=lambda wait: wait.wait_s)
             note = wording.waiting(longest.provider, longest.code, longest.wait_s)
             at_breaker = all(wait.at_breaker for wait in waits)
-            await persist(store.release, lease, wait_s=longest.wait_s, note=note, at_gate=at_breaker)
+            await persist(store.release, lease, wait_s=longest.wait_s, note=note, at_breaker=at_breaker)
             failpoint.reach("after_release")
         elif any(isinstance(stop, Stopped) for stop in stops):
             await persist(store.release, lease, note=STOPPED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 import pybase64
 
@@ -12,7 +11,7 @@ from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import ReferenceSnapshot
-from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
+from worker.sandbox.pool import Sandbox
 
 HEAD_BYTES = 32  # of a data URL
 SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
@@ -21,8 +20,9 @@ SMALL_SIDE = 1024  # pixels of a reference that was too large for its provider
 class ReferenceUrls:
     """The references of one job; it keeps the small ones once they are made."""
 
-    def __init__(self, artifacts: ArtifactStore, snapshots: Sequence[ReferenceSnapshot]) -> None:
+    def __init__(self, artifacts: ArtifactStore, sandbox: Sandbox, snapshots: Sequence[ReferenceSnapshot]) -> None:
         self._artifacts = artifacts
+        self._sandbox = sandbox
         self._snapshots = snapshots
         self._small: tuple[str, ...] | None = None
 
@@ -45,20 +45,19 @@ class ReferenceUrls:
 
     async def _shrink(self) -> tuple[str, ...]:
         """Read the snapshots and make them smaller; where one cannot be they stay as they are."""
-        with suppress(NotAnImage):
-            return tuple([await asyncio.to_thread(_small_url, await self._load(each)) for each in self._snapshots])
-        return await self._read()
+        urls = []
+        for snapshot in self._snapshots:
+            small = await self._sandbox.shrink(await self._load(snapshot), side=SMALL_SIDE)
+            if small is None:
+                return await self._read()
+            urls.append(await self._url(small.data, small.mime))
+        return tuple(urls)
 
     async def _load(self, snapshot: ReferenceSnapshot) -> bytes:
         return await self._artifacts.read_reference(snapshot.sha256)
 
     async def _url(self, data: bytes, mime: str) -> str:
         return await asyncio.to_thread(_data_url, data, mime)
-
-
-def _small_url(data: bytes) -> str:
-    small = shrink(data, side=SMALL_SIDE)
-    return _data_url(small, inspect(small).mime)
 
 
 def _data_url(data: bytes, mime: str) -> str:

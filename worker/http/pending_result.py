@@ -1,7 +1,7 @@
 """What an answer only promises: a task is polled until it has ended, a picture behind a link is downloaded.
 
 Both cost nothing, while to make the picture again would be paid again. So what fails in passing is repeated until
-the job's time is over, and then told as `result_unreachable`; the ladder asks nobody again after that.
+the job's time is over, and then told as `result_unreachable`; the ladder makes no further call after that.
 """
 
 from __future__ import annotations

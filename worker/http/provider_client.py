@@ -182,7 +182,7 @@ class ProviderClient:
 
     def _of_call(self, status: int, headers: Mapping[str, str], body: Json) -> Exception:
         """Classify an answer to a call whose status is not 2xx: what was asked for may be made all the same."""
-        error = of_status(status, headers, body)
+        error = of_status(status, headers, body, of_metadata=self._provider.of_metadata)
         if isinstance(error, Transient | TimedOut | RateLimited):
             poll_url = self._provider.poll_url(body)
             if 0 < len(poll_url) <= MAX_LINK:

@@ -1,9 +1,9 @@
 """The memory for responses in one worker: the shares that are held, and those that wait for room.
 
-Whoever knows how much it needs waits until all of it is free, first come, first served. Whoever does not know
-grows by steps: the oldest that grows can always have as much as an answer may have at most, which is kept free for
-it, so that one of them always comes to its end. Nobody waits for itself: where all that hold something wait, the
-oldest goes on, although there is no room.
+A share whose need is known waits until all of it is free, first come, first served. One whose need is not known grows
+by steps: the oldest that grows can always have as much as an answer may have at most, which is kept free for it, so
+that one of them always comes to its end. No share waits for itself: where all that hold something wait, the oldest
+goes on, although there is no room.
 """
 
 from __future__ import annotations

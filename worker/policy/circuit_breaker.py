@@ -125,7 +125,7 @@ class CircuitBreaker:
         """Ask whether a call of at most `most_s` may be made now: None is yes. Raises LeaseLost.
 
         Every call that was let in has to leave. The waits of refused ones are spread, so that they do
-        not come back in the same instant; give the slot back with `release(…, at_gate=True)`.
+        not come back in the same instant; give the slot back with `release(…, at_breaker=True)`.
         """
         call = self._call(lease, number)
         answer = await self._run("breaker/enter", *call, int((most_s + GRACE_S) * 1000))

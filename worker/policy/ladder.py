@@ -31,7 +31,7 @@ class Rung:
         return self.provider, self.model
 
     def rendition(self) -> Rendition:
-        """Tell the knobs without the time-out."""
+        """Tell what is asked for, without the time-out."""
         return Rendition(provider=self.provider, model=self.model, image_size=self.image_size, quality=self.quality)
 
 
@@ -101,8 +101,8 @@ def _cheaper(first: Rung, provider: Provider, fallback: str) -> list[Rung]:
 
 
 def _is_allowed(rung: Rung, first: Rung, fallback: str) -> bool:
-    env = {"quality": {"quality"}, "size": {"image_size"}, "none": set()}
+    may_differ = {"quality": {"quality"}, "size": {"image_size"}, "none": set()}
     here, there = rung.rendition().model_dump(), first.rendition().model_dump()
     return fallback == "any" or (
-        fallback != "none" and {name for name in here if here[name] != there[name]} <= env[fallback]
+        fallback != "none" and {name for name in here if here[name] != there[name]} <= may_differ[fallback]
     )

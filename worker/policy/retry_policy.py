@@ -2,7 +2,7 @@
 
 A timed-out call may have been billed, so the next rung is tried; only the last rung is tried once
 more. A cut-off one is repeated once. Calls that our own worker gave up say nothing about a rung.
-Refused content goes nowhere else, and what has been made but cannot be fetched is asked of nobody again;
+Refused content goes nowhere else, and what has been made but cannot be fetched is not asked for again;
 what was made and is lost, of this rung once more. What a provider cannot do is only asked of a rung that differs
 in just that. Where nothing was made and the provider is away, the lowest rung goes on with growing pauses
 as long as time and calls are left; an error that it makes of this job alone is the job's own, and ends it.

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import ConfigInvalid, Problem, Unavailable
 from contract.redis.failure import cause_of
 from contract.redis.requirements import Doubt, Weight, judge, look, refusals
@@ -23,16 +22,12 @@ SIGN_OF_LIFE_S = 5
 logger = logging.getLogger(__name__)
 
 
-def check_media(media: Path) -> None:
-    """Make the media directory if need be, and store as an image is stored. Raises ConfigInvalid. Blocking."""
+async def check_storage(artifacts: ArtifactStore) -> None:
+    """Make the storage if need be, and store as an image is stored. Raises ConfigInvalid."""
     try:
-        media.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".darkroom-", dir=media) as folder:
-            probe = Path(folder, "probe")
-            probe.touch()
-            Path(folder, "link").hardlink_to(probe)  # without hard links nothing can be completed
+        await artifacts.prepare()
     except OSError as error:
-        raise ConfigInvalid([Problem(str(media), f"cannot be written to: {error.strerror}")]) from error
+        raise ConfigInvalid([Problem(artifacts.place, f"cannot be written to: {error.strerror}")]) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from contract import provider_specs
+from contract.errors.provider_catalogue import PROVIDER_CREDITS, PROVIDER_RATE_LIMITED
 from contract.image_size import smaller_hint
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
-from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
-from worker.answers.errors import ProviderError
+from worker.answers.error_classification import Meaning, of_error_object, of_garbage, of_refusal, of_silence
+from worker.answers.errors import ProviderError, RateLimited, Unusable
 from worker.answers.redaction import clean
 from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
@@ -44,15 +45,23 @@ def parse_response(body: Json) -> Answer:
     """Read the images of all choices, or raise what the answer stands for."""
     answer = mapping(body)
     if answer.get("error"):
-        raise of_error_object(answer["error"])
+        raise of_error_object(answer["error"], of_metadata=of_metadata)
     choices = [mapping(choice) for choice in items(answer.get("choices"))[:MAX_CHOICES]]
     for choice in choices:
         if choice.get("error") or choice.get("finish_reason") == "error":
-            raise of_error_object(choice.get("error"))
+            raise of_error_object(choice.get("error"), of_metadata=of_metadata)
     pictures = tuple(url for choice in choices for url in _pictures(choice))
     if not pictures:
         raise _why_none(answer, choices)
     return Answer(pictures=pictures, cost_usd=told_cost(answer))
+
+
+def of_metadata(metadata: Mapping[str, Json]) -> Meaning | None:
+    """Tell what a limit of OpenRouter's own means: one passes by itself, and the others are money."""
+    limit_source = text(metadata.get("limit_source"))
+    if limit_source == "openrouter_in_flight_budget":
+        return RateLimited, PROVIDER_RATE_LIMITED
+    return (Unusable, PROVIDER_CREDITS) if limit_source.startswith("openrouter_") else None
 
 
 def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> ProviderError:
@@ -92,7 +101,7 @@ def _link(image: dict[str, Json]) -> Json:
 
 
 def _message(choice: dict[str, Json]) -> Json:
-    """Find a choice's message; in a stream that nobody asked for it is called `delta`."""
+    """Find a choice's message; in a stream that was not asked for it is called `delta`."""
     return choice.get("message", choice.get("delta"))
 
 
@@ -106,6 +115,7 @@ OPENROUTER = Provider(
     build_request=build_request,
     parse_response=parse_response,
     smaller=smaller,
+    of_metadata=of_metadata,
     image_only=(
         *("black-forest-labs/", "bytedance-seed/seedream", "openai/gpt-image-", "recraft/", "sourceful/riverflow"),
         *("microsoft/mai-image", "x-ai/grok-imagine"),

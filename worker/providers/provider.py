@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from contract.jobs.request import KeptRequest
 from contract.provider_specs import ProviderSpec
 from contract.settings.nanobot_config import ProviderConfig
+from worker.answers.error_classification import OfMetadata, no_meaning
 from worker.answers.untrusted_json import Json
 
 
@@ -67,6 +68,7 @@ class Provider:
     parse_poll: Callable[[Json], Answer] | None = None
     poll_url: Callable[[Json], str] = no_poll_url
     poll_interval_s: float = 2.0
+    of_metadata: OfMetadata = no_meaning  # what an error says that only this provider knows
     image_only: tuple[str, ...] = ()  # how the ids of models begin that give no words
     bills_failures: bool = False  # an answer of 500 may cost as much as a picture
 

@@ -29,7 +29,7 @@ from contract.errors.provider_catalogue import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
-from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean
+from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean, shrink
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.errors import Interrupted, ProviderError, Unusable
@@ -132,7 +132,7 @@ def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
 
 
 def load_json(body: bytes | bytearray) -> Any:
-    """Parse JSON; of a stream of events that nobody asked for, the longest one, as pictures are long.
+    """Parse JSON; of a stream of events that was not asked for, the longest one, as pictures are long.
 
     Raises Interrupted: cut off, or nothing we can read.
     """
@@ -213,12 +213,23 @@ def reply(provider: str, body: bytearray, most: int = 1, *, is_poll: bool = Fals
         return {"error": Interrupted(PROVIDER_BAD_ANSWER, http_status=200).record()}, b""
 
 
+def smaller(data: bytes, side: int, *, weigh: Weigh | None = None) -> Reply:
+    """Make a reference image smaller; where that cannot be the reply is empty."""
+    try:
+        made = shrink(data, side=side, weigh=weigh)
+    except (NotAnImage, MemoryError):
+        return {}, b""
+    return {"mime": "image/png" if made.startswith(b"\x89PNG") else "image/jpeg"}, made
+
+
 def main() -> None:
     """Answer questions for ever, in turn with the other readers where the work is heavy."""
     scales = ReaderLock(int(sys.argv[2]), beside=int(sys.argv[3]))
 
     def answer(question: dict[str, Any], body: bytearray) -> Reply:
         with scales.work(2 * len(body)):
+            if "shrink" in question:
+                return smaller(bytes(body), question["shrink"], weigh=scales.weigh)
             return reply(
                 question["provider"],
                 body,

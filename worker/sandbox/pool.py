@@ -5,20 +5,19 @@ A child that dies, or takes too long, costs the one picture that it was looking 
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import finalize
 
 from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_BAD_ANSWER
 from contract.untrusted.imaging.inspect import EXTENSIONS
-from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES, SandboxProcess
+from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
+from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES
 from worker.answers.errors import Interrupted, revive
 
 CHILDREN = 2
@@ -72,19 +71,21 @@ class Reading:
         return sum(len(picture.data) for picture in (self.picture, *self.more) if picture)
 
 
+class ShrunkImage(NamedTuple):
+    """A smaller copy of a reference image."""
+
+    data: bytes
+    mime: str
+
+
 class Sandbox:
     """The children of one worker; a body waits until one is free."""
 
     def __init__(self, *, children: int = CHILDREN, beside: int = MEMORY_BYTES) -> None:
         """Start the first child; what needs more memory than a child may take `beside` another one is read alone."""
-        self._beside = beside
         self._lock = TemporaryFile()  # noqa: SIM115
         finalize(self, self._lock.close)
-        self._threads = ThreadPoolExecutor(children, thread_name_prefix="darkroom-reader")
-        self._free: asyncio.LifoQueue[SandboxProcess | None] = asyncio.LifoQueue()
-        for _ in range(children - 1):
-            self._free.put_nowait(None)  # started when it is needed
-        self._free.put_nowait(self._start())  # so that the first picture does not wait for it
+        self._pool = SandboxPool(READER, str(beside), size=children, wall_s=WHOLE_S, lock=self._lock, is_warm=True)
 
     async def __aenter__(self) -> Sandbox:
         return self
@@ -92,43 +93,30 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while not self._free.empty():
-            if child := self._free.get_nowait():
-                child.kill()
-                child.close()
-
-    def _start(self) -> SandboxProcess:
-        return SandboxProcess(READER, str(self._beside), lock=self._lock)
+        await self._pool.close()
 
     async def read(self, body: bytearray, *, provider: str = "", most: int = 1, is_poll: bool = False) -> Reading:
         """Read a provider's answer with so many pictures, or a picture when none is named; `body` is emptied.
 
         Raises the ProviderError that the bytes stand for.
         """
-        child = await self._free.get()
         try:
-            if child is not None and child.is_dead():
-                child.close()
-                child = None
-            child = child or self._start()
-            async with asyncio.timeout(WHOLE_S):
-                asking = asyncio.get_running_loop().run_in_executor(
-                    self._threads, child.ask, {"provider": provider, "most": most, "is_poll": is_poll}, body
-                )
-                found, data = await asking
-        except BaseException as error:
-            if child is not None:
-                child.kill()  # also when we were cancelled: it would answer this question to the next asker
-            child = None
-            if not isinstance(error, OSError | EOFError | ValueError):
-                raise
+            found, data = await self._pool.ask({"provider": provider, "most": most, "is_poll": is_poll}, body)
+        except ChildLost as error:
             logger.warning("a reader died of an answer of %s", provider or "a download")
             raise Interrupted(PROVIDER_BAD_ANSWER if provider else BAD_IMAGE, http_status=200) from error
-        finally:
-            self._free.put_nowait(child)
         if "error" in found:
             raise revive(found["error"])
         return _reading(found, data)
+
+    async def shrink(self, data: bytes, *, side: int) -> ShrunkImage | None:
+        """Make a reference image smaller, no side longer than `side` pixels; None where that cannot be."""
+        try:
+            found, small = await self._pool.ask({"shrink": side}, data)
+        except ChildLost:
+            logger.warning("a reader died of a reference image of %d bytes", len(data))
+            return None
+        return ShrunkImage(bytes(small), found["mime"]) if "mime" in found else None
 
 
 def _reading(found: dict[str, Any], data: bytearray) -> Reading:

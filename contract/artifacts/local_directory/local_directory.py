@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from contract.artifacts.artifact_store import StoredImage
+from contract.artifacts.artifact_store import StorageRoom, StoredImage
 from contract.artifacts.atomic_file import temporary_name
 from contract.artifacts.local_directory.cleanup import Cleanup
 from contract.artifacts.local_directory.derived_files import ReferenceFolder, ThumbnailFolder
+from contract.artifacts.local_directory.disk import check_disk_space, disk_space_of, prepare
 from contract.artifacts.local_directory.lookup import find_image, look_at, read_record
 from contract.artifacts.local_directory.marker import make_marker, read_marker
 from contract.artifacts.local_directory.pair_writer import PairWriter
@@ -115,6 +116,19 @@ class LocalDirectory:
     async def marker(self, *, make: bool = False) -> str:
         """Tell which directory this is, by a file in it."""
         return await asyncio.to_thread(make_marker if make else read_marker, self._media)
+
+    @property
+    def place(self) -> str:
+        """Name the path of the media directory."""
+        return str(self._media)
+
+    async def prepare(self) -> None:
+        """Make the directory if need be, and store in it as an image is stored."""
+        await asyncio.to_thread(prepare, self._media)
+
+    async def room(self, *, by_writing: bool = False) -> StorageRoom:
+        """Tell how much room there is, and whether it may be used."""
+        return await asyncio.to_thread(check_disk_space if by_writing else disk_space_of, self._media)
 
     def _here(self, locator: str) -> Path:
         """Find one of our images also where the media directory has another path than its worker's had."""

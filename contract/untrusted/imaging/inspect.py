@@ -94,15 +94,19 @@ def clean(data: bytes, *, weigh: Callable[[int], None] | None = None) -> tuple[I
         return info, container.write(info.orientation)
 
 
-def shrink(data: bytes, *, side: int) -> bytes:
+def shrink(data: bytes, *, side: int, weigh: Callable[[int], None] | None = None) -> bytes:
     """Re-encode an image's first frame, upright and with no side longer than `side` pixels.
 
-    A JPEG comes back, or a PNG if one can see through. Raises NotAnImage, NotAllowed, TooLarge.
+    A JPEG comes back, or a PNG if one can see through. `weigh` is told as by `clean`.
+    Raises NotAnImage, NotAllowed, TooLarge.
     """
     if side < 1:
         raise ValueError("a side has one pixel at least")
     with _own_errors():
-        picture, profile = _upright(*_take_apart(data), data, side)
+        mime, container = _take_apart(data)
+        if weigh:
+            weigh(_weight(data, mime, container))
+        picture, profile = _upright(mime, container, data, side)
         return _encode(picture, "image/png" if _is_see_through(picture) else "image/jpeg", profile, quality=_QUALITY)
 
 
@@ -143,8 +147,7 @@ def _own_errors() -> Iterator[None]:
 def _decoded(data: bytes, weigh: Callable[[int], None] | None = None) -> tuple[ImageInfo, Container]:
     mime, container = _take_apart(data)
     if weigh:
-        each = BYTES_PER_MOVING_PIXEL if container.frames > 1 else BYTES_PER_PIXEL[mime]
-        weigh(len(data) + each * container.width * container.height)
+        weigh(_weight(data, mime, container))
     container.check_rows()
     shown = _shown(data, mime, container)
     with _opened(shown, mime) as image:
@@ -167,6 +170,11 @@ def _decoded(data: bytes, weigh: Callable[[int], None] | None = None) -> tuple[I
         orientation=container.orientation,
     )
     return info, container
+
+
+def _weight(data: bytes, mime: str, container: Container) -> int:
+    each = BYTES_PER_MOVING_PIXEL if container.frames > 1 else BYTES_PER_PIXEL[mime]
+    return len(data) + each * container.width * container.height
 
 
 def _take_apart(data: bytes) -> tuple[str, Container]:

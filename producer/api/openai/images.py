@@ -27,8 +27,7 @@ from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
-from producer.api.requests import media_type, read_file, read_form, read_json
-from producer.api.routes.jobs import idempotency_key
+from producer.api.requests import idempotency_key, media_type, read_file, read_form, read_json
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
 from producer.imaging.intake import keep_upload
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR, UNKNOWN_FIELD
+from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.ids import CURSOR_PATTERN
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint
 from producer.api.openapi import BODY, JOB_LIST, SUBMIT, errors, job_answer
-from producer.api.requests import read_json
+from producer.api.requests import idempotency_key, read_json
 from producer.client.owner_client import Accepted
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 
@@ -133,14 +133,6 @@ def read_fields(body: dict[str, Any]) -> dict[str, Any]:
             "idempotency_key"
         )
     return body
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Read the key that makes a repeat harmless. Raises Refused when there are several."""
-    keys = request.headers.getlist("idempotency-key")
-    if len(keys) > 1:
-        raise Refused(IDEMPOTENCY_KEY_INVALID)
-    return keys[0] if keys else None
 
 
 def _preferred_wait(request: Request) -> int:

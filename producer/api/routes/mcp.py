@@ -46,7 +46,7 @@ class TokenCaller:
 
     @property
     def client(self) -> OwnerClient:
-        """The door of the token's owner."""
+        """The client of the token's owner."""
         return self.caller.client
 
     def check(self, right: Right) -> None:

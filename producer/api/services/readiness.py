@@ -14,8 +14,7 @@ from contract.settings.settings import Settings
 from contract.store.installation import digest_of
 from producer.client.connections import Connections
 from producer.doctor.versions import check_versions
-from producer.health.disk import disk_space_of
-from producer.health.queue import QueueHealth
+from producer.health.queue import QueueHealth, read_queue_health
 
 ELSEWHERE = "is not the workers': their images cannot be shown or deleted here"
 
@@ -39,7 +38,7 @@ class Readiness:
 
     async def look(self) -> tuple[dict[str, Check], str]:
         """List what was looked at, and name the installation that Redis serves, "" if it does not tell."""
-        queue_health = await self.connections.queue_health()
+        queue_health = await read_queue_health(self.connections.store)
         checks = {
             "redis": Check(
                 queue_health.cause is None, True, queue_health.cause.says if queue_health.cause else "takes jobs"
@@ -58,7 +57,11 @@ class Readiness:
     async def problems(self, queue_health: QueueHealth) -> dict[str, tuple[int, str]]:
         """List what is wrong with media directory, secret and versions, with levels for the log."""
         told = {
-            "media": (logging.ERROR, f"the media directory {self.settings.media}", await self._media(queue_health)),
+            "media": (
+                logging.ERROR,
+                f"the media directory {self.connections.artifacts.place}",
+                await self._media(queue_health),
+            ),
             "secret": (logging.WARNING, "the secret", await asyncio.to_thread(self._secret, queue_health)),
             "versions": (logging.WARNING, "versions:", self._versions(queue_health)),
         }
@@ -68,7 +71,7 @@ class Readiness:
 
     async def _media(self, queue_health: QueueHealth) -> Check:
         """Look at the media directory."""
-        room = await asyncio.to_thread(disk_space_of, self.settings.media)
+        room = await self.connections.artifacts.room()
         if room.problem:
             return Check(False, True, room.problem)
         if queue_health.installation.is_elsewhere(await self.connections.artifacts.marker()):

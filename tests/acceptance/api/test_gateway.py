@@ -16,17 +16,17 @@ from PIL import Image
 from producer.tokens import Right
 from tests.support.factories.images import picture
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 FOX = {"prompt": "a red fox"}
 
 
 @pytest.fixture
-async def ann(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def ann(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of Ann's, with a worker and a gateway behind it."""
-    token = house.token("ann")
-    url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
+    token = stack.token("ann")
+    url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())
     async with client(url, token) as ann:
         yield ann
 
@@ -78,9 +78,9 @@ async def test_a_story_can_be_followed_and_gone_on_with(ann: httpx.AsyncClient) 
 
 async def test_no_more_streams_are_opened_at_once_than_one_may_have(ann: httpx.AsyncClient) -> None:
     job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as resources:
         opened = await asyncio.gather(
-            *(stack.enter_async_context(ann.stream("GET", job["events_url"])) for _ in range(12))
+            *(resources.enter_async_context(ann.stream("GET", job["events_url"])) for _ in range(12))
         )
         assert sorted(answer.status_code for answer in opened) == 5 * [200] + 7 * [429]
         await ann.post(job["cancel_url"])
@@ -117,12 +117,12 @@ async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.A
     assert (sidecar["prompt"], sidecar["job_id"], "path" in sidecar) == (FOX["prompt"], job["id"], False)
 
 
-async def test_paths_are_for_those_who_may_see_them(house: House) -> None:
-    token = house.token("bot", rights=list(Right))
-    url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
+async def test_paths_are_for_those_who_may_see_them(stack: Stack) -> None:
+    token = stack.token("bot", rights=list(Right))
+    url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())
     async with client(url, token) as bot:
         [image] = (await made(bot))["images"]
-        assert image["path"].startswith(str(house.folder))
+        assert image["path"].startswith(str(stack.folder))
         again = await made(bot, reference_images=[image["path"]])
         assert again["state"] == "succeeded"
         named = await bot.post("/v1/jobs", json=FOX, headers={"X-Darkroom-User": "carl"})
@@ -145,7 +145,7 @@ async def test_an_upload_and_an_own_image_can_be_edited(ann: httpx.AsyncClient) 
     assert (outside.status_code, outside.json()["code"]) == (422, "reference_outside_roots")
 
 
-async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, house: House) -> None:
+async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, stack: Stack) -> None:
     slow = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
     early = await ann.post(f"/v1/jobs/{slow['id']}/retry")
     assert (early.status_code, early.json()["code"], early.headers["Retry-After"]) == (409, "job_not_finished", "2")
@@ -162,7 +162,7 @@ async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, house: House) -> 
     assert (await ann.delete(job["status_url"])).status_code == 204
     for address in (job["status_url"], job["events_url"], image["url"], image["signed_url"]):
         assert (await ann.get(address)).status_code == 404
-    assert not [path for path in house.folder.rglob(f"*{image['id']}*") if path.is_file()]
+    assert not [path for path in stack.folder.rglob(f"*{image['id']}*") if path.is_file()]
 
 
 async def test_own_jobs_are_listed_page_by_page(ann: httpx.AsyncClient) -> None:
@@ -185,14 +185,14 @@ async def test_a_repeated_request_makes_one_job(ann: httpx.AsyncClient) -> None:
     assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
 
 
-async def test_a_gateway_that_is_stopped_answers_who_waits_and_ends(ann: httpx.AsyncClient, house: House) -> None:
+async def test_a_gateway_that_is_stopped_answers_who_waits_and_ends(ann: httpx.AsyncClient, stack: Stack) -> None:
     job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
     waiting = asyncio.create_task(ann.get(job["status_url"], params={"wait": 30}))
     async with ann.stream("GET", job["events_url"]) as stream:
         await anext(stream.aiter_lines())
-        house.gateways[-1].terminate()
+        stack.gateways[-1].terminate()
         answer = await waiting
-        assert await asyncio.to_thread(house.gateways[-1].wait, 5) == 0
+        assert await asyncio.to_thread(stack.gateways[-1].wait, 5) == 0
     assert (answer.status_code, answer.json()["state"]) == (200, "running")
 
 

@@ -18,7 +18,7 @@ from contract.store.keys import EVENTS_CHANNEL
 from tests.support.clients.openapi_requests import FOX, JSON, Route, routes
 from tests.support.network.http_client import LAST_CHUNK, Connection
 from tests.support.network.redis_outages import WAYS, Outages, redis_outages
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -32,19 +32,19 @@ Start = Callable[[], Awaitable[Connection]]
 
 
 @pytest.fixture
-async def outages(house: House) -> AsyncIterator[Outages]:
+async def outages(stack: Stack) -> AsyncIterator[Outages]:
     """A Redis that can be away in many ways."""
-    async with redis_outages(house) as outages:
+    async with redis_outages(stack) as outages:
         yield outages
 
 
 @pytest.fixture
-async def start(house: House) -> AsyncIterator[Start]:
+async def start(stack: Stack) -> AsyncIterator[Start]:
     """Starts a gateway, and connects Ann to it."""
-    token, opened = house.token("ann"), []
+    token, opened = stack.token("ann"), []
 
     async def start() -> Connection:
-        url = await house.start_gateway()
+        url = await stack.start_gateway()
         opened.append(Connection(int(url.rpartition(":")[2]), token))
         return opened[-1]
 
@@ -67,8 +67,14 @@ async def submit(ann: Connection, **headers: str) -> dict[str, Any]:
 
 
 async def submit_with(ann: Connection, key: str) -> dict[str, Any]:
-    """Hand a job in with an idempotency key, on a connection of its own."""
-    return await submit(ann.another(), **{"Idempotency-Key": key})
+    """Hand a job in with an idempotency key, on a connection of its own, again while the gateway is too busy."""
+    headers = JSON | {"Idempotency-Key": key}
+    async with asyncio.timeout(30):
+        while (answer := await ann.another().ask("POST", "/v1/jobs", FOX, headers)).status == 503:
+            assert answer.json()["code"] == "too_busy", answer
+            await asyncio.sleep(0.2)
+    assert answer.status == 202, answer
+    return dict(answer.json())
 
 
 async def every_route(ann: Connection) -> list[Route]:
@@ -100,9 +106,9 @@ async def is_ready_again(ann: Connection) -> None:
             await asyncio.sleep(0.05)
 
 
-async def somebody_waits(house: House) -> None:
+async def somebody_waits(stack: Stack) -> None:
     """Wait until the gateway listens to what happens to jobs."""
-    async with open_redis(house.redis.url) as redis:
+    async with open_redis(stack.redis.url) as redis:
         while (await redis.pubsub_numsub(EVENTS_CHANNEL))[0][1] == 0:
             await asyncio.sleep(0.01)
 
@@ -120,7 +126,7 @@ async def test_every_route_says_in_time_that_redis_is_away(outages: Outages, ann
 
 async def test_a_full_redis_takes_no_jobs_but_tells_of_them_and_cancels_them(outages: Outages, ann: Connection) -> None:
     job = await submit(ann)
-    async with open_redis(outages.house.redis.url) as redis:
+    async with open_redis(outages.stack.redis.url) as redis:
         await redis.config_set("maxmemory", 1)
         refused = await ann.ask("POST", "/v1/jobs", FOX, JSON)
         assert (refused.status, refused.json()["code"]) == (503, "queue_full")
@@ -135,7 +141,7 @@ async def test_a_full_redis_takes_no_jobs_but_tells_of_them_and_cancels_them(out
 async def test_scripts_that_redis_has_forgotten_are_told_again_without_a_word(
     outages: Outages, ann: Connection
 ) -> None:
-    async with open_redis(outages.house.redis.url) as redis:
+    async with open_redis(outages.stack.redis.url) as redis:
         for _ in range(2):
             job = await submit(ann)
             await redis.script_flush()
@@ -150,7 +156,7 @@ async def test_who_follows_or_waits_hears_of_the_end_after_an_outage(
 ) -> None:
     job = (await submit(ann))["id"]
     waiting = asyncio.create_task(ann.another().ask("GET", f"/v1/jobs/{job}?wait=60"))
-    await somebody_waits(outages.house)
+    await somebody_waits(outages.stack)
     stream = await ann.another().follow(f"/v1/jobs/{job}/events")
     await stream.readuntil(b"event: queued")
     outages.begin(what)
@@ -166,20 +172,20 @@ async def test_who_follows_or_waits_hears_of_the_end_after_an_outage(
 async def test_who_waits_longer_than_an_outage_lasts_is_told_of_it(outages: Outages, ann: Connection) -> None:
     job = (await submit(ann))["id"]
     waiting = asyncio.create_task(ann.another().ask("GET", f"/v1/jobs/{job}?wait=1"))
-    await somebody_waits(outages.house)
+    await somebody_waits(outages.stack)
     outages.begin("killed")
     answer = await waiting
     assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_unavailable", "3")
 
 
-async def test_a_killed_gateway_costs_no_job_and_makes_none_twice(house: House, start: Start) -> None:
+async def test_a_killed_gateway_costs_no_job_and_makes_none_twice(stack: Stack, start: Start) -> None:
     dice, keys = Random(7), list[str]()
     ann = await start()
     for kill in range(KILLS):
         keys += [f"key-{kill}-{number}" for number in range(KEYS)]
         trying = [asyncio.create_task(submit_with(ann, key)) for key in keys]
         await asyncio.sleep(dice.uniform(0, 0.1))
-        os.killpg(house.gateways[-1].pid, signal.SIGKILL)
+        os.killpg(stack.gateways[-1].pid, signal.SIGKILL)
         tried = await asyncio.gather(*trying, return_exceptions=True)
         began = time.monotonic()
         ann = await start()
@@ -205,7 +211,7 @@ async def listed(ann: Connection) -> list[str]:
     return [job["id"] for job in (await ann.ask("GET", "/v1/jobs?limit=100")).json()["jobs"]]
 
 
-async def test_a_gateway_that_is_told_to_stop_lets_everybody_go_and_exits_well(house: House, start: Start) -> None:
+async def test_a_gateway_that_is_told_to_stop_lets_everybody_go_and_exits_well(stack: Stack, start: Start) -> None:
     ann = await start()
     job = (await submit(ann))["id"]
     stream = await ann.another().follow(f"/v1/jobs/{job}/events")
@@ -215,10 +221,10 @@ async def test_a_gateway_that_is_told_to_stop_lets_everybody_go_and_exits_well(h
     async with asyncio.timeout(5):
         while len(await listed(ann)) < 2:
             await asyncio.sleep(0.02)
-        house.gateways[0].terminate()
+        stack.gateways[0].terminate()
         assert (await waiting).json()["state"] == "queued"
         answer = await held
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (503, "gateway_stopping")
         assert (await stream.read(-1)).endswith(LAST_CHUNK)
-    assert await asyncio.to_thread(house.gateways[0].wait, 5) == 0
-    assert "Error" not in house.logs("gateway")
+    assert await asyncio.to_thread(stack.gateways[0].wait, 5) == 0
+    assert "Error" not in stack.logs("gateway")

@@ -13,17 +13,18 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from tests.catalogues.bad_input.gateway import PLENTY, Gate
-from tests.support.stack.stack import House
+from tests.catalogues.bad_input.gateway import PLENTY, Gateway
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 RULES = Path(__file__).with_name("schemathesis.toml")
 ADDRESS = re.compile(r"""["'`(](https?://|//)[\w.-]""")
 
 
-async def test_every_operation_does_what_its_page_says(house: House, tmp_path: Path) -> None:
-    token = house.token()
-    url, _ = await asyncio.gather(house.start_gateway(**PLENTY), house.start_worker())
+@pytest.mark.timeout(300)  # hundreds of requests, on however busy a machine
+async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: Path) -> None:
+    token = stack.token()
+    url, _ = await asyncio.gather(stack.start_gateway(**PLENTY), stack.start_worker())
     told = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(RULES), "run", f"{url}/openapi.json"),
         *("--header", f"Authorization: Bearer {token}", "--workers", "2"),
@@ -35,30 +36,30 @@ async def test_every_operation_does_what_its_page_says(house: House, tmp_path: P
     print(output[-400:])
     if told.returncode != 0:
         pytest.fail(output, pytrace=False)
-    assert "Traceback" not in house.logs("gateway")
+    assert "Traceback" not in stack.logs("gateway")
 
 
-def operations(gate: Gate) -> Iterator[tuple[str, dict[str, Any]]]:
+def operations(gateway: Gateway) -> Iterator[tuple[str, dict[str, Any]]]:
     """List all operations of the page."""
-    for path, methods in gate.client.get("/openapi.json").json()["paths"].items():
+    for path, methods in gateway.client.get("/openapi.json").json()["paths"].items():
         for method, operation in methods.items():
             yield f"{method} {path}", operation
 
 
-def test_everything_is_described(gate: Gate) -> None:
-    silent = [name for name, operation in operations(gate) if len(operation["description"]) < 20]
+def test_everything_is_described(gateway: Gateway) -> None:
+    silent = [name for name, operation in operations(gateway) if len(operation["description"]) < 20]
     nameless = [
         f"{name}: {parameter['name']}"
-        for name, operation in operations(gate)
+        for name, operation in operations(gateway)
         for parameter in operation.get("parameters", [])
         if parameter["in"] == "query" and "description" not in parameter
     ]
-    assert (silent, nameless, len(list(operations(gate)))) == ([], [], 18)
+    assert (silent, nameless, len(list(operations(gateway)))) == ([], [], 18)
 
 
-def test_every_body_and_every_error_has_an_example(gate: Gate) -> None:
+def test_every_body_and_every_error_has_an_example(gateway: Gateway) -> None:
     without = []
-    for name, operation in operations(gate):
+    for name, operation in operations(gateway):
         wrong = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
         assert wrong.keys() >= {"400", "421", "431", "500"}, name
         contents = {"body": operation.get("requestBody", {})} | wrong
@@ -74,9 +75,9 @@ def test_every_body_and_every_error_has_an_example(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("path", "schema"), [("/v1/jobs/{job}", "JobResponse"), ("/v1/artifacts/{image}/sidecar", "SidecarResponse")]
 )
-def test_what_a_token_is_not_shown_is_not_promised(path: str, schema: str, gate: Gate) -> None:
-    schemas = gate.client.get("/openapi.json").json()["components"]["schemas"]
-    shown = gate.ask("GET", path.format(job=gate.job["id"], image=gate.image["id"])).json()
+def test_what_a_token_is_not_shown_is_not_promised(path: str, schema: str, gateway: Gateway) -> None:
+    schemas = gateway.client.get("/openapi.json").json()["components"]["schemas"]
+    shown = gateway.ask("GET", path.format(job=gateway.job["id"], image=gateway.image["id"])).json()
     assert set(schemas[schema]["required"]) <= shown.keys() <= schemas[schema]["properties"].keys()
     assert "path" not in shown
 
@@ -100,12 +101,12 @@ class Links(HTMLParser):
         self.script += data if self.is_script else ""
 
 
-def test_the_page_is_read_without_another_host(gate: Gate) -> None:
-    answer = gate.client.get("/docs")
+def test_the_page_is_read_without_another_host(gateway: Gateway) -> None:
+    answer = gateway.client.get("/docs")
     links = Links()
     links.feed(answer.text)
-    hosts = {urlsplit(urljoin(gate.url, link)).netloc for link in links.found}
-    assert (hosts, len(links.found) >= 3) == ({urlsplit(gate.url).netloc}, True)
-    assert [gate.client.get(link).status_code for link in links.found] == [200] * len(links.found)
+    hosts = {urlsplit(urljoin(gateway.url, link)).netloc for link in links.found}
+    assert (hosts, len(links.found) >= 3) == ({urlsplit(gateway.url).netloc}, True)
+    assert [gateway.client.get(link).status_code for link in links.found] == [200] * len(links.found)
     assert ADDRESS.findall(links.script) == []
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]  # which holds also for what scripts load

@@ -8,7 +8,7 @@ import pytest
 
 from tests.catalogues.bad_input.callers import STRANGERS
 from tests.catalogues.bad_input.checks import check_case, check_log
-from tests.catalogues.bad_input.gateway import Gate
+from tests.catalogues.bad_input.gateway import Gateway
 from tests.catalogues.bad_input.paths import PATHS
 from tests.catalogues.bad_input.requests import REQUESTS
 
@@ -18,16 +18,16 @@ MOST_S = 0.2  # at the median; the catalogue says 0.05, of a machine that has no
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_bad_input(name: str, gate: Gate) -> None:
-    check_case(gate, CASES[name])
+def test_bad_input(name: str, gateway: Gateway) -> None:
+    check_case(gateway, CASES[name])
 
 
-def test_bad_input_is_answered_at_once(gate: Gate) -> None:
-    assert len(gate.took_s) > 100
-    median_s = statistics.median(gate.took_s)
-    print(f"median {median_s * 1000:.1f} ms, slowest {max(gate.took_s) * 1000:.0f} ms of {len(gate.took_s)}")
+def test_bad_input_is_answered_at_once(gateway: Gateway) -> None:
+    assert len(gateway.took_s) > 100
+    median_s = statistics.median(gateway.took_s)
+    print(f"median {median_s * 1000:.1f} ms, slowest {max(gateway.took_s) * 1000:.0f} ms of {len(gateway.took_s)}")
     assert median_s < MOST_S
 
 
-def test_B88_the_log_holds_neither_prompts_nor_tokens(gate: Gate) -> None:
-    check_log(gate)
+def test_B88_the_log_holds_neither_prompts_nor_tokens(gateway: Gateway) -> None:
+    check_log(gateway)

@@ -15,7 +15,7 @@ from redis import Redis
 from tests.catalogues.bad_input.checks import check_problem
 from tests.catalogues.bad_input.uploads import GOOD, PNG
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 MISSING = "/v1/jobs/00000000-0000-4000-8000-000000000000"
@@ -23,10 +23,10 @@ SMALL = {"DARKROOM_RATE": "4/minute", "DARKROOM_MISS_RATE": "3/minute", "DARKROO
 
 
 @pytest.fixture
-async def ann(house: House) -> AsyncIterator[httpx.Client]:
+async def ann(stack: Stack) -> AsyncIterator[httpx.Client]:
     """Ann, at a gateway with room for two jobs, four requests and three misses."""
-    headers = {"Authorization": f"Bearer {house.token('ann')}"}
-    with httpx.Client(base_url=await house.start_gateway(**SMALL), headers=headers, timeout=30) as ann:
+    headers = {"Authorization": f"Bearer {stack.token('ann')}"}
+    with httpx.Client(base_url=await stack.start_gateway(**SMALL), headers=headers, timeout=30) as ann:
         yield ann
 
 
@@ -70,33 +70,33 @@ def test_B75_without_Redis_it_says_so_at_once(ann: httpx.Client, own_redis: Real
     assert [ann.get(path).status_code for path in ("/readyz", "/livez")] == [503, 200]
 
 
-def test_B76_without_a_place_to_write_it_says_so(ann: httpx.Client, house: House) -> None:
-    (house.settings().home / "inputs").write_bytes(b"in the way")
+def test_B76_without_a_place_to_write_it_says_so(ann: httpx.Client, stack: Stack) -> None:
+    (stack.settings().home / "inputs").write_bytes(b"in the way")
     refused(ann.post("/v1/uploads", content=GOOD, headers=PNG), 507, "storage_full")
     assert ann.get("/readyz").status_code == 200
-    house.settings().media.write_bytes(b"in the way")
+    stack.settings().media.write_bytes(b"in the way")
     assert [ann.get(path).status_code for path in ("/readyz", "/livez")] == [503, 200]
 
 
-async def test_B64_who_never_reads_is_left(house: House) -> None:
-    headers = {"Authorization": f"Bearer {house.token()}"}
+async def test_B64_who_never_reads_is_left(stack: Stack) -> None:
+    headers = {"Authorization": f"Bearer {stack.token()}"}
     url, _ = await asyncio.gather(
-        house.start_gateway(module="tests.support.stack.impatient_gateway"), house.start_worker()
+        stack.start_gateway(module="tests.support.stack.impatient_gateway"), stack.start_worker()
     )
-    image = await large_image(url, headers, house)
+    image = await large_image(url, headers, stack)
     with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.sendall(f"GET {image['signed_url'].removeprefix(url)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         async with asyncio.timeout(10):
-            while "left a client" not in house.logs("gateway"):
+            while "left a client" not in stack.logs("gateway"):
                 await asyncio.sleep(0.05)
-    assert "Traceback" not in house.logs("gateway")
+    assert "Traceback" not in stack.logs("gateway")
 
 
-async def large_image(url: str, headers: dict[str, str], house: House) -> dict[str, Any]:
+async def large_image(url: str, headers: dict[str, str], stack: Stack) -> dict[str, Any]:
     """Have an image made, and let it grow until no buffer takes it."""
     async with httpx.AsyncClient(base_url=url, headers=headers | {"Prefer": "wait=30"}, timeout=30) as ann:
         image: dict[str, Any] = (await ann.post("/v1/jobs", json={"prompt": "a red fox"})).json()["images"][0]
-    [path] = house.folder.rglob(f"{image['id']}.png")
+    [path] = stack.folder.rglob(f"{image['id']}.png")
     path.write_bytes(bytes(64 * 2**20))
     return image

@@ -9,7 +9,7 @@ import pytest
 
 from contract.errors.catalogue import KINDS
 from tests.catalogues.bad_input.callers import STRANGERS
-from tests.catalogues.bad_input.gateway import Gate
+from tests.catalogues.bad_input.gateway import Gateway
 from tests.catalogues.bad_input.paths import PATHS
 from tests.catalogues.bad_input.requests import REQUESTS
 from tests.catalogues.bad_input.uploads import UPLOADS
@@ -20,13 +20,13 @@ TESTS, DOCS = HERE.parents[1], HERE.parents[2] / "docs"
 NOT_USED = {7, 14, 25, 37, 38, 46, 56, 57, 61, 65, 80, 87}  # numbers that the catalogue leaves out
 LAST = 89
 ELSEWHERE = {
-    "B05": "unit/test_references.py",  # a race against one function: 10,000 rounds need no HTTP
-    "B13": "unit/test_config.py",  # saveDir comes from the configuration, never from a request
-    "B74": "integration/test_fair.py",  # the queue's own doing, with thousands of jobs
-    "B77": "unit/test_environment.py",  # what is wrong with a configuration is told at the start
-    "B78": "unit/test_config.py",
-    "B79": "unit/test_config.py",
-    "B82": "unit/test_courier.py",  # receivers of webhooks are met by the worker
+    "B05": "unit/contract/artifacts/test_references.py",  # a race against one function: 10,000 rounds need no HTTP
+    "B13": "unit/contract/settings/test_nanobot_config.py",  # saveDir comes from the configuration only
+    "B74": "integration/store/test_fairness.py",  # the queue's own doing, with thousands of jobs
+    "B77": "unit/contract/settings/test_environment.py",  # what is wrong with a configuration is told at the start
+    "B78": "unit/contract/settings/test_nanobot_config.py",
+    "B79": "unit/contract/settings/test_nanobot_config.py",
+    "B82": "unit/worker/webhooks/test_dispatcher.py",  # receivers of webhooks are met by the worker
 }
 
 
@@ -41,8 +41,8 @@ def test_every_row_of_the_catalogue_has_its_test() -> None:
 
 
 @pytest.mark.parametrize("code", KINDS)
-def test_every_code_has_its_page(code: str, gate: Gate) -> None:
-    page = gate.client.get(f"/problems/{code}")
+def test_every_code_has_its_page(code: str, gateway: Gateway) -> None:
+    page = gateway.client.get(f"/problems/{code}")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert f"<h1>{KINDS[code].title}</h1>" in page.text
     assert f"| `{code}` |" in (DOCS / "reference/errors.md").read_text()

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from contract import provider_specs
 from contract.artifacts.local_directory.marker import MARKER
 from contract.jobs.job import JobState
 from producer.doctor.doctor import examine
@@ -23,7 +24,7 @@ from producer.stack.stack import free_port
 from producer.tokens import Right
 from tests.support.network.broken_redis import Setup, behind_tls, full, nearly_full, nowhere, replica, saying, serving
 from tests.support.process.mounts import mounting
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 ACL = ("--user", "default", "on", "nopass", "~*", "&*", "+@all")
@@ -103,11 +104,11 @@ async def test_a_redis_that_may_lose_jobs_is_told(
     assert (found.ok, says in found.detail, bool(found.hint)) == (ok, True, says != "keeps every accepted job"), found
 
 
-def log_of(house: House, *command: str, **environment: str) -> tuple[int, str]:
+def log_of(stack: Stack, *command: str, **environment: str) -> tuple[int, str]:
     """Run a part of Darkroom that ends by itself, and read what it said."""
-    given = os.environ | house.environment | environment
+    given = os.environ | stack.environment | environment
     done = subprocess.run(
-        [sys.executable, "-m", *command, str(house.config)], env=given, capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", *command, str(stack.config)], env=given, capture_output=True, text=True, timeout=30
     )
     return done.returncode, done.stderr
 
@@ -124,16 +125,16 @@ def log_of(house: House, *command: str, **environment: str) -> tuple[int, str]:
     ids=["password", "scripts", "Redis 5", "eviction", "cluster"],
 )
 async def test_worker_gateway_and_doctor_tell_the_same_cause(
-    house: House, setup: Setup, cause: str, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, setup: Setup, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with setup() as url:
-        house.environment["DARKROOM_REDIS_URL"] = url
-        code, said = await asyncio.to_thread(log_of, house, "worker")
+        stack.environment["DARKROOM_REDIS_URL"] = url
+        code, said = await asyncio.to_thread(log_of, stack, "worker")
         assert (code, cause in said, "Traceback" in said, "canary" in said) == (2, True, False, False), said
-        gateway = await house.start_gateway()
+        gateway = await stack.start_gateway()
         async with httpx.AsyncClient(base_url=gateway) as http, asyncio.timeout(10):
             ready = await http.get("/readyz?verbose")
-            while cause not in house.logs("gateway"):
+            while cause not in stack.logs("gateway"):
                 await asyncio.sleep(0.05)
         assert ready.status_code == 503
         assert cause in str(ready.json()["checks"])
@@ -142,31 +143,31 @@ async def test_worker_gateway_and_doctor_tell_the_same_cause(
     assert findings.get("worker") is None or findings["worker"].detail == "0 running"
 
 
-async def test_a_worker_starts_on_an_unsafe_redis_when_told_to_and_warns(house: House) -> None:
-    async with Redis.from_url(house.redis.url) as redis:
+async def test_a_worker_starts_on_an_unsafe_redis_when_told_to_and_warns(stack: Stack) -> None:
+    async with Redis.from_url(stack.redis.url) as redis:
         await redis.config_set("maxmemory-policy", "volatile-lru")
         await redis.config_set("appendonly", "no")
-    code, said = await asyncio.to_thread(log_of, house, "worker")
+    code, said = await asyncio.to_thread(log_of, stack, "worker")
     assert (code, "DARKROOM_ALLOW_UNSAFE_REDIS=true" in said) == (2, True)
-    await house.start_worker(DARKROOM_ALLOW_UNSAFE_REDIS="true")
+    await stack.start_worker(DARKROOM_ALLOW_UNSAFE_REDIS="true")
     for words in ("WARNING worker.process.startup_checks: Redis throws accepted jobs away", "appendonly no"):
-        assert words in house.logs()
-    async with house.client() as darkroom:
+        assert words in stack.logs()
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox")
         assert (await darkroom.wait(job.id, timeout_s=20)).state is JobState.SUCCEEDED
 
 
-async def test_a_worker_on_a_safe_redis_says_nothing_of_it(house: House) -> None:
-    await house.start_worker()
-    assert "Redis" not in house.logs()
+async def test_a_worker_on_a_safe_redis_says_nothing_of_it(stack: Stack) -> None:
+    await stack.start_worker()
+    assert "Redis" not in stack.logs()
 
 
 async def test_a_full_redis_is_told_in_its_own_words_on_every_face(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = await house.start_gateway()
-    auth = {"Authorization": f"Bearer {house.token()}"}
-    async with Redis.from_url(house.redis.url) as redis:
+    gateway = await stack.start_gateway()
+    auth = {"Authorization": f"Bearer {stack.token()}"}
+    async with Redis.from_url(stack.redis.url) as redis:
         await redis.config_set("maxmemory", 1)
     async with httpx.AsyncClient(base_url=gateway, headers=auth) as http:
         ours = await http.post("/v1/jobs", json={"prompt": "a fox"})
@@ -180,29 +181,29 @@ async def test_a_full_redis_is_told_in_its_own_words_on_every_face(
     command = await asyncio.to_thread(
         subprocess.run,
         [str(Path(sys.executable).parent / "darkroom"), "submit", "a fox"],
-        env=os.environ | house.environment | {"DARKROOM_CONFIG": str(house.config)},
+        env=os.environ | stack.environment | {"DARKROOM_CONFIG": str(stack.config)},
         capture_output=True,
         text=True,
     )
     assert (command.returncode, says in command.stderr, "OOM" in command.stderr) == (69, True, False)
-    findings = await look(house.redis.url, monkeypatch, gateway)
+    findings = await look(stack.redis.url, monkeypatch, gateway)
     assert says.removeprefix("Redis ") in findings["gateway"].detail
-    assert "Redis refuses" not in house.logs("gateway")
+    assert "Redis refuses" not in stack.logs("gateway")
 
 
 async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.start_worker()
-    assert (house.folder / "media" / MARKER).stat().st_mode & 0o077 == 0
+    await stack.start_worker()
+    assert (stack.folder / "media" / MARKER).stat().st_mode & 0o077 == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "config.json").write_text(house.config.read_text())
-    auth = {"Authorization": f"Bearer {house.token()}"}
-    everything = {"Authorization": f"Bearer {house.token('all', user='ann', rights=list(Right))}"}
-    tokens = str(house.settings().tokens_path)
-    house.config, here = elsewhere / "config.json", house.config
-    gateway = await house.start_gateway(DARKROOM_TOKENS=tokens)
+    (elsewhere / "config.json").write_text(stack.config.read_text())
+    auth = {"Authorization": f"Bearer {stack.token()}"}
+    everything = {"Authorization": f"Bearer {stack.token('all', user='ann', rights=list(Right))}"}
+    tokens = str(stack.settings().tokens_path)
+    stack.config, here = elsewhere / "config.json", stack.config
+    gateway = await stack.start_gateway(DARKROOM_TOKENS=tokens)
     async with httpx.AsyncClient(base_url=gateway, headers=auth) as http:
         ready = await http.get("/readyz?verbose")
         job = (await http.post("/v1/jobs", json={"prompt": "a fox"}, headers={"Prefer": "wait=20"})).json()
@@ -218,46 +219,46 @@ async def test_a_gateway_without_the_workers_disk_is_told_and_deletes_nothing(
     assert (ready.status_code, ready.json()["checks"]["media"]["ok"]) == (503, False)
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "media_elsewhere")] * 6
     assert left.status_code == 200
-    assert f"the media directory {elsewhere}/media is not the workers'" in house.logs("gateway")
+    assert f"the media directory {elsewhere}/media is not the workers'" in stack.logs("gateway")
     assert (
-        "not the directory that the workers write to" in (await look_from(house, monkeypatch))["media directory"].detail
+        "not the directory that the workers write to" in (await look_from(stack, monkeypatch))["media directory"].detail
     )
-    house.config = here
-    gateway = await house.start_gateway()
+    stack.config = here
+    gateway = await stack.start_gateway()
     async with httpx.AsyncClient(base_url=gateway, headers=auth) as http:
         assert (await http.get("/readyz")).status_code == 200
         assert (await http.delete(f"/v1/jobs/{job['id']}")).status_code == 204
         assert (await http.get(f"/v1/jobs/{job['id']}")).status_code == 404
 
 
-async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk(house: House, tmp_path: Path) -> None:
+async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk(stack: Stack, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "config.json").write_text(house.config.read_text())
-    house.config, here = elsewhere / "config.json", house.config
-    await house.start_gateway()
-    house.config = here
-    await house.start_worker()
+    (elsewhere / "config.json").write_text(stack.config.read_text())
+    stack.config, here = elsewhere / "config.json", stack.config
+    await stack.start_gateway()
+    stack.config = here
+    await stack.start_worker()
     async with asyncio.timeout(20):
         while (
             f"ERROR producer.api.services.surroundings: the media directory {elsewhere}/media is not"
-            not in house.logs("gateway")
+            not in stack.logs("gateway")
         ):
             await asyncio.sleep(0.1)
 
 
-async def look_from(house: House, monkeypatch: pytest.MonkeyPatch, gateway: str | None = None) -> dict[str, Finding]:
+async def look_from(stack: Stack, monkeypatch: pytest.MonkeyPatch, gateway: str | None = None) -> dict[str, Finding]:
     """Let the doctor look at a whole Darkroom."""
-    monkeypatch.setenv("DARKROOM_REDIS_URL", house.redis.url)
-    return {finding.name: finding for finding in await examine(house.config, gateway_url=gateway)}
+    monkeypatch.setenv("DARKROOM_REDIS_URL", stack.redis.url)
+    return {finding.name: finding for finding in await examine(stack.config, gateway_url=gateway)}
 
 
 async def test_a_whole_darkroom_is_well_and_another_ones_gateway_is_not_taken_for_its_own(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.start_worker()
-    gateway = await house.start_gateway()
-    well = await look_from(house, monkeypatch, gateway)
+    await stack.start_worker()
+    gateway = await stack.start_gateway()
+    well = await look_from(stack, monkeypatch, gateway)
     assert all(finding.ok for finding in well.values()), well
     assert re.search(r"media, [\d.]+ [GM]B free", well["media directory"].detail)
     async with serving() as url:
@@ -271,37 +272,37 @@ async def test_a_whole_darkroom_is_well_and_another_ones_gateway_is_not_taken_fo
     )
 
 
-async def test_another_secret_than_the_workers_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await house.start_worker(DARKROOM_SECRET="a" * 32)
+async def test_another_secret_than_the_workers_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stack.start_worker(DARKROOM_SECRET="a" * 32)
     monkeypatch.setenv("DARKROOM_SECRET", "b" * 32)
-    found = (await look_from(house, monkeypatch))["secret"]
+    found = (await look_from(stack, monkeypatch))["secret"]
     assert (found.ok, "DARKROOM_SECRET" in found.hint) == (False, True)
-    gateway = await house.start_gateway(DARKROOM_SECRET="b" * 32)
+    gateway = await stack.start_gateway(DARKROOM_SECRET="b" * 32)
     async with httpx.AsyncClient(base_url=gateway) as http:
         ready = (await http.get("/readyz?verbose")).json()
     assert (ready["ready"], ready["checks"]["secret"]["ok"]) == (True, False)
 
 
-async def test_open_circuit_breakers_are_told_by_log_and_doctor(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await house.start_worker()
-    await house.start_worker()
-    well = await look_from(house, monkeypatch)
+async def test_open_circuit_breakers_are_told_by_log_and_doctor(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stack.start_worker()
+    await stack.start_worker()
+    well = await look_from(stack, monkeypatch)
     assert (well["circuit breaker"].ok, well["circuit breaker"].detail) == (True, "none is open")
-    house.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
-    async with house.client("ann-canary") as darkroom:
+    stack.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
+    async with stack.client("ann-canary") as darkroom:
         jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
         for job in jobs:
             assert (await darkroom.wait(job.id, timeout_s=20)).state is JobState.FAILED
-    found = (await look_from(house, monkeypatch))["circuit breaker"]
+    found = (await look_from(stack, monkeypatch))["circuit breaker"]
     assert not found.ok
     assert re.fullmatch(
         r"calls to openrouter with this key fail \(provider_auth, .+\): none is made for \d+ s more", found.detail
     )
     assert "apiKey" in found.hint
-    [line] = [line for line in house.logs().splitlines() if "circuit breaker" in line]
+    [line] = [line for line in stack.logs().splitlines() if "circuit breaker" in line]
     assert "WARNING worker.policy.breaker_log: circuit breaker opened: calls to openrouter with this key fail" in line
     assert re.search(r"\(provider_auth\); none is made for \d+ s, .* job_id=[0-9a-f-]{36}$", line)
-    assert "canary" not in house.logs() + f"{found}"
+    assert "canary" not in stack.logs() + f"{found}"
 
 
 async def test_a_user_of_redis_who_may_not_see_circuit_breakers_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,10 +331,10 @@ def test_a_media_directory_that_cannot_be_written_to_is_told(tmp_path: Path) -> 
     assert re.search("wrong media directory: .* cannot be written to", done.stdout), done
 
 
-async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_clock_and_no_worker_are_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     right = time.time
     monkeypatch.setattr("producer.doctor.redis.time.time", lambda: right() + 90)
-    findings = await look_from(house, monkeypatch)
+    findings = await look_from(stack, monkeypatch)
     assert (findings["clock"].ok, findings["clock"].detail[:5], findings["clock"].hint) == (
         False,
         "-90.0",
@@ -351,7 +352,7 @@ async def test_a_wrong_clock_and_no_worker_are_told(house: House, monkeypatch: p
             "key of openrouter",
             "environment variable NOT_THERE is not set",
         ),
-        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "config", "openrouter or aihubmix"),
+        ('{"tools": {"imageGeneration": {"provider": "nobody"}}}', "config", provider_specs.names()),
     ],
     ids=["JSON", "variable", "provider"],
 )
@@ -364,21 +365,21 @@ async def test_a_wrong_configuration_is_told(
     assert [(finding.ok, finding.name) for finding in found] == [(False, name)]
 
 
-async def test_what_was_restored_under_another_path_is_shown_edited_and_deleted(house: House, tmp_path: Path) -> None:
-    worker = await house.start_worker()
-    auth = {"Authorization": f"Bearer {house.token()}", "Prefer": "wait=20"}
+async def test_what_was_restored_under_another_path_is_shown_edited_and_deleted(stack: Stack, tmp_path: Path) -> None:
+    worker = await stack.start_worker()
+    auth = {"Authorization": f"Bearer {stack.token()}", "Prefer": "wait=20"}
     body = {"prompt": "a fox", "conversation": "c"}
-    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=await stack.start_gateway(), headers=auth, timeout=30) as http:
         fox = (await http.post("/v1/jobs", json=body)).json()
         hare = (await http.post("/v1/jobs", json=body | {"conversation": "d"})).json()
-    house.end(worker, *house.gateways)
+    stack.end(worker, *stack.gateways)
     restored = tmp_path / "restored"
     restored.mkdir()
     for name in ("config.json", "media", "darkroom"):
-        (house.folder / name).rename(restored / name)
-    house.config = restored / "config.json"
-    await house.start_worker()
-    async with httpx.AsyncClient(base_url=await house.start_gateway(), headers=auth, timeout=30) as http:
+        (stack.folder / name).rename(restored / name)
+    stack.config = restored / "config.json"
+    await stack.start_worker()
+    async with httpx.AsyncClient(base_url=await stack.start_gateway(), headers=auth, timeout=30) as http:
         edit = await http.post("/v1/jobs", json=body | {"reference_images": ["latest"]})
         assert (edit.status_code, edit.json().get("state")) == (200, "succeeded"), edit.text
         assert (await http.get(f"/v1/artifacts/{fox['images'][0]['id']}")).status_code == 200

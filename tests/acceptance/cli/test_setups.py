@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from contract import provider_specs
 from producer.doctor.finding import Finding
 from tests.support.network.broken_redis import serving
 from tests.support.process.mounts import mounting
@@ -27,10 +28,8 @@ KEY = '{"providers": {"openrouter": {"apiKey": "canary"}}}'
 VARIABLE = '{"providers": {"openrouter": {"apiKey": "${OUR_KEY}"}}}'
 NOBODY = '{"tools": {"imageGeneration": {"provider": "nobody"}}}'
 NOWHERE = "redis://127.0.0.1:1/0"
-AHEAD = (
-    "from tests.support.process.wrong_clock import shifted; from producer.cli.main import main\n"
-    "with shifted(90): main()"
-)
+CLOCK = "from tests.support.process.wrong_clock import shifted"
+AHEAD = f"{CLOCK}\nfrom producer.cli.main import main\nwith shifted(90): main()"
 
 
 @pytest.fixture
@@ -169,4 +168,4 @@ async def test_7_and_11_no_worker_and_a_clock_that_is_wrong(look: Look) -> None:
 
 def test_12_an_unknown_provider(look: Look) -> None:
     wrong = look(NOBODY)
-    assert "'nobody': use openrouter or aihubmix" in wrong["config"].detail
+    assert f"'nobody': use {provider_specs.names()}" in wrong["config"].detail

@@ -10,7 +10,7 @@ from contract.errors.exceptions import Unavailable
 from contract.jobs.job import TERMINAL, Job, JobState
 from producer.client.client import Darkroom
 from producer.client.unfinished import PAGE, Tally, cancel_each, find_unfinished
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -20,8 +20,8 @@ async def submit(darkroom: Darkroom, prompt: str, number: int) -> set[str]:
     return {job.id for job in await asyncio.gather(*(darkroom.submit(prompt=prompt) for _ in range(number)))}
 
 
-async def test_more_than_a_page_is_found_and_only_of_this_owner(house: House) -> None:
-    async with house.client("ann") as ann, house.client("bob") as bob:
+async def test_more_than_a_page_is_found_and_only_of_this_owner(stack: Stack) -> None:
+    async with stack.client("ann") as ann, stack.client("bob") as bob:
         his = await submit(bob, "x", 3)
         hers = await submit(ann, "x", PAGE + 20)
         over = set(sorted(hers)[:5])
@@ -40,9 +40,9 @@ async def test_more_than_a_page_is_found_and_only_of_this_owner(house: House) ->
         assert {job.id for job in await find_unfinished(bob)} == his
 
 
-async def test_waiting_jobs_are_cancelled_before_those_that_run(house: House) -> None:
-    await house.start_worker(DARKROOM_CONCURRENCY="2")
-    async with house.client() as darkroom, asyncio.timeout(30):
+async def test_waiting_jobs_are_cancelled_before_those_that_run(stack: Stack) -> None:
+    await stack.start_worker(DARKROOM_CONCURRENCY="2")
+    async with stack.client() as darkroom, asyncio.timeout(30):
         running = await submit(darkroom, "[slow 30] x", 2)
         while {job.state for job in await darkroom.list()} != {JobState.RUNNING}:
             await asyncio.sleep(0.05)
@@ -55,9 +55,9 @@ async def test_waiting_jobs_are_cancelled_before_those_that_run(house: House) ->
         assert {job.id for job in ended if job.attempts} <= running
 
 
-async def test_jobs_that_end_meanwhile_are_told_as_that(house: House) -> None:
-    await house.start_worker(DARKROOM_CONCURRENCY="8")
-    async with house.client() as darkroom, asyncio.timeout(40):
+async def test_jobs_that_end_meanwhile_are_told_as_that(stack: Stack) -> None:
+    await stack.start_worker(DARKROOM_CONCURRENCY="8")
+    async with stack.client() as darkroom, asyncio.timeout(40):
         ids = await submit(darkroom, "[slow 0.05] x", 60)
         found = await find_unfinished(darkroom)
         while not any(job.state is JobState.SUCCEEDED for job in await darkroom.list(limit=100)):
@@ -70,8 +70,8 @@ async def test_jobs_that_end_meanwhile_are_told_as_that(house: House) -> None:
         assert set(tally.already_over) <= {one for one, state in states.items() if state is JobState.SUCCEEDED}
 
 
-async def test_where_it_breaks_off_what_was_done_is_known(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with house.client() as darkroom:
+async def test_where_it_breaks_off_what_was_done_is_known(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stack.client() as darkroom:
         await submit(darkroom, "x", 5)
         found = await find_unfinished(darkroom)
         cancel = darkroom.cancel

@@ -182,6 +182,10 @@ def test_redis_keeps_and_reads_back_everything() -> None:
     assert services()["redis"]["volumes"] == ["redis-data:/data"]
 
 
+def test_rights_in_redis_can_be_read() -> None:
+    assert max(map(len, COMPOSE.splitlines())) <= 130
+
+
 def test_waits_for_redis_and_stops_slower_than_a_worker_drains() -> None:
     found = services()
     for name in ("worker", "gateway", "flower"):

@@ -13,7 +13,7 @@ from typer.main import get_command
 from contract.settings.environment import Environment
 from producer.cli.main import app
 from tests.support.pages.block import pages
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 ROOT = Path(__file__).parents[3]
 FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
@@ -27,8 +27,8 @@ README, CONFIGURATION, CLI, HTTP = (
 
 
 @pytest.mark.real_redis
-async def test_routes_are_those_of_the_page(house: House) -> None:
-    async with httpx.AsyncClient(base_url=await house.start_gateway()) as client:
+async def test_routes_are_those_of_the_page(stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=await stack.start_gateway()) as client:
         routes = (await client.get("/openapi.json")).json()["paths"]
     told = re.findall(r"(GET|POST|DELETE) (/[\w/{}.]+)", HTTP.partition("## Tokens")[0])
     shapes = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in told}
@@ -67,6 +67,13 @@ def test_every_link_leads_to_a_page_and_its_heading(page: str) -> None:
         place = (ROOT / page).parent / name if name else ROOT / page
         assert place.exists(), f"{page}: {target}"
         assert not anchor or anchor in _anchors(place), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if not page.startswith("docs/decisions/")])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    """Decisions are of their day; the provider `echo` of add-a-provider.md is the reader's."""
+    named = re.findall(r"`((?:contract|producer|worker|tests|docs|deploy)/[\w./@-]+)", (ROOT / page).read_text())
+    assert [name for name in named if "echo" not in name and not (ROOT / name).exists()] == []
 
 
 def _first_cells(page: str) -> list[str]:

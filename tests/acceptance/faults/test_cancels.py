@@ -34,7 +34,8 @@ from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
 from tests.support.network.proxy import Proxy
-from tests.support.stack.stack import House, Process
+from tests.support.process.loop_stalls import watching_the_loop
+from tests.support.stack.stack import Process, Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -221,11 +222,11 @@ async def submit_and_cancel(order: Order, darkroom: Darkroom, provider: Provider
     return Answer(order=order, job=job, was_possible=was_possible, asked=asked, seconds=time.monotonic() - began)
 
 
-async def kill_now_and_then(house: House, over: asyncio.Event) -> dict[int, float]:
+async def kill_now_and_then(stack: Stack, over: asyncio.Event) -> dict[int, float]:
     """Let one worker die and come back until it is over; answer when which process was killed."""
     dice, kills = Random(f"kills {SEED}"), dict[int, float]()
     while True:
-        worker = await house.start_worker(network=None, **KNOBS)
+        worker = await stack.start_worker(network=None, **KNOBS)
         with suppress(TimeoutError):
             async with asyncio.timeout(dice.uniform(2, 6)):
                 await over.wait()
@@ -235,13 +236,13 @@ async def kill_now_and_then(house: House, over: asyncio.Event) -> dict[int, floa
         await asyncio.to_thread(worker.wait)
 
 
-async def submit_and_cancel_all(house: House) -> tuple[list[Answer], dict[int, float]]:
+async def submit_and_cancel_all(stack: Stack) -> tuple[list[Answer], dict[int, float]]:
     """Run the whole stream against two workers, one of which is mortal."""
     over, provider = asyncio.Event(), Provider()
-    house.simulator.improvise(provider.choose)
-    await house.start_worker(network=None, **KNOBS)
-    killing = asyncio.create_task(kill_now_and_then(house, over))
-    clients = {f"owner-{number}": house.client(f"owner-{number}") for number in range(OWNERS)}
+    stack.simulator.improvise(provider.choose)
+    await stack.start_worker(network=None, **KNOBS)
+    killing = asyncio.create_task(kill_now_and_then(stack, over))
+    clients = {f"owner-{number}": stack.client(f"owner-{number}") for number in range(OWNERS)}
     try:
         began = time.monotonic()
         answers = await asyncio.gather(
@@ -255,26 +256,26 @@ async def submit_and_cancel_all(house: House) -> tuple[list[Answer], dict[int, f
     return answers, kills
 
 
-async def run_as_many_as_there_are_slots(house: House) -> int:
+async def run_as_many_as_there_are_slots(stack: Stack) -> int:
     """Run fresh jobs; answer how many calls there were at the same time."""
-    house.simulator.improvise(lambda order: Step("ok", {"seconds": 3.0, "side": SIDE}))
-    async with house.client("fresh") as darkroom:
+    stack.simulator.improvise(lambda order: Step("ok", {"seconds": 3.0, "side": SIDE}))
+    async with stack.client("fresh") as darkroom:
         first = await darkroom.wait((await darkroom.submit(prompt="fresh")).id, timeout_s=20)  # closes the breaker
         assert first.state is JobState.SUCCEEDED
-        assert [call for call in house.simulator.ledger if call.seconds is None] == []
+        assert [call for call in stack.simulator.ledger if call.seconds is None] == []
         jobs = await asyncio.gather(*(darkroom.submit(prompt="fresh") for _ in range(2 * SLOTS)))
         jobs = await asyncio.gather(*(darkroom.wait(job.id, timeout_s=20) for job in jobs))
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}
     ids = {job.id for job in jobs}
-    return max(call.parallel for call in house.simulator.ledger if call.job_id in ids)
+    return max(call.parallel for call in stack.simulator.ledger if call.job_id in ids)
 
 
-async def gather_cases(house: House, answers: Sequence[Answer], kills: Mapping[int, float]) -> list[Case]:
+async def gather_cases(stack: Stack, answers: Sequence[Answer], kills: Mapping[int, float]) -> list[Case]:
     """Put together what the table, the provider and the clients know."""
-    async with open_redis(house.redis.url) as redis:
+    async with open_redis(stack.redis.url) as redis:
         found = {each.job.id: each for each in await find_jobs(JobReader(redis))}
     calls: dict[str, list[Call]] = {}
-    for call in house.simulator.ledger:
+    for call in stack.simulator.ledger:
         calls.setdefault(call.job_id, []).append(call)
     cases = []
     for answer in answers:
@@ -304,21 +305,23 @@ def faults_of_story(case: Case) -> Iterator[str]:
         yield f"its story is {[event.type for event in found.events]}"
 
 
-def faults_of_calls(case: Case) -> Iterator[str]:
-    """Judge what the provider saw."""
+def faults_of_calls(case: Case, stall_s: float) -> Iterator[str]:
+    """Judge what the provider saw, on a machine that stands still for so long."""
     if strangers := {int(call.request_id.split(".")[2]) for call in case.calls} - case.found.attempts:
         yield f"calls {strangers} were made without a record"
-    if any(late > ON_ITS_WAY_S for late in case.late_calls()):
+    if any(late > ON_ITS_WAY_S + stall_s for late in case.late_calls()):
         yield f"calls arrived {case.late_calls()} s after its end"
-    if any(closing > HEARD_S for closing in case.closings()):
+    if any(closing > HEARD_S + stall_s for closing in case.closings()):
         yield f"calls went on for {case.closings()} s after its end"
 
 
-def faults_of_files(case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str]) -> Iterator[str]:
-    """Judge what is on disk, and what was."""
+def faults_of_files(
+    case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str], stall_s: float
+) -> Iterator[str]:
+    """Judge what is on disk, and what was, on a machine that stands still for so long."""
     replied = case.answer.asked + case.answer.seconds
     seen = {name: at for artifact in case.artifacts for name, at in watch.first.get(artifact, {}).items()}
-    if late := {name: at - replied for name, at in seen.items() if at > replied + HEARD_S}:
+    if late := {name: at - replied for name, at in seen.items() if at > replied + HEARD_S + stall_s}:
         yield f"files appeared after its cancel: {late}"
     if missing := {image.id for image in case.found.job.images} - pairs.keys():
         yield f"it lists {missing}, which are not on disk"
@@ -352,13 +355,15 @@ def times(values: Sequence[float]) -> str:
 
 
 @pytest.mark.timeout(60 + CANCELS / 5)
-async def test_cancels_at_random_moments(house: House) -> None:
-    watch = Watch(house.folder / "media")
+async def test_cancels_at_random_moments(stack: Stack) -> None:
+    watch = Watch(stack.folder / "media")
     watching = asyncio.create_task(watch.keep())
-    answers, kills = await submit_and_cancel_all(house)
-    parallel = await run_as_many_as_there_are_slots(house)  # takes longer than HEARD_S
+    with watching_the_loop() as stalls:  # as the machine may be busy with other things
+        answers, kills = await submit_and_cancel_all(stack)
+    stall_s = max(stalls)
+    parallel = await run_as_many_as_there_are_slots(stack)  # takes longer than HEARD_S
     watching.cancel()
-    cases = await gather_cases(house, answers, kills)
+    cases = await gather_cases(stack, answers, kills)
     pairs, orphans = find_pairs(watch.media)
     others = [*orphans, *(path.name for path in watch.media.rglob(".*.tmp"))]
     print("", *figures(cases, kills, watch, pairs), sep="\n")
@@ -366,7 +371,7 @@ async def test_cancels_at_random_moments(house: House) -> None:
     for case in cases:
         found = [*faults_of_story(case)]
         if case.answer.was_possible:
-            found += [*faults_of_calls(case), *faults_of_files(case, watch, pairs, others)]
+            found += [*faults_of_calls(case, stall_s), *faults_of_files(case, watch, pairs, others, stall_s)]
         story = ", ".join(f"{event.at.timestamp() - case.ended:+.3f} {event.type}" for event in case.found.events)
         faults += [f"{case.answer.order.key} {case.answer.job.id}: {fault}; {story}" for fault in found]
     assert faults == []
@@ -377,8 +382,8 @@ async def test_cancels_at_random_moments(house: House) -> None:
     assert seconds[int(0.95 * len(seconds))] < 1.0
     assert kills
     assert {case.moment() for case in cases} >= {"queued", "running", "attempt", "storing", "image", "retry", "ended"}
-    assert "failed inside Darkroom" not in house.logs()
-    assert house.simulator.errors == []
+    assert "failed inside Darkroom" not in stack.logs()
+    assert stack.simulator.errors == []
 
 
 async def frozen(worker: Process) -> None:
@@ -388,14 +393,14 @@ async def frozen(worker: Process) -> None:
             await asyncio.sleep(0.02)
 
 
-async def see_it_taken_back(house: House, darkroom: Darkroom, job: Job) -> None:
+async def see_it_taken_back(stack: Stack, darkroom: Darkroom, job: Job) -> None:
     """Check, once the only slot is free again, that a cancelled job stands and nothing unlisted is on disk."""
     after = await darkroom.wait((await darkroom.submit(prompt="y")).id, timeout_s=20)
     assert after.state is JobState.SUCCEEDED
     assert await darkroom.get(job.id) == job
     story = [event.type async for event in darkroom.events(job.id)]
     assert [kind for kind in story if kind in TERMINAL] == story[-1:] == ["cancelled"]
-    files = {path for path in (house.folder / "media").rglob("*") if path.is_file() and path.name != MARKER}
+    files = {path for path in (stack.folder / "media").rglob("*") if path.is_file() and path.name != MARKER}
     listed = [image for each in await darkroom.list() for image in each.images]
     assert files == {Path(path) for image in listed for path in (image.path, image.sidecar)}
 
@@ -408,37 +413,37 @@ async def see_it_taken_back(house: House, darkroom: Darkroom, job: Job) -> None:
         *((place, 1) for place in ("after_tmp_write", "after_image_link", "after_sidecar", "after_report")),
     ],
 )
-async def test_a_job_is_cancelled_while_its_worker_is_frozen(house: House, place: str, calls: int) -> None:
-    house.simulator.improvise(lambda order: Step("ok", {"seconds": 0.05, "side": SIDE}))
-    worker = await house.start_worker(DARKROOM_CONCURRENCY="1", DARKROOM_FAILPOINT=f"{place}:1:stop")
-    async with house.client() as darkroom:
+async def test_a_job_is_cancelled_while_its_worker_is_frozen(stack: Stack, place: str, calls: int) -> None:
+    stack.simulator.improvise(lambda order: Step("ok", {"seconds": 0.05, "side": SIDE}))
+    worker = await stack.start_worker(DARKROOM_CONCURRENCY="1", DARKROOM_FAILPOINT=f"{place}:1:stop")
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
         await frozen(worker)
         job, was_possible = await darkroom.cancel(job.id)
         assert (was_possible, job.state) == (True, JobState.CANCELLED)
         worker.send_signal(signal.SIGCONT)
-        await see_it_taken_back(house, darkroom, job)
+        await see_it_taken_back(stack, darkroom, job)
     assert len(job.images) == (place == "after_report")
     assert len(job.attempts) == calls
     # A call that was recorded before the cancel may still be on its way to the provider.
-    assert sum(call.job_id == job.id for call in house.simulator.ledger) <= calls
+    assert sum(call.job_id == job.id for call in stack.simulator.ledger) <= calls
 
 
-async def test_images_of_a_job_that_hear_of_its_cancel_one_after_another_are_all_taken_back(house: House) -> None:
-    house.simulator.improvise(lambda order: Step("ok", {"seconds": 0.5, "side": SIDE}))
-    media = house.folder / "media"
-    async with house.client() as darkroom, Proxy(to=house.redis.socket) as proxy, asyncio.timeout(60):
-        await house.start_worker(DARKROOM_CONCURRENCY="1", DARKROOM_REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
+async def test_images_of_a_job_that_hear_of_its_cancel_one_after_another_are_all_taken_back(stack: Stack) -> None:
+    stack.simulator.improvise(lambda order: Step("ok", {"seconds": 0.5, "side": SIDE}))
+    media = stack.folder / "media"
+    async with stack.client() as darkroom, Proxy(to=stack.redis.socket) as proxy, asyncio.timeout(60):
+        await stack.start_worker(DARKROOM_CONCURRENCY="1", DARKROOM_REDIS_URL=f"redis://127.0.0.1:{proxy.port}")
         for _ in range(2):  # the renewal of leases may tell all images of one job at once
             job = await darkroom.submit(prompt="x", count=4)
-            while sum(call.job_id == job.id for call in house.simulator.ledger) < 4:
+            while sum(call.job_id == job.id for call in stack.simulator.ledger) < 4:
                 await asyncio.sleep(0.02)
             proxy.latency(0.15, 0.05)
             while [each.outcome for each in job.attempts] != [Outcome.DELIVERED] * 4:
                 await asyncio.sleep(0.02)
                 job = await darkroom.get(job.id)
             job, _ = await darkroom.cancel(job.id)  # the images are being stored, or their reports are on the way
-            checking = asyncio.create_task(see_it_taken_back(house, darkroom, job))
+            checking = asyncio.create_task(see_it_taken_back(stack, darkroom, job))
             seen: set[Path] = set()
             while not checking.done() and seen <= (now := set(media.rglob("*.json"))):
                 seen = now

@@ -36,7 +36,7 @@ from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.support.process.mounts import mounting
 from tests.support.process.wrong_clock import shifted
-from tests.support.stack.stack import House, Process
+from tests.support.stack.stack import Process, Stack
 from worker.failpoint import NAMES
 
 pytestmark = pytest.mark.real_redis
@@ -62,11 +62,11 @@ IDEMPOTENT_ROUNDS, CALLERS = 10, 50
 
 
 @pytest.fixture
-def house(house: House) -> House:
+def stack(stack: Stack) -> Stack:
     """Leases end soon, and pictures are small unless a script says otherwise."""
-    house.environment["DARKROOM_LEASE_SECONDS"] = "5"
-    house.simulator.improvise(lambda order: Step("ok", {"seconds": 0.05, "side": 96}, "ok"))
-    return house
+    stack.environment["DARKROOM_LEASE_SECONDS"] = "5"
+    stack.simulator.improvise(lambda order: Step("ok", {"seconds": 0.05, "side": 96}, "ok"))
+    return stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +87,16 @@ def name_of(worker: Process) -> str:
     return f"{socket.gethostname()}-{worker.pid}"
 
 
-async def submit(house: House, number: int, *, owner: str = "ann", **fields: Any) -> list[str]:
+async def submit(stack: Stack, number: int, *, owner: str = "ann", **fields: Any) -> list[str]:
     """Hand jobs in at the same time; answer their ids."""
-    async with house.client(owner) as darkroom:
+    async with stack.client(owner) as darkroom:
         jobs = await asyncio.gather(*(darkroom.submit(**{"prompt": "x", **fields}) for _ in range(number)))
         return [job.id for job in jobs]
 
 
-async def ends(house: House, ids: Iterable[str], *, owner: str = "ann", within_s: float = 30) -> list[Story]:
+async def ends(stack: Stack, ids: Iterable[str], *, owner: str = "ann", within_s: float = 30) -> list[Story]:
     """Wait until jobs are over."""
-    async with house.client(owner) as darkroom, open_redis(house.redis.url) as redis:
+    async with stack.client(owner) as darkroom, open_redis(stack.redis.url) as redis:
 
         async def end(job_id: str) -> Story:
             job = await darkroom.wait(job_id, timeout_s=within_s)
@@ -131,7 +131,7 @@ def temporaries(media: Path) -> list[str]:
     return [path.name for path in media.rglob(".*") if path.name != MARKER]
 
 
-def assert_sound(house: House, stories: Sequence[Story]) -> None:
+def assert_sound(stack: Stack, stories: Sequence[Story]) -> None:
     """Check that jobs succeeded once and whole, that nothing else is on disk, and that every call is on record."""
     for story in stories:
         job = story.job
@@ -140,28 +140,28 @@ def assert_sound(house: House, stories: Sequence[Story]) -> None:
         assert story.events[-1].is_last
         assert len(job.attempts) <= job.request.count * max(1, story.fence)
     told = {Path(image.path).name: image.sha256 for story in stories for image in story.job.images}
-    seen = {name: hashlib.sha256(data).hexdigest() for name, data in pairs(house.folder / "media").items()}
+    seen = {name: hashlib.sha256(data).hexdigest() for name, data in pairs(stack.folder / "media").items()}
     assert seen == told
     assert len(told) == sum(story.job.request.count for story in stories)
     jobs = {story.job.id: story.job for story in stories}
-    for call in house.simulator.ledger:
+    for call in stack.simulator.ledger:
         job_id, index, number = call.request_id.split(".")
         assert jobs[job_id].attempts[int(number)].index == int(index)
-    assert max(Counter(call.request_id for call in house.simulator.ledger).values()) == 1
+    assert max(Counter(call.request_id for call in stack.simulator.ledger).values()) == 1
 
 
-def cost(story: Story, house: House) -> tuple[int, list[Outcome], int]:
-    calls = [call for call in house.simulator.ledger if call.job_id == story.job.id]
+def cost(story: Story, stack: Stack) -> tuple[int, list[Outcome], int]:
+    calls = [call for call in stack.simulator.ledger if call.job_id == story.job.id]
     return story.fence, [attempt.outcome for attempt in story.job.attempts], len(calls)
 
 
-async def start_doomed(house: House, effects: Iterable[str]) -> dict[str, Process]:
+async def start_doomed(stack: Stack, effects: Iterable[str]) -> dict[str, Process]:
     """Start workers of one slot, each with its failpoint."""
     few = asyncio.Semaphore(4)
 
     async def start(effect: str) -> Process:
         async with few:
-            return await house.start_worker(DARKROOM_FAILPOINT=effect, DARKROOM_CONCURRENCY="1")
+            return await stack.start_worker(DARKROOM_FAILPOINT=effect, DARKROOM_CONCURRENCY="1")
 
     effects = list(effects)
     return dict(zip(effects, await asyncio.gather(*map(start, effects)), strict=True))
@@ -184,94 +184,94 @@ def test_all_places_have_a_price() -> None:
     assert COSTS.keys() | {"after_pop", "after_release"} == NAMES
 
 
-async def test_a_worker_killed_anywhere_costs_no_more_than_the_call_it_was_making(house: House) -> None:
-    doomed = await start_doomed(house, [f"{place}:1:kill" for place in [*COSTS, "after_pop"]])
-    ids = await submit(house, len(doomed) + 2)
+async def test_a_worker_killed_anywhere_costs_no_more_than_the_call_it_was_making(stack: Stack) -> None:
+    doomed = await start_doomed(stack, [f"{place}:1:kill" for place in [*COSTS, "after_pop"]])
+    ids = await submit(stack, len(doomed) + 2)
     await killed(doomed)
-    await house.start_worker()
-    stories = await ends(house, ids)
-    assert_sound(house, stories)
+    await stack.start_worker()
+    stories = await ends(stack, ids)
+    assert_sound(stack, stories)
     places = {name_of(worker): text.partition(":")[0] for text, worker in doomed.items()}
-    costs = {places.get(story.workers[0], ""): cost(story, house) for story in stories}
+    costs = {places.get(story.workers[0], ""): cost(story, stack) for story in stories}
     assert costs == {**COSTS, "": UNTOUCHED}
 
 
-async def test_workers_killed_at_the_second_time_of_a_place_leave_their_jobs_to_be_finished(house: House) -> None:
-    doomed = await start_doomed(house, [f"{place}:2:kill" for place in [*COSTS, "after_pop"]])
-    ids = await submit(house, 2 * len(doomed) + 2, count=2)
+async def test_workers_killed_at_the_second_time_of_a_place_leave_their_jobs_to_be_finished(stack: Stack) -> None:
+    doomed = await start_doomed(stack, [f"{place}:2:kill" for place in [*COSTS, "after_pop"]])
+    ids = await submit(stack, 2 * len(doomed) + 2, count=2)
     await killed(doomed)
-    await house.start_worker()
-    assert_sound(house, await ends(house, ids))
+    await stack.start_worker()
+    assert_sound(stack, await ends(stack, ids))
 
 
-async def test_a_worker_killed_when_it_has_given_its_slot_back_breaks_no_wait(house: House) -> None:
-    house.simulator.script([{"kind": "status", "status": 429, "headers": {"Retry-After": "8"}}])
-    doomed = await start_doomed(house, ["after_release:1:kill"])
-    ids = await submit(house, 1)
+async def test_a_worker_killed_when_it_has_given_its_slot_back_breaks_no_wait(stack: Stack) -> None:
+    stack.simulator.script([{"kind": "status", "status": 429, "headers": {"Retry-After": "8"}}])
+    doomed = await start_doomed(stack, ["after_release:1:kill"])
+    ids = await submit(stack, 1)
     await killed(doomed)
-    await house.start_worker()
-    [story] = stories = await ends(house, ids)
-    assert_sound(house, stories)
-    assert cost(story, house) == (2, [Outcome.RATE_LIMITED, DELIVERED], 2)
-    first, second = house.simulator.ledger
+    await stack.start_worker()
+    [story] = stories = await ends(stack, ids)
+    assert_sound(stack, stories)
+    assert cost(story, stack) == (2, [Outcome.RATE_LIMITED, DELIVERED], 2)
+    first, second = stack.simulator.ledger
     assert 8 <= second.started_at - first.started_at < 12
 
 
-async def test_a_zombie_changes_nothing_and_goes_on_working(house: House) -> None:
+async def test_a_zombie_changes_nothing_and_goes_on_working(stack: Stack) -> None:
     places = ("after_call_count", "after_response", "after_image_link", "after_sidecar")
-    zombies = await start_doomed(house, [f"{place}:1:stop" for place in places])
-    ids = await submit(house, len(zombies))
+    zombies = await start_doomed(stack, [f"{place}:1:stop" for place in places])
+    ids = await submit(stack, len(zombies))
     await frozen(zombies)
-    assert sorted(path.suffix for path in (house.folder / "media").rglob("img_*")) == [".json", ".png", ".png"]
-    healthy = await house.start_worker()
-    stories = await ends(house, ids)
-    assert_sound(house, stories)
+    assert sorted(path.suffix for path in (stack.folder / "media").rglob("img_*")) == [".json", ".png", ".png"]
+    healthy = await stack.start_worker()
+    stories = await ends(stack, ids)
+    assert_sound(stack, stories)
     names = {name_of(zombie) for zombie in zombies.values()}
     assert [story.workers for story in stories] == [[*story.workers[:1], name_of(healthy)] for story in stories]
     assert {story.workers[0] for story in stories} == names
-    images = pairs(house.folder / "media")
-    calls = house.simulator.ledger
+    images = pairs(stack.folder / "media")
+    calls = stack.simulator.ledger
 
     for zombie in zombies.values():
         zombie.send_signal(signal.SIGCONT)
     healthy.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(healthy.wait, 10) == 0
-    house.simulator.script([{"kind": "slow", "seconds": 2, "side": 96, "times": len(zombies)}])
-    others = await ends(house, await submit(house, len(zombies)))
+    stack.simulator.script([{"kind": "slow", "seconds": 2, "side": 96, "times": len(zombies)}])
+    others = await ends(stack, await submit(stack, len(zombies)))
     assert {story.workers[0] for story in others} == names
-    assert await ends(house, ids) == stories
-    assert images.items() <= pairs(house.folder / "media").items()
-    assert house.simulator.ledger[: len(calls)] == calls
-    assert len(house.simulator.ledger) == len(calls) + len(zombies)  # what was counted and not made is not made late
-    assert_sound(house, [*stories, *others])
-    assert temporaries(house.folder / "media") == []
+    assert await ends(stack, ids) == stories
+    assert images.items() <= pairs(stack.folder / "media").items()
+    assert stack.simulator.ledger[: len(calls)] == calls
+    assert len(stack.simulator.ledger) == len(calls) + len(zombies)  # what was counted and not made is not made late
+    assert_sound(stack, [*stories, *others])
+    assert temporaries(stack.folder / "media") == []
 
 
-async def launch(house: House, *command: str | Path, **environment: str) -> Process:
+async def launch(stack: Stack, *command: str | Path, **environment: str) -> Process:
     """Start a worker by a command that becomes it, and wait for its sign of life."""
-    with (house.folder / f"worker-{len(house.workers)}.log").open("wb") as log:
+    with (stack.folder / f"worker-{len(stack.workers)}.log").open("wb") as log:
         worker = subprocess.Popen(
-            command, env=os.environ | house.environment | environment, stdout=log, stderr=log, start_new_session=True
+            command, env=os.environ | stack.environment | environment, stdout=log, stderr=log, start_new_session=True
         )
-    house.workers.append(worker)
-    async with open_redis(house.redis.url) as redis, asyncio.timeout(20):
+    stack.workers.append(worker)
+    async with open_redis(stack.redis.url) as redis, asyncio.timeout(20):
         while name_of(worker) not in await JobReader(redis).workers(within_s=60):
-            assert worker.poll() is None, house.logs()
+            assert worker.poll() is None, stack.logs()
             await asyncio.sleep(0.05)
     return worker
 
 
-async def test_g22_a_full_disk_is_told_tears_nothing_and_needs_no_restart(house: House) -> None:
-    media = house.folder / "media"
+async def test_g22_a_full_disk_is_told_tears_nothing_and_needs_no_restart(stack: Stack) -> None:
+    media = stack.folder / "media"
     media.mkdir()
     script = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
-    worker = await launch(house, *mounting(), "sh", "-c", script, media, sys.executable, "-m", "worker", house.config)
+    worker = await launch(stack, *mounting(), "sh", "-c", script, media, sys.executable, "-m", "worker", stack.config)
     inside = Path(f"/proc/{worker.pid}/root", *media.parts[1:])
     assert os.statvfs(inside).f_blocks * os.statvfs(inside).f_frsize == 2**20
-    house.simulator.script([{"kind": "ok", "side": 1024, "times": "always"}])
+    stack.simulator.script([{"kind": "ok", "side": 1024, "times": "always"}])
     told: list[Job] = []
     while not told or told[-1].state is JobState.SUCCEEDED:
-        [story] = await ends(house, await submit(house, 1))
+        [story] = await ends(stack, await submit(stack, 1))
         told.append(story.job)
         assert story.events[-1].is_last
     *good, full = told
@@ -280,11 +280,11 @@ async def test_g22_a_full_disk_is_told_tears_nothing_and_needs_no_restart(house:
     assert pairs(inside).keys() == {Path(job.images[0].path).name for job in good}
     assert temporaries(inside) == []
 
-    [story] = await ends(house, await submit(house, 1, count=2))  # as full as before
+    [story] = await ends(stack, await submit(stack, 1, count=2))  # as full as before
     assert_refused_by_disk(story.job)
     for name in (good[0].images[0].path, good[0].images[0].sidecar):
         (inside / Path(name).relative_to(media)).unlink()
-    [story] = await ends(house, await submit(house, 1))
+    [story] = await ends(stack, await submit(stack, 1))
     assert (story.job.state, story.job.error) == (JobState.SUCCEEDED, None)
     assert pairs(inside).keys() == {Path(job.images[0].path).name for job in (*good[1:], story.job)}
     assert temporaries(inside) == []
@@ -303,24 +303,24 @@ def assert_refused_by_disk(job: Job) -> None:
 
 
 @pytest.mark.parametrize(("place", "orphans"), [("before_write", 0), ("after_tmp_write", 0), ("after_image_link", 3)])
-async def test_g22_a_disk_that_fails_is_told_and_the_next_job_is_whole(place: str, orphans: int, house: House) -> None:
-    workers = await start_doomed(house, [f"{place}:1:{error}" for error in ("ENOSPC", "EIO", "EROFS")])
-    house.simulator.script([{"kind": "slow", "seconds": 1.5, "side": 96, "times": "always"}])  # each takes one
+async def test_g22_a_disk_that_fails_is_told_and_the_next_job_is_whole(place: str, orphans: int, stack: Stack) -> None:
+    workers = await start_doomed(stack, [f"{place}:1:{error}" for error in ("ENOSPC", "EIO", "EROFS")])
+    stack.simulator.script([{"kind": "slow", "seconds": 1.5, "side": 96, "times": "always"}])  # each takes one
     names = {name_of(worker) for worker in workers.values()}
-    failed = await ends(house, await submit(house, 3))
+    failed = await ends(stack, await submit(stack, 3))
     for story in failed:
         assert_refused_by_disk(story.job)
         assert [event.is_last for event in story.events].count(True) == 1
     assert {story.workers[0] for story in failed} == names
-    left = [path for path in (house.folder / "media").rglob("*") if path.is_file() and path.name != MARKER]
+    left = [path for path in (stack.folder / "media").rglob("*") if path.is_file() and path.name != MARKER]
     # An image that had its name already keeps both for the janitor; without a sidecar nobody is told of it.
     assert sorted(path.name.startswith(".") for path in left) == [False] * orphans + [True] * orphans
     for path in left:
         path.unlink()
-    stories = await ends(house, await submit(house, 3))
+    stories = await ends(stack, await submit(stack, 3))
     assert {story.workers[0] for story in stories} == names
-    assert pairs(house.folder / "media").keys() == {Path(story.job.images[0].path).name for story in stories}
-    assert temporaries(house.folder / "media") == []
+    assert pairs(stack.folder / "media").keys() == {Path(story.job.images[0].path).name for story in stories}
+    assert temporaries(stack.folder / "media") == []
 
 
 @pytest.mark.parametrize("shift_s", [3600, -86400])
@@ -350,17 +350,17 @@ def test_a_wrong_clock_is_wrong_for_whoever_asks_for_the_time(shift_s: int) -> N
     assert readings() == [pytest.approx(here, abs=5) for here in honest]
 
 
-async def start_with_clock(house: House, shift_s: int) -> Process:
+async def start_with_clock(stack: Stack, shift_s: int) -> Process:
     """Start a worker whose wall clock is wrong."""
     clock = ("-m", "tests.support.process.wrong_clock", str(shift_s), "--")
-    return await launch(house, sys.executable, *clock, "worker", house.config, PYTHONPATH=str(ROOT))
+    return await launch(stack, sys.executable, *clock, "worker", stack.config, PYTHONPATH=str(ROOT))
 
 
-async def submit_with_clock(house: House, shift_s: int) -> str:
+async def submit_with_clock(stack: Stack, shift_s: int) -> str:
     """Hand a job in by a process whose wall clock is wrong; answer its id."""
-    imported = "from tests.support.process.wrong_clock import shifted"
-    code = f"{imported}\nwith shifted({shift_s}):\n    from producer.cli.main import main\n    main()"
-    environment = house.environment | {"DARKROOM_CONFIG": str(house.config), "PYTHONPATH": str(ROOT)}
+    clock = "from tests.support.process.wrong_clock import shifted"
+    code = f"{clock}\nwith shifted({shift_s}):\n    from producer.cli.main import main\n    main()"
+    environment = stack.environment | {"DARKROOM_CONFIG": str(stack.config), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, "submit", "x", "--owner", "ann", "--quiet"]
     client = await asyncio.create_subprocess_exec(*command, env=os.environ | environment, stdout=subprocess.PIPE)
     out, _ = await client.communicate()
@@ -368,9 +368,9 @@ async def submit_with_clock(house: House, shift_s: int) -> str:
     return out.decode().strip()
 
 
-def clock_of(house: House, number: int) -> datetime | None:
+def clock_of(stack: Stack, number: int) -> datetime | None:
     """Read what a worker took for the time when it missed Redis."""
-    lines = (house.folder / f"worker-{number}.log").read_text().splitlines()
+    lines = (stack.folder / f"worker-{number}.log").read_text().splitlines()
     line = next((line for line in lines if "Redis is away" in line), None)
     return datetime.fromisoformat(line[:19]).astimezone() if line else None
 
@@ -396,53 +396,53 @@ def assert_in_order(story: Story, *, since: datetime) -> None:
         assert Path(image.path).parent.name == f"{job.created_at.astimezone():%Y-%m-%d}"
 
 
-async def test_g23_wrong_clocks_expire_nothing_and_turn_no_time_around(house: House) -> None:
+async def test_g23_wrong_clocks_expire_nothing_and_turn_no_time_around(stack: Stack) -> None:
     since = datetime.now(UTC) - timedelta(seconds=1)
-    workers = [await start_with_clock(house, shift_s) for shift_s in (3600, -3600)]
-    house.simulator.script("P25.date, ok always", match="dated")
-    house.simulator.script([{"kind": "slow", "seconds": 7, "side": 96, "times": "always"}], match="longer than a lease")
-    house.simulator.script([{"kind": "slow", "seconds": 30}], match="unwanted")
-    ids = [*await submit(house, 2, prompt="longer than a lease"), *await submit(house, 14)]
-    ids += await asyncio.gather(*(submit_with_clock(house, shift_s) for shift_s in (86400, -86400)))
-    stories = await ends(house, ids)
-    [unwanted] = await submit(house, 1, prompt="unwanted")
-    await until(lambda: any(call.job_id == unwanted for call in house.simulator.ledger))
-    async with house.client() as darkroom:
+    workers = [await start_with_clock(stack, shift_s) for shift_s in (3600, -3600)]
+    stack.simulator.script("P25.date, ok always", match="dated")
+    stack.simulator.script([{"kind": "slow", "seconds": 7, "side": 96, "times": "always"}], match="longer than a lease")
+    stack.simulator.script([{"kind": "slow", "seconds": 30}], match="unwanted")
+    ids = [*await submit(stack, 2, prompt="longer than a lease"), *await submit(stack, 14)]
+    ids += await asyncio.gather(*(submit_with_clock(stack, shift_s) for shift_s in (86400, -86400)))
+    stories = await ends(stack, ids)
+    [unwanted] = await submit(stack, 1, prompt="unwanted")
+    await until(lambda: any(call.job_id == unwanted for call in stack.simulator.ledger))
+    async with stack.client() as darkroom:
         await darkroom.cancel(unwanted)
-    stories += await ends(house, [unwanted, *await submit(house, 1, prompt="dated")])
+    stories += await ends(stack, [unwanted, *await submit(stack, 1, prompt="dated")])
     for story in stories:
         assert_in_order(story, since=since)
     states = [story.job.state for story in stories]
     assert states == [*[JobState.SUCCEEDED] * 18, JobState.CANCELLED, JobState.SUCCEEDED]
     assert [(story.fence, story.job.degraded) for story in stories] == [(1, None)] * 20
     assert {name for story in stories for name in story.workers} == set(map(name_of, workers))
-    house.redis.kill()
-    await until(lambda: clock_of(house, 0) and clock_of(house, 1))
+    stack.redis.kill()
+    await until(lambda: clock_of(stack, 0) and clock_of(stack, 1))
     for number, shift_s in enumerate((3600, -3600)):
-        clock = clock_of(house, number)
+        clock = clock_of(stack, number)
         assert clock is not None
         assert abs(clock - datetime.now(UTC) - timedelta(seconds=shift_s)) < timedelta(minutes=2)
 
 
 @pytest.mark.parametrize("shift_s", [0, 3600, -3600])
-async def test_g23_a_date_to_wait_for_is_not_read_by_the_workers_own_clock(shift_s: int, house: House) -> None:
-    await start_with_clock(house, shift_s)
-    house.simulator.script("P25.date, ok always")
-    [story] = await ends(house, await submit(house, 1))
+async def test_g23_a_date_to_wait_for_is_not_read_by_the_workers_own_clock(shift_s: int, stack: Stack) -> None:
+    await start_with_clock(stack, shift_s)
+    stack.simulator.script("P25.date, ok always")
+    [story] = await ends(stack, await submit(stack, 1))
     assert (story.job.state, story.job.degraded) == (JobState.SUCCEEDED, None)
-    first, second = house.simulator.ledger
+    first, second = stack.simulator.ledger
     assert 1.9 <= second.started_at - first.started_at < 6  # a date has whole seconds
 
 
-async def test_g13_a_job_that_kills_its_workers_is_given_up_after_three(house: House) -> None:
+async def test_g13_a_job_that_kills_its_workers_is_given_up_after_three(stack: Stack) -> None:
     killers = {str(number): "after_claim:1:kill" for number in range(3)}
-    doomed = {number: await house.start_worker(DARKROOM_FAILPOINT=text) for number, text in killers.items()}
-    poison = await submit(house, 1)
+    doomed = {number: await stack.start_worker(DARKROOM_FAILPOINT=text) for number, text in killers.items()}
+    poison = await submit(stack, 1)
     await killed(doomed)
-    house.simulator.script([{"kind": "slow", "seconds": 2, "side": 96, "times": "always"}])
-    others = await submit(house, 10, owner="bob")
-    healthy = await house.start_worker()
-    [story] = await ends(house, poison)
+    stack.simulator.script([{"kind": "slow", "seconds": 2, "side": 96, "times": "always"}])
+    others = await submit(stack, 10, owner="bob")
+    healthy = await stack.start_worker()
+    [story] = await ends(stack, poison)
     assert story.job.state is JobState.FAILED
     assert story.job.error is not None
     assert story.job.error.code == "worker_crashed"
@@ -452,40 +452,40 @@ async def test_g13_a_job_that_kills_its_workers_is_given_up_after_three(house: H
     assert kinds == ["queued", "running", "queued", "running", "queued", "running", "failed"]
     assert (story.fence, story.job.attempts) == (3, ())
     assert healthy.poll() is None
-    stories = await ends(house, others, owner="bob")
-    assert_sound(house, stories)
-    assert {cost(other, house) == UNTOUCHED for other in stories} == {True}
+    stories = await ends(stack, others, owner="bob")
+    assert_sound(stack, stories)
+    assert {cost(other, stack) == UNTOUCHED for other in stories} == {True}
 
 
 @asynccontextmanager
-async def clients(house: House, number: int = 5) -> AsyncIterator[list[Darkroom]]:
+async def clients(stack: Stack, number: int = 5) -> AsyncIterator[list[Darkroom]]:
     """Open several clients of one owner."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(house.client()) for _ in range(number)]
+    async with AsyncExitStack() as resources:
+        yield [await resources.enter_async_context(stack.client()) for _ in range(number)]
 
 
-async def test_g11_what_was_acknowledged_survives_the_death_of_redis_and_worker(house: House) -> None:
+async def test_g11_what_was_acknowledged_survives_the_death_of_redis_and_worker(stack: Stack) -> None:
     acknowledged: list[str] = []
     for number in range(DURABLE_ROUNDS):
         has_worker = number % 5 == 0
-        worker = await house.start_worker() if has_worker else None
-        async with clients(house) as darkrooms:
+        worker = await stack.start_worker() if has_worker else None
+        async with clients(stack) as darkrooms:
             submitting = {asyncio.create_task(darkroom.submit(prompt="x")) for darkroom in darkrooms * 2}
             await asyncio.wait(submitting, return_when=asyncio.FIRST_COMPLETED)
-            house.redis.kill()
+            stack.redis.kill()
             if worker is not None:
                 os.killpg(worker.pid, signal.SIGKILL)
             answers = await asyncio.gather(*submitting, return_exceptions=True)
         jobs = [answer for answer in answers if isinstance(answer, Job)]
         assert jobs
         assert all(isinstance(answer, Job | Unavailable) for answer in answers)
-        house.redis.start()
+        stack.redis.start()
         acknowledged += [job.id for job in jobs]
-        async with house.client() as darkroom:
+        async with stack.client() as darkroom:
             listed = {job.id for job in await darkroom.list(limit=500)}
         assert listed >= set(acknowledged)
-    await house.start_worker()
-    stories = await ends(house, acknowledged)
+    await stack.start_worker()
+    stories = await ends(stack, acknowledged)
     assert {story.job.state for story in stories} == {JobState.SUCCEEDED}
 
 
@@ -499,17 +499,17 @@ async def insist(darkroom: Darkroom, **fields: Any) -> tuple[str, int]:
     raise AssertionError
 
 
-async def test_g12_a_request_with_a_key_is_one_job_however_often_and_whatever_dies(house: House) -> None:
+async def test_g12_a_request_with_a_key_is_one_job_however_often_and_whatever_dies(stack: Stack) -> None:
     unanswered = 0
-    async with clients(house) as darkrooms, house.client("bob") as bob:
+    async with clients(stack) as darkrooms, stack.client("bob") as bob:
         for number in range(IDEMPOTENT_ROUNDS):
             order: dict[str, Any] = {"prompt": f"x{number}", "idempotency_key": f"key {number}"}
             calls = [asyncio.create_task(insist(each, **order)) for each in darkrooms * (CALLERS // len(darkrooms))]
             if number % 2:  # in the midst, each time a little later
                 await asyncio.sleep(0.003 * number)
-                house.redis.kill()
+                stack.redis.kill()
                 await asyncio.sleep(0.1)
-                await asyncio.to_thread(house.redis.start)
+                await asyncio.to_thread(stack.redis.start)
             answers = await asyncio.gather(*calls)
             assert len(answers) == CALLERS
             [job_id] = {answer for answer, _ in answers}

@@ -17,7 +17,7 @@ from producer.stack.stack import free_port
 from tests.support.clients.mcp import tools_at
 from tests.support.clients.openapi_requests import routes
 from tests.support.network.http_client import Connection
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -25,26 +25,26 @@ HOSTILE = {"X-Request-Id": "canary-id\tERROR forged" + "x" * 500}
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-async def says(house: House, of: str, words: str, *, times: int = 1) -> list[str]:
+async def says(stack: Stack, of: str, words: str, *, times: int = 1) -> list[str]:
     """Wait until a log has some lines, as a regular expression, and list them."""
     async with asyncio.timeout(20):
-        while len(found := [line for line in house.logs(of).splitlines() if re.search(words, line)]) < times:
+        while len(found := [line for line in stack.logs(of).splitlines() if re.search(words, line)]) < times:
             await asyncio.sleep(0.05)
     return found
 
 
 @pytest.fixture
-async def http(house: House) -> httpx.AsyncClient:
+async def http(stack: Stack) -> httpx.AsyncClient:
     """A client of a gateway, whose requests have a name of their own that means mischief."""
-    url = await house.start_gateway()
-    auth = {"Authorization": f"Bearer {house.token()}"}
+    url = await stack.start_gateway()
+    auth = {"Authorization": f"Bearer {stack.token()}"}
     return httpx.AsyncClient(base_url=url, headers=auth | HOSTILE, timeout=60)
 
 
 async def test_each_accepted_job_is_a_line_with_its_request_on_every_face(
-    house: House, http: httpx.AsyncClient
+    stack: Stack, http: httpx.AsyncClient
 ) -> None:
-    await house.start_worker()
+    await stack.start_worker()
     body = {"prompt": "a canary"}
     modelscope = {"X-ModelScope-Async-Mode": "true"}
     async with http:
@@ -63,31 +63,31 @@ async def test_each_accepted_job_is_a_line_with_its_request_on_every_face(
         (task, task.json()["task_id"]),
         (keyed[0], keyed[0].json()["id"]),
     ]
-    lines = [line for line in house.logs("gateway").splitlines() if " accepted request_id=" in line]
+    lines = [line for line in stack.logs("gateway").splitlines() if " accepted request_id=" in line]
     for answer, job_id in jobs:
         assert sum(f"job {job_id} accepted request_id={answer.headers['x-request-id']}" in line for line in lines) == 1
     replay = f"job {keyed[1].json()['id']} was accepted before request_id={keyed[1].headers['x-request-id']}"
-    assert sum(replay in line for line in house.logs("gateway").splitlines()) == 1
+    assert sum(replay in line for line in stack.logs("gateway").splitlines()) == 1
     assert told.structured_content is not None
     [line] = [line for line in lines if told.structured_content["job_id"] in line]
     assert re.search(r"request_id=req_[0-9a-f]{24}$", line)
     assert len(lines) == len(jobs) + 1
-    assert "canary" not in house.logs("gateway")
+    assert "canary" not in stack.logs("gateway")
 
 
-async def test_each_answer_of_5xx_is_a_line_with_its_request_its_job_and_the_cause(house: House) -> None:
-    url = await house.start_gateway()
-    ann = Connection(int(url.rpartition(":")[2]), house.token())
+async def test_each_answer_of_5xx_is_a_line_with_its_request_its_job_and_the_cause(stack: Stack) -> None:
+    url = await stack.start_gateway()
+    ann = Connection(int(url.rpartition(":")[2]), stack.token())
     page = (await ann.ask("GET", "/openapi.json")).json()
     job_id = "00000000-0000-4000-8000-000000000000"
     known = routes(page, job_id=job_id, task_id=job_id, artifact_id="img_0123456789ab", model="m")
-    house.redis.kill()
+    stack.redis.kill()
     answers = [(route, await route.ask(ann, **{"X-Request-Id": "canary-id"})) for route in known]
     odd = await ann.ask("GET", "/v1/jobs/x%0aERROR%1b[31mforged%c2%85canary")
     ann.close_all()
     problems = [(route, answer) for route, answer in answers if answer.status >= 500 and str(route) != "GET /readyz"]
     assert len(problems) > 5
-    log = house.logs("gateway").splitlines()
+    log = stack.logs("gateway").splitlines()
     for route, answer in problems:
         [line] = [line for line in log if answer.headers["x-request-id"] in line]
         assert f"{route}: 503 queue_unavailable (Redis does not answer: nothing listens there)" in line
@@ -96,94 +96,94 @@ async def test_each_answer_of_5xx_is_a_line_with_its_request_its_job_and_the_cau
     [line] = [line for line in log if odd.headers["x-request-id"] in line]
     assert "GET /v1/jobs/{job_id}: 503" in line
     for secret in ("canary", "forged", "\x1b", ann.token):
-        assert secret not in house.logs("gateway")
+        assert secret not in stack.logs("gateway")
 
 
-async def test_a_failed_job_that_answers_5xx_is_a_line_with_its_job(house: House, http: httpx.AsyncClient) -> None:
-    house.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
-    await house.start_worker()
+async def test_a_failed_job_that_answers_5xx_is_a_line_with_its_job(stack: Stack, http: httpx.AsyncClient) -> None:
+    stack.simulator.script([{"kind": "status", "status": 401, "times": "always"}])
+    await stack.start_worker()
     async with http:
         failed = await http.post("/v1/images/generations", json={"prompt": "a canary"})
     assert failed.status_code >= 500
     job_id = failed.headers["x-darkroom-job"]
-    [line] = await says(house, "gateway", rf"POST /v1/images/generations: {failed.status_code} provider_auth")
+    [line] = await says(stack, "gateway", rf"POST /v1/images/generations: {failed.status_code} provider_auth")
     assert f"job_id={job_id} request_id={failed.headers['x-request-id']}" in line
-    [line] = await says(house, "worker", f"job {job_id} failed")
+    [line] = await says(stack, "worker", f"job {job_id} failed")
     assert line.endswith(f" INFO worker.execution.job_run: job {job_id} failed: provider_auth")
-    assert "canary" not in house.logs("gateway") + house.logs()
+    assert "canary" not in stack.logs("gateway") + stack.logs()
 
 
-async def test_a_line_about_an_image_names_its_job(house: House) -> None:
-    await house.start_worker(DARKROOM_FAILPOINT="before_write:1:ENOSPC")
-    async with house.client() as darkroom:
+async def test_a_line_about_an_image_names_its_job(stack: Stack) -> None:
+    await stack.start_worker(DARKROOM_FAILPOINT="before_write:1:ENOSPC")
+    async with stack.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(prompt="a canary")).id, timeout_s=20)
     assert job.error is not None
-    [line] = await says(house, "worker", "cannot store an image")
+    [line] = await says(stack, "worker", "cannot store an image")
     assert line.endswith(f"No space left on device job_id={job.id}")
-    [line] = await says(house, "worker", f"job {job.id} failed: storage_full")
-    assert "canary" not in house.logs()
+    [line] = await says(stack, "worker", f"job {job.id} failed: storage_full")
+    assert "canary" not in stack.logs()
 
 
-async def test_a_lost_redis_and_its_return_are_a_line_each(house: House) -> None:
-    await house.start_worker()
-    said = len(house.logs())
-    house.redis.kill()
-    await says(house, "worker", "Redis is away")
+async def test_a_lost_redis_and_its_return_are_a_line_each(stack: Stack) -> None:
+    await stack.start_worker()
+    said = len(stack.logs())
+    stack.redis.kill()
+    await says(stack, "worker", "Redis is away")
     await asyncio.sleep(4.5)  # Celery tries again every 2 s, the leases every second
-    house.redis.start()
-    await says(house, "worker", "Redis is back")
-    async with house.client() as darkroom:
+    stack.redis.start()
+    await says(stack, "worker", "Redis is back")
+    async with stack.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(prompt="a canary")).id, timeout_s=20)
     assert job.state is JobState.SUCCEEDED
-    await says(house, "worker", f"job {job.id} succeeded")
-    lines = [line[24:] for line in house.logs()[said:].splitlines() if re.match(r"\d{4}-", line)]
+    await says(stack, "worker", f"job {job.id} succeeded")
+    lines = [line[24:] for line in stack.logs()[said:].splitlines() if re.match(r"\d{4}-", line)]
     assert len(lines) == 3, lines
     away, back, end = lines
     assert re.fullmatch("WARNING worker.execution.leases: Redis is away: it .+; 0 jobs go on without it", away)
     assert re.fullmatch(r"INFO worker.execution.leases: Redis is back after \d+ s", back)
     assert end == f"INFO worker.execution.job_run: job {job.id} succeeded"
-    assert "Deprecation" not in house.logs()
+    assert "Deprecation" not in stack.logs()
 
 
-async def test_a_gateway_tells_of_a_lost_redis_too(house: House) -> None:
-    async with open_redis(house.redis.url) as redis:
+async def test_a_gateway_tells_of_a_lost_redis_too(stack: Stack) -> None:
+    async with open_redis(stack.redis.url) as redis:
         await redis.config_set("appendfsync", "everysec")
-    await house.start_gateway()
-    await says(house, "gateway", "appendfsync everysec")  # it has looked
-    house.redis.kill()
-    await says(house, "gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
+    await stack.start_gateway()
+    await says(stack, "gateway", "appendfsync everysec")  # it has looked
+    stack.redis.kill()
+    await says(stack, "gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
     await asyncio.sleep(3)  # it looks each second
-    house.redis.start()
-    await says(house, "gateway", r"INFO .* Redis is back after \d+ s")
-    assert house.logs("gateway").count("Redis is") == 2
+    stack.redis.start()
+    await says(stack, "gateway", r"INFO .* Redis is back after \d+ s")
+    assert stack.logs("gateway").count("Redis is") == 2
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
-async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part: str, house: House) -> None:
-    house.redis.kill()
-    given = os.environ | house.environment | {"DARKROOM_PORT": str(free_port())}
-    command = [sys.executable, "-m", {"worker": "worker", "gateway": "producer.api"}[part], str(house.config)]
-    with (house.folder / f"{part}-0.log").open("wb") as log:
-        house.workers.append(subprocess.Popen(command, env=given, stderr=log, start_new_session=True))
-    await says(house, part, "waiting for Redis, which does not answer: nothing listens there")
+async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part: str, stack: Stack) -> None:
+    stack.redis.kill()
+    given = os.environ | stack.environment | {"DARKROOM_PORT": str(free_port())}
+    command = [sys.executable, "-m", {"worker": "worker", "gateway": "producer.api"}[part], str(stack.config)]
+    with (stack.folder / f"{part}-0.log").open("wb") as log:
+        stack.workers.append(subprocess.Popen(command, env=given, stderr=log, start_new_session=True))
+    await says(stack, part, "waiting for Redis, which does not answer: nothing listens there")
     await asyncio.sleep(3.5)  # it tries again every second
-    house.redis.start()
-    await says(house, part, "Redis is there")
-    assert [len(await says(house, part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
+    stack.redis.start()
+    await says(stack, part, "Redis is there")
+    assert [len(await says(stack, part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
 
 
-async def test_an_outage_of_the_provider_and_its_end_are_a_line_each_whichever_worker_sees_it(house: House) -> None:
+async def test_an_outage_of_the_provider_and_its_end_are_a_line_each_whichever_worker_sees_it(stack: Stack) -> None:
     for _ in range(2):
-        await house.start_worker(DARKROOM_BREAKER_SECONDS="0.3")
-    house.simulator.script([{"kind": "status", "status": 503, "times": 9}])
-    async with house.client("canary-ann") as darkroom:
+        await stack.start_worker(DARKROOM_BREAKER_SECONDS="0.3")
+    stack.simulator.script([{"kind": "status", "status": 503, "times": 9}])
+    async with stack.client("canary-ann") as darkroom:
         jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
         for job in jobs:
             assert (await darkroom.wait(job.id, timeout_s=60)).state is JobState.SUCCEEDED
-    [opened] = await says(house, "worker", "circuit breaker opened")
-    [closed] = await says(house, "worker", "circuit breaker closed")
+    [opened] = await says(stack, "worker", "circuit breaker opened")
+    [closed] = await says(stack, "worker", "circuit breaker closed")
     ids = "|".join(job.id for job in jobs)
     calls = r"calls to openrouter, model \S+, for the jobs of owner [0-9a-f]{8}"
     assert re.search(rf"WARNING .* opened: {calls} fail \(provider_down\); .* job_id=({ids})$", opened)
     assert re.search(rf"INFO .* closed: {calls} are made again, after \d+ s \(provider_down\) job_id=({ids})$", closed)
-    assert "canary" not in house.logs()
+    assert "canary" not in stack.logs()

@@ -19,7 +19,7 @@ from contract.store.doorbell import Doorbell
 from contract.store.fleet import read_fleet
 from contract.version import CONTRACT, own_version
 from producer.doctor.doctor import examine
-from tests.support.stack.stack import House, Process
+from tests.support.stack.stack import Process, Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -31,40 +31,40 @@ def http(url: str, token: str) -> httpx.AsyncClient:
 
 
 async def test_a_worker_leaves_newer_jobs_to_a_newer_worker_and_says_so_once(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DARKROOM_REDIS_URL", house.redis.url)
-    token = house.token()
-    url, _ = await asyncio.gather(house.start_gateway(ahead="1"), house.start_worker(DARKROOM_CONCURRENCY="1"))
-    async with http(url, token) as newer, house.client() as older:
+    monkeypatch.setenv("DARKROOM_REDIS_URL", stack.redis.url)
+    token = stack.token()
+    url, _ = await asyncio.gather(stack.start_gateway(ahead="1"), stack.start_worker(DARKROOM_CONCURRENCY="1"))
+    async with http(url, token) as newer, stack.client() as older:
         ids = [(await newer.post("/v1/jobs", json={"prompt": f"new {n}"})).json()["id"] for n in range(3)]
-        async with open_redis(house.redis.url) as redis:  # bells that strayed: none of them holds the one slot up
+        async with open_redis(stack.redis.url) as redis:  # bells that strayed: none of them holds the one slot up
             bell = Doorbell().bell(ids[0])
             await redis.lpush("darkroom:bells", bell, bell.replace(f'"contract": {CONTRACT}', '"contract": 99'))
         done = await older.wait((await older.submit(prompt="old")).id, timeout_s=30)
         assert done.state is JobState.SUCCEEDED
         assert [(await older.get(job_id)).state for job_id in ids] == [JobState.QUEUED] * 3
-        finding = {finding.name: finding for finding in await examine(house.config)}["versions"]
+        finding = {finding.name: finding for finding in await examine(stack.config)}["versions"]
         ready = (await newer.get("/readyz?verbose")).json()
         checks = ready["checks"]
         assert ready["version"] == f"{own_version()} (contract {CONTRACT + 1})"
         assert (finding.ok, "3 jobs need a newer worker than any that runs" in finding.detail) == (False, True)
         assert (checks["versions"]["ok"], checks["versions"]["needed"]) == (False, False)
         assert f"this is {own_version()} (contract {CONTRACT + 1}); workers: 1 of" in checks["versions"]["detail"]
-        told = [line for line in house.logs().splitlines() if "needs contract" in line]
+        told = [line for line in stack.logs().splitlines() if "needs contract" in line]
         assert [NEEDS in line for line in told] == [True, False]  # one line for each number
-        await house.start_worker(ahead="1")
+        await stack.start_worker(ahead="1")
         ends = [await older.wait(job_id, timeout_s=30) for job_id in ids]
     assert [(job.state, len(job.attempts)) for job in ends] == [(JobState.SUCCEEDED, 1)] * 3
-    assert len(house.simulator.ledger) == 4
+    assert len(stack.simulator.ledger) == 4
 
 
 class Town:
     """Workers and gateways of two versions, and people who hand jobs in all the while."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.tokens = {owner: house.token(owner) for owner in ("ann", "bob", "eve")}
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.tokens = {owner: stack.token(owner) for owner in ("ann", "bob", "eve")}
         self.urls: list[str] = []  # of the gateways that are in use
         self.made_by: dict[str, str] = {}  # how far each worker is ahead, by the end of its name
         self.accepted: dict[str, str] = {}  # owners by their jobs
@@ -72,16 +72,16 @@ class Town:
 
     async def worker(self, ahead: str) -> Process:
         """Start a worker of a version."""
-        worker = await self.house.start_worker(ahead=ahead, DARKROOM_CONCURRENCY="4")
+        worker = await self.stack.start_worker(ahead=ahead, DARKROOM_CONCURRENCY="4")
         self.made_by[str(worker.pid)] = ahead
         return worker
 
     async def gateway(self, ahead: str) -> tuple[str, Process]:
         """Start a gateway of a version, and send people there, too."""
-        place = len(self.house.gateways)
-        url = await self.house.start_gateway(ahead=ahead, DARKROOM_RATE="100000/minute")
+        place = len(self.stack.gateways)
+        url = await self.stack.start_gateway(ahead=ahead, DARKROOM_RATE="100000/minute")
         self.urls.append(url)
-        return url, self.house.gateways[place]
+        return url, self.stack.gateways[place]
 
     async def open(self, ahead: str) -> tuple[list[Process], list[tuple[str, Process]]]:
         """Start two workers and two gateways of a version."""
@@ -145,7 +145,7 @@ class Town:
 
     async def hashes(self) -> dict[str, dict[str, str]]:
         """Wait until all jobs are over; read what is stored of them."""
-        async with open_redis(self.house.redis.url) as redis:
+        async with open_redis(self.stack.redis.url) as redis:
             found: dict[str, dict[str, str]] = {}
             until = time.monotonic() + 60
             while time.monotonic() < until:
@@ -184,9 +184,9 @@ async def stopped(process: Process) -> None:
     assert await asyncio.to_thread(process.wait, 60) == 0
 
 
-async def until_none_needs_more(house: House, contract: int) -> None:
+async def until_none_needs_more(stack: Stack, contract: int) -> None:
     """Wait as an operator does who goes back to an older version: until the last worker of the newer one may go."""
-    async with open_redis(house.redis.url) as redis, asyncio.timeout(60):
+    async with open_redis(stack.redis.url) as redis, asyncio.timeout(60):
         while (await read_fleet(redis, most=2000)).needing(contract):
             await asyncio.sleep(0.1)
 
@@ -213,25 +213,25 @@ async def back(town: Town) -> None:
         await town.replace_worker(workers[0], "")
         await town.accepts(3)
         await town.worker("")
-        await until_none_needs_more(town.house, CONTRACT)
+        await until_none_needs_more(town.stack, CONTRACT)
         await stopped(workers[1])
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["workers first", "gateways first", "back"])
-async def test_versions_are_rolled_over_each_other_under_load(house: House, way: str) -> None:
-    town = Town(house)
+async def test_versions_are_rolled_over_each_other_under_load(stack: Stack, way: str) -> None:
+    town = Town(stack)
     await (back(town) if way == "back" else forward(town, workers_first=way == "workers first"))
     jobs = await town.hashes()
     assert Counter(fields["state"] for fields in jobs.values()) == {"succeeded": len(town.accepted)}
-    async with open_redis(house.redis.url) as redis:
+    async with open_redis(stack.redis.url) as redis:
         for job_id in jobs:
             story: Any = await redis.xrange(f"darkroom:job:{job_id}:events")
             told = [entry["event"] for _, entry in story]
             assert sum('"succeeded"' in event for event in told) == 1, told
-    calls = Counter(call.job_id for call in house.simulator.ledger)
+    calls = Counter(call.job_id for call in stack.simulator.ledger)
     assert calls == dict.fromkeys(town.accepted, 1)
-    images = {path.stem for path in (house.folder / "media").rglob("img_*.json")}
+    images = {path.stem for path in (stack.folder / "media").rglob("img_*.json")}
     assert len(images) == len(jobs)
     made = Counter((int(job["contract"]), town.made_by[job["worker"].rpartition("-")[2]]) for job in jobs.values())
     print(way, made)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.jobs.job import JobState, Outcome
-from tests.support.stack.stack import House, Process
+from tests.support.stack.stack import Process, Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -22,74 +22,74 @@ def readers_of(worker: Process) -> list[int]:
     return [pid for pid in pids if b"worker.sandbox.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def logged(house: House, words: str) -> None:
+async def logged(stack: Stack, words: str) -> None:
     """Wait until a worker has logged something."""
     async with asyncio.timeout(15):
-        while words not in house.logs():
+        while words not in stack.logs():
             await asyncio.sleep(0.02)
 
 
-async def called(house: House, number: int) -> None:
+async def called(stack: Stack, number: int) -> None:
     """Wait until the provider has been called so many times."""
     async with asyncio.timeout(20):
-        while len(house.simulator.ledger) < number:
+        while len(stack.simulator.ledger) < number:
             await asyncio.sleep(0.02)
 
 
-async def test_a_young_worker_that_stops_reads_every_answer_it_has_paid_for(house: House) -> None:
-    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="60")
-    house.simulator.script([{"kind": "slow", "seconds": 3}] * 6)
-    async with house.client() as darkroom:
+async def test_a_young_worker_that_stops_reads_every_answer_it_has_paid_for(stack: Stack) -> None:
+    worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="60")
+    stack.simulator.script([{"kind": "slow", "seconds": 3}] * 6)
+    async with stack.client() as darkroom:
         jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(6)]
-        await called(house, 6)
+        await called(stack, 6)
         worker.send_signal(signal.SIGTERM)
-        await logged(house, "stopping:")
+        await logged(stack, "stopping:")
         [reader] = readers_of(worker)
         os.kill(reader, signal.SIGKILL)  # so that even the first answer needs one that starts now
         done = [await darkroom.wait(job.id, timeout_s=40) for job in jobs]
     assert [job.state for job in done] == [JobState.SUCCEEDED] * 6
     assert [attempt.outcome for job in done for attempt in job.attempts] == [Outcome.DELIVERED] * 6
     assert await asyncio.to_thread(worker.wait, 20) == 0
-    assert "a reader died" not in house.logs()
+    assert "a reader died" not in stack.logs()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 async def test_a_worker_that_is_interrupted_twice_gives_its_jobs_back_at_once(
-    house: House, number: signal.Signals
+    stack: Stack, number: signal.Signals
 ) -> None:
-    worker = await house.start_worker()
-    house.simulator.script([{"kind": "slow", "seconds": 120}])
-    async with house.client() as darkroom:
+    worker = await stack.start_worker()
+    stack.simulator.script([{"kind": "slow", "seconds": 120}])
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await called(house, 1)
+        await called(stack, 1)
         worker.send_signal(number)
-        await logged(house, "stopping: calls under way have 210 s; Ctrl-C again")
+        await logged(stack, "stopping: calls under way have 210 s; Ctrl-C again")
         worker.send_signal(number)
         assert await asyncio.to_thread(worker.wait, 15) == 0
         assert (await darkroom.get(job.id)).state is JobState.QUEUED
-    assert "Traceback" not in house.logs()
+    assert "Traceback" not in stack.logs()
 
 
-async def test_a_worker_without_running_jobs_stops_without_waiting(house: House) -> None:
-    worker = await house.start_worker()
-    async with house.client() as darkroom:
+async def test_a_worker_without_running_jobs_stops_without_waiting(stack: Stack) -> None:
+    worker = await stack.start_worker()
+    async with stack.client() as darkroom:
         await darkroom.wait((await darkroom.submit(prompt="x")).id, timeout_s=20)
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 20) == 0  # its time would be 210 s
 
 
-async def test_a_worker_that_stops_begins_no_call_that_it_might_not_see_the_end_of(house: House) -> None:
-    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="60")
-    house.simulator.script([{"kind": "slow", "seconds": 3}, {"kind": "status", "status": 500, "seconds": 1.5}])
-    async with house.client() as darkroom:
+async def test_a_worker_that_stops_begins_no_call_that_it_might_not_see_the_end_of(stack: Stack) -> None:
+    worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="60")
+    stack.simulator.script([{"kind": "slow", "seconds": 3}, {"kind": "status", "status": 500, "seconds": 1.5}])
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", count=2)
-        await called(house, 2)
+        await called(stack, 2)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(worker.wait, 20) == 0
         job = await darkroom.get(job.id)
         assert (job.state, len(job.images)) == (JobState.QUEUED, 1)
-        assert len(house.simulator.ledger) == 2
-        await house.start_worker()
+        assert len(stack.simulator.ledger) == 2
+        await stack.start_worker()
         job = await darkroom.wait(job.id, timeout_s=20)
     assert (job.state, len(job.images)) == (JobState.SUCCEEDED, 2)
     assert sorted(attempt.outcome for attempt in job.attempts) == ["delivered", "delivered", "transient"]

@@ -19,7 +19,7 @@ from redis import Redis
 
 from contract.jobs.job import JobState
 from producer.stack.redis_server import find_redis_server
-from tests.support.stack.stack import House, Process
+from tests.support.stack.stack import Process, Stack
 
 GIVEN_UP = os.EX_SOFTWARE
 MISCONFIGURED = 2
@@ -40,18 +40,18 @@ NOT_CONSUMING = "kombu.transport.redis.Channel._brpop_start = lambda self, timeo
 pytestmark = pytest.mark.real_redis
 
 
-def launch(house: House, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
+def launch(stack: Stack, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
     """Start a worker, and wait for nothing."""
-    log = (house.folder / f"worker-{len(house.workers)}.log").open("wb")
+    log = (stack.folder / f"worker-{len(stack.workers)}.log").open("wb")
     worker = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER.format(setup=setup, sweep=sweep), str(house.config)],
-        env=os.environ | house.environment | environment,
+        [sys.executable, "-c", LAUNCHER.format(setup=setup, sweep=sweep), str(stack.config)],
+        env=os.environ | stack.environment | environment,
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
     log.close()
-    house.workers.append(worker)
+    stack.workers.append(worker)
     return worker
 
 
@@ -73,26 +73,26 @@ def command(redis_url: str, *words: str) -> None:
         client.execute_command(*words)
 
 
-async def succeeds(house: House, *, within_s: float = 10) -> None:
+async def succeeds(stack: Stack, *, within_s: float = 10) -> None:
     """Run one job."""
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox")
         assert (await darkroom.wait(job.id, timeout_s=within_s)).state is JobState.SUCCEEDED
 
 
-def break_config(house: House) -> None:
-    house.config.write_text("{")
+def break_config(stack: Stack) -> None:
+    stack.config.write_text("{")
 
 
-def block_media(house: House) -> None:
-    (house.folder / "media").write_text("not a directory")
+def block_media(stack: Stack) -> None:
+    (stack.folder / "media").write_text("not a directory")
 
 
-def restrict(house: House, *, rules: str = "", login: str = "ann:canary-word@") -> None:
+def restrict(stack: Stack, *, rules: str = "", login: str = "ann:canary-word@") -> None:
     """Let a user of Redis do less than a worker must, and have the worker log in as them, or as somebody else."""
-    command(house.redis.url, "ACL", "SETUSER", "ann", "on", ">canary-word", "~*", "&*", "+@all", *rules.split())
-    command(house.redis.url, "ACL", "SETUSER", "default", "resetpass", ">another-word")
-    house.environment["DARKROOM_REDIS_URL"] = house.redis.url.replace("unix://", f"unix://{login}")
+    command(stack.redis.url, "ACL", "SETUSER", "ann", "on", ">canary-word", "~*", "&*", "+@all", *rules.split())
+    command(stack.redis.url, "ACL", "SETUSER", "default", "resetpass", ">another-word")
+    stack.environment["DARKROOM_REDIS_URL"] = stack.redis.url.replace("unix://", f"unix://{login}")
 
 
 @pytest.mark.parametrize(
@@ -110,40 +110,40 @@ def restrict(house: House, *, rules: str = "", login: str = "ann:canary-word@") 
     ids=["config", "media", "no login", "password", "scripts", "commands", "keys", "bells"],
 )
 async def test_a_configuration_that_cannot_work_ends_the_worker(
-    house: House, ruin: Callable[[House], None], code: int, words: str
+    stack: Stack, ruin: Callable[[Stack], None], code: int, words: str
 ) -> None:
-    ruin(house)
-    assert await end_of(launch(house)) == code
-    said = house.logs()
+    ruin(stack)
+    assert await end_of(launch(stack)) == code
+    said = stack.logs()
     assert words in said
     assert "canary" not in said
     assert (TRACEBACK in said) == (code == GIVEN_UP)
 
 
-async def test_a_redis_that_is_away_at_the_start_is_waited_for(house: House) -> None:
-    house.redis.kill()
-    worker = launch(house)
-    await happens(lambda: "waiting for Redis, which does not answer" in house.logs())
+async def test_a_redis_that_is_away_at_the_start_is_waited_for(stack: Stack) -> None:
+    stack.redis.kill()
+    worker = launch(stack)
+    await happens(lambda: "waiting for Redis, which does not answer" in stack.logs())
     await asyncio.sleep(1.5)  # it tries again, and does not say so again
-    house.redis.start()
-    await succeeds(house)
+    stack.redis.start()
+    await succeeds(stack)
     worker.terminate()
     assert await end_of(worker) == 0
-    assert house.logs().count("waiting for Redis") == 1
+    assert stack.logs().count("waiting for Redis") == 1
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["at its first sign of life", "while it waits for Redis"])
-async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(house: House, is_there: bool) -> None:
+async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(stack: Stack, is_there: bool) -> None:
     if is_there:
-        worker = await house.start_worker()
+        worker = await stack.start_worker()
     else:
-        house.redis.kill()
-        worker = launch(house)
-        await happens(lambda: "waiting for Redis" in house.logs())
-        house.redis.start()
+        stack.redis.kill()
+        worker = launch(stack)
+        await happens(lambda: "waiting for Redis" in stack.logs())
+        stack.redis.start()
     worker.terminate()
     assert await end_of(worker, within_s=5) == 0
-    assert TRACEBACK not in house.logs()
+    assert TRACEBACK not in stack.logs()
 
 
 @pytest.mark.parametrize(
@@ -156,23 +156,23 @@ async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(hou
     ids=["stuck", "broken", "deaf"],
 )
 async def test_a_worker_that_cannot_work_any_more_ends_and_the_next_one_does_its_job(
-    house: House, ill: dict[str, str], words: str
+    stack: Stack, ill: dict[str, str], words: str
 ) -> None:
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox")
-        assert await end_of(launch(house, **ill)) == GIVEN_UP
-        assert words in house.logs()
-        await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        assert await end_of(launch(stack, **ill)) == GIVEN_UP
+        assert words in stack.logs()
+        await stack.start_worker(DARKROOM_LEASE_SECONDS="5")
         assert (await darkroom.wait(job.id, timeout_s=12)).state is JobState.SUCCEEDED
 
 
-async def test_a_worker_whose_very_log_stands_still_ends_all_the_same(house: House) -> None:
+async def test_a_worker_whose_very_log_stands_still_ends_all_the_same(stack: Stack) -> None:
     worker = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER.format(setup=ILL_SWEEPER, sweep="os.write(2, bytes(2**20))"), house.config],
-        env=os.environ | house.environment,
+        [sys.executable, "-c", LAUNCHER.format(setup=ILL_SWEEPER, sweep="os.write(2, bytes(2**20))"), stack.config],
+        env=os.environ | stack.environment,
         stderr=subprocess.PIPE,
     )
-    house.workers.append(worker)
+    stack.workers.append(worker)
     assert await end_of(worker) == -signal.SIGALRM
     assert worker.stderr is not None
     worker.stderr.close()
@@ -180,36 +180,36 @@ async def test_a_worker_whose_very_log_stands_still_ends_all_the_same(house: Hou
 
 @pytest.mark.parametrize("who", ["worker", "Redis"])
 async def test_a_worker_that_stood_still_itself_or_whose_redis_did_is_not_taken_for_dead(
-    house: House, who: str
+    stack: Stack, who: str
 ) -> None:
-    worker = launch(house)
-    await succeeds(house)
-    sleeper = worker if who == "worker" else house.redis.process
+    worker = launch(stack)
+    await succeeds(stack)
+    sleeper = worker if who == "worker" else stack.redis.process
     assert sleeper is not None
     sleeper.send_signal(signal.SIGSTOP)
     await asyncio.sleep(2.5)  # twice as long as its watchdog's patience
     sleeper.send_signal(signal.SIGCONT)
-    await succeeds(house)
+    await succeeds(stack)
     assert worker.poll() is None
 
 
-async def test_one_worker_takes_jobs_again_within_10_s_whatever_redis_went_through(house: House) -> None:
-    worker = await house.start_worker()
+async def test_one_worker_takes_jobs_again_within_10_s_whatever_redis_went_through(stack: Stack) -> None:
+    worker = await stack.start_worker()
 
     async def restart(pause_s: float) -> None:
-        house.redis.kill()
+        stack.redis.kill()
         await asyncio.sleep(pause_s)
-        house.redis.start()
+        stack.redis.start()
 
     async def stop(pause_s: float) -> None:
-        assert house.redis.process is not None
-        house.redis.process.send_signal(signal.SIGSTOP)
+        assert stack.redis.process is not None
+        stack.redis.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(pause_s)
-        house.redis.process.send_signal(signal.SIGCONT)
+        stack.redis.process.send_signal(signal.SIGCONT)
 
     async def cut(*kinds: str) -> None:
         for kind in kinds:
-            command(house.redis.url, "CLIENT", "KILL", "TYPE", kind)
+            command(stack.redis.url, "CLIENT", "KILL", "TYPE", kind)
 
     for trouble in (
         partial(restart, 0),
@@ -219,26 +219,26 @@ async def test_one_worker_takes_jobs_again_within_10_s_whatever_redis_went_throu
         partial(cut, "pubsub"),
     ):
         await trouble()
-        await succeeds(house)
+        await succeeds(stack)
     assert worker.poll() is None
 
 
-async def test_when_celery_breaks_down_running_jobs_get_their_time_and_the_exit_code_says_so(house: House) -> None:
-    worker = await house.start_worker(DARKROOM_DRAIN_SECONDS="0.5")
-    async with house.client() as darkroom:
+async def test_when_celery_breaks_down_running_jobs_get_their_time_and_the_exit_code_says_so(stack: Stack) -> None:
+    worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="0.5")
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="[slow 30] a fox")
         async with asyncio.timeout(10):
             while (await darkroom.get(job.id)).state is not JobState.RUNNING:
                 await asyncio.sleep(0.05)
-        command(house.redis.url, "ACL", "SETUSER", "default", "-brpop")
+        command(stack.redis.url, "ACL", "SETUSER", "default", "-brpop")
         assert await end_of(worker) == GIVEN_UP
         assert (await darkroom.get(job.id)).state is JobState.QUEUED
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells the limits of another process")
-async def test_neither_a_worker_nor_its_readers_leave_a_core_dump(house: House) -> None:
-    worker = await house.start_worker()
-    await succeeds(house)
+async def test_neither_a_worker_nor_its_readers_leave_a_core_dump(stack: Stack) -> None:
+    worker = await stack.start_worker()
+    await succeeds(stack)
     children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
     assert children
     for pid in (worker.pid, *map(int, children)):
@@ -257,11 +257,11 @@ async def test_a_stack_starts_a_worker_again_that_gave_up() -> None:
             async with asyncio.timeout(40):
                 while b"Darkroom is up" not in await up.stderr.readline():
                     assert up.returncode is None
-                stack = json.loads((Path(home) / ".nanobot/darkroom/stack.json").read_text())
-                command(stack["redis_url"], "ACL", "SETUSER", "default", "-brpop")
+                record = json.loads((Path(home) / ".nanobot/darkroom/stack.json").read_text())
+                command(record["redis_url"], "ACL", "SETUSER", "default", "-brpop")
                 while b"worker ended (70); it is started again" not in await up.stderr.readline():
                     assert up.returncode is None
-            command(stack["redis_url"], "ACL", "SETUSER", "default", "+brpop")
+            command(record["redis_url"], "ACL", "SETUSER", "default", "+brpop")
             generate = await asyncio.create_subprocess_exec(
                 darkroom, "generate", "a fox", "--timeout", "30", env=environment, stderr=subprocess.PIPE
             )

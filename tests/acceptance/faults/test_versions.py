@@ -10,7 +10,7 @@ import pytest
 
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.job import JobState, Outcome
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -40,18 +40,18 @@ def lose_both(sidecar: Path) -> None:
 
 
 @pytest.mark.parametrize(("harm", "calls"), [(grow, 1), (empty, 1), (garble, 1), (lose_both, 2)])
-async def test_a_picture_is_bought_again_only_if_it_is_lost(house: House, harm: object, calls: int) -> None:
-    killed = await house.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:1")
-    async with house.client() as darkroom:
+async def test_a_picture_is_bought_again_only_if_it_is_lost(stack: Stack, harm: object, calls: int) -> None:
+    killed = await stack.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:1")
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox")
         await asyncio.to_thread(killed.wait, 20)
-        [sidecar] = (house.folder / "media").rglob("img_*.json")
+        [sidecar] = (stack.folder / "media").rglob("img_*.json")
         assert callable(harm)
         harm(sidecar)
-        await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        await stack.start_worker(DARKROOM_LEASE_SECONDS="5")
         job = await darkroom.wait(job.id, timeout_s=40)
     assert (job.state, job.error, len(job.images)) == (JobState.SUCCEEDED, None, 1)
-    assert len(house.simulator.ledger) == calls
+    assert len(stack.simulator.ledger) == calls
     read = Sidecar.model_validate_json(sidecar.read_bytes())
     assert (read.prompt, read.image()) == ("a fox", job.images[0])
     assert [attempt.outcome for attempt in read.attempts] == [Outcome.DELIVERED] * calls
@@ -60,20 +60,20 @@ async def test_a_picture_is_bought_again_only_if_it_is_lost(house: House, harm: 
 
 @pytest.mark.parametrize("harm", [empty, garble])
 async def test_a_damaged_sidecar_of_a_picture_that_came_in_another_ones_answer_is_written_anew(
-    house: House, harm: object
+    stack: Stack, harm: object
 ) -> None:
-    killed = await house.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:2")
-    house.simulator.script([{"kind": "ok", "images": 2}, {"kind": "slow", "seconds": 9, "times": "always"}])
-    async with house.client() as darkroom:
+    killed = await stack.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:2")
+    stack.simulator.script([{"kind": "ok", "images": 2}, {"kind": "slow", "seconds": 9, "times": "always"}])
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox", count=2)
         await asyncio.to_thread(killed.wait, 20)
-        sidecars = sorted((house.folder / "media").rglob("img_*.json"))
+        sidecars = sorted((stack.folder / "media").rglob("img_*.json"))
         assert (len(sidecars), callable(harm)) == (2, True)
         for sidecar in sidecars:
             harm(sidecar)  # type: ignore[operator]
-        await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        await stack.start_worker(DARKROOM_LEASE_SECONDS="5")
         job = await darkroom.wait(job.id, timeout_s=40)
-    assert (job.state, len(job.images), len(house.simulator.ledger)) == (JobState.SUCCEEDED, 2, 2)
+    assert (job.state, len(job.images), len(stack.simulator.ledger)) == (JobState.SUCCEEDED, 2, 2)
     brought = [attempt for attempt in job.attempts if attempt.outcome is Outcome.DELIVERED]
     assert len(brought) == 1
     served = next(image for image in job.images if image.index != brought[0].index)

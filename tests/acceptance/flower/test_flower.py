@@ -16,7 +16,7 @@ from contract.jobs.job import Job, JobState
 from contract.redis.client import open_redis
 from producer.client.client import Darkroom
 from tests.support.stack.flower import hears_workers, open_flower, page_when, tasks_when
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -26,10 +26,10 @@ PROMPT = "canary of the wood"
 
 
 @asynccontextmanager
-async def watched(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def watched(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """Run Flower beside a Darkroom."""
-    given = {**os.environ, **house.environment, "DARKROOM_CONFIG": str(house.config), "DARKROOM_PUBLIC_URL": GATEWAY}
-    async with open_flower(house.folder, given, LOGIN) as (browser, _):
+    given = {**os.environ, **stack.environment, "DARKROOM_CONFIG": str(stack.config), "DARKROOM_PUBLIC_URL": GATEWAY}
+    async with open_flower(stack.folder, given, LOGIN) as (browser, _):
         yield browser
 
 
@@ -73,16 +73,16 @@ async def assert_true(browser: httpx.AsyncClient, *jobs: Job) -> None:
     assert "canary" not in str(tasks)
 
 
-async def test_each_end_that_a_worker_writes(house: House) -> None:
-    await house.start_worker()
-    async with watched(house) as browser, house.client() as darkroom:
+async def test_each_end_that_a_worker_writes(stack: Stack) -> None:
+    await stack.start_worker()
+    async with watched(stack) as browser, stack.client() as darkroom:
         await hears_workers(browser)
         whole = await ended(darkroom, "two", count=2)
-        house.simulator.script([{"kind": "ok"}, {"kind": "refuse"}])
+        stack.simulator.script([{"kind": "ok"}, {"kind": "refuse"}])
         partly = await ended(darkroom, "one of two", count=2)
-        house.simulator.script([{"kind": "refuse"}])
+        stack.simulator.script([{"kind": "refuse"}])
         refused = await ended(darkroom, "none")
-        house.simulator.script([{"kind": "slow", "seconds": 30}])
+        stack.simulator.script([{"kind": "slow", "seconds": 30}])
         late = await ended(darkroom, "too late", deadline_seconds=1, fallback="none")
         states = [job.state for job in (whole, partly, refused, late)]
         assert states == [JobState.SUCCEEDED, JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED]
@@ -96,10 +96,10 @@ async def test_each_end_that_a_worker_writes(house: House) -> None:
         assert (worker["task-succeeded"], worker["task-failed"]) == (2, 2)
 
 
-async def test_a_job_that_waits_for_its_provider_and_is_cancelled_there(house: House) -> None:
-    await house.start_worker()
-    house.simulator.script([{"kind": "status", "status": 429, "headers": {"Retry-After": "30"}}])
-    async with watched(house) as browser, house.client() as darkroom:
+async def test_a_job_that_waits_for_its_provider_and_is_cancelled_there(stack: Stack) -> None:
+    await stack.start_worker()
+    stack.simulator.script([{"kind": "status", "status": 429, "headers": {"Retry-After": "30"}}])
+    async with watched(stack) as browser, stack.client() as darkroom:
         job = await darkroom.submit(prompt=PROMPT)
         tasks = await tasks_when(browser, {job.id: "RETRY"})
         assert tasks[job.id]["exception"] == "Waiting 30 s: openrouter takes no more calls now."
@@ -112,8 +112,8 @@ async def test_a_job_that_waits_for_its_provider_and_is_cancelled_there(house: H
         assert (await browser.get("/api/queues/length")).json()["active_queues"] == queues()
 
 
-async def test_jobs_that_no_worker_ever_had(house: House) -> None:
-    async with watched(house) as browser, house.client() as darkroom:
+async def test_jobs_that_no_worker_ever_had(stack: Stack) -> None:
+    async with watched(stack) as browser, stack.client() as darkroom:
         jobs = [await darkroom.submit(prompt=PROMPT) for _ in range(12)]
         await assert_true(browser, *[await darkroom.get(job.id) for job in jobs])
         lengths = (await browser.get("/api/queues/length")).json()["active_queues"]
@@ -123,39 +123,39 @@ async def test_jobs_that_no_worker_ever_had(house: House) -> None:
         await darkroom.delete(jobs[1].id)
         await assert_true(browser, await darkroom.get(jobs[0].id))
         await tasks_when(browser, {jobs[1].id: "REVOKED"})
-        async with open_redis(house.redis.url) as redis:  # their time to wait is over
+        async with open_redis(stack.redis.url) as redis:  # their time to wait is over
             for job in jobs[2:]:
                 await redis.zadd("darkroom:deadlines", {job.id: 1})
-        await house.start_worker()
+        await stack.start_worker()
         await assert_true(browser, *[await darkroom.wait(job.id, timeout_s=20) for job in jobs[2:]])
 
 
-async def test_a_running_job_is_cancelled_and_a_killed_worker_goes_offline(house: House) -> None:
-    worker = await house.start_worker(DARKROOM_LEASE_SECONDS="5")
-    house.simulator.script([{"kind": "slow", "seconds": 60}] * 2)
-    async with watched(house) as browser, house.client() as darkroom:
+async def test_a_running_job_is_cancelled_and_a_killed_worker_goes_offline(stack: Stack) -> None:
+    worker = await stack.start_worker(DARKROOM_LEASE_SECONDS="5")
+    stack.simulator.script([{"kind": "slow", "seconds": 60}] * 2)
+    async with watched(stack) as browser, stack.client() as darkroom:
         await hears_workers(browser)
         cancelled, lost = [await darkroom.submit(prompt=PROMPT) for _ in range(2)]
         await tasks_when(browser, {cancelled.id: "STARTED", lost.id: "STARTED"})
         async with asyncio.timeout(10):
-            while len(house.simulator.ledger) < 2:  # both have their slow answer before them
+            while len(stack.simulator.ledger) < 2:  # both have their slow answer before them
                 await asyncio.sleep(0.02)
         await darkroom.cancel(cancelled.id)
         await assert_true(browser, await darkroom.get(cancelled.id))
         os.killpg(worker.pid, signal.SIGKILL)
-        other = await house.start_worker(DARKROOM_LEASE_SECONDS="5")
+        other = await stack.start_worker(DARKROOM_LEASE_SECONDS="5")
         again = await darkroom.wait(lost.id, timeout_s=60)
         assert again.state is JobState.SUCCEEDED
         await assert_true(browser, again)
         await alive_are(browser, {str(other.pid)})
 
 
-async def test_a_flower_that_is_started_later_knows_the_past_and_counts_it_for_none(house: House) -> None:
-    await house.start_worker()
-    async with house.client() as darkroom:
-        house.simulator.script([{"kind": "ok"}, {"kind": "refuse"}])
+async def test_a_flower_that_is_started_later_knows_the_past_and_counts_it_for_none(stack: Stack) -> None:
+    await stack.start_worker()
+    async with stack.client() as darkroom:
+        stack.simulator.script([{"kind": "ok"}, {"kind": "refuse"}])
         past = [await ended(darkroom, "before"), await ended(darkroom, "before")]
-        async with watched(house) as browser:
+        async with watched(stack) as browser:
             await assert_true(browser, *past)
             await hears_workers(browser)
             metrics = (await browser.get("/metrics")).text

@@ -13,29 +13,29 @@ from mcp.client.client import Client
 from contract.jobs.job import JobState
 from producer.mcp.tools import TOOLS
 from tests.support.clients.mcp import kept, refused, shown, told, tools_at
-from tests.support.stack.shared_stack import SIDE, Account, Front, fresh, opened
+from tests.support.stack.shared_stack import SIDE, Account, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture
-def account(front: Front) -> Account:
+def account(shared_stack: SharedStack) -> Account:
     """Somebody without any jobs."""
-    return front.account()
+    return shared_stack.account()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def ann(front: Front, account: Account) -> AsyncIterator[Client]:
+async def ann(shared_stack: SharedStack, account: Account) -> AsyncIterator[Client]:
     """A session at the gateway."""
-    async with kept(tools_at(front.url, account.token)) as ann:
+    async with kept(tools_at(shared_stack.url, account.token)) as ann:
         yield ann
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def hasty(front: Front, account: Account) -> AsyncIterator[Client]:
+async def impatient(shared_stack: SharedStack, account: Account) -> AsyncIterator[Client]:
     """A session of the same account at a gateway whose tools wait for 0.3 s."""
-    async with kept(tools_at(front.hasty_url, account.token)) as hasty:
-        yield hasty
+    async with kept(tools_at(shared_stack.impatient_url, account.token)) as impatient:
+        yield impatient
 
 
 async def test_what_tools_there_are(ann: Client) -> None:
@@ -45,7 +45,7 @@ async def test_what_tools_there_are(ann: Client) -> None:
     assert all(tool.input_schema["additionalProperties"] is False for tool in listed)
 
 
-async def test_an_image_comes_with_its_words(front: Front, ann: Client, account: Account) -> None:
+async def test_an_image_comes_with_its_words(shared_stack: SharedStack, ann: Client, account: Account) -> None:
     answer = await ann.call_tool("generate_image", {"prompt": (prompt := fresh()), "count": 2, "aspect_ratio": None})
     job, pictures = told(answer), shown(answer)
     assert (job["state"], job["message"], job["done"], job["is_repeat"]) == (
@@ -56,24 +56,26 @@ async def test_an_image_comes_with_its_words(front: Front, ann: Client, account:
     )
     assert [(image["width"], image["shown"]) for image in job["images"]] == [(SIDE, "original")] * 2
     assert [opened(picture.data).size for picture in pictures] == [(SIDE, SIDE)] * 2
-    assert job["images"][0]["url"] == f"{front.url}/v1/artifacts/{job['images'][0]['id']}"
+    assert job["images"][0]["url"] == f"{shared_stack.url}/v1/artifacts/{job['images'][0]['id']}"
     assert "path" not in job["images"][0]
-    assert [job.id for job in await front.jobs(account.owner)] == [job["job_id"]]
-    assert len(front.calls(prompt)) == 2
+    assert [job.id for job in await shared_stack.jobs(account.owner)] == [job["job_id"]]
+    assert len(shared_stack.calls(prompt)) == 2
 
 
 @pytest.mark.parametrize("named", ["latest", "id"])
-async def test_an_image_is_changed(front: Front, ann: Client, named: str) -> None:
+async def test_an_image_is_changed(shared_stack: SharedStack, ann: Client, named: str) -> None:
     [image] = told(await ann.call_tool("generate_image", {"prompt": fresh()}))["images"]
     reference = image["id"] if named == "id" else named
     edit = await ann.call_tool("generate_image", {"prompt": (prompt := fresh()), "reference_images": [reference]})
     assert len(shown(edit)) == 1
-    assert [call.references for call in front.calls(prompt)] == [1]
+    assert [call.references for call in shared_stack.calls(prompt)] == [1]
 
 
-async def test_what_takes_longer_is_told_and_fetched_later(front: Front, ann: Client, hasty: Client) -> None:
-    front.house.simulator.script([{"kind": "slow", "seconds": 1}], match=(prompt := fresh()))
-    answer = await hasty.call_tool("generate_image", {"prompt": prompt})
+async def test_what_takes_longer_is_told_and_fetched_later(
+    shared_stack: SharedStack, ann: Client, impatient: Client
+) -> None:
+    shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 1}], match=(prompt := fresh()))
+    answer = await impatient.call_tool("generate_image", {"prompt": prompt})
     job = told(answer)
     assert (job["state"] in ("queued", "running"), shown(answer)) == (True, [])
     assert "get_image_job" in job["next_step"]
@@ -82,15 +84,15 @@ async def test_what_takes_longer_is_told_and_fetched_later(front: Front, ann: Cl
     assert (told(later)["state"], len(shown(later))) == ("succeeded", 1)
 
 
-async def test_a_job_is_cancelled_once_and_for_all(front: Front, hasty: Client) -> None:
-    front.house.simulator.script([{"kind": "slow", "seconds": 30}], match=(prompt := fresh()))
-    job = told(await hasty.call_tool("generate_image", {"prompt": prompt}))
+async def test_a_job_is_cancelled_once_and_for_all(shared_stack: SharedStack, impatient: Client) -> None:
+    shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 30}], match=(prompt := fresh()))
+    job = told(await impatient.call_tool("generate_image", {"prompt": prompt}))
     for _ in range(2):
-        cancelled = told(await hasty.call_tool("cancel_image_job", {"job_id": job["job_id"]}))
+        cancelled = told(await impatient.call_tool("cancel_image_job", {"job_id": job["job_id"]}))
         assert (cancelled["state"], cancelled["message"]) == ("cancelled", "Cancelled.")
-    done = told(await hasty.call_tool("generate_image", {"prompt": fresh()}))
-    told(await hasty.call_tool("get_image_job", {"job_id": done["job_id"], "wait_seconds": 20}))
-    over = refused(await hasty.call_tool("cancel_image_job", {"job_id": done["job_id"]}))
+    done = told(await impatient.call_tool("generate_image", {"prompt": fresh()}))
+    told(await impatient.call_tool("get_image_job", {"job_id": done["job_id"], "wait_seconds": 20}))
+    over = refused(await impatient.call_tool("cancel_image_job", {"job_id": done["job_id"]}))
     assert over == "The job has already ended: it has succeeded."
 
 
@@ -104,13 +106,13 @@ async def test_jobs_are_listed_in_pages(ann: Client) -> None:
     assert told(await ann.call_tool("list_image_jobs", {"state": "failed"}))["jobs"] == []
 
 
-async def test_progress_is_what_is_true(front: Front, ann: Client) -> None:
+async def test_progress_is_what_is_true(shared_stack: SharedStack, ann: Client) -> None:
     heard: list[tuple[float, float | None, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, total, message))
 
-    front.house.simulator.script([{"kind": "status", "status": 503}, {"kind": "ok"}], match=(prompt := fresh()))
+    shared_stack.stack.simulator.script([{"kind": "status", "status": 503}, {"kind": "ok"}], match=(prompt := fresh()))
     told(await ann.call_tool("generate_image", {"prompt": prompt}, progress_callback=hear))
     assert [done for done, _, _ in heard] == sorted(done for done, _, _ in heard)
     assert {total for _, total, _ in heard} == {1}
@@ -120,8 +122,8 @@ async def test_progress_is_what_is_true(front: Front, ann: Client) -> None:
     assert all(one != other for one, other in pairwise(words))
 
 
-async def test_what_went_wrong_with_a_job_is_an_error_in_words(front: Front, ann: Client) -> None:
-    front.house.simulator.script([{"kind": "refuse"}] * 3, match=(prompt := fresh("canary")))
+async def test_what_went_wrong_with_a_job_is_an_error_in_words(shared_stack: SharedStack, ann: Client) -> None:
+    shared_stack.stack.simulator.script([{"kind": "refuse"}] * 3, match=(prompt := fresh("canary")))
     answer = await ann.call_tool("generate_image", {"prompt": prompt})
     assert bool(answer.is_error)
     assert answer.structured_content["state"] == "failed"
@@ -140,24 +142,24 @@ async def test_all_that_is_wrong_with_a_call_is_told(ann: Client) -> None:
 
 
 async def test_an_equal_call_at_the_same_time_and_shortly_after_means_the_same_job(
-    front: Front, ann: Client, hasty: Client, account: Account
+    shared_stack: SharedStack, ann: Client, impatient: Client, account: Account
 ) -> None:
-    front.house.simulator.script([{"kind": "slow", "seconds": 1}], match=(prompt := fresh()))
+    shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 1}], match=(prompt := fresh()))
     asked = {"prompt": prompt, "count": 1}
-    calls = [who.call_tool("generate_image", asked) for who in (ann, hasty, ann)]
+    calls = [who.call_tool("generate_image", asked) for who in (ann, impatient, ann)]
     answers = [told(answer) for answer in await asyncio.gather(*calls)]
     again = told(await ann.call_tool("generate_image", {"count": 1, "prompt": prompt}))
     other = told(await ann.call_tool("generate_image", {"prompt": prompt, "count": 2}))
     assert len({answer["job_id"] for answer in answers} | {again["job_id"]}) == 1
     assert again["is_repeat"]
     assert not other["is_repeat"]
-    assert len(await front.jobs(account.owner)) == 2
+    assert len(await shared_stack.jobs(account.owner)) == 2
 
 
-async def test_an_equal_call_some_time_later_is_meant(front: Front, ann: Client, account: Account) -> None:
+async def test_an_equal_call_some_time_later_is_meant(shared_stack: SharedStack, ann: Client, account: Account) -> None:
     asked = {"prompt": fresh()}
     first = told(await ann.call_tool("generate_image", asked))
-    await front.forget_recent(account.owner)  # as if five seconds had passed
+    await shared_stack.forget_recent(account.owner)  # as if five seconds had passed
     second = told(await ann.call_tool("generate_image", asked))
     assert first["job_id"] != second["job_id"]
 
@@ -171,8 +173,8 @@ async def test_a_key_makes_one_job(ann: Client) -> None:
     assert reused == "This idempotency key was already used for another request."
 
 
-async def test_a_reader_looks_and_a_service_speaks_for_its_users(front: Front) -> None:
-    async with tools_at(front.url, front.reader) as reader:
+async def test_a_reader_looks_and_a_service_speaks_for_its_users(shared_stack: SharedStack) -> None:
+    async with tools_at(shared_stack.url, shared_stack.reader) as reader:
         assert told(await reader.call_tool("list_image_jobs"))["jobs"] == []
         for tool, asked in (("generate_image", {"prompt": "x"}), ("cancel_image_job", {"job_id": "x"})):
             assert (
@@ -180,16 +182,16 @@ async def test_a_reader_looks_and_a_service_speaks_for_its_users(front: Front) -
                 == "This token is not allowed to do that: it lacks the right submit."
             )
     async with (
-        tools_at(front.url, front.service, X_Darkroom_User="dora") as dora,
-        tools_at(front.url, front.service, X_Darkroom_User="emil") as emil,
+        tools_at(shared_stack.url, shared_stack.service, X_Darkroom_User="dora") as dora,
+        tools_at(shared_stack.url, shared_stack.service, X_Darkroom_User="emil") as emil,
     ):
         job = told(await dora.call_tool("generate_image", {"prompt": fresh()}))
         assert "path" in job["images"][0]
         assert refused(await emil.call_tool("get_image_job", {"job_id": job["job_id"]})) == "There is no such job."
-    assert [each.state for each in await front.jobs("service/dora")] == [JobState.SUCCEEDED]
+    assert [each.state for each in await shared_stack.jobs("service/dora")] == [JobState.SUCCEEDED]
 
 
-async def test_clients_without_a_handshake_are_answered_too(front: Front, account: Account) -> None:
-    async with tools_at(front.url, account.token, mode="auto") as modern:
+async def test_clients_without_a_handshake_are_answered_too(shared_stack: SharedStack, account: Account) -> None:
+    async with tools_at(shared_stack.url, account.token, mode="auto") as modern:
         answer = await modern.call_tool("generate_image", {"prompt": fresh()})
     assert (told(answer)["state"], len(shown(answer))) == ("succeeded", 1)

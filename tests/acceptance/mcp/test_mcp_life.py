@@ -14,7 +14,7 @@ import pytest
 
 from contract.jobs.job import Job, JobState
 from tests.support.clients.mcp import refused, shown, told, tools_at, tools_of_command
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 BOTH = "application/json, text/event-stream"
@@ -46,29 +46,29 @@ async def open_session(http: httpx.AsyncClient) -> dict[str, str]:
     return named
 
 
-async def jobs_of(house: House, *, least: int = 1) -> list[Job]:
+async def jobs_of(stack: Stack, *, least: int = 1) -> list[Job]:
     """Wait until Ann has so many jobs."""
-    async with house.client() as darkroom, asyncio.timeout(10):
+    async with stack.client() as darkroom, asyncio.timeout(10):
         while len(found := await darkroom.list()) < least:
             await asyncio.sleep(0.02)
     return found
 
 
-async def end_of(house: House, job: Job) -> Job:
+async def end_of(stack: Stack, job: Job) -> Job:
     """Wait for a job."""
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         return await darkroom.wait(job.id, timeout_s=20)
 
 
-def slow(house: House, seconds: float) -> None:
+def slow(stack: Stack, seconds: float) -> None:
     """Let the next call to the provider take its time."""
-    house.simulator.script([{"kind": "slow", "seconds": seconds}])
+    stack.simulator.script([{"kind": "slow", "seconds": seconds}])
 
 
-async def test_a_session_is_its_owners_alone_and_ends_once(house: House) -> None:
-    bobs = house.token("bob")
-    url = await house.start_gateway()
-    async with client(url, house.token()) as ann, client(url, bobs) as bob:
+async def test_a_session_is_its_owners_alone_and_ends_once(stack: Stack) -> None:
+    bobs = stack.token("bob")
+    url = await stack.start_gateway()
+    async with client(url, stack.token()) as ann, client(url, bobs) as bob:
         named = await open_session(ann)
         look = message("tools/list", 2)
         answers = [
@@ -82,9 +82,9 @@ async def test_a_session_is_its_owners_alone_and_ends_once(house: House) -> None
         assert (await ann.post("/mcp", json=look, headers=named)).status_code == 404
 
 
-async def test_an_owner_has_so_many_sessions_and_the_oldest_idle_one_gives_way(house: House) -> None:
-    token = house.token()
-    url = await house.start_gateway()
+async def test_an_owner_has_so_many_sessions_and_the_oldest_idle_one_gives_way(stack: Stack) -> None:
+    token = stack.token()
+    url = await stack.start_gateway()
     async with client(url, token) as ann:
         sessions = [await open_session(ann) for _ in range(17)]
         look = message("tools/list", 2)
@@ -92,10 +92,10 @@ async def test_an_owner_has_so_many_sessions_and_the_oldest_idle_one_gives_way(h
         assert found == [404, *[200] * 16]
 
 
-async def test_an_answer_begins_before_it_is_there(house: House) -> None:
-    token = house.token()
-    url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
-    slow(house, 1)
+async def test_an_answer_begins_before_it_is_there(stack: Stack) -> None:
+    token = stack.token()
+    url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())
+    slow(stack, 1)
     async with client(url, token) as ann:
         named = await open_session(ann)
         call = message("tools/call", 2, name="generate_image", arguments={"prompt": "x"})
@@ -107,54 +107,54 @@ async def test_an_answer_begins_before_it_is_there(house: House) -> None:
         assert json.loads(answer.text.partition("data: ")[2])["result"]["structuredContent"]["state"] == "succeeded"
 
 
-async def test_the_gateway_stops_at_once_although_sessions_are_open_and_the_repeat_finds_its_job(house: House) -> None:
-    token = house.token()
-    url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
-    slow(house, 2)
+async def test_the_gateway_stops_at_once_although_sessions_are_open_and_the_repeat_finds_its_job(stack: Stack) -> None:
+    token = stack.token()
+    url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())
+    slow(stack, 2)
     async with tools_at(url, token) as ann:
         await ann.list_tools()  # or it would ask for the form of the answer, after that has come
         calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "x"}))
-        [job] = await jobs_of(house)
+        [job] = await jobs_of(stack)
         begun = time.monotonic()
-        house.gateways[0].send_signal(signal.SIGTERM)
+        stack.gateways[0].send_signal(signal.SIGTERM)
         parting = told(await calling)
         assert (parting["job_id"], parting["state"] in ("queued", "running")) == (job.id, True)
-        assert await asyncio.to_thread(house.gateways[0].wait, 10) == 0
+        assert await asyncio.to_thread(stack.gateways[0].wait, 10) == 0
         assert time.monotonic() - begun < 3
-    url = await house.start_gateway()
+    url = await stack.start_gateway()
     async with tools_at(url, token) as ann:
         again = await ann.call_tool("generate_image", {"prompt": "x"})
     assert (told(again)["job_id"], told(again)["is_repeat"], len(shown(again))) == (job.id, True, 1)
-    assert len(await jobs_of(house)) == 1
-    assert "Traceback" not in house.logs("gateway")
+    assert len(await jobs_of(stack)) == 1
+    assert "Traceback" not in stack.logs("gateway")
 
 
-async def test_a_killed_gateway_costs_no_second_job(house: House) -> None:
-    token = house.token()
-    url, _ = await asyncio.gather(house.start_gateway(), house.start_worker())
-    slow(house, 1)
+async def test_a_killed_gateway_costs_no_second_job(stack: Stack) -> None:
+    token = stack.token()
+    url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())
+    slow(stack, 1)
     async with client(url, token) as ann:
         named = await open_session(ann)
         call = message("tools/call", 2, name="generate_image", arguments={"prompt": "x"})
         calling = asyncio.create_task(ann.post("/mcp", json=call, headers=named))
-        [job] = await jobs_of(house)
-        house.end(house.gateways[0])
+        [job] = await jobs_of(stack)
+        stack.end(stack.gateways[0])
         with pytest.raises(httpx.TransportError):
             await calling
-    url = await house.start_gateway()
+    url = await stack.start_gateway()
     async with tools_at(url, token) as ann:
         assert told(await ann.call_tool("generate_image", {"prompt": "x"}))["job_id"] == job.id
-    assert len(await jobs_of(house)) == 1
+    assert len(await jobs_of(stack)) == 1
 
 
-async def test_without_redis_every_tool_says_so_within_three_seconds(house: House) -> None:
-    token = house.token()
-    url = await house.start_gateway()
+async def test_without_redis_every_tool_says_so_within_three_seconds(stack: Stack) -> None:
+    token = stack.token()
+    url = await stack.start_gateway()
     async with (
         tools_at(url, token) as over_http,
-        tools_of_command(house.environment | {"DARKROOM_CONFIG": str(house.config)}, house.folder / "mcp.log") as local,
+        tools_of_command(stack.environment | {"DARKROOM_CONFIG": str(stack.config)}, stack.folder / "mcp.log") as local,
     ):
-        house.redis.kill()
+        stack.redis.kill()
         for ann in (over_http, local):
             for tool, asked in (
                 ("generate_image", {"prompt": "x"}),
@@ -166,36 +166,36 @@ async def test_without_redis_every_tool_says_so_within_three_seconds(house: Hous
                 assert time.monotonic() - begun < 3
 
 
-async def test_over_stdio_the_same_tools_are_there(house: House) -> None:
-    await house.start_worker()
-    environment = house.environment | {"DARKROOM_CONFIG": str(house.config)}
-    log = house.folder / "mcp.log"
+async def test_over_stdio_the_same_tools_are_there(stack: Stack) -> None:
+    await stack.start_worker()
+    environment = stack.environment | {"DARKROOM_CONFIG": str(stack.config)}
+    log = stack.folder / "mcp.log"
     async with tools_of_command(environment, log, "--owner", "ann") as ann:
         answer = await ann.call_tool("generate_image", {"prompt": "canary"})
         [image] = told(answer)["images"]
-        assert image["path"].startswith(str(house.folder))
+        assert image["path"].startswith(str(stack.folder))
         assert len(shown(answer)) == 1
         for reference in ("latest", image["id"], image["path"]):
             edit = await ann.call_tool("generate_image", {"prompt": "warmer", "reference_images": [reference]})
             assert len(shown(edit)) == 1
-        elsewhere = house.folder.parent / f"{house.folder.name}-elsewhere.png"
+        elsewhere = stack.folder.parent / f"{stack.folder.name}-elsewhere.png"
         elsewhere.write_bytes(Path(image["path"]).read_bytes())
         for outside in ("/etc/passwd", str(elsewhere)):
             answer = await ann.call_tool("generate_image", {"prompt": "x", "reference_images": [outside]})
             assert outside not in refused(answer), "a model may not name what its user may read"
         job = told(await ann.call_tool("list_image_jobs", {"limit": 1}))["jobs"][0]
         assert told(await ann.call_tool("get_image_job", {"job_id": job["job_id"]}))["state"] == "succeeded"
-    assert [call.references for call in house.simulator.ledger] == [0, 1, 1, 1]
+    assert [call.references for call in stack.simulator.ledger] == [0, 1, 1, 1]
     assert log.read_text() == ""
 
 
-async def test_a_stdio_server_ends_with_its_client_and_its_job_goes_on(house: House) -> None:
-    await house.start_worker()
-    environment = house.environment | {"DARKROOM_CONFIG": str(house.config)}
-    slow(house, 1)
-    async with tools_of_command(environment, house.folder / "mcp.log", "--owner", "ann") as ann:
+async def test_a_stdio_server_ends_with_its_client_and_its_job_goes_on(stack: Stack) -> None:
+    await stack.start_worker()
+    environment = stack.environment | {"DARKROOM_CONFIG": str(stack.config)}
+    slow(stack, 1)
+    async with tools_of_command(environment, stack.folder / "mcp.log", "--owner", "ann") as ann:
         calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "x"}))
-        [job] = await jobs_of(house)
+        [job] = await jobs_of(stack)
         calling.cancel()
         await asyncio.wait({calling})
-    assert (await end_of(house, job)).state is JobState.SUCCEEDED
+    assert (await end_of(stack, job)).state is JobState.SUCCEEDED

@@ -17,7 +17,8 @@ began = time.perf_counter()
 loaded = [entry.load() for entry in entry_points(group="nanobot.tools")]
 took = time.perf_counter() - began
 print(*[tool.__name__ for tool in loaded])
-print(*{"celery", "kombu", "PIL", "redis", "pydantic_settings"} & (set(sys.modules) - before))
+heavy = {"celery", "kombu", "PIL", "redis", "pydantic_settings", "fastapi", "starlette", "httpx", "mcp", "cryptography"}
+print(*heavy & (set(sys.modules) - before))
 print(took)
 """
 

@@ -22,7 +22,7 @@ from tests.support.nanobot.chat import Chat
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
-from tests.support.stack.shared_stack import SIDE, Account, Front, fresh
+from tests.support.stack.shared_stack import SIDE, Account, SharedStack, fresh
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
@@ -35,28 +35,28 @@ on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)
-class Guest:
+class ConnectedNanobot:
     """A nanobot with its scripted model, and who it is in Darkroom."""
 
     provider: str
     nanobot: Nanobot
     model: Model
     account: Account
-    front: Front
+    shared_stack: SharedStack
 
     async def job(self, prompt: str) -> Job:
         """Find the only job that was made of a prompt."""
-        [job] = [job for job in await self.front.jobs(self.account.owner) if job.request.prompt == prompt]
+        [job] = [job for job in await self.shared_stack.jobs(self.account.owner) if job.request.prompt == prompt]
         return job
 
     async def end_of(self, prompt: str) -> JobState:
         """Wait until the job of a prompt is over, and tell how it ended."""
-        async with self.front.house.client(self.account.owner) as client:
+        async with self.shared_stack.stack.client(self.account.owner) as client:
             return (await client.wait((await self.job(prompt)).id, timeout_s=10)).state
 
     async def original(self, job: Job) -> bytes:
         """Read the only picture of a job where Darkroom keeps it."""
-        async with self.front.house.client(self.account.owner) as client:
+        async with self.shared_stack.stack.client(self.account.owner) as client:
             return await client.artifacts.read(await client.owner_images.find(job.images[0].id))
 
 
@@ -75,24 +75,24 @@ def paint(asked: Asked) -> Said:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guest(
-    request: pytest.FixtureRequest, front: Front, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Guest]:
+async def connected(
+    request: pytest.FixtureRequest, shared_stack: SharedStack, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConnectedNanobot]:
     """A nanobot that is configured as the page says."""
-    account = front.account()
-    here = EXAMPLES[request.param].replace("http://127.0.0.1:8790", front.hasty_url)
+    account = shared_stack.account()
+    here = EXAMPLES[request.param].replace("http://127.0.0.1:8790", shared_stack.impatient_url)
     async with Model(paint) as model:
         token = {"DARKROOM_TOKEN": account.token}
         nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, json.loads(here), token)
         async with nanobot:
-            yield Guest(request.param, nanobot, model, account, front)
+            yield ConnectedNanobot(request.param, nanobot, model, account, shared_stack)
         assert "Traceback" not in nanobot.log
         assert model.errors == []
 
 
 def of(*providers: str) -> pytest.MarkDecorator:
     """Run a test with nanobot configured so, and so."""
-    return pytest.mark.parametrize("guest", providers, indirect=True, scope="module")
+    return pytest.mark.parametrize("connected", providers, indirect=True, scope="module")
 
 
 def test_the_page_has_an_example_of_each() -> None:
@@ -102,93 +102,93 @@ def test_the_page_has_an_example_of_each() -> None:
 
 @of("modelscope", "openai", "custom")
 @on_one_loop
-async def test_a_chat_gets_its_picture(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_chat_gets_its_picture(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         told = await chat.ask(prompt := fresh())
         [picture] = await chat.pictures()
     assert told == "Here it is.Done."
-    job = await guest.job(prompt)
-    assert picture == await guest.original(job)
+    job = await connected.job(prompt)
+    assert picture == await connected.original(job)
     with Image.open(io.BytesIO(picture)) as image:
         assert image.size == (SIDE, SIDE)
     [path] = chat.pictured[0].media
-    assert_kept(guest, Path(path), prompt)
-    [call] = guest.front.calls(prompt)
-    assert (call.aspect_ratio, call.image_size) == (RATIOS[guest.provider], "1K")
+    assert_kept(connected, Path(path), prompt)
+    [call] = connected.shared_stack.calls(prompt)
+    assert (call.aspect_ratio, call.image_size) == (RATIOS[connected.provider], "1K")
 
 
-def assert_kept(guest: Guest, path: Path, prompt: str) -> None:
+def assert_kept(connected: ConnectedNanobot, path: Path, prompt: str) -> None:
     """See that nanobot has kept the picture, and beside it what it is."""
-    assert path.is_relative_to(guest.nanobot.media / "generated")
+    assert path.is_relative_to(connected.nanobot.media / "generated")
     sidecar: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     assert (sidecar["path"], sidecar["prompt"], sidecar["source_images"]) == (str(path), prompt, [])
 
 
 @of("modelscope", "openai", "custom")
 @on_one_loop
-async def test_nobody_pays_for_more_than_was_asked_for(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_nobody_pays_for_more_than_was_asked_for(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(prompt := fresh("a fox of any shape"))
-    [call] = guest.front.calls(prompt)
+    [call] = connected.shared_stack.calls(prompt)
     assert (call.aspect_ratio, call.image_size) == ("1:1", "1K")
 
 
 @of("modelscope", "openai", "custom")
 @on_one_loop
-async def test_a_chat_has_its_picture_changed_where_references_are_sent(guest: Guest) -> None:
-    sent = 0 if guest.provider == "custom" else 1
-    async with Chat(guest.nanobot) as chat:
+async def test_a_chat_has_its_picture_changed_where_references_are_sent(connected: ConnectedNanobot) -> None:
+    sent = 0 if connected.provider == "custom" else 1
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
         [first] = await chat.pictures()
         await chat.ask(prompt := fresh("make it warmer"))
         [second] = await chat.pictures()
-    job = await guest.job(prompt)
-    assert (len(job.request.reference_images), second) == (sent, await guest.original(job))
-    assert [call.references for call in guest.front.calls(prompt)] == [sent]
+    job = await connected.job(prompt)
+    assert (len(job.request.reference_images), second) == (sent, await connected.original(job))
+    assert [call.references for call in connected.shared_stack.calls(prompt)] == [sent]
     assert second != first
 
 
 @of("modelscope")
 @on_one_loop
-async def test_stop_cancels_the_job(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_stop_cancels_the_job(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.say(prompt := fresh("[slow 60]"))
-        await guest.front.called(prompt)
+        await connected.shared_stack.called(prompt)
         assert await chat.stop() == "Stopped 1 task(s)."
-    await guest.front.given_up(prompt)
-    assert await guest.end_of(prompt) is JobState.CANCELLED
+    await connected.shared_stack.given_up(prompt)
+    assert await connected.end_of(prompt) is JobState.CANCELLED
 
 
 @of("modelscope")
 @on_one_loop
-async def test_a_chat_goes_on_after_nanobot_was_killed(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_chat_goes_on_after_nanobot_was_killed(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
         await chat.say(lost := fresh("[slow 60]"))
-        await guest.front.called(lost)
-        guest.nanobot.kill()
-    assert await guest.end_of(lost) is JobState.CANCELLED
-    await guest.nanobot.start()
-    async with Chat(guest.nanobot, chat_id=chat.id) as chat:
+        await connected.shared_stack.called(lost)
+        connected.nanobot.kill()
+    assert await connected.end_of(lost) is JobState.CANCELLED
+    await connected.nanobot.start()
+    async with Chat(connected.nanobot, chat_id=chat.id) as chat:
         await chat.ask(prompt := fresh("make it warmer"))
         assert len(await chat.pictures()) == 1
-    assert len((await guest.job(prompt)).request.reference_images) == 1
+    assert len((await connected.job(prompt)).request.reference_images) == 1
 
 
 @of("modelscope")
 @on_one_loop
-async def test_the_one_shot_agent_makes_a_picture(guest: Guest) -> None:
-    told = await guest.nanobot.ask_once(prompt := fresh())
+async def test_the_one_shot_agent_makes_a_picture(connected: ConnectedNanobot) -> None:
+    told = await connected.nanobot.ask_once(prompt := fresh())
     assert "Done." in told
-    pictures = [path.read_bytes() for path in guest.nanobot.media.rglob("*.png")]
-    assert await guest.original(await guest.job(prompt)) in pictures
+    pictures = [path.read_bytes() for path in connected.nanobot.media.rglob("*.png")]
+    assert await connected.original(await connected.job(prompt)) in pictures
 
 
 @of("modelscope", "openai", "custom")
 @on_one_loop
-async def test_the_model_is_told_why_there_is_no_picture(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_the_model_is_told_why_there_is_no_picture(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         told = await chat.ask(prompt := fresh("[refuse]"))
-    job = await guest.job(prompt)
+    job = await connected.job(prompt)
     assert job.error is not None
     assert job.error.detail in told

@@ -28,7 +28,7 @@ from tests.support.nanobot.chat import Chat
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
-from tests.support.stack.shared_stack import SIDE, Front, fresh, open_front
+from tests.support.stack.shared_stack import SIDE, SharedStack, fresh, open_shared_stack
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 [SECTION] = re.findall(r"^## Over MCP$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
@@ -42,23 +42,23 @@ on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)
-class Guest:
+class ConnectedNanobot:
     """A nanobot with its scripted model, and who it is in Darkroom."""
 
     nanobot: Nanobot
     model: Model
     owner: str
-    front: Front
+    shared_stack: SharedStack
 
     async def job(self, prompt: str) -> Job:
         """Find the only job that was made of a prompt."""
-        [job] = [job for job in await self.front.jobs(self.owner) if job.request.prompt == prompt]
+        [job] = [job for job in await self.shared_stack.jobs(self.owner) if job.request.prompt == prompt]
         return job
 
     async def original(self, prompt: str) -> bytes:
         """Read the only picture of the only job of a prompt where Darkroom keeps it."""
         [image] = (await self.job(prompt)).images
-        async with self.front.house.client(self.owner) as client:
+        async with self.shared_stack.stack.client(self.owner) as client:
             return await client.artifacts.read(await client.owner_images.find(image.id))
 
 
@@ -102,37 +102,39 @@ def answers(asked: Asked) -> list[dict[str, Any]]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+async def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SharedStack]:
     """A Darkroom whose tools, also those on stdio, wait for a second."""
-    folder = tmp_path_factory.mktemp("front")
+    folder = tmp_path_factory.mktemp("stack")
     (folder / "darkroom.env").write_text(f"DARKROOM_TOOL_WAIT_SECONDS={WAIT_S}\n")
-    async with open_front(folder) as front:
-        yield front
+    async with open_shared_stack(folder) as shared_stack:
+        yield shared_stack
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guest(
-    request: pytest.FixtureRequest, front: Front, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Guest]:
+async def connected(
+    request: pytest.FixtureRequest, shared_stack: SharedStack, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConnectedNanobot]:
     """A nanobot that is configured as the page says."""
-    account = front.account()
-    config = here(EXAMPLES[request.param], front, account.token)
+    account = shared_stack.account()
+    config = here(EXAMPLES[request.param], shared_stack, account.token)
     async with Model(paint) as model:
         nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, config)
         async with nanobot:
-            yield Guest(nanobot, model, account.owner if request.param == "http" else "nanobot", front)
+            yield ConnectedNanobot(
+                nanobot, model, account.owner if request.param == "http" else "nanobot", shared_stack
+            )
         assert "Traceback" not in nanobot.log
         assert model.errors == []
 
 
-def here(example: str, front: Front, token: str) -> dict[str, Any]:
+def here(example: str, shared_stack: SharedStack, token: str) -> dict[str, Any]:
     """Put our own places into an example of the page."""
     for theirs, ours in (
-        ("http://127.0.0.1:8790", front.url),
+        ("http://127.0.0.1:8790", shared_stack.url),
         ("${DARKROOM_TOKEN}", token),
         ('"darkroom", "args"', f'"{DARKROOM}", "args"'),
-        ("/srv/darkroom/config.json", str(front.house.config)),
-        ("redis://127.0.0.1:6379/0", front.house.redis.url),
+        ("/srv/darkroom/config.json", str(shared_stack.stack.config)),
+        ("redis://127.0.0.1:6379/0", shared_stack.stack.redis.url),
     ):
         example = example.replace(theirs, ours)
     return dict(json.loads(example))
@@ -140,7 +142,7 @@ def here(example: str, front: Front, token: str) -> dict[str, Any]:
 
 def of(*ways: str) -> pytest.MarkDecorator:
     """Run a test with a nanobot that is configured so, and so."""
-    return pytest.mark.parametrize("guest", ways, indirect=True, scope="module")
+    return pytest.mark.parametrize("connected", ways, indirect=True, scope="module")
 
 
 def test_the_page_has_an_example_of_each() -> None:
@@ -149,78 +151,78 @@ def test_the_page_has_an_example_of_each() -> None:
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_quick_picture_comes_in_the_turn(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_quick_picture_comes_in_the_turn(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         told = await chat.ask(prompt := fresh())
         [picture] = await chat.pictures()
-    assert (told, picture) == ("Here it is.Done.", await guest.original(prompt))
+    assert (told, picture) == ("Here it is.Done.", await connected.original(prompt))
     with Image.open(io.BytesIO(picture)) as image:
         assert image.size == (SIDE, SIDE)
-    asked = next(asked for asked in reversed(guest.model.asked) if asked.user == prompt and asked.paths)
+    asked = next(asked for asked in reversed(connected.model.asked) if asked.user == prompt and asked.paths)
     assert asked.offered >= {f"mcp_darkroom_{tool.name}" for tool in TOOLS}
     assert "image-generation" not in str(asked.messages[0])
     [artifact] = asked.results[0]["artifacts"]
     assert (artifact["path"], artifact["prompt"], artifact["provider"]) == (*asked.paths, prompt, "mcp:darkroom")
-    assert Path(artifact["path"]).is_relative_to(guest.nanobot.media / "generated")
+    assert Path(artifact["path"]).is_relative_to(connected.nanobot.media / "generated")
     assert [image["id"] for image in answers(asked)[-1]["images"]] == [
-        image.id for image in (await guest.job(prompt)).images
+        image.id for image in (await connected.job(prompt)).images
     ]
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_slow_picture_is_fetched_in_a_later_turn(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_slow_picture_is_fetched_in_a_later_turn(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         told = await chat.ask(prompt := fresh("[slow 2]"))
-        job = await guest.job(prompt)
+        job = await connected.job(prompt)
         assert not job.is_over
         assert f"{job.id}: It is under way" in told
         assert await chat.ask("And now?") == "Here it is.Done."
-        assert await chat.pictures() == [await guest.original(prompt)]
+        assert await chat.pictures() == [await connected.original(prompt)]
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_picture_is_changed_that_an_answer_has_named(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_picture_is_changed_that_an_answer_has_named(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
         [first] = await chat.pictures()
         await chat.ask(prompt := fresh("make it warmer"))
         [second] = await chat.pictures()
-    assert second == await guest.original(prompt) != first
-    assert len((await guest.job(prompt)).request.reference_images) == 1
-    assert [call.references for call in guest.front.calls(prompt)] == [1]
+    assert second == await connected.original(prompt) != first
+    assert len((await connected.job(prompt)).request.reference_images) == 1
+    assert [call.references for call in connected.shared_stack.calls(prompt)] == [1]
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_job_is_cancelled(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_job_is_cancelled(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(prompt := fresh("[slow 60]"))
         assert "Cancelled." in await chat.ask("No more!")
-    await guest.front.given_up(prompt)
-    assert (await guest.job(prompt)).state is JobState.CANCELLED
+    await connected.shared_stack.given_up(prompt)
+    assert (await connected.job(prompt)).state is JobState.CANCELLED
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_job_goes_on_after_a_stop(guest: Guest) -> None:
+async def test_a_job_goes_on_after_a_stop(connected: ConnectedNanobot) -> None:
     """nanobot tells a server nothing of it."""
-    async with Chat(guest.nanobot) as chat:
+    async with Chat(connected.nanobot) as chat:
         await chat.say(prompt := fresh("[slow 1]"))
-        await guest.front.called(prompt)
+        await connected.shared_stack.called(prompt)
         assert await chat.stop() == "Stopped 1 task(s)."
-    async with guest.front.house.client(guest.owner) as client:
-        assert (await client.wait((await guest.job(prompt)).id, timeout_s=10)).state is JobState.SUCCEEDED
+    async with connected.shared_stack.stack.client(connected.owner) as client:
+        assert (await client.wait((await connected.job(prompt)).id, timeout_s=10)).state is JobState.SUCCEEDED
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_the_model_is_told_in_our_words_what_went_wrong(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_the_model_is_told_in_our_words_what_went_wrong(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         refused = await chat.ask(prompt := fresh("[refuse]"))
         wrong = await chat.ask("ninety-nine foxes")
-    job = await guest.job(prompt)
+    job = await connected.job(prompt)
     assert job.error is not None
     assert f'{job.error.detail}"' in refused
     assert wrong.startswith("It failed: count must be between 1 and 4 (maxImagesPerTurn).")
@@ -228,8 +230,10 @@ async def test_the_model_is_told_in_our_words_what_went_wrong(guest: Guest) -> N
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_model_that_takes_nanobots_name_of_a_picture_for_ours_is_told_the_difference(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_model_that_takes_nanobots_name_of_a_picture_for_ours_is_told_the_difference(
+    connected: ConnectedNanobot,
+) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
         for name in ("its own id", "its own path"):
             assert "not by the id or the path of a copy" in await chat.ask(name)
@@ -237,37 +241,41 @@ async def test_a_model_that_takes_nanobots_name_of_a_picture_for_ours_is_told_th
 
 @of("http", "stdio")
 @on_one_loop
-async def test_chats_do_not_wait_for_one_another(guest: Guest) -> None:
+async def test_chats_do_not_wait_for_one_another(connected: ConnectedNanobot) -> None:
     prompts = [fresh("[slow 2]") for _ in range(4)]
 
     async def one(prompt: str) -> bytes:
-        async with Chat(guest.nanobot) as chat:
+        async with Chat(connected.nanobot) as chat:
             assert "It is under way" in await chat.ask(prompt)
             await chat.ask("And now?")
             [picture] = await chat.pictures()
             return picture
 
     pictures = await asyncio.gather(*map(one, prompts))
-    assert pictures == [await guest.original(prompt) for prompt in prompts]
-    begun = [(await guest.job(prompt)).created_at for prompt in prompts]
+    assert pictures == [await connected.original(prompt) for prompt in prompts]
+    begun = [(await connected.job(prompt)).created_at for prompt in prompts]
     assert (max(begun) - min(begun)).total_seconds() < 2 * WAIT_S  # one after the other it were three times that
 
 
 @of("http", "stdio")
 @on_one_loop
-async def test_a_server_that_was_killed_is_found_again(guest: Guest) -> None:
-    async with Chat(guest.nanobot) as chat:
+async def test_a_server_that_was_killed_is_found_again(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
-        await (restart_gateway(guest.front) if guest.owner != "nanobot" else kill_server(guest.nanobot))
+        await (
+            restart_gateway(connected.shared_stack) if connected.owner != "nanobot" else kill_server(connected.nanobot)
+        )
         assert await chat.ask(prompt := fresh("make it warmer")) == "Here it is.Done."
-        assert await chat.pictures() == [await guest.original(prompt)]
-    assert "session terminated" in guest.nanobot.log
+        assert await chat.pictures() == [await connected.original(prompt)]
+    assert "session terminated" in connected.nanobot.log
 
 
-async def restart_gateway(front: Front) -> None:
+async def restart_gateway(shared_stack: SharedStack) -> None:
     """Kill the gateway, and start it again where it was."""
-    front.house.end(front.house.gateways[0])
-    assert await front.house.start_gateway(DARKROOM_PORT=str(urlsplit(front.url).port)) == front.url
+    shared_stack.stack.end(shared_stack.stack.gateways[0])
+    assert (
+        await shared_stack.stack.start_gateway(DARKROOM_PORT=str(urlsplit(shared_stack.url).port)) == shared_stack.url
+    )
 
 
 async def kill_server(nanobot: Nanobot) -> None:
@@ -284,9 +292,9 @@ async def kill_server(nanobot: Nanobot) -> None:
 
 @on_one_loop
 async def test_without_a_whitelist_loopback_is_refused(
-    front: Front, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
+    shared_stack: SharedStack, venvs: Venvs, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    config = here(EXAMPLES["http"], front, front.account().token)
+    config = here(EXAMPLES["http"], shared_stack, shared_stack.account().token)
     del config["tools"]["ssrfWhitelist"]
     async with Model() as model:
         nanobot = Nanobot(tmp_path_factory.mktemp("refused"), venvs.get(), model, config)

@@ -47,8 +47,8 @@ async def test_a_restart_of_nanobot_loses_no_picture(home: Home, how: str) -> No
 async def test_a_killed_worker_loses_no_picture(home: Home) -> None:
     async with Chat(home.nanobot) as chat:
         assert await chat.ask(fresh("[slow 5]")) == LATER
-        home.house.end(home.house.workers[-1])
-        await home.house.start_worker()
+        home.stack.end(home.stack.workers[-1])
+        await home.stack.start_worker()
         await chat.hears(has_picture, within_s=40)
         [job] = await home.jobs(chat)
         assert len(job.attempts) == 2

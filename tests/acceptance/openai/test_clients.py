@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from tests.support.factories.images import picture
-from tests.support.stack.shared_stack import OTHER_MODEL, SIDE, Account, Front, fresh, opened
-from tests.support.stack.stack import House
+from tests.support.stack.shared_stack import OTHER_MODEL, SIDE, Account, SharedStack, fresh, opened
+from tests.support.stack.stack import Stack
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,15 +23,15 @@ FILES = [("image[]", (f"{side}.png", picture(side), "image/png")) for side in (6
 
 
 @pytest.fixture
-def account(front: Front) -> Account:
+def account(shared_stack: SharedStack) -> Account:
     """Somebody without any jobs."""
-    return front.account()
+    return shared_stack.account()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def ann(front: Front, account: Account) -> AsyncIterator[httpx.AsyncClient]:
+async def ann(shared_stack: SharedStack, account: Account) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a token."""
-    async with client(front.url, account.token) as ann:
+    async with client(shared_stack.url, account.token) as ann:
         yield ann
 
 
@@ -53,22 +53,22 @@ async def test_open_webui_generates(ann: httpx.AsyncClient, model: str, more: di
     assert pictured(await ann.post("/images/generations", json=body)) == [(SIDE, SIDE)]
 
 
-async def test_open_webui_edits_pictures_of_a_user(front: Front) -> None:
+async def test_open_webui_edits_pictures_of_a_user(shared_stack: SharedStack) -> None:
     form = {"model": "gpt-image-1", "prompt": (prompt := fresh()), "n": "1", "size": "1024x1024"}
-    async with client(front.url, front.service, **{"X-OpenWebUI-User-Id": "dora"}) as webui:
+    async with client(shared_stack.url, shared_stack.service, **{"X-OpenWebUI-User-Id": "dora"}) as webui:
         answer = await webui.post("/images/edits", data=form, files=FILES)
     assert pictured(answer) == [(SIDE, SIDE)]
-    assert [call.references for call in front.calls(prompt)] == [2]
-    assert len(await front.jobs("service/dora")) == 1
+    assert [call.references for call in shared_stack.calls(prompt)] == [2]
+    assert len(await shared_stack.jobs("service/dora")) == 1
 
 
-async def test_open_webuis_stop_cancels_the_job(front: Front, account: Account) -> None:
-    async with client(front.hasty_url, account.token) as webui:
+async def test_open_webuis_stop_cancels_the_job(shared_stack: SharedStack, account: Account) -> None:
+    async with client(shared_stack.impatient_url, account.token) as webui:
         asking = asyncio.create_task(webui.post("/images/generations", json={"prompt": (prompt := fresh("[slow 60]"))}))
-        await front.called(prompt)
+        await shared_stack.called(prompt)
         asking.cancel()
-        await front.given_up(prompt)
-    await front.cancelled(account.owner)
+        await shared_stack.given_up(prompt)
+    await shared_stack.cancelled(account.owner)
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
@@ -79,8 +79,8 @@ async def test_who_leaves_in_the_midst_of_an_answer_disturbs_nobody(ann: httpx.A
     assert pictured(await ann.post("/images/generations", json={"prompt": fresh()})) == [(SIDE, SIDE)]
 
 
-async def test_a_stream_is_kept_alive_by_comments(front: Front, account: Account) -> None:
-    async with client(front.hasty_url, account.token) as anybody:
+async def test_a_stream_is_kept_alive_by_comments(shared_stack: SharedStack, account: Account) -> None:
+    async with client(shared_stack.impatient_url, account.token) as anybody:
         body = {"prompt": fresh("[slow 1]"), "stream": True}
         events = (await anybody.post("/images/generations", json=body)).text.removesuffix("\n\n").split("\n\n")
     comments, [completed] = events[:-1], events[-1:]
@@ -89,8 +89,8 @@ async def test_a_stream_is_kept_alive_by_comments(front: Front, account: Account
     assert completed.startswith('event: image_generation.completed\ndata: {"type": "image_generation.completed", ')
 
 
-async def test_librechat_generates_and_edits(front: Front, account: Account) -> None:
-    async with httpx.AsyncClient(base_url=f"{front.url}/v1", headers={"api-key": account.token}) as librechat:
+async def test_librechat_generates_and_edits(shared_stack: SharedStack, account: Account) -> None:
+    async with httpx.AsyncClient(base_url=f"{shared_stack.url}/v1", headers={"api-key": account.token}) as librechat:
         azure = {"api-version": "2025-04-01-preview"}
         body = {"model": "gpt-image-1", "prompt": fresh(), "n": 1, "quality": "auto", "size": "auto"}
         body |= {"background": "auto", "output_format": "png"}
@@ -98,7 +98,7 @@ async def test_librechat_generates_and_edits(front: Front, account: Account) -> 
         form = {"model": "gpt-image-1", "prompt": (prompt := fresh()), "quality": "high", "size": "1536x1024"}
         edited = await librechat.post("/images/edits", params=azure, data=form, files=FILES)
     assert pictured(edited) == [(SIDE, SIDE)]
-    [call] = front.calls(prompt)
+    [call] = shared_stack.calls(prompt)
     assert (call.references, call.aspect_ratio) == (2, "3:2")
 
 
@@ -107,11 +107,11 @@ async def test_nanobots_custom_provider(ann: httpx.AsyncClient) -> None:
     assert pictured(await ann.post("/images/generations", json=body)) == [(SIDE, SIDE)]
 
 
-async def test_nanobots_openai_provider(front: Front, ann: httpx.AsyncClient) -> None:
+async def test_nanobots_openai_provider(shared_stack: SharedStack, ann: httpx.AsyncClient) -> None:
     form = {"model": "gpt-image-2", "prompt": (prompt := fresh()), "size": "1024x1536"}
     assert pictured(await ann.post("/images/generations", json=form)) == [(SIDE, SIDE)]
     assert pictured(await ann.post("/images/edits", data=form, files=FILES)) == [(SIDE, SIDE)]
-    assert [(call.references, call.aspect_ratio) for call in front.calls(prompt)] == [(0, "2:3"), (2, "2:3")]
+    assert [(call.references, call.aspect_ratio) for call in shared_stack.calls(prompt)] == [(0, "2:3"), (2, "2:3")]
 
 
 async def submitted(ann: httpx.AsyncClient, prompt: str, **fields: Any) -> str:
@@ -123,14 +123,14 @@ async def submitted(ann: httpx.AsyncClient, prompt: str, **fields: Any) -> str:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-async def test_nanobots_modelscope_provider(front: Front, ann: httpx.AsyncClient, count: int) -> None:
+async def test_nanobots_modelscope_provider(shared_stack: SharedStack, ann: httpx.AsyncClient, count: int) -> None:
     urls = [f"data:image/png;base64,{base64.b64encode(picture(side)).decode()}" for side in (64, 80)][:count]
     given: dict[str, Any] = {"image_url": urls[0] if count == 1 else urls} if urls else {}
     task = (await ann.get(await submitted(ann, prompt := fresh(), **given))).json()
     assert task["task_status"] == "SUCCEED"
     [url] = task["output_images"]
     assert opened(url.removeprefix("data:image/png;base64,")).size == (SIDE, SIDE)
-    assert [(call.model, call.references) for call in front.calls(prompt)] == [(OTHER_MODEL, count)]
+    assert [(call.model, call.references) for call in shared_stack.calls(prompt)] == [(OTHER_MODEL, count)]
 
 
 async def test_a_task_that_failed_says_why(ann: httpx.AsyncClient) -> None:
@@ -138,36 +138,36 @@ async def test_a_task_that_failed_says_why(ann: httpx.AsyncClient) -> None:
     assert (task["task_status"], "refused" in task["message"]) == ("FAILED", True)
 
 
-async def test_a_task_that_nobody_asks_for_any_more_is_cancelled(front: Front, account: Account) -> None:
-    async with client(front.hasty_url, account.token) as nanobot:
+async def test_a_task_that_nobody_asks_for_any_more_is_cancelled(shared_stack: SharedStack, account: Account) -> None:
+    async with client(shared_stack.impatient_url, account.token) as nanobot:
         await submitted(nanobot, prompt := fresh("[slow 60]"))
-        await front.given_up(prompt)
-    await front.cancelled(account.owner)
+        await shared_stack.given_up(prompt)
+    await shared_stack.cancelled(account.owner)
 
 
-@pytest.mark.asyncio(loop_scope="function")  # as the simulator of its house does
-async def test_a_task_goes_on_when_redis_does_not_answer(house: House) -> None:
-    token = house.token()
-    async with client(await house.start_gateway(DARKROOM_MODELS=OTHER_MODEL), token) as nanobot:
+@pytest.mark.asyncio(loop_scope="function")  # as the simulator of its stack does
+async def test_a_task_goes_on_when_redis_does_not_answer(stack: Stack) -> None:
+    token = stack.token()
+    async with client(await stack.start_gateway(DARKROOM_MODELS=OTHER_MODEL), token) as nanobot:
         task = await submitted(nanobot, fresh())
-        house.redis.kill()
+        stack.redis.kill()
         answer = await nanobot.get(task)
         assert (answer.status_code, answer.json()["task_status"]) == (200, "PROCESSING")
-        house.redis.start()
-        await house.start_worker()
+        stack.redis.start()
+        await stack.start_worker()
         assert (await nanobot.get(task)).json()["task_status"] == "SUCCEED"
 
 
-async def test_pictures_in_json_are_edited(front: Front, ann: httpx.AsyncClient) -> None:
+async def test_pictures_in_json_are_edited(shared_stack: SharedStack, ann: httpx.AsyncClient) -> None:
     body: dict[str, Any] = {"prompt": (prompt := fresh()), "image": f"data:image/png;base64,{FOX}"}
     assert pictured(await ann.post("/images/edits", json=body)) == [(SIDE, SIDE)]
-    assert [call.references for call in front.calls(prompt)] == [1]
+    assert [call.references for call in shared_stack.calls(prompt)] == [1]
     refused = await ann.post("/images/edits", json={**body, "mask": body["image"]})
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "mask_not_supported")
 
 
-async def test_n8n_and_sillytavern_look_around_first(front: Front, ann: httpx.AsyncClient) -> None:
-    async with httpx.AsyncClient(base_url=front.url) as anybody:
+async def test_n8n_and_sillytavern_look_around_first(shared_stack: SharedStack, ann: httpx.AsyncClient) -> None:
+    async with httpx.AsyncClient(base_url=shared_stack.url) as anybody:
         asked = await anybody.options("/v1/images/generations")
         several = await anybody.options("/v1/jobs")
     assert (asked.status_code, asked.headers["Allow"]) == (204, "OPTIONS, POST")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.factories.images import picture
-from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Account, Front, fresh, opened
+from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Account, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -46,16 +46,16 @@ def installed(folder: Path) -> str:
 
 
 @pytest.fixture
-def ann(front: Front) -> Account:
+def ann(shared_stack: SharedStack) -> Account:
     """Somebody without any jobs."""
-    return front.account()
+    return shared_stack.account()
 
 
 @pytest.fixture
-def start(front: Front, script: Path, ann: Account) -> Start:
+def start(shared_stack: SharedStack, script: Path, ann: Account) -> Start:
     """Starts the SDK as a process: what it shall do, the prompt, its environment."""
 
-    async def start(what: str, prompt: str, *, url: str = front.url, **environment: str) -> Process:
+    async def start(what: str, prompt: str, *, url: str = shared_stack.url, **environment: str) -> Process:
         environment = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": ann.token, **environment}
         command = ("node", script, what, prompt)
         return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=os.environ | environment)
@@ -70,18 +70,18 @@ async def ended(process: Process, data: bytes = b"") -> Any:
     return json.loads(said)
 
 
-async def test_images_are_made(front: Front, start: Start) -> None:
+async def test_images_are_made(shared_stack: SharedStack, start: Start) -> None:
     answer = await ended(await start("generate", prompt := fresh()))
     assert [opened(image["b64_json"]).size for image in answer["data"]] == 2 * [(SIDE, SIDE)]
-    assert {call.job_id for call in front.calls(prompt)} == {answer["darkroom"]["job_id"]}
-    assert {call.aspect_ratio for call in front.calls(prompt)} == {"3:2"}
+    assert {call.job_id for call in shared_stack.calls(prompt)} == {answer["darkroom"]["job_id"]}
+    assert {call.aspect_ratio for call in shared_stack.calls(prompt)} == {"3:2"}
 
 
 @pytest.mark.parametrize("what", ["edit", "edits"])
-async def test_an_edit_of_one_file_or_of_a_list(front: Front, start: Start, what: str) -> None:
+async def test_an_edit_of_one_file_or_of_a_list(shared_stack: SharedStack, start: Start, what: str) -> None:
     answer = await ended(await start(what, prompt := fresh()), picture())
     assert opened(answer["data"][0]["b64_json"]).size == (SIDE, SIDE)
-    assert [call.references for call in front.calls(prompt)] == [1]
+    assert [call.references for call in shared_stack.calls(prompt)] == [1]
 
 
 async def test_a_stream(start: Start) -> None:
@@ -95,23 +95,27 @@ async def test_models(start: Start) -> None:
     assert ([model["id"] for model in listed], one["id"]) == ([MODEL, OTHER_MODEL], OTHER_MODEL)
 
 
-async def test_an_error_has_code_status_and_request_id(front: Front, start: Start, ann: Account) -> None:
+async def test_an_error_has_code_status_and_request_id(shared_stack: SharedStack, start: Start, ann: Account) -> None:
     error = await ended(await start("generate", fresh("[refuse]"), RETRIES="2"))
     assert (error["kind"], error["status"], error["code"]) == ("BadRequestError", 400, "content_refused")
     assert "refused" in error["message"]
     assert error["requestID"].startswith("req_")
-    assert len(await front.jobs(ann.owner)) == 1
+    assert len(await shared_stack.jobs(ann.owner)) == 1
 
 
-async def test_a_client_that_gives_up_and_comes_back_finds_its_job(front: Front, start: Start, ann: Account) -> None:
+async def test_a_client_that_gives_up_and_comes_back_finds_its_job(
+    shared_stack: SharedStack, start: Start, ann: Account
+) -> None:
     answer = await ended(await start("timeout", prompt := fresh("[slow 2]"), RETRIES="2"))
-    assert len(answer["data"]) == len(await front.jobs(ann.owner)) == len(front.calls(prompt)) == 1
+    assert len(answer["data"]) == len(await shared_stack.jobs(ann.owner)) == len(shared_stack.calls(prompt)) == 1
 
 
-async def test_the_job_of_a_request_that_is_aborted_is_cancelled(front: Front, start: Start, ann: Account) -> None:
-    process = await start("abort", prompt := fresh("[slow 60]"), url=front.hasty_url)
-    await front.called(prompt)
+async def test_the_job_of_a_request_that_is_aborted_is_cancelled(
+    shared_stack: SharedStack, start: Start, ann: Account
+) -> None:
+    process = await start("abort", prompt := fresh("[slow 60]"), url=shared_stack.impatient_url)
+    await shared_stack.called(prompt)
     error = await ended(process, b"abort")
     assert error["kind"] == "APIUserAbortError"
-    await front.given_up(prompt)
-    await front.cancelled(ann.owner)
+    await shared_stack.given_up(prompt)
+    await shared_stack.cancelled(ann.owner)

@@ -14,15 +14,15 @@ from openai import AsyncOpenAI
 from openai.types import ImagesResponse
 
 from tests.support.factories.images import picture
-from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Front, fresh, opened
+from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def ann(front: Front) -> AsyncIterator[AsyncOpenAI]:
+async def ann(shared_stack: SharedStack) -> AsyncIterator[AsyncOpenAI]:
     """A client that does not repeat anything."""
-    async with client(front.url, front.account().token) as ann:
+    async with client(shared_stack.url, shared_stack.account().token) as ann:
         yield ann
 
 
@@ -38,12 +38,12 @@ def images(answer: ImagesResponse) -> list[str]:
     return [image.b64_json or "" for image in answer.data]
 
 
-async def test_one_image_is_the_default(front: Front, ann: AsyncOpenAI) -> None:
+async def test_one_image_is_the_default(shared_stack: SharedStack, ann: AsyncOpenAI) -> None:
     answer = await ann.images.generate(prompt=(prompt := fresh()))
     [image] = images(answer)
     assert opened(image).size == (SIDE, SIDE)
     assert (answer.size, answer.output_format) == (f"{SIDE}x{SIDE}", "png")
-    [call] = front.calls(prompt)
+    [call] = shared_stack.calls(prompt)
     assert answer.model_extra
     assert answer.model_extra["darkroom"]["job_id"] == call.job_id
 
@@ -54,16 +54,16 @@ async def test_several_images(ann: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize(("size", "ratio"), [("1536x1024", "3:2"), ("auto", "1:1")])
-async def test_sizes_become_ratios(front: Front, ann: AsyncOpenAI, size: Any, ratio: str) -> None:
+async def test_sizes_become_ratios(shared_stack: SharedStack, ann: AsyncOpenAI, size: Any, ratio: str) -> None:
     await ann.images.generate(prompt=(prompt := fresh()), size=size)
-    [call] = front.calls(prompt)
+    [call] = shared_stack.calls(prompt)
     assert (call.aspect_ratio, call.image_size) == (ratio, "1K")
 
 
 @pytest.mark.parametrize(("named", "asked"), [("gpt-image-1", MODEL), (MODEL, MODEL), (OTHER_MODEL, OTHER_MODEL)])
-async def test_models(front: Front, ann: AsyncOpenAI, named: str, asked: str) -> None:
+async def test_models(shared_stack: SharedStack, ann: AsyncOpenAI, named: str, asked: str) -> None:
     await ann.images.generate(prompt=(prompt := fresh()), model=named)
-    assert [call.model for call in front.calls(prompt)] == [asked]
+    assert [call.model for call in shared_stack.calls(prompt)] == [asked]
 
 
 async def test_an_unknown_model_is_not_found(ann: AsyncOpenAI) -> None:
@@ -90,18 +90,18 @@ async def test_a_link_opens_without_a_token(ann: AsyncOpenAI) -> None:
     assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/png")
 
 
-async def test_a_service_names_its_users(front: Front) -> None:
-    async with client(front.url, front.service) as bot:
+async def test_a_service_names_its_users(shared_stack: SharedStack) -> None:
+    async with client(shared_stack.url, shared_stack.service) as bot:
         await bot.images.generate(prompt=fresh(), user="carl")
-    assert (len(await front.jobs("service/carl")), len(await front.jobs("service"))) == (1, 0)
+    assert (len(await shared_stack.jobs("service/carl")), len(await shared_stack.jobs("service"))) == (1, 0)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_edits(front: Front, ann: AsyncOpenAI, count: int) -> None:
+async def test_edits(shared_stack: SharedStack, ann: AsyncOpenAI, count: int) -> None:
     files = [(f"{side}.png", picture(side), "image/png") for side in (64, 80)][:count]
     answer = await ann.images.edit(image=files[0] if count == 1 else files, prompt=(prompt := fresh()), n=1)
     assert len(images(answer)) == 1
-    assert [call.references for call in front.calls(prompt)] == [count]
+    assert [call.references for call in shared_stack.calls(prompt)] == [count]
 
 
 async def test_a_mask_is_refused_in_words(ann: AsyncOpenAI) -> None:
@@ -135,15 +135,15 @@ async def test_a_stream_that_fails_has_our_words(ann: AsyncOpenAI) -> None:
     assert caught.value.code == "content_refused"
 
 
-async def test_who_is_nobody_is_told_so(front: Front) -> None:
-    async with client(front.url, "dk_nobody") as nobody:
+async def test_who_is_nobody_is_told_so(shared_stack: SharedStack) -> None:
+    async with client(shared_stack.url, "dk_nobody") as nobody:
         with pytest.raises(openai.AuthenticationError, match="A valid token is required") as caught:
             await nobody.images.generate(prompt="a fox")
     assert (caught.value.request_id or "").startswith("req_")
 
 
-async def test_who_may_only_read_makes_nothing(front: Front) -> None:
-    async with client(front.url, front.reader) as reader:
+async def test_who_may_only_read_makes_nothing(shared_stack: SharedStack) -> None:
+    async with client(shared_stack.url, shared_stack.reader) as reader:
         with pytest.raises(openai.PermissionDeniedError, match="it lacks the right submit"):
             await reader.images.generate(prompt="a fox")
 
@@ -154,28 +154,30 @@ async def test_a_bad_request_says_what_is_bad(ann: AsyncOpenAI) -> None:
     assert (caught.value.code, caught.value.param) == ("count_out_of_range", "n")
 
 
-async def test_a_refusal_is_ours_and_not_repeated(front: Front) -> None:
-    async with client(front.url, front.account().token, max_retries=2) as ann:
+async def test_a_refusal_is_ours_and_not_repeated(shared_stack: SharedStack) -> None:
+    async with client(shared_stack.url, shared_stack.account().token, max_retries=2) as ann:
         with pytest.raises(openai.BadRequestError, match="refused") as caught:
             await ann.images.generate(prompt=(prompt := fresh("[refuse]")))
     assert caught.value.code == "content_refused"
-    assert len(front.calls(prompt)) == 1
+    assert len(shared_stack.calls(prompt)) == 1
 
 
-async def test_what_a_provider_cannot_do_is_not_repeated_by_the_client(front: Front) -> None:
-    front.house.simulator.script([{"kind": "status", "status": 404, "times": "always"}], match=(prompt := fresh()))
-    owner, token = front.account()
-    async with client(front.url, token, max_retries=2) as ann:
+async def test_what_a_provider_cannot_do_is_not_repeated_by_the_client(shared_stack: SharedStack) -> None:
+    shared_stack.stack.simulator.script(
+        [{"kind": "status", "status": 404, "times": "always"}], match=(prompt := fresh())
+    )
+    owner, token = shared_stack.account()
+    async with client(shared_stack.url, token, max_retries=2) as ann:
         with pytest.raises(openai.InternalServerError) as caught:
             await ann.images.generate(prompt=prompt)
-    [job] = await front.jobs(owner)
+    [job] = await shared_stack.jobs(owner)
     assert job.error
     assert (caught.value.code, str(job.error.detail) in caught.value.message) == (job.error.code, True)
 
 
-async def test_too_many_requests_are_let_in_when_it_was_said(front: Front) -> None:
-    url = await front.house.start_gateway(DARKROOM_RATE="1/2second")
-    async with client(url, front.account().token) as ann:
+async def test_too_many_requests_are_let_in_when_it_was_said(shared_stack: SharedStack) -> None:
+    url = await shared_stack.stack.start_gateway(DARKROOM_RATE="1/2second")
+    async with client(url, shared_stack.account().token) as ann:
         await ann.images.generate(prompt=fresh())
         with pytest.raises(openai.RateLimitError) as caught:
             await ann.images.generate(prompt=fresh())
@@ -193,43 +195,43 @@ async def test_models_are_listed_and_found(ann: AsyncOpenAI) -> None:
         await ann.models.retrieve("nobody/knows-it")
 
 
-async def test_a_client_that_gives_up_and_comes_back_finds_its_job(front: Front) -> None:
-    owner, token = front.account()
-    async with client(front.url, token, max_retries=2, timeout=1) as ann:
+async def test_a_client_that_gives_up_and_comes_back_finds_its_job(shared_stack: SharedStack) -> None:
+    owner, token = shared_stack.account()
+    async with client(shared_stack.url, token, max_retries=2, timeout=1) as ann:
         answer = await ann.images.generate(prompt=(prompt := fresh("[slow 2]")))
     assert len(images(answer)) == 1
-    assert len(await front.jobs(owner)) == len(front.calls(prompt)) == 1
+    assert len(await shared_stack.jobs(owner)) == len(shared_stack.calls(prompt)) == 1
 
 
-async def test_the_same_request_is_no_repeat(front: Front) -> None:
-    owner, token = front.account()
-    async with client(front.url, token) as ann:
+async def test_the_same_request_is_no_repeat(shared_stack: SharedStack) -> None:
+    owner, token = shared_stack.account()
+    async with client(shared_stack.url, token) as ann:
         await asyncio.gather(*(ann.images.generate(prompt=prompt) for prompt in 2 * [fresh()]))
-    assert len(await front.jobs(owner)) == 2
+    assert len(await shared_stack.jobs(owner)) == 2
 
 
-async def test_one_connection_of_two_keeps_a_job(front: Front) -> None:
-    owner, token = front.account()
-    async with client(front.hasty_url, token) as ann:
+async def test_one_connection_of_two_keeps_a_job(shared_stack: SharedStack) -> None:
+    owner, token = shared_stack.account()
+    async with client(shared_stack.impatient_url, token) as ann:
         first = asyncio.create_task(ann.images.generate(prompt=(prompt := fresh("[slow 1.5]"))))
-        await front.called(prompt)
+        await shared_stack.called(prompt)
         repeated = {"x-stainless-retry-count": "1"}
         asked = ann.images.with_streaming_response.generate(prompt=prompt, extra_headers=repeated)
         async with asked as second:  # its head has come
             first.cancel()
             assert len(images(await second.parse())) == 1
-    assert len(await front.jobs(owner)) == len(front.calls(prompt)) == 1
+    assert len(await shared_stack.jobs(owner)) == len(shared_stack.calls(prompt)) == 1
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-async def test_the_job_of_a_client_that_has_gone_is_cancelled(front: Front, is_stream: bool) -> None:
-    owner, token = front.account()
-    async with client(front.hasty_url, token) as ann:
+async def test_the_job_of_a_client_that_has_gone_is_cancelled(shared_stack: SharedStack, is_stream: bool) -> None:
+    owner, token = shared_stack.account()
+    async with client(shared_stack.impatient_url, token) as ann:
         asking = asyncio.create_task(read(ann, prompt := fresh("[slow 60]"), is_stream))
-        await front.called(prompt)
+        await shared_stack.called(prompt)
         asking.cancel()
-        await front.given_up(prompt)
-    await front.cancelled(owner)
+        await shared_stack.given_up(prompt)
+    await shared_stack.cancelled(owner)
 
 
 async def read(ann: AsyncOpenAI, prompt: str, is_stream: bool) -> NoReturn:
@@ -242,20 +244,20 @@ async def read(ann: AsyncOpenAI, prompt: str, is_stream: bool) -> NoReturn:
     pytest.fail("it came to an end")
 
 
-async def test_a_long_wait_is_blank_and_then_json(front: Front) -> None:
-    async with client(front.hasty_url, front.account().token, timeout=0.8) as ann:  # of silence
+async def test_a_long_wait_is_blank_and_then_json(shared_stack: SharedStack) -> None:
+    async with client(shared_stack.impatient_url, shared_stack.account().token, timeout=0.8) as ann:  # of silence
         answer = await ann.images.with_raw_response.generate(prompt=fresh("[slow 1.5]"))
     blanks = len(answer.text) - len(answer.text.lstrip("\n"))
     assert blanks > 5
     assert len(images(answer.parse())) == 1
 
 
-async def test_a_late_failure_is_told_in_a_200(front: Front) -> None:
-    owner, token = front.account()
-    async with client(front.hasty_url, token) as ann:
+async def test_a_late_failure_is_told_in_a_200(shared_stack: SharedStack) -> None:
+    owner, token = shared_stack.account()
+    async with client(shared_stack.impatient_url, token) as ann:
         wait = ann.images.with_streaming_response.generate(prompt=fresh("[slow 60]"))
         async with wait as answer:  # its head has come
-            await front.cancel(owner)
+            await shared_stack.cancel(owner)
             told = await answer.parse()
     assert (answer.status_code, told.data) == (200, None)
     assert told.model_extra

@@ -9,14 +9,14 @@ import pytest
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState, Outcome
 from tests.support.factories.images import picture
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
 
-async def made(house: House, **fields: object) -> Job:
+async def made(stack: Stack, **fields: object) -> Job:
     """Hand a job in, and wait for its end."""
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         job = await darkroom.submit(**{"prompt": "a fox", "image_size": "2K", **fields})
         return await darkroom.wait(job.id, timeout_s=30)
 
@@ -38,13 +38,13 @@ FALLBACK = """DARKROOM_FALLBACKS='[{"provider": "aihubmix", "model": "gpt-image-
     ids=lambda step: step.get("failure") or step["shape"],
 )
 async def test_a_refused_prompt_is_asked_for_once_and_goes_to_no_other_provider(
-    step: dict[str, object], house: House
+    step: dict[str, object], stack: Stack
 ) -> None:
-    (house.folder / "darkroom.env").write_text(FALLBACK)
-    await house.start_worker()
-    house.simulator.script([{**step, "times": "always"}])
-    job = await made(house)
-    assert (job.state, [call.provider for call in house.simulator.ledger]) == (JobState.FAILED, ["openrouter"])
+    (stack.folder / "darkroom.env").write_text(FALLBACK)
+    await stack.start_worker()
+    stack.simulator.script([{**step, "times": "always"}])
+    job = await made(stack)
+    assert (job.state, [call.provider for call in stack.simulator.ledger]) == (JobState.FAILED, ["openrouter"])
     assert job.error is not None
     assert (job.error.code, job.error.retryable) == ("content_refused", False)
     assert "Provider returned error" not in job.error.detail
@@ -54,23 +54,23 @@ async def test_a_refused_prompt_is_asked_for_once_and_goes_to_no_other_provider(
     ("shape", "code", "calls", "most"), [("recitation", "content_refused", 1, 7), ("no_images", "no_image", 2, 4)]
 )
 async def test_what_answers_without_an_image_cost_is_kept_and_charged(
-    shape: str, code: str, calls: int, most: int, house: House
+    shape: str, code: str, calls: int, most: int, stack: Stack
 ) -> None:
     env = "DARKROOM_BUDGET_USD_PER_DAY=0.25\nDARKROOM_PRICE_USD=0.01\n"
-    (house.folder / "darkroom.env").write_text(env)
-    await house.start_worker()
-    house.simulator.script([{"kind": "shape", "shape": shape, "times": "always"}])
+    (stack.folder / "darkroom.env").write_text(env)
+    await stack.start_worker()
+    stack.simulator.script([{"kind": "shape", "shape": shape, "times": "always"}])
     jobs: list[Job] = []
     with pytest.raises(Refused, match="budget"):
-        await _spend(house, jobs)
+        await _spend(stack, jobs)
     assert {job.error.code for job in jobs if job.error} == {code}
     assert [job.cost_usd for job in jobs] == [0.04 * calls] * most  # the last one began with $0.01 left
-    assert len(house.simulator.ledger) == calls * len(jobs)
+    assert len(stack.simulator.ledger) == calls * len(jobs)
 
 
-async def _spend(house: House, jobs: list[Job]) -> None:
+async def _spend(stack: Stack, jobs: list[Job]) -> None:
     for _ in range(12):
-        jobs.append(await made(house, image_size="1K"))
+        jobs.append(await made(stack, image_size="1K"))
 
 
 def answers(provider: str, way: str, usage: dict[str, object]) -> dict[str, object]:
@@ -110,41 +110,41 @@ TOLD: list[tuple[dict[str, object], float | None]] = [
 
 @pytest.mark.parametrize(("provider", "way"), PLACES)
 async def test_what_a_call_has_cost_is_charged_wherever_it_is_told_unless_no_call_can_have_cost_it(
-    provider: str, way: str, house: House
+    provider: str, way: str, stack: Stack
 ) -> None:
-    (house.folder / "darkroom.env").write_text("DARKROOM_BUDGET_USD_PER_DAY=0.5\nDARKROOM_PRICE_USD=0.01\n")
-    house.write_config(provider=provider, model={"openrouter": "a/b", "aihubmix": "gpt-image-2-free"}[provider])
-    await house.start_worker()
+    (stack.folder / "darkroom.env").write_text("DARKROOM_BUDGET_USD_PER_DAY=0.5\nDARKROOM_PRICE_USD=0.01\n")
+    stack.write_config(provider=provider, model={"openrouter": "a/b", "aihubmix": "gpt-image-2-free"}[provider])
+    await stack.start_worker()
     listed = 0.0 if provider == "aihubmix" and way in ("delivered", "polled") else None
     for usage, usd in TOLD:
-        await house.simulator.reset()
-        house.simulator.script([{**answers(provider, way, usage), "times": "always"}])
-        job = await made(house, image_size="1K", fallback="none")
+        await stack.simulator.reset()
+        stack.simulator.script([{**answers(provider, way, usage), "times": "always"}])
+        job = await made(stack, image_size="1K", fallback="none")
         expected = listed if usd is None else usd
-        assert [attempt.cost_usd for attempt in job.attempts] == [expected] * len(house.simulator.ledger)
+        assert [attempt.cost_usd for attempt in job.attempts] == [expected] * len(stack.simulator.ledger)
     with pytest.raises(Refused, match="budget"):
-        await made(house)
+        await made(stack)
 
 
 @pytest.mark.parametrize(("model", "posts"), [("new/painter", [404, 200]), ("black-forest-labs/flux.2-pro", [200])])
 async def test_a_model_that_gives_only_images_is_asked_for_images_alone(
-    model: str, posts: list[int], house: House
+    model: str, posts: list[int], stack: Stack
 ) -> None:
-    house.write_config(model=model)
-    await house.start_worker()
-    house.simulator.script([{"kind": "image_only", "times": "always"}])
-    first, second = await made(house), await made(house)
-    assert [call.status for call in house.simulator.ledger] == [*posts, 200]
+    stack.write_config(model=model)
+    await stack.start_worker()
+    stack.simulator.script([{"kind": "image_only", "times": "always"}])
+    first, second = await made(stack), await made(stack)
+    assert [call.status for call in stack.simulator.ledger] == [*posts, 200]
     for job in (first, second):
         assert (job.state, [call.outcome for call in job.attempts]) == (JobState.SUCCEEDED, [Outcome.DELIVERED])
 
 
 @pytest.mark.parametrize("specimen", ["", "good_png"], ids=["inline", "alike"])
-async def test_pictures_beside_the_first_one_serve_the_other_images(specimen: str, house: House) -> None:
-    await house.start_worker()
+async def test_pictures_beside_the_first_one_serve_the_other_images(specimen: str, stack: Stack) -> None:
+    await stack.start_worker()
     several = {"kind": "ok", "images": 3, **({"specimen": specimen} if specimen else {})}
-    house.simulator.script([several, {"kind": "slow", "seconds": 9, "times": "always"}])
-    async with house.client() as darkroom:
+    stack.simulator.script([several, {"kind": "slow", "seconds": 9, "times": "always"}])
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox", count=3)
         job = await darkroom.wait(job.id, timeout_s=8 if not specimen else 30)
         told = " ".join([event.text async for event in darkroom.events(job.id)])
@@ -155,27 +155,27 @@ async def test_pictures_beside_the_first_one_serve_the_other_images(specimen: st
         assert len(delivered) == 3
         assert "2 more images of its answer could not be used" in told
         return
-    assert (len(delivered), len(house.simulator.ledger), job.cost_usd) == (1, 3, 0.04)
+    assert (len(delivered), len(stack.simulator.ledger), job.cost_usd) == (1, 3, 0.04)
     assert {call.outcome for call in job.attempts} == {Outcome.DELIVERED, Outcome.CANCELLED}
-    assert all(call.aborted_by_client for call in house.simulator.ledger[1:])
+    assert all(call.aborted_by_client for call in stack.simulator.ledger[1:])
     assert told.count(f"it came in the answer for image {delivered[0].index + 1}") == 2
 
 
-async def test_an_image_that_waits_for_its_next_call_takes_what_another_one_brought(house: House) -> None:
-    await house.start_worker()
+async def test_an_image_that_waits_for_its_next_call_takes_what_another_one_brought(stack: Stack) -> None:
+    await stack.start_worker()
     busy = {"kind": "status", "status": 429, "headers": {"Retry-After": "3"}, "times": 2}
-    house.simulator.script([{**busy}, {"kind": "ok", "images": 3, "seconds": 1, "times": "always"}])
-    job = await made(house, count=3)
-    assert (job.state, len(house.simulator.ledger), job.cost_usd) == (JobState.SUCCEEDED, 3, 0.04)
+    stack.simulator.script([{**busy}, {"kind": "ok", "images": 3, "seconds": 1, "times": "always"}])
+    job = await made(stack, count=3)
+    assert (job.state, len(stack.simulator.ledger), job.cost_usd) == (JobState.SUCCEEDED, 3, 0.04)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, house: House) -> None:
-    await house.start_worker(DARKROOM_RETRY_SECONDS="0.5")
+async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, stack: Stack) -> None:
+    await stack.start_worker(DARKROOM_RETRY_SECONDS="0.5")
     linked = {"kind": "url", "download": "refused", "status": 503, "refusals": 6, "seconds": 0.1}
-    house.simulator.script([linked, {"kind": "slow", "seconds": 0.1, "times": "always"}])
+    stack.simulator.script([linked, {"kind": "slow", "seconds": 0.1, "times": "always"}])
     said = set()
-    async with house.client() as darkroom:
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox", count=count)
         async for event in darkroom.events(job.id):
             if event.type == "retry":
@@ -186,4 +186,4 @@ async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, hou
     [text] = said
     assert "hat openrouter has made cannot be fetched yet" in text
     assert text.startswith("Image ") is (count == 2)
-    assert (job.state, len(job.images), len(house.simulator.ledger)) == (JobState.SUCCEEDED, count, count)
+    assert (job.state, len(job.images), len(stack.simulator.ledger)) == (JobState.SUCCEEDED, count, count)

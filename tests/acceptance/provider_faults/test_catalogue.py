@@ -33,8 +33,8 @@ Running = dict[str, asyncio.Task[list[Told]]]
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def rooms() -> AsyncIterator[Rooms]:
     """Lend Darkrooms to the cases."""
-    async with AsyncExitStack() as stack:
-        yield Rooms(stack)
+    async with AsyncExitStack() as resources:
+        yield Rooms(resources)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -151,5 +151,5 @@ async def check_room(room: Room) -> None:
     assert job.state is JobState.SUCCEEDED
     assert room.worker.poll() is None
     assert secrets_in(await room.strings()) == []
-    assert secrets_in(room.house.logs()) == []
+    assert secrets_in(room.stack.logs()) == []
     assert room.simulator.errors == []

@@ -16,7 +16,7 @@ from contract.jobs.job import Job, JobState
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -42,7 +42,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 @asynccontextmanager
 async def cdn_of(
-    house: House,
+    stack: Stack,
     certificates: Certificates,
     answer: bytes,
     *,
@@ -51,31 +51,31 @@ async def cdn_of(
 ) -> AsyncIterator[tuple[Cdn, Network]]:
     """Put a host of pictures on the Internet, and start a worker there."""
     async with Cdn(shown or certificates.good(CDN), {PATH: answer}) as cdn:
-        net = Network(log=house.folder / "net.log", names={CDN: addresses}, routes={f"{PUBLIC}:443": cdn.port})
-        await house.start_worker(network=net, SSL_CERT_FILE=str(certificates.file))
+        net = Network(log=stack.folder / "net.log", names={CDN: addresses}, routes={f"{PUBLIC}:443": cdn.port})
+        await stack.start_worker(network=net, SSL_CERT_FILE=str(certificates.file))
         yield cdn, net
 
 
-async def make(house: House, link: str) -> Job:
+async def make(stack: Stack, link: str) -> Job:
     """Run a job to whose calls the provider answers with a link."""
-    house.simulator.script([{"kind": "links", "links": [link]}] * 4)
-    async with house.client() as darkroom:
+    stack.simulator.script([{"kind": "links", "links": [link]}] * 4)
+    async with stack.client() as darkroom:
         return await darkroom.wait((await darkroom.submit(prompt="x")).id, timeout_s=20)
 
 
-def assert_refused(job: Job, house: House) -> None:
+def assert_refused(job: Job, stack: Stack) -> None:
     """Check that the only call ended with a link that was not opened, and that the log says so without showing it."""
     assert (job.state, [attempt.error for attempt in job.attempts]) == (JobState.FAILED, ["unsafe_url"])
-    assert house.logs().count("security: a link to") == 1
-    assert "canary" not in house.logs()
+    assert stack.logs().count("security: a link to") == 1
+    assert "canary" not in stack.logs()
 
 
 async def test_p71_a_linked_picture_is_delivered_and_no_key_goes_with_the_download(
-    house: House, certificates: Certificates
+    stack: Stack, certificates: Certificates
 ) -> None:
     moods = {"set_cookie": "canary-cookie=1; Path=/; Domain=sim.test"}
-    async with cdn_of(house, certificates, reply(200, PICTURE, **moods)) as (cdn, net):
-        jobs = [await make(house, URL), await make(house, URL)]
+    async with cdn_of(stack, certificates, reply(200, PICTURE, **moods)) as (cdn, net):
+        jobs = [await make(stack, URL), await make(stack, URL)]
     for job in jobs:
         assert job.state is JobState.SUCCEEDED
         assert Path(job.images[0].path).stat().st_size > 1000
@@ -85,15 +85,15 @@ async def test_p71_a_linked_picture_is_delivered_and_no_key_goes_with_the_downlo
     for head in cdn.asked:
         assert f"\r\nhost: {CDN}\r\n" in head
         assert not any(word in head for word in ("authorization", "cookie", "canary-key", "referer"))
-    assert "canary" not in house.logs()
+    assert "canary" not in stack.logs()
 
 
 async def test_p76_a_name_that_changes_its_address_is_resolved_once_and_delivers(
-    house: House, certificates: Certificates
+    stack: Stack, certificates: Certificates
 ) -> None:
     addresses = [[PUBLIC], ["127.0.0.1"]]
-    async with cdn_of(house, certificates, reply(200, PICTURE), addresses=addresses) as (_, net):
-        job = await make(house, URL)
+    async with cdn_of(stack, certificates, reply(200, PICTURE), addresses=addresses) as (_, net):
+        job = await make(stack, URL)
     assert job.state is JobState.SUCCEEDED
     assert (net.resolved(), net.connected()) == ([CDN], [f"{PUBLIC}:443"])
     assert not net.attempted(443)
@@ -101,48 +101,48 @@ async def test_p76_a_name_that_changes_its_address_is_resolved_once_and_delivers
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, "fd00::1"], ["10.0.0.1", PUBLIC], [METADATA]])
 async def test_p76_a_name_with_a_private_address_is_not_connected(
-    addresses: list[str], house: House, certificates: Certificates
+    addresses: list[str], stack: Stack, certificates: Certificates
 ) -> None:
-    async with cdn_of(house, certificates, reply(200, PICTURE), addresses=[addresses]) as (cdn, net):
-        job = await make(house, URL)
-    assert_refused(job, house)
+    async with cdn_of(stack, certificates, reply(200, PICTURE), addresses=[addresses]) as (cdn, net):
+        job = await make(stack, URL)
+    assert_refused(job, stack)
     assert (net.resolved(), net.connected(), cdn.names) == ([CDN], [], [])
 
 
 @pytest.mark.parametrize("host", [METADATA, "[::ffff:169.254.169.254]", "2852039166", "0xa9.0xfe.0xa9.0xfe"])
-async def test_p75_the_metadata_service_is_not_connected(host: str, house: House, certificates: Certificates) -> None:
-    async with cdn_of(house, certificates, b"") as (_, net):
-        job = await make(house, f"https://{host}/canary/latest/meta-data")
-    assert_refused(job, house)
+async def test_p75_the_metadata_service_is_not_connected(host: str, stack: Stack, certificates: Certificates) -> None:
+    async with cdn_of(stack, certificates, b"") as (_, net):
+        job = await make(stack, f"https://{host}/canary/latest/meta-data")
+    assert_refused(job, stack)
     assert (net.resolved(), net.connected()) == ([], [])
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_p74_a_redirect_into_the_house_is_not_followed(
-    scheme: str, house: House, certificates: Certificates
+    scheme: str, stack: Stack, certificates: Certificates
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as redis:  # where a Redis would listen
         port = redis.getsockname()[1]
         there = reply(302, location=f"{scheme}://127.0.0.1:{port}/canary")
-        async with cdn_of(house, certificates, there) as (cdn, net):
-            job = await make(house, URL)
-    assert_refused(job, house)
+        async with cdn_of(stack, certificates, there) as (cdn, net):
+            job = await make(stack, URL)
+    assert_refused(job, stack)
     assert cdn.paths() == [PATH]
     assert net.connected() == [f"{PUBLIC}:443"]
     assert not net.attempted(port)
 
 
-async def test_p74_a_redirect_to_our_own_provider_is_not_followed(house: House, certificates: Certificates) -> None:
-    there = reply(302, location=f"{house.simulator.url}/files/canary")
-    async with cdn_of(house, certificates, there) as (cdn, _):
-        job = await make(house, URL)
-    assert_refused(job, house)
-    assert (len(cdn.asked), len(house.simulator.visits)) == (1, 0)
+async def test_p74_a_redirect_to_our_own_provider_is_not_followed(stack: Stack, certificates: Certificates) -> None:
+    there = reply(302, location=f"{stack.simulator.url}/files/canary")
+    async with cdn_of(stack, certificates, there) as (cdn, _):
+        job = await make(stack, URL)
+    assert_refused(job, stack)
+    assert (len(cdn.asked), len(stack.simulator.visits)) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", ["wrong host", "expired", "foreign", "self-signed"])
 async def test_p06_a_host_with_a_bad_certificate_gets_no_request(
-    kind: str, house: House, certificates: Certificates
+    kind: str, stack: Stack, certificates: Certificates
 ) -> None:
     shown = {
         "wrong host": certificates.good("other.sim.test", PUBLIC),
@@ -150,7 +150,7 @@ async def test_p06_a_host_with_a_bad_certificate_gets_no_request(
         "foreign": certificates.foreign(CDN),
         "self-signed": certificates.self_signed(),
     }[kind]
-    async with cdn_of(house, certificates, reply(200, PICTURE), shown=shown) as (cdn, _):
-        job = await make(house, URL)
+    async with cdn_of(stack, certificates, reply(200, PICTURE), shown=shown) as (cdn, _):
+        job = await make(stack, URL)
     assert (job.state, [attempt.error for attempt in job.attempts]) == (JobState.FAILED, ["unsafe_url"])
     assert (cdn.names, cdn.asked) == ([CDN], [])

@@ -11,7 +11,7 @@ import pytest
 
 from contract.jobs.job import Job, JobState
 from tests.support.factories.images import picture
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -43,13 +43,13 @@ WRAPS: dict[str, Wrap] = {"openrouter": openrouter, "aihubmix": aihubmix}
 every_provider = pytest.mark.parametrize("provider", WRAPS)
 
 
-async def made(house: House, provider: str, *bodies: object, count: int = 1) -> Job:
+async def made(stack: Stack, provider: str, *bodies: object, count: int = 1) -> Job:
     """Make a job of which the provider answers the calls with these bodies, the last one again and again."""
-    house.write_config(provider=provider, model=MODELS[provider])
-    await house.start_worker()
+    stack.write_config(provider=provider, model=MODELS[provider])
+    await stack.start_worker()
     steps = [{"kind": "status", "status": 200, "body": body, "seconds": 0.1} for body in bodies]
-    house.simulator.script([*steps[:-1], {**steps[-1], "times": "always"}])
-    async with house.client() as darkroom:
+    stack.simulator.script([*steps[:-1], {**steps[-1], "times": "always"}])
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a fox", count=count, fallback="none")
         return await darkroom.wait(job.id, timeout_s=40)
 
@@ -60,41 +60,41 @@ def stored(job: Job) -> list[bytes]:
 
 @every_provider
 @pytest.mark.parametrize("mark", [ASIDE, {"draft": True}, {"partial": True}, {"partial_image_index": 0}], ids=str)
-async def test_a_draft_is_left_aside_wherever_it_stands(mark: Json, provider: str, house: House) -> None:
+async def test_a_draft_is_left_aside_wherever_it_stands(mark: Json, provider: str, stack: Stack) -> None:
     pictures = [(DRAFT, mark), (FINAL, RESULT)]
     wrap = WRAPS[provider]
-    job = await made(house, provider, wrap(*pictures))
+    job = await made(stack, provider, wrap(*pictures))
     assert (stored(job), job.cost_usd, job.warnings) == ([FINAL], 0.04, ())
 
 
 @every_provider
-async def test_no_image_of_a_job_is_made_of_a_draft(provider: str, house: House) -> None:
+async def test_no_image_of_a_job_is_made_of_a_draft(provider: str, stack: Stack) -> None:
     wrap = WRAPS[provider]
     job = await made(
-        house, provider, wrap((DRAFT, ASIDE), (FINAL, RESULT)), wrap((OTHER, RESULT), (DRAFT, ASIDE)), count=2
+        stack, provider, wrap((DRAFT, ASIDE), (FINAL, RESULT)), wrap((OTHER, RESULT), (DRAFT, ASIDE)), count=2
     )
     assert (job.state, sorted(stored(job), key=len)) == (JobState.SUCCEEDED, sorted([FINAL, OTHER], key=len))
-    assert len(house.simulator.ledger) == 2
+    assert len(stack.simulator.ledger) == 2
 
 
 @every_provider
-async def test_an_answer_with_nothing_but_a_draft_is_one_without_an_image(provider: str, house: House) -> None:
-    job = await made(house, provider, WRAPS[provider]((DRAFT, ASIDE)))
+async def test_an_answer_with_nothing_but_a_draft_is_one_without_an_image(provider: str, stack: Stack) -> None:
+    job = await made(stack, provider, WRAPS[provider]((DRAFT, ASIDE)))
     assert job.error is not None
-    assert (job.state, job.error.code, len(house.simulator.ledger)) == (JobState.FAILED, "no_image", 2)
+    assert (job.state, job.error.code, len(stack.simulator.ledger)) == (JobState.FAILED, "no_image", 2)
     assert job.cost_usd == 0.08
 
 
-async def test_a_draft_beside_a_refusal_is_no_picture(house: House) -> None:
+async def test_a_draft_beside_a_refusal_is_no_picture(stack: Stack) -> None:
     refused = openrouter((DRAFT, ASIDE), native_finish_reason="IMAGE_SAFETY")
-    job = await made(house, "openrouter", refused)
+    job = await made(stack, "openrouter", refused)
     assert job.error is not None
-    assert (job.state, job.error.code, len(house.simulator.ledger)) == (JobState.FAILED, "content_refused", 1)
+    assert (job.state, job.error.code, len(stack.simulator.ledger)) == (JobState.FAILED, "content_refused", 1)
 
 
-async def test_of_a_stream_that_nobody_asked_for_the_last_picture_counts(house: House) -> None:
+async def test_of_a_stream_that_nobody_asked_for_the_last_picture_counts(stack: Stack) -> None:
     partial = {"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": text(DRAFT)}
     completed = {"type": "image_generation.completed", "b64_json": text(FINAL)}
     lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n" for event in (partial, completed)]
-    job = await made(house, "aihubmix", "\n".join([*lines, "data: [DONE]\n"]))
-    assert (stored(job), len(house.simulator.ledger)) == ([FINAL], 1)
+    job = await made(stack, "aihubmix", "\n".join([*lines, "data: [DONE]\n"]))
+    assert (stored(job), len(stack.simulator.ledger)) == ([FINAL], 1)

@@ -14,7 +14,7 @@ import pytest
 
 from contract.jobs.job import JobState
 from contract.settings.settings import load_settings
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 from worker.providers.registry import PROVIDERS
 
 pytestmark = pytest.mark.real_redis
@@ -23,17 +23,17 @@ pytestmark = pytest.mark.real_redis
 OF_THE_CLIENT = {"host", "accept", "accept-encoding", "connection", "content-length", "user-agent", "x-request-id"}
 
 
-async def made(house: House, **fields: Any) -> None:
+async def made(stack: Stack, **fields: Any) -> None:
     """Run one job to its end."""
-    await house.start_worker()
-    async with house.client() as darkroom:
+    await stack.start_worker()
+    async with stack.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(**fields)).id, timeout_s=20)
     assert job.state is JobState.SUCCEEDED
 
 
-async def test_openrouter_gets_the_documented_chat_completion(house: House) -> None:
-    await made(house, prompt="a red fox", aspect_ratio="16:9", image_size="2K")
-    [call] = house.simulator.ledger
+async def test_openrouter_gets_the_documented_chat_completion(stack: Stack) -> None:
+    await made(stack, prompt="a red fox", aspect_ratio="16:9", image_size="2K")
+    [call] = stack.simulator.ledger
     assert call.path == "/api/v1/chat/completions"
     assert call.body == {
         "model": "openai/gpt-5.4-image-2",
@@ -46,16 +46,16 @@ async def test_openrouter_gets_the_documented_chat_completion(house: House) -> N
     assert call.headers["content-type"] == "application/json"
 
 
-async def test_openrouter_gets_references_as_data_urls(house: House) -> None:
-    picture = house.folder / "workspace" / "robot.png"
+async def test_openrouter_gets_references_as_data_urls(stack: Stack) -> None:
+    picture = stack.folder / "workspace" / "robot.png"
     picture.parent.mkdir()
-    await made(house, prompt="first")
-    picture.write_bytes(next(house.folder.rglob("img_*.png")).read_bytes())
-    async with house.client() as darkroom:
+    await made(stack, prompt="first")
+    picture.write_bytes(next(stack.folder.rglob("img_*.png")).read_bytes())
+    async with stack.client() as darkroom:
         edit = await darkroom.submit(prompt="warm orange", reference_images=["robot.png"])
         assert (await darkroom.wait(edit.id, timeout_s=20)).state is JobState.SUCCEEDED
     url = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
-    body: Any = house.simulator.ledger[-1].body
+    body: Any = stack.simulator.ledger[-1].body
     assert body["messages"] == [
         {
             "role": "user",
@@ -64,13 +64,13 @@ async def test_openrouter_gets_references_as_data_urls(house: House) -> None:
     ]
 
 
-async def test_aihubmix_gets_the_documented_prediction(house: House) -> None:
-    house.write_config("aihubmix", model="gpt-image-2-free")
-    config = json.loads(house.config.read_text())
+async def test_aihubmix_gets_the_documented_prediction(stack: Stack) -> None:
+    stack.write_config("aihubmix", model="gpt-image-2-free")
+    config = json.loads(stack.config.read_text())
     config["providers"]["aihubmix"] |= {"extraBody": {"quality": "low"}, "extraHeaders": {"APP-Code": "nano"}}
-    house.config.write_text(json.dumps(config))
-    await made(house, prompt="a red fox", aspect_ratio="16:9")
-    [call] = house.simulator.ledger
+    stack.config.write_text(json.dumps(config))
+    await made(stack, prompt="a red fox", aspect_ratio="16:9")
+    [call] = stack.simulator.ledger
     assert call.path == "/v1/models/openai/gpt-image-2-free/predictions"
     assert call.body == {"input": {"prompt": "a red fox", "n": 1, "size": "1536x1024", "quality": "low"}}
     assert set(call.headers) - OF_THE_CLIENT == {"authorization", "content-type", "app-code"}

@@ -19,7 +19,7 @@ from producer.tokens import Right
 from tests.support.clients.openapi_requests import FOX, JSON, Route, routes
 from tests.support.factories.images import picture
 from tests.support.network.http_client import Answer, Connection
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -53,19 +53,19 @@ class Person:
 
 
 @pytest.fixture
-async def people(house: House) -> AsyncIterator[list[Person]]:
+async def people(stack: Stack) -> AsyncIterator[list[Person]]:
     """Two users and two end users of a service, each with a job that is done, one that waits, and an upload."""
-    tokens = {name: house.token(name) for name in ("ann", "bob")}
-    tokens["bot"] = house.token("bot", rights=[Right.READ, Right.SUBMIT, Right.USERS])
-    await house.start_worker()
-    url = await house.start_gateway(DARKROOM_RATE="1000000/minute", DARKROOM_MISS_RATE="1000000/minute")
+    tokens = {name: stack.token(name) for name in ("ann", "bob")}
+    tokens["bot"] = stack.token("bot", rights=[Right.READ, Right.SUBMIT, Right.USERS])
+    await stack.start_worker()
+    url = await stack.start_gateway(DARKROOM_RATE="1000000/minute", DARKROOM_MISS_RATE="1000000/minute")
     port = int(url.rpartition(":")[2])
     people = [
         Person(f"{token}/{user}" if user else token, Connection(port, tokens[token]), user, {})
         for token, user in (("ann", ""), ("bob", ""), ("bot", "carl"), ("bot", "dora"))
     ]
     await asyncio.gather(*(furnish(person, picture(64 + side)) for side, person in enumerate(people)))
-    house.end(*house.workers)
+    stack.end(*stack.workers)
     for person in people:
         person.own["waiting"] = (await person.get("POST", "/v1/jobs", FOX, **JSON, **{"Idempotency-Key": "k"}))["id"]
     yield people
@@ -101,18 +101,18 @@ def likeness(answer: Answer) -> tuple[object, ...]:
     return answer.status, body, tuple(item for item in answer.headers.items() if item[0] not in own)
 
 
-async def everything(house: House) -> dict[str, Any]:
+async def everything(stack: Stack) -> dict[str, Any]:
     """Read all that is known of jobs and images."""
-    async with open_redis(house.redis.url) as redis:
+    async with open_redis(stack.redis.url) as redis:
         keys = sorted([key async for key in redis.scan_iter(match="darkroom:job:*", count=1000)])
         jobs = {key: await (redis.xrange(key) if key.endswith(":events") else redis.hgetall(key)) for key in keys}
-    files = {str(path): path.stat().st_mtime for path in house.folder.rglob("*") if path.suffix in (".png", ".json")}
+    files = {str(path): path.stat().st_mtime for path in stack.folder.rglob("*") if path.suffix in (".png", ".json")}
     return jobs | files
 
 
-async def test_ten_thousand_requests_for_what_is_anothers(house: House, people: list[Person]) -> None:
+async def test_ten_thousand_requests_for_what_is_anothers(stack: Stack, people: list[Person]) -> None:
     page, dice = await people[0].get("GET", "/openapi.json"), Random(11)
-    before = await everything(house)
+    before = await everything(stack)
     missing = [likeness(await people[0].ask(route)) for route in targets(page, MISSING)]
     assert {status for status, *_ in missing} == {404, 422}
     pairs = [
@@ -131,7 +131,7 @@ async def test_ten_thousand_requests_for_what_is_anothers(house: House, people: 
             assert likeness(answer) == missing[number], (me.name, str(known[number]), answer)
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-    assert await everything(house) == before
+    assert await everything(stack) == before
 
 
 async def test_anothers_keys_cursors_and_links_lead_nowhere(people: list[Person]) -> None:

@@ -53,7 +53,7 @@ from tests.support.process.secret_canaries import (
 )
 from tests.support.stack.flower import hears_workers, open_flower
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 from worker.answers.redaction import clean
 
 CANARIES = Search(prompt=PROMPT, **SECRETS, **PASSWORDS)
@@ -141,26 +141,26 @@ class Evidence:
 class Suite:
     """A Darkroom with Flower in trouble, and what comes of it."""
 
-    def __init__(self, house: House, darkroom: Darkroom, admin: Redis) -> None:
+    def __init__(self, stack: Stack, darkroom: Darkroom, admin: Redis) -> None:
         self.evidence = Evidence()
-        self.house = house
+        self.stack = stack
         self.darkroom = darkroom
         self.admin = admin
         self.environment = {
-            **{"HOME": str(house.folder / "home"), "PATH": os.environ["PATH"], "COLUMNS": "200"},
-            **{"DARKROOM_REDIS_URL": house.redis.url, "DARKROOM_CONFIG": str(house.config), "DARKROOM_OWNER": "ann"},
+            **{"HOME": str(stack.folder / "home"), "PATH": os.environ["PATH"], "COLUMNS": "200"},
+            **{"DARKROOM_REDIS_URL": stack.redis.url, "DARKROOM_CONFIG": str(stack.config), "DARKROOM_OWNER": "ann"},
         }
 
     async def play(self) -> None:
         """Go from one trouble to the next."""
-        async with open_flower(self.house.folder, self.environment, FLOWER_LOGIN) as (
+        async with open_flower(self.stack.folder, self.environment, FLOWER_LOGIN) as (
             browser,
             self.evidence.pids["flower"],
         ):
             await self.lose_a_worker(browser)
-            self.house.write_config(**configuration())
+            self.stack.write_config(**configuration())
             broken = await self.break_a_job()
-            await self.house.start_worker(network=None, **SETTINGS)
+            await self.stack.start_worker(network=None, **SETTINGS)
             await self.refuse()
             await asyncio.gather(self.finish("victim"), *(self.have(name) for name in ("smaller", "late")))
             for name in [name for name in TROUBLE if name not in (*self.evidence.jobs, "cancelled")]:
@@ -174,7 +174,7 @@ class Suite:
     async def submit(self, name: str) -> Job:
         """Hand a job in, once the provider knows what to do to it and nobody what it did to others."""
         steps, fields, _ = TROUBLE[name]
-        self.house.simulator.script(steps, match=f"#{name}.")
+        self.stack.simulator.script(steps, match=f"#{name}.")
         if breakers := await self.admin.keys("darkroom:gate:*"):
             await self.admin.delete(*breakers)
         job = await self.darkroom.submit(**{"prompt": prompt(name), "image_size": "512", **fields})
@@ -202,8 +202,8 @@ class Suite:
         """Kill a worker in the midst of a call, behind a proxy that tells all it was told."""
         async with await asyncio.start_server(tell_tale, "127.0.0.1", 0) as proxy:
             port = proxy.sockets[0].getsockname()[1]
-            self.house.write_config(**configuration(proxy=f"http://ann:${{CANARY_PROXY_PASSWORD}}@127.0.0.1:{port}"))
-            worker = await self.house.start_worker(network=None, **SETTINGS)
+            self.stack.write_config(**configuration(proxy=f"http://ann:${{CANARY_PROXY_PASSWORD}}@127.0.0.1:{port}"))
+            worker = await self.stack.start_worker(network=None, **SETTINGS)
             await hears_workers(browser)
             await self.have("proxied")
             await self.is_called(await self.submit("victim"))
@@ -211,7 +211,7 @@ class Suite:
 
     async def break_a_job(self) -> str:
         """Damage a job in its hash, so that the worker that claims it does not know what to do."""
-        async with self.house.client("bob") as bob:
+        async with self.stack.client("bob") as bob:
             job = await bob.submit(prompt=prompt("broken"))
         request = job.request.model_dump_json()
         await self.admin.hset(f"darkroom:job:{job.id}", "request", request[: len(request) // 2])
@@ -237,7 +237,7 @@ class Suite:
     async def use_commands(self, broken: str) -> None:
         """Use the command line."""
         job_id = self.evidence.jobs["moderated"].id
-        self.house.simulator.script("P56.secrets_in_400 always", match="#echoed.")
+        self.stack.simulator.script("P56.secrets_in_400 always", match="#echoed.")
         await asyncio.gather(
             self.run("generate", prompt("echoed"), "-s", "512"),
             self.run("generate", prompt("wrong"), "--count", "99"),
@@ -263,7 +263,7 @@ class Suite:
 
     async def browse(self, browser: httpx.AsyncClient) -> None:
         """Visit everything in Flower that can be visited."""
-        worker = f"darkroom@{os.uname().nodename}-{self.house.workers[-1].pid}"
+        worker = f"darkroom@{os.uname().nodename}-{self.stack.workers[-1].pid}"
         ids = [job.id for job in self.evidence.jobs.values()]
         table = "draw=1&start=0&length=100&search[value]=&order[0][column]=0&order[0][dir]=asc&columns[0][data]=name"
         pages = [
@@ -276,13 +276,13 @@ class Suite:
 
     async def look(self) -> None:
         """Look at what is running, and at what has been written."""
-        evidence, redis = self.evidence, self.house.redis
+        evidence, redis = self.evidence, self.stack.redis
         evidence.keyspace = [command async for command in read_keyspace(self.admin)]
         evidence.append_only = b"".join(log.read_bytes() for log in sorted(redis.socket.parent.rglob("*.aof")))
-        evidence.files = {path: path.read_bytes() for path in self.house.folder.rglob("*") if path.is_file()}
+        evidence.files = {path: path.read_bytes() for path in self.stack.folder.rglob("*") if path.is_file()}
         evidence.processes = [*read_processes()]
         assert redis.process is not None
-        evidence.pids |= {"worker": self.house.workers[-1].pid, "redis": redis.process.pid}
+        evidence.pids |= {"worker": self.stack.workers[-1].pid, "redis": redis.process.pid}
         for process in (each for part in evidence.parts.values() for each in part):
             evidence.environments[process.pid] = Path(f"/proc/{process.pid}/environ").read_bytes()
 
@@ -330,14 +330,14 @@ async def collect(folder: Path) -> Evidence:
     with pytest.MonkeyPatch.context() as monkeypatch, raised_core_limit(), StringIO() as log, logged(log):
         for name, value in SECRETS.items():  # after Redis, which is not to inherit them
             monkeypatch.setenv(name, value)
-        async with AsyncExitStack() as stack:
-            stack.callback(redis.kill)
-            house = House(folder, redis, await stack.enter_async_context(Simulator(seconds=0)))
-            stack.callback(house.stop)
-            house.write_config(**configuration())
-            admin = await stack.enter_async_context(Redis.from_url(own_way))
-            suite = Suite(house, await stack.enter_async_context(house.client("ann")), admin)
-            await stack.enter_async_context(listening(redis.socket, admin, suite.evidence))
+        async with AsyncExitStack() as resources:
+            resources.callback(redis.kill)
+            stack = Stack(folder, redis, await resources.enter_async_context(Simulator(seconds=0)))
+            resources.callback(stack.stop)
+            stack.write_config(**configuration())
+            admin = await resources.enter_async_context(Redis.from_url(own_way))
+            suite = Suite(stack, await resources.enter_async_context(stack.client("ann")), admin)
+            await resources.enter_async_context(listening(redis.socket, admin, suite.evidence))
             await suite.play()
         suite.evidence.gateway_log = log.getvalue()
     return suite.evidence
@@ -575,18 +575,18 @@ def test_logs_tell_of_trouble_and_no_secret(evidence: Evidence) -> None:
 
 @pytest.mark.real_redis
 async def test_the_traceback_of_a_mistake_of_our_own_tells_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, secret in SECRETS.items():
         monkeypatch.setenv(name, secret)
-    house.write_config(**configuration())
-    await house.start_worker(DARKROOM_FAILPOINT="after_response:1:EIO")
-    async with house.client() as darkroom:
+    stack.write_config(**configuration())
+    await stack.start_worker(DARKROOM_FAILPOINT="after_response:1:EIO")
+    async with stack.client() as darkroom:
         job = await darkroom.submit(prompt=prompt("mistaken"))
         job = await darkroom.wait(job.id, timeout_s=30)
     for sign in (f"job {job.id} failed inside Darkroom", "Traceback", "Input/output error"):
-        assert sign in house.logs(), sign
-    assert CANARIES.hits(house.logs()) == []
+        assert sign in stack.logs(), sign
+    assert CANARIES.hits(stack.logs()) == []
 
 
 @pytest.mark.real_redis

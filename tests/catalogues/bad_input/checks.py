@@ -7,16 +7,16 @@ import json
 import httpx
 
 from tests.catalogues.bad_input.case import Case
-from tests.catalogues.bad_input.gateway import Gate
+from tests.catalogues.bad_input.gateway import Gateway
 
 MEMBERS = {"type", "title", "status", "code", "detail", "instance", "retryable"}
 NEEDED = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}  # headers of a status
 
 
-def check_case(gate: Gate, case: Case) -> None:
+def check_case(gateway: Gateway, case: Case) -> None:
     """Make a bad request: it gets its answer, and nothing is left of it."""
-    with gate.unchanged():
-        answer = gate.play(case)
+    with gateway.unchanged():
+        answer = gateway.play(case)
     assert (answer.status_code, answer.json()["code"]) == (case.status, case.code), answer.text
     check_problem(answer)
     if case.pointer is not None:
@@ -37,8 +37,8 @@ def check_problem(answer: httpx.Response) -> None:
     assert "no-store" in answer.headers["Cache-Control"]
 
 
-def check_log(gate: Gate) -> None:
+def check_log(gateway: Gateway) -> None:
     """Look for prompts, tokens and tracebacks in the gateway's log."""
-    log = gate.house.logs("gateway")
+    log = gateway.stack.logs("gateway")
     assert "Uvicorn running" in log  # it is the right one
-    assert [word for word in ("canary", "Traceback", *gate.tokens.values()) if word in log] == []
+    assert [word for word in ("canary", "Traceback", *gateway.tokens.values()) if word in log] == []

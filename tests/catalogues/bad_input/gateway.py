@@ -17,7 +17,7 @@ from producer.tokens import Right, Tokens
 from tests.catalogues.bad_input.case import Case
 from tests.catalogues.bad_input.paths import lay
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 RATES = "darkroom:rate"
 PLENTY = {"DARKROOM_RATE": "1000000/minute", "DARKROOM_MISS_RATE": "1000000/minute"}
@@ -25,10 +25,10 @@ PROMPT = "canary-prompt: a red fox"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class Gateway:
     """The gateway, who may use it, and what it must not have changed; `job` is a finished one of Ann's."""
 
-    house: House
+    stack: Stack
     url: str
     tokens: Mapping[str, str] = field(repr=False)
     client: httpx.Client
@@ -79,24 +79,24 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_gate(folder: Path, redis: RealRedis) -> AsyncIterator[Gate]:
+async def open_gateway(folder: Path, redis: RealRedis) -> AsyncIterator[Gateway]:
     """Start it; a worker makes Ann's image and is gone again."""
     async with Simulator(seconds=0) as simulator:
-        house = House(folder, redis, simulator)
+        stack = Stack(folder, redis, simulator)
         try:
             lay(folder / "workspace")
             (temporary := folder / "temporary").mkdir()
-            tokens = make_tokens(house)
-            await house.start_worker()
-            url = await house.start_gateway(HOME=str(folder), TMPDIR=str(temporary), **PLENTY)
+            tokens = make_tokens(stack)
+            await stack.start_worker()
+            url = await stack.start_gateway(HOME=str(folder), TMPDIR=str(temporary), **PLENTY)
             with httpx.Client(base_url=url, timeout=30) as client:
                 made = await asyncio.to_thread(make_image, client, tokens["ann"])
-                house.workers[0].terminate()
-                house.workers[0].wait()
+                stack.workers[0].terminate()
+                stack.workers[0].wait()
                 with Redis.from_url(redis.url, decode_responses=True) as direct:
-                    yield Gate(house=house, url=url, tokens=tokens, client=client, redis=direct, job=made)
+                    yield Gateway(stack=stack, url=url, tokens=tokens, client=client, redis=direct, job=made)
         finally:
-            house.stop()
+            stack.stop()
 
 
 def make_image(client: httpx.Client, token: str) -> dict[str, Any]:
@@ -107,10 +107,10 @@ def make_image(client: httpx.Client, token: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def make_tokens(house: House) -> dict[str, str]:
+def make_tokens(stack: Stack) -> dict[str, str]:
     """Make a token for everybody: of some rights, of all, of none any more."""
-    tokens = {name: house.token(name) for name in ("ann", "bob", "carl")}
-    tokens["bot"] = house.token("bot", rights=list(Right))
-    tokens["reader"] = house.token("reader", rights=[Right.READ])
-    tokens["late"] = Tokens(house.settings().tokens_path).create("late", expires_in_s=-1)
+    tokens = {name: stack.token(name) for name in ("ann", "bob", "carl")}
+    tokens["bot"] = stack.token("bot", rights=list(Right))
+    tokens["reader"] = stack.token("reader", rights=[Right.READ])
+    tokens["late"] = Tokens(stack.settings().tokens_path).create("late", expires_in_s=-1)
     return tokens

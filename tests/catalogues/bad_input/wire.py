@@ -11,7 +11,7 @@ from email.message import Message
 from email.parser import BytesParser
 from typing import Any
 
-from tests.catalogues.bad_input.gateway import Gate
+from tests.catalogues.bad_input.gateway import Gateway
 
 FOX = b'{"prompt": "canary fox"}'
 SECOND = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -40,16 +40,16 @@ class Reply:
         return dict(json.loads(self.body))
 
 
-def head(gate: Gate, target: str = "/v1/jobs", method: str = "POST", *, who: str = "ann") -> bytes:
+def head(gateway: Gateway, target: str = "/v1/jobs", method: str = "POST", *, who: str = "ann") -> bytes:
     """Begin a request, without its blank line."""
     kind = "Content-Type: application/json\r\n" if method == "POST" else "Connection: close\r\n"
-    token = "".join(f"{name}: {value}\r\n" for name, value in gate.headers(who).items())
+    token = "".join(f"{name}: {value}\r\n" for name, value in gateway.headers(who).items())
     return f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{token}{kind}".encode()
 
 
-def tell(gate: Gate, *pieces: bytes) -> Reply:
+def tell(gateway: Gateway, *pieces: bytes) -> Reply:
     """Send bytes, and read until the connection is closed. Raises TimeoutError when it is not."""
-    with socket.create_connection(gate.address, timeout=5) as line:
+    with socket.create_connection(gateway.address, timeout=5) as line:
         for piece in pieces:
             with suppress(ConnectionError):  # it has heard enough
                 line.sendall(piece)

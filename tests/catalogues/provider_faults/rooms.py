@@ -21,7 +21,7 @@ from producer.client.client import Darkroom
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House, Process
+from tests.support.stack.stack import Process, Stack
 
 KEY, PROMPT = "canary-key", "canary-prompt"
 PUBLIC = "93.184.215.14"
@@ -58,7 +58,7 @@ HOW_MANY = {"calm": 4, "swift": 3, "upload": 2, "internet": 2, "hub": 4, "door":
 class Room:
     """One Darkroom, for one row at a time."""
 
-    house: House
+    stack: Stack
     darkroom: Darkroom
     redis: Redis
     network: Network
@@ -67,7 +67,7 @@ class Room:
     @property
     def simulator(self) -> Simulator:
         """The provider."""
-        return self.house.simulator
+        return self.stack.simulator
 
     async def clean(self) -> None:
         """Forget what the provider did, and what the gate learned of it."""
@@ -100,29 +100,29 @@ async def _value(redis: Redis, key: str) -> str:
 @asynccontextmanager
 async def open_room(kind: str, door: str = "", **settings: float) -> AsyncIterator[Room]:
     """Open a Darkroom with a running worker; a `door` is what is wrong with the way to its provider."""
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="dr-")))
+    async with AsyncExitStack() as resources:
+        folder = Path(resources.enter_context(TemporaryDirectory(prefix="dr-")))
         certificates = Certificates(folder)
         redis = RealRedis(folder)
         await asyncio.to_thread(redis.start)
-        stack.callback(redis.kill)
+        resources.callback(redis.kill)
         shown = _shown(certificates, door)
         public = f"https://{CDN}:443"  # by the name that the network leads here
-        simulator = await stack.enter_async_context(Simulator(seconds=0, tls=shown, public_tls_url=public))
-        house = House(folder, redis, simulator)
-        stack.callback(house.stop)
+        simulator = await resources.enter_async_context(Simulator(seconds=0, tls=shown, public_tls_url=public))
+        stack = Stack(folder, redis, simulator)
+        resources.callback(stack.stop)
         await asyncio.to_thread(_lay_reference, folder / "workspace")
         network = Network(log=folder / "net.log", names=NAMES, routes={f"{PUBLIC}:443": simulator.tls_port})
-        await _configure(house, kind, door)
-        house.environment = {"DARKROOM_REDIS_URL": redis.url}
+        await _configure(stack, kind, door)
+        stack.environment = {"DARKROOM_REDIS_URL": redis.url}
         knock = {"CONNECT_SECONDS": KNOCK_S} if door in SILENT_DOORS else {}
         values = {**KINDS[kind], **knock, **settings}
         environment = {f"DARKROOM_{name}": str(value) for name, value in values.items()}
-        worker = await house.start_worker(network=network, SSL_CERT_FILE=str(certificates.file), **environment)
+        worker = await stack.start_worker(network=network, SSL_CERT_FILE=str(certificates.file), **environment)
         yield Room(
-            house=house,
-            darkroom=await stack.enter_async_context(house.client()),
-            redis=await stack.enter_async_context(open_redis(redis.url)),
+            stack=stack,
+            darkroom=await resources.enter_async_context(stack.client()),
+            redis=await resources.enter_async_context(open_redis(redis.url)),
             network=network,
             worker=worker,
         )
@@ -151,26 +151,26 @@ def _shown(certificates: Certificates, door: str) -> ssl.SSLContext:
     return issue(API, CDN, REBINDING)
 
 
-async def _configure(house: House, kind: str, door: str) -> None:
+async def _configure(stack: Stack, kind: str, door: str) -> None:
     """Write the configuration, with the way to the provider."""
     if kind == "hub":
-        house.write_config("aihubmix", model="openai/gpt-image-1")
+        stack.write_config("aihubmix", model="openai/gpt-image-1")
         return
-    base = f"https://{API}" if kind in ("internet", "door") else house.simulator.url
+    base = f"https://{API}" if kind in ("internet", "door") else stack.simulator.url
     if door in ("refused", "never_accepts", "accept_and_close", "accept_and_reset", "banner"):
-        base = f"http://127.0.0.1:{await house.simulator.port_of(door)}"
+        base = f"http://127.0.0.1:{await stack.simulator.port_of(door)}"
     elif door in ("never_handshakes", "tls_alert", "plain_http"):
-        base = f"https://127.0.0.1:{await house.simulator.port_of(door)}"
+        base = f"https://127.0.0.1:{await stack.simulator.port_of(door)}"
     elif door in ("nxdomain", "servfail"):
         base = f"https://{door}.sim.test"
-    house.write_config(providers={"openrouter": {"apiBase": f"{base}/api/v1"}})
+    stack.write_config(providers={"openrouter": {"apiBase": f"{base}/api/v1"}})
 
 
 class Rooms:
     """Lends rooms: of each kind there are some, opened when they are first needed."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
+    def __init__(self, resources: AsyncExitStack) -> None:
+        self._stack = resources
         self._places = {kind: asyncio.Semaphore(number) for kind, number in HOW_MANY.items()}
         self._free: dict[str, list[Room]] = {kind: [] for kind in HOW_MANY}
         self._opening = asyncio.Semaphore(2)  # as many as a small machine has processors

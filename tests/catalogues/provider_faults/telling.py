@@ -58,7 +58,7 @@ def step_of(row: str, variant: str, expect: Expect) -> dict[str, object]:
 
 async def _tell(step: Mapping[str, object], story: Story, room: Room) -> Told:
     await room.clean()
-    before = len(room.network.connected()), len(room.house.logs())
+    before = len(room.network.connected()), len(room.stack.logs())
     rest = [] if story.times is None else [GOOD]
     room.simulator.script([{**step, "times": story.times or "always"}, *rest])
     started = time.monotonic()
@@ -88,7 +88,7 @@ async def _public(job: Job, sidecar: Mapping[str, Any], room: Room, log_from: in
     events = [event.model_dump_json() async for event in room.darkroom.events(job.id)]
     beside = {name: value for name, value in sidecar.items() if name != "prompt"}
     stored = await room.strings(f"darkroom:job:{job.id}*") + await room.strings("darkroom:gate:*")
-    return "\n".join([json.dumps([shown, beside]), *events, room.house.logs()[log_from:], stored])
+    return "\n".join([json.dumps([shown, beside]), *events, room.stack.logs()[log_from:], stored])
 
 
 def secrets_in(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from random import Random
 OWNERS = 20
 REFUSED = 0.02  # of the orders are refused by the provider
 CANCELLED = 0.06
-HASTY = 0.03  # are handed in once, whatever comes of it
+IMPATIENT = 0.03  # are handed in once, whatever comes of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def _order(dice: Random, index: int, at: float) -> Order:
         at=at,
         is_refused=kind < REFUSED,
         cancel_after=dice.expovariate(0.7) if is_cancelled else None,
-        is_hasty=kind > 1 - HASTY,
+        is_hasty=kind > 1 - IMPATIENT,
     )
 
 

@@ -45,7 +45,7 @@ async def patient(tmp_path: Path, redis_url: str) -> AsyncIterator[tuple[ChatRun
         yield opened, hand, chat
 
 
-House = tuple[ChatRuntime, Hand, Chat]
+Stack = tuple[ChatRuntime, Hand, Chat]
 
 
 def read(answer: ChatAnswer) -> dict[str, Any]:
@@ -60,7 +60,7 @@ async def ordered(opened: ChatRuntime, **more: object) -> str:
     return str(read(answer)["job_id"])
 
 
-async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) -> None:
+async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: Stack) -> None:
     opened, hand, chat = patient
     asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
@@ -73,7 +73,7 @@ async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: House) 
     assert chat.sent == []
 
 
-async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(quick: House) -> None:
+async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(quick: Stack) -> None:
     opened, hand, chat = quick
     told = read(await opened.image_requests.generate(CHATTY, FOX))
     assert (told["status"], told["position"], told["eta_seconds"]) == ("queued", 0, None)
@@ -100,7 +100,7 @@ async def _memos(opened: ChatRuntime, session: str = "websocket:1") -> list[str]
 
 
 @pytest.mark.parametrize("files", [True, False])
-async def test_a_letter_says_what_is_not_as_it_was_asked_for(quick: House, *, files: bool) -> None:
+async def test_a_letter_says_what_is_not_as_it_was_asked_for(quick: Stack, *, files: bool) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     await hand.develop(await ordered(opened, count=3), count=2, degraded="1K timed out after 120 s", files=files)
@@ -114,7 +114,7 @@ async def test_a_letter_says_what_is_not_as_it_was_asked_for(quick: House, *, fi
         assert "/" not in text
 
 
-async def test_a_failure_is_told_in_words(quick: House) -> None:
+async def test_a_failure_is_told_in_words(quick: Stack) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     await hand.fail(await ordered(opened))
@@ -125,7 +125,7 @@ async def test_a_failure_is_told_in_words(quick: House) -> None:
     assert "has ended without images" in memo
 
 
-async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(quick: House) -> None:
+async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(quick: Stack) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     job_id = await ordered(opened, count=2)
@@ -137,7 +137,7 @@ async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(qui
     assert (answer.is_error, answer.text) == (True, "Error: Cancelled.")
 
 
-async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, redis_url: str) -> None:
+async def test_a_restart_sends_what_was_not_sent(quick: Stack, tmp_path: Path, redis_url: str) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
     await opened.late_delivery.close()
@@ -156,7 +156,7 @@ async def test_a_restart_sends_what_was_not_sent(quick: House, tmp_path: Path, r
 
 @pytest.mark.parametrize("route", ["", "{}", "nonsense"])
 async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_whose_it_is(
-    quick: House, route: str
+    quick: Stack, route: str
 ) -> None:
     opened, hand, chat = quick
     bad, good = await ordered(opened), await ordered(opened)
@@ -171,7 +171,7 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_wh
     assert await hand.letters() == ([bad] if route else [])  # without a route its job is forgotten
 
 
-async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: House) -> None:
+async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: Stack) -> None:
     opened, hand, chat = quick
     job_id = await ordered(opened)
     await opened.late_delivery.close()
@@ -186,7 +186,7 @@ async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: Ho
 
 
 async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
-    quick: House, caplog: pytest.LogCaptureFixture
+    quick: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
@@ -202,7 +202,7 @@ async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
     assert await hand.letters() == [job_id]
 
 
-async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> None:
+async def test_what_a_channel_does_not_take_is_sent_once_more(quick: Stack) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     chat.is_broken = True
@@ -219,7 +219,7 @@ async def test_what_a_channel_does_not_take_is_sent_once_more(quick: House) -> N
     assert await hand.letters() == []
 
 
-async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> None:
+async def test_channels_that_are_not_there_keep_their_letters(quick: Stack) -> None:
     opened, hand, chat = quick
     job_id = await ordered(opened)
     await opened.late_delivery.close()
@@ -230,7 +230,7 @@ async def test_channels_that_are_not_there_keep_their_letters(quick: House) -> N
     assert await hand.letters() == [job_id]
 
 
-async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: House) -> None:
+async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Stack) -> None:
     opened, hand, chat = patient
     asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
     [job_id] = await hand.handed_in()
@@ -245,7 +245,7 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Ho
     assert await hand.letters() == []
 
 
-async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: House) -> None:
+async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: Stack) -> None:
     opened, hand, _ = patient
     asking = asyncio.create_task(opened.image_requests.generate(DEAF, FOX))
     [job_id] = await hand.handed_in()
@@ -256,7 +256,7 @@ async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: House) 
 
 
 async def test_equal_calls_of_a_turn_are_different_jobs_and_a_repeated_turn_is_not(
-    quick: House, tmp_path: Path, redis_url: str
+    quick: Stack, tmp_path: Path, redis_url: str
 ) -> None:
     opened, _, _ = quick
     first, second = await ordered(opened), await ordered(opened)
@@ -265,7 +265,7 @@ async def test_equal_calls_of_a_turn_are_different_jobs_and_a_repeated_turn_is_n
         assert await ordered(again) == first
 
 
-async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: House) -> None:
+async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: Stack) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
     told = read(await opened.image_requests.status(CHATTY, None, 0))
@@ -276,7 +276,7 @@ async def test_status_tells_how_a_job_stands_and_what_became_of_it(quick: House)
     assert len(told["artifacts"]) == 1
 
 
-async def test_cancel_writes_no_letter(quick: House) -> None:
+async def test_cancel_writes_no_letter(quick: Stack) -> None:
     opened, hand, chat = quick
     chat.has_answered.set()
     job_id = await ordered(opened)
@@ -287,7 +287,7 @@ async def test_cancel_writes_no_letter(quick: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "cancel"])
-async def test_the_jobs_of_other_chats_do_not_exist(quick: House, name: str) -> None:
+async def test_the_jobs_of_other_chats_do_not_exist(quick: Stack, name: str) -> None:
     opened, _, _ = quick
     job_id = await ordered(opened)
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
@@ -297,7 +297,7 @@ async def test_the_jobs_of_other_chats_do_not_exist(quick: House, name: str) -> 
     assert answer == await getattr(opened.image_requests, name)(stranger, None, *arguments[1:])
 
 
-async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(quick: House) -> None:
+async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(quick: Stack) -> None:
     opened, hand, _ = quick
     job_id = await ordered(opened)
     await hand.develop(job_id)
@@ -311,7 +311,7 @@ async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(
 
 
 @pytest.mark.parametrize("name", ["owner", "webhook_url", "letter", "conversation", "idempotency_key", "seed"])
-async def test_a_model_cannot_say_more_than_a_request_has(quick: House, name: str) -> None:
+async def test_a_model_cannot_say_more_than_a_request_has(quick: Stack, name: str) -> None:
     opened, hand, _ = quick
     answer = await opened.image_requests.generate(CHATTY, FOX | {name: "x"})
     assert answer.is_error

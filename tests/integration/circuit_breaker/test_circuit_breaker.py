@@ -81,7 +81,7 @@ async def waiter(store: JobStore, breaker: CircuitBreaker, *, owner: str = "ann"
     """A job that was refused and has given its slot back."""
     lease = await running(store, owner=owner)
     blocked = await refused(breaker, lease)
-    await store.release(lease, wait_s=blocked.wait_s, at_gate=True)
+    await store.release(lease, wait_s=blocked.wait_s, at_breaker=True)
     return lease.job_id
 
 
@@ -835,10 +835,10 @@ async def test_a_waiter_that_still_has_its_slot_is_woken_as_it_gives_it_back(
     await bells(redis)
     await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == [quick]  # the place is not kept for one who may be busy for long
-    await store.release(slow, wait_s=wait_s, at_gate=True)
+    await store.release(slow, wait_s=wait_s, at_breaker=True)
     assert await bells(redis) == [slow.job_id]
     again = await claimed(store, slow.job_id)
-    await store.release(again, wait_s=wait_s, at_gate=True)  # it was woken once
+    await store.release(again, wait_s=wait_s, at_breaker=True)  # it was woken once
     assert await bells(redis) == []
 
 
@@ -851,7 +851,7 @@ async def test_a_job_that_is_refused_again_is_not_woken_by_what_was(store: JobSt
     assert await enter(breaker, lease, 1) is None
     blocked = await refused(breaker, other, 2)
     await bells(redis)
-    await store.release(other, wait_s=blocked.wait_s, at_gate=True)
+    await store.release(other, wait_s=blocked.wait_s, at_breaker=True)
     assert await bells(redis) == []
     await breaker.leave(lease, 1, CallOutcome.GOOD)
     assert await bells(redis) == [other.job_id]
@@ -933,7 +933,7 @@ async def test_no_waiter_is_forgotten_and_no_place_given_twice(store: JobStore, 
         if blocked := await enter(breaker, lease):
             await asyncio.sleep(dice.random() / 50)
             with suppress(LeaseLost):  # it is one of those cancelled
-                await store.release(lease, wait_s=blocked.wait_s, at_gate=True)
+                await store.release(lease, wait_s=blocked.wait_s, at_breaker=True)
             return
         begun.append(lease.job_id)
         under_way.add(lease.job_id)
@@ -993,7 +993,7 @@ async def test_calls_come_and_go_while_redis_is_full(redis_server: RealRedis) ->
         try:
             assert await enter(breaker, lease) is None
             blocked = await refused(breaker, other)
-            await store.release(other, wait_s=blocked.wait_s, at_gate=True)
+            await store.release(other, wait_s=blocked.wait_s, at_breaker=True)
             await breaker.leave(lease, 0, CallOutcome.GOOD)
             assert other.job_id in await bells(redis)
             await call(breaker, await claimed(store, other.job_id), CallOutcome.KEY)

@@ -21,7 +21,7 @@ from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, CircuitBreakers
 
 pytestmark = pytest.mark.real_redis
@@ -188,7 +188,7 @@ async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
     assert await breaker.enter(calls, 0, most_s=60) is None
     blocked = await breaker.enter(waits, 9, most_s=60)
     assert isinstance(blocked, Blocked)
-    await store.release(waits, wait_s=blocked.wait_s, at_gate=True)
+    await store.release(waits, wait_s=blocked.wait_s, at_breaker=True)
     await breaker.leave(calls, 0, CallOutcome.GOOD)
     await store.end(calls, JobState.SUCCEEDED)
     assert await redis.zcard(f"darkroom:gate:{breaker.name}:calls") == 1  # the place kept for the woken job
@@ -198,15 +198,15 @@ async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
 
 
 @pytest.fixture
-async def house(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[House]:
+async def stack(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[Stack]:
     """A Darkroom without a worker yet."""
     async with Simulator(seconds=0.02) as simulator:
-        house = House(tmp_path, own_redis, simulator)
-        house.environment["DARKROOM_RETENTION_SECONDS"] = str(RETENTION_S)
+        stack = Stack(tmp_path, own_redis, simulator)
+        stack.environment["DARKROOM_RETENTION_SECONDS"] = str(RETENTION_S)
         try:
-            yield house
+            yield stack
         finally:
-            house.stop()
+            stack.stop()
 
 
 async def size_of(redis: Redis, key: str) -> int:
@@ -216,13 +216,13 @@ async def size_of(redis: Redis, key: str) -> int:
     return int(await count[kind](key)) if kind in count else 1
 
 
-async def kill_a_worker(house: House, redis: Redis) -> None:
+async def kill_a_worker(stack: Stack, redis: Redis) -> None:
     """Start a worker, let it finish a job, and kill it in the midst of another."""
-    worker = await house.start_worker()
-    async with house.client() as darkroom:
+    worker = await stack.start_worker()
+    async with stack.client() as darkroom:
         done = await darkroom.wait((await darkroom.submit(prompt="quick")).id, timeout_s=20)
         assert done.state is JobState.SUCCEEDED
-        house.simulator.script([{"kind": "slow", "seconds": 60}], match="slow")
+        stack.simulator.script([{"kind": "slow", "seconds": 60}], match="slow")
         slow = await darkroom.submit(prompt="slow")
         async for event in darkroom.events(slow.id):
             if event.type == "attempt":
@@ -232,10 +232,10 @@ async def kill_a_worker(house: House, redis: Redis) -> None:
         await darkroom.cancel(slow.id)
 
 
-async def test_g24_killed_workers_leave_nothing_that_grows(house: House) -> None:
-    async with open_redis(house.redis.url) as redis:
+async def test_g24_killed_workers_leave_nothing_that_grows(stack: Stack) -> None:
+    async with open_redis(stack.redis.url) as redis:
         for _ in range(3):
-            await kill_a_worker(house, redis)
+            await kill_a_worker(stack, redis)
         stays = {key for key, left_s in (await keys_of(redis)).items() if left_s < 0}
         assert stays <= BOUNDED | KOMBU | {PIDBOX}
         for key in KOMBU & stays:
@@ -243,7 +243,7 @@ async def test_g24_killed_workers_leave_nothing_that_grows(house: House) -> None
         # An hour later the next worker's sweeper forgets the dead ones.
         dead = await redis.zrange("darkroom:workers", 0, -1)
         await redis.zadd("darkroom:workers", dict.fromkeys(map(str, dead), 1))
-        await house.start_worker()
+        await stack.start_worker()
         async with asyncio.timeout(10):
             while await redis.zcard("darkroom:workers") > 1 or await size_of(redis, "darkroom:" + PIDBOX) > 1:
                 await asyncio.sleep(0.05)

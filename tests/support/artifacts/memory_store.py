@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from contract.artifacts.artifact_store import StoredImage
+from contract.artifacts.artifact_store import StorageRoom, StoredImage
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
@@ -127,6 +127,18 @@ class MemoryArtifacts:
         if make and not self._marker:
             self._marker = f"memory-{id(self):x}"
         return self._marker
+
+    @property
+    def place(self) -> str:
+        """Name this store."""
+        return "memory"
+
+    async def prepare(self) -> None:
+        """Be ready."""
+
+    async def room(self, *, by_writing: bool = False) -> StorageRoom:
+        """Tell that there is room."""
+        return StorageRoom(2**40)
 
 
 def _id(locator: str) -> str:

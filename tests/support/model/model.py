@@ -254,15 +254,15 @@ class JobModel:
             job.attempts[number] = attempt
         return None
 
-    def release(self, job_id: str, fence: int, wait_ms: int, *, at_gate: bool) -> str | None:
+    def release(self, job_id: str, fence: int, wait_ms: int, *, at_breaker: bool) -> str | None:
         """Give a slot back."""
         if not (job := self.held(job_id, fence)):
             return "lost"
         if not wait_ms:
             job.hurry()  # what was begun goes before all that was not
-        if at_gate and job.gate == "woken":
+        if at_breaker and job.gate == "woken":
             wait_ms = 0
-        job.gate = "waits" if at_gate else ""
+        job.gate = "waits" if at_breaker else ""
         job.enqueue(self.now + wait_ms if wait_ms else 0, self.now)
         return None
 

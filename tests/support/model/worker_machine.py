@@ -175,14 +175,14 @@ class JobMachine(QueueMachine):
         self.finish(self.lease(which), state)
 
     @holding
-    @rule(which=WHICH, wait_ms=WAITS, at_gate=st.booleans())
-    def release(self, which: int, wait_ms: int, at_gate: bool) -> None:
+    @rule(which=WHICH, wait_ms=WAITS, at_breaker=st.booleans())
+    def release(self, which: int, wait_ms: int, at_breaker: bool) -> None:
         """Give a slot back, to wait for nothing, for a time, or for a gate."""
-        self._release(self.lease(which), wait_ms, at_gate=at_gate)
+        self._release(self.lease(which), wait_ms, at_breaker=at_breaker)
 
-    def _release(self, lease: Lease, wait_ms: int, *, at_gate: bool) -> None:
-        answer = self.ask(self.store.release(lease, wait_s=wait_ms / 1000, at_gate=at_gate))
-        assert answer == self.model.release(lease.job_id, lease.fence, wait_ms, at_gate=at_gate)
+    def _release(self, lease: Lease, wait_ms: int, *, at_breaker: bool) -> None:
+        answer = self.ask(self.store.release(lease, wait_s=wait_ms / 1000, at_breaker=at_breaker))
+        assert answer == self.model.release(lease.job_id, lease.fence, wait_ms, at_breaker=at_breaker)
 
     # The gate
 
@@ -199,7 +199,7 @@ class JobMachine(QueueMachine):
         if verdict:
             self._leave_gate(verdict)
         for lease in refused if wait_ms else ():
-            self._release(lease, wait_ms, at_gate=True)
+            self._release(lease, wait_ms, at_breaker=True)
         self.is_still = False
 
     @precondition(lambda self: self.seen.scores(f"gate:{self.gate.name}:calls"))

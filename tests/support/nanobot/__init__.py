@@ -1,1 +1,1 @@
-"""The real nanobot as a guest: installed in a throw-away venv, with a model that a test scripts, and spoken to."""
+"""The real nanobot: installed in a throw-away venv, with a model that a test scripts, and spoken to."""

@@ -23,7 +23,7 @@ from tests.support.nanobot.gateway import Nanobot, merged
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venv
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLE = json.loads(
@@ -44,19 +44,19 @@ LATER = "It is being made."
 class Home:
     """Where nanobot and Darkroom live together."""
 
-    house: House
+    stack: Stack
     nanobot: Nanobot
     model: Model
     simulator: Simulator
 
     async def jobs(self, chat: Chat) -> list[Job]:
         """List the jobs of a chat, the newest first."""
-        async with self.house.client(owner_of(chat)) as client:
+        async with self.stack.client(owner_of(chat)) as client:
             return await client.list()
 
     async def all_is_sent(self) -> None:
         """Wait until nanobot's mailbox is empty."""
-        async with open_redis(self.house.redis.url) as redis, asyncio.timeout(20):
+        async with open_redis(self.stack.redis.url) as redis, asyncio.timeout(20):
             while [box async for box in redis.scan_iter("darkroom:mail:*")]:  # a sorted set without members is gone
                 await asyncio.sleep(0.05)
 
@@ -73,7 +73,7 @@ class Home:
 
     async def is_over(self, job: Job) -> Job:
         """Wait until a job is over."""
-        async with self.house.client(job.owner) as client:
+        async with self.stack.client(job.owner) as client:
             return await client.wait(job.id, timeout_s=30)
 
 
@@ -119,20 +119,20 @@ async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Hom
         redis.start()
         async with Simulator(seconds=0.02) as simulator, Model(paint) as model:
             simulator.improvise(_small)
-            house = House(folder, redis, simulator)
-            house.environment |= KNOBS | {"HOME": str(folder)} | knobs
-            both = json.loads(house.config.read_text())
+            stack = Stack(folder, redis, simulator)
+            stack.environment |= KNOBS | {"HOME": str(folder)} | knobs
+            both = json.loads(stack.config.read_text())
             del both["agents"]  # nanobot's workspace is the one
-            nanobot = Nanobot(folder, venv, model, merged(EXAMPLE, both), house.environment)
+            nanobot = Nanobot(folder, venv, model, merged(EXAMPLE, both), stack.environment)
             shutil.copytree(SKILLS, folder / "workspace" / "skills")
             try:
-                await house.start_worker()
+                await stack.start_worker()
                 async with nanobot:
-                    yield Home(house, nanobot, model, simulator)
+                    yield Home(stack, nanobot, model, simulator)
                 assert "Traceback" not in nanobot.log
                 assert model.errors == []
             finally:
-                house.stop()
+                stack.stop()
                 redis.kill()
 
 

@@ -52,14 +52,14 @@ class Inside:
         """Live for ever."""
         return False
 
-    def kill(self) -> None:
+    def interrupt(self) -> None:
         """Leave nothing behind."""
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Leave nothing open."""
 
 
-class Line:
+class ProviderTransport:
     """Answers from a list, where a number is a pause, and keeps what was sent.
 
     A call that repeats too often runs out of answers.
@@ -81,7 +81,7 @@ class Line:
             return answer
 
         monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
-        monkeypatch.setattr("worker.sandbox.pool.SandboxProcess", Inside)
+        monkeypatch.setattr("contract.untrusted.sandbox_pool.SandboxProcess", Inside)
 
     @property
     def methods(self) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.support.network.proxy import Proxy
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 ERRORS = {
     "loading": "-LOADING Redis is loading the dataset in memory",
@@ -24,8 +24,8 @@ WAYS = ("killed", "hung", "black hole", "refused", *ERRORS)
 class Outages:
     """A Redis behind a proxy, and the ways in which it can be away."""
 
-    def __init__(self, house: House, proxy: Proxy, rogue: str) -> None:
-        self.house, self.proxy, self._rogue = house, proxy, rogue
+    def __init__(self, stack: Stack, proxy: Proxy, rogue: str) -> None:
+        self.stack, self.proxy, self._rogue = stack, proxy, rogue
         self.error = ""
 
     def begin(self, what: str) -> None:
@@ -39,12 +39,12 @@ class Outages:
     def end(self, what: str) -> None:
         """Let it be back."""
         if what in ERRORS:
-            self.proxy.lead(self.house.redis.socket)
+            self.proxy.lead(self.stack.redis.socket)
         else:
             self._ways()[what][1]()
 
     def _ways(self) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
-        redis, proxy = self.house.redis, self.proxy
+        redis, proxy = self.stack.redis, self.proxy
         return {
             "killed": (redis.kill, redis.start),
             "hung": (lambda: redis.signal(signal.SIGSTOP), lambda: redis.signal(signal.SIGCONT)),
@@ -54,7 +54,7 @@ class Outages:
 
 
 @asynccontextmanager
-async def redis_outages(house: House) -> AsyncIterator[Outages]:
+async def redis_outages(stack: Stack) -> AsyncIterator[Outages]:
     """A gateway whose way to Redis leads through a proxy, which may lead it to a rogue."""
 
     async def grumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,7 +62,7 @@ async def redis_outages(house: House) -> AsyncIterator[Outages]:
             writer.write(f"{outages.error}\r\n".encode())
         writer.close()
 
-    async with Proxy(to=house.redis.socket) as proxy, await asyncio.start_server(grumble, "127.0.0.1", 0) as rogue:
-        outages = Outages(house, proxy, f"127.0.0.1:{rogue.sockets[0].getsockname()[1]}")
-        house.environment["DARKROOM_REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}"
+    async with Proxy(to=stack.redis.socket) as proxy, await asyncio.start_server(grumble, "127.0.0.1", 0) as rogue:
+        outages = Outages(stack, proxy, f"127.0.0.1:{rogue.sockets[0].getsockname()[1]}")
+        stack.environment["DARKROOM_REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}"
         yield outages

@@ -17,7 +17,7 @@ from contract.jobs.job import Job, Outcome
 from tests.support.network.heavy_provider import Kind, Painter, calls_of, heavy_provider
 from tests.support.process.memory_cgroup import Cgroup, memory_cgroup
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 LOOK_S = 0.02
 MIB = 2**20
@@ -57,20 +57,20 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowded_house(folder: Path, kind: Kind) -> AsyncIterator[tuple[House, int]]:
+async def crowded_stack(folder: Path, kind: Kind) -> AsyncIterator[tuple[Stack, int]]:
     """A Darkroom whose provider's answers are heavy; no worker runs yet."""
     with TemporaryDirectory(prefix="dr-") as short:
         redis = RealRedis(Path(short))
         redis.start()
-        house = None
+        stack = None
         try:
             async with Simulator(seconds=0) as simulator, heavy_provider(kind) as port:
-                house = House(folder, redis, simulator)
-                house.write_config(providers={"openrouter": {"apiBase": f"http://127.0.0.1:{port}/api/v1"}})
-                yield house, port
+                stack = Stack(folder, redis, simulator)
+                stack.write_config(providers={"openrouter": {"apiBase": f"http://127.0.0.1:{port}/api/v1"}})
+                yield stack, port
         finally:
-            if house:
-                house.stop()
+            if stack:
+                stack.stop()
             redis.kill()
 
 
@@ -79,17 +79,17 @@ async def crowd(
 ) -> Crowd:
     """Run jobs in one worker, started again as its supervisor would, within so many bytes of memory."""
     with memory_cgroup(most) as group:
-        async with crowded_house(folder, kind) as (house, port), house.client() as darkroom:
+        async with crowded_stack(folder, kind) as (stack, port), stack.client() as darkroom:
             given: dict[str, Any] = {"count": count, "image_size": "4K"}
             if reference:
-                path = house.settings().workspace / "reference.png"
+                path = stack.settings().workspace / "reference.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(Painter(reference).paint())
                 given["reference_images"] = [str(path)]
             ids = [(await darkroom.submit(prompt=f"fox {n}", **given)).id for n in range(jobs)]
             started = time.monotonic()
             peak = [0]
-            keeping = asyncio.create_task(_keep(house, group, peak, environment))
+            keeping = asyncio.create_task(_keep(stack, group, peak, environment))
             try:
                 ended = await asyncio.gather(*(darkroom.wait(job, timeout_s=900) for job in ids))
                 seconds = time.monotonic() - started
@@ -97,24 +97,24 @@ async def crowd(
             finally:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)
-                house.stop()
+                stack.stop()
             return Crowd(
                 jobs=tuple(ended),
                 calls=calls,
                 kills=group.kills(),
-                starts=len(house.workers),
+                starts=len(stack.workers),
                 peak=peak[0],
                 seconds=seconds,
-                log=house.logs(),
+                log=stack.logs(),
             )
 
 
-async def _keep(house: House, group: Cgroup, peak: list[int], environment: dict[str, str]) -> None:
+async def _keep(stack: Stack, group: Cgroup, peak: list[int], environment: dict[str, str]) -> None:
     """Keep a worker running, and look at what it holds."""
     while True:
         with suppress(TimeoutError):
-            house.environment |= environment
-            worker = await house.start_worker(within=group.enter)
+            stack.environment |= environment
+            worker = await stack.start_worker(within=group.enter)
             while worker.poll() is None:
                 peak[0] = max(peak[0], group.held())
                 await asyncio.sleep(LOOK_S)

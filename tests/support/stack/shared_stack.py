@@ -23,14 +23,14 @@ from contract.redis.client import open_redis
 from contract.store.keys import owner_key
 from producer.tokens import Right
 from tests.support.stack.redis_server import RealRedis
-from tests.support.stack.stack import House
+from tests.support.stack.stack import Stack
 
 MODEL = "openai/gpt-5.4-image-2"  # the default one
 OTHER_MODEL = "google/gemini-3-pro-image"
 MOST = 50  # accounts
 SIDE = 96  # pixels: drawing larger ones takes time
 KNOBS = {"DARKROOM_MODELS": OTHER_MODEL, "DARKROOM_BREAKER_SECONDS": "0.1"}
-HASTY = {
+IMPATIENT = {
     "DARKROOM_GRACE_SECONDS": "0.2",
     "DARKROOM_HEARTBEAT_SECONDS": "0.1",
     "DARKROOM_LINGER_SECONDS": "0.1",
@@ -46,22 +46,22 @@ class Account(NamedTuple):
     token: str
 
 
-class Front:
+class SharedStack:
     """The addresses, and what can be seen from behind."""
 
     url = ""
-    hasty_url = ""
+    impatient_url = ""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.reader = house.token("reader", rights=[Right.READ])
-        self.service = house.token("service", rights=list(Right))
-        self._accounts = [Account(name, house.token(name)) for name in (f"ann-{number}" for number in range(MOST))]
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.reader = stack.token("reader", rights=[Right.READ])
+        self.service = stack.token("service", rights=list(Right))
+        self._accounts = [Account(name, stack.token(name)) for name in (f"ann-{number}" for number in range(MOST))]
 
     async def start(self) -> None:
         """Start the worker and the gateways."""
-        urls = self.house.start_gateway(), self.house.start_gateway(**HASTY)
-        self.url, self.hasty_url, _ = await asyncio.gather(*urls, self.house.start_worker())
+        urls = self.stack.start_gateway(), self.stack.start_gateway(**IMPATIENT)
+        self.url, self.impatient_url, _ = await asyncio.gather(*urls, self.stack.start_worker())
 
     def account(self) -> Account:
         """Hand out an account that nobody has used; gateways take a second to see a new one."""
@@ -69,7 +69,7 @@ class Front:
 
     def calls(self, prompt: str) -> list[Call]:
         """List the provider's calls for a prompt."""
-        return [call for call in self.house.simulator.ledger if prompt in call.prompt]
+        return [call for call in self.stack.simulator.ledger if prompt in call.prompt]
 
     async def called(self, prompt: str) -> Call:
         """Wait until the provider is asked."""
@@ -81,23 +81,23 @@ class Front:
 
     async def jobs(self, owner: str) -> list[Job]:
         """List an owner's jobs."""
-        async with self.house.client(owner) as client:
+        async with self.stack.client(owner) as client:
             return await client.list()
 
     async def cancel(self, owner: str) -> None:
         """Cancel an owner's latest job."""
-        async with self.house.client(owner) as client:
+        async with self.stack.client(owner) as client:
             await client.cancel((await client.list())[0].id)
 
     async def forget_recent(self, owner: str) -> None:
         """Forget what an owner asked for of late, as time would."""
-        async with open_redis(self.house.redis.url) as redis:
+        async with open_redis(self.stack.redis.url) as redis:
             for key in [key async for key in redis.scan_iter(owner_key(owner, "recent:*"))]:
                 await redis.delete(key)
 
     async def cancelled(self, owner: str) -> None:
         """Wait until an owner's only job is cancelled."""
-        async with asyncio.timeout(10), self.house.client(owner) as client:
+        async with asyncio.timeout(10), self.stack.client(owner) as client:
             [job] = await client.list()
             assert (await client.wait(job.id)).state is JobState.CANCELLED
 
@@ -109,22 +109,22 @@ class Front:
 
 
 @asynccontextmanager
-async def open_front(folder: Path) -> AsyncIterator[Front]:
+async def open_shared_stack(folder: Path) -> AsyncIterator[SharedStack]:
     """Start everything, and stop it."""
     with TemporaryDirectory(prefix="dr-") as socket_folder:
         redis = RealRedis(Path(socket_folder))
         redis.start()
         async with Simulator(seconds=0.02) as simulator:
             simulator.improvise(_small)
-            house = House(folder, redis, simulator)
-            house.environment |= KNOBS | {"HOME": str(folder)}
+            stack = Stack(folder, redis, simulator)
+            stack.environment |= KNOBS | {"HOME": str(folder)}
             try:
-                front = Front(house)
-                await front.start()
-                yield front
-                assert "Traceback" not in house.logs("gateway")
+                shared_stack = SharedStack(stack)
+                await shared_stack.start()
+                yield shared_stack
+                assert "Traceback" not in stack.logs("gateway")
             finally:
-                house.stop()
+                stack.stop()
                 redis.kill()
 
 

@@ -29,7 +29,7 @@ ROOT = str(Path(__file__).parents[3])
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
 
 
-class House:
+class Stack:
     """Everything of one Darkroom; workers are started by the test."""
 
     def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator) -> None:

@@ -86,7 +86,7 @@ class Near:
     async def receive(self, size: int) -> bytes:
         """Receive so many bytes, or fewer if the stream ends."""
         found = bytearray()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(found) < size and (data := await self._loop.sock_recv(self._socket, size - len(found))):
                 found += data
         return bytes(found)
@@ -128,7 +128,7 @@ async def proxy(far: Far) -> AsyncIterator[Proxy]:
 
 
 async def until_received(far: Far, data: bytes) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while far.received != data:
             await asyncio.sleep(0.005)
 
@@ -137,6 +137,11 @@ async def seconds_of(near: Near, data: bytes) -> float:
     began = monotonic()
     assert await near.echo(data) == data
     return monotonic() - began
+
+
+async def quickest(near: Near, data: bytes) -> float:
+    """Take the best of three: the machine may be busy with other things."""
+    return min([await seconds_of(near, data) for _ in range(3)])
 
 
 # Clear weather
@@ -225,13 +230,16 @@ async def test_it_may_go_while_connections_end(far: Far, steps: int) -> None:
 async def test_latency_is_added_each_way_to_what_comes_and_not_to_how_much(proxy: Proxy) -> None:
     proxy.latency(0.05)
     async with Near(proxy) as near:
-        assert 0.1 <= await seconds_of(near, b"fox") < 0.4
-        began = monotonic()
-        for _ in range(10):
-            await near.send(b"fox")
-            await asyncio.sleep(0.01)
-        assert await near.receive(30) == b"fox" * 10
-        assert 0.2 - 0.01 <= monotonic() - began < 0.6
+        assert 0.1 <= await quickest(near, b"fox") < 0.4
+        seconds = []
+        for _ in range(3):
+            began = monotonic()
+            for _ in range(10):
+                await near.send(b"fox")
+                await asyncio.sleep(0.01)
+            assert await near.receive(30) == b"fox" * 10
+            seconds.append(monotonic() - began)
+        assert 0.2 - 0.01 <= min(seconds) < 0.6
 
 
 def test_jitter_is_added_or_taken_away() -> None:
@@ -261,7 +269,7 @@ async def test_the_same_dice_give_the_same_jitter(far: Far, monkeypatch: pytest.
 async def test_bandwidth_is_so_much_a_second(proxy: Proxy) -> None:
     proxy.bandwidth(100_000)
     async with Near(proxy) as near:
-        assert 0.15 <= await seconds_of(near, bytes(20_000)) < 0.8
+        assert 0.15 <= await quickest(near, bytes(20_000)) < 0.8
 
 
 async def test_slices_are_small(proxy: Proxy, far: Far) -> None:
@@ -325,7 +333,7 @@ async def test_healing_lets_pass_at_once_what_waits(proxy: Proxy) -> None:
         assert await near.is_silent()
         proxy.heal()
         assert await near.receive(3) == b"fox"
-        assert await seconds_of(near, BLOCK) < 0.5
+        assert await quickest(near, BLOCK) < 0.5
 
 
 # The black hole

@@ -195,3 +195,12 @@ async def test_a_store_is_known_by_its_mark(make: Make, tmp_path: Path) -> None:
     assert mark
     assert mark == await one.marker() == await one.marker(make=True)
     assert await other.marker(make=True) != mark
+
+
+async def test_a_store_that_was_prepared_has_room(store: ArtifactStore) -> None:
+    await store.prepare()
+    for by_writing in (False, True):
+        room = await store.room(by_writing=by_writing)
+        assert (room.problem, room.is_there, room.free > 0) == ("", True, True)
+    assert store.place
+    assert await store.recent() == []

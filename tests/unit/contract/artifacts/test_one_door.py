@@ -15,9 +15,6 @@ BUILDERS = {
     "contract/settings/settings.py",  # where the directory is
     "contract/settings/artifact_storage.py",  # builds the store
     "producer/chat/factory.py",  # nanobot's own directory is a root of what it may name as a reference
-    "worker/app.py",  # may it be written to?
-    "producer/doctor/doctor.py",
-    "producer/api/services/readiness.py",
 }
 DOORS = ("contract.artifacts.local_directory", "contract.artifacts.layout")
 FOLDERS = {"inputs", "thumbnails", "generated"}

@@ -9,6 +9,7 @@ import pytest
 
 from contract.store import keys
 from contract.store.scripts import LUA, includes, script_text
+from tests.support.lua_globals import global_names
 
 FILES = {str(path.relative_to(str(LUA)).with_suffix("")): path.read_text() for path in Path(str(LUA)).rglob("*.lua")}
 INCLUDES = sorted(name.removeprefix("include/") for name in FILES if name.startswith("include/"))
@@ -23,14 +24,15 @@ PAIRS = re.compile(r"^--   then \w+, \w+, …  ", re.MULTILINE)
 REST = re.compile(r"argument_pairs\((\d+)\)|unpack\(ARGV, (\d+)\)")
 RECORD = re.compile(r"\blocal (\w+) = (?:\w+ and )?read(?:_damaged)?\(([^\n]*(?:,\n[^\n]*)*)\)")
 DEFINED = re.compile(r"^local (?:function (\w+)|(\w+(?:, \w+)*) =)", re.MULTILINE)
-DECLARED = re.compile(r"\blocal (?!function)(\w+(?:,\s*\w+)*)|\bfunction ?(\w*\([^)]*\))|\bfor ([\w, ]+) (?:in|=)")
 USED = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\b(?!\s*=[^=])")
 KEY = re.compile(r"(?:redis\.p?call\('\w+', |^local [A-Z]+ = |_key\([^)]*\) return )'([^']+)'", re.MULTILINE)
-WORDS = """
-and break do else elseif end false for function if in local nil not or repeat return then true until while
-ARGV CONTRACT cjson ipairs math pairs pcall redis string table tonumber tostring type unpack
-"""
-KNOWN = frozenset(re.findall(r"\w+", WORDS))
+ANSWER = re.compile(r"\breturn \{?'(\w+)'|\band '(\w+)' or '(\w+)'")
+KNOWN = frozenset(
+    (
+        *("ARGV", "cjson", "ipairs", "math", "pairs", "pcall", "redis"),
+        *("string", "table", "tonumber", "tostring", "type", "unpack"),
+    )
+)
 
 
 def code(text: str) -> str:
@@ -58,6 +60,14 @@ def test_a_header_lists_the_arguments_that_the_script_unpacks(name: str) -> None
     rest = {int(number) for match in REST.findall(FILES[name]) for number in match if number}
     assert rest == ({len(listed) + 1} if PAIRS.search(arguments) else set())
     assert {int(last) for _, last in unpacked if last} == ({len(listed)} if rest and listed else set())
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_header_lists_what_the_script_answers(name: str) -> None:
+    _, _, text = FILES[name].partition("-- Answers:")
+    answers, _, body = text.partition("-- Touches:")
+    given = {word for match in ANSWER.findall(COMMENT.sub("", body)) for word in match if word}
+    assert given - set(re.findall(r"\w+", answers)) == set()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -88,9 +98,7 @@ def test_a_record_has_the_fields_that_are_asked_of_it(name: str) -> None:
 def test_a_script_includes_what_it_uses_and_nothing_else(name: str) -> None:
     used = set(USED.findall(code(FILES[name])))
     assert [included for included in includes(FILES[name]) if not defined(included) & used] == []
-    before = script_text(name).removesuffix(FILES[name])
-    declared = names(*("".join(match) for match in DECLARED.findall(code(before + FILES[name]))))
-    assert used - declared - KNOWN == set()
+    assert global_names(script_text(name)) <= KNOWN
 
 
 def test_each_include_is_there_and_is_used() -> None:
@@ -120,3 +128,8 @@ def test_keys_have_their_prefix_and_are_what_python_calls_them() -> None:
     shared = {name: key for name, key in vars(keys).items() if name in named}
     assert len(shared) > 8
     assert {name: named[name] for name in shared} == shared
+
+
+def test_a_name_that_nothing_declares_is_found_however_deep_it_stands() -> None:
+    text = "local a = b\nlocal function f(x) return function() return x + c.d + 0.5 end end\nif f(a) then E = nil end"
+    assert global_names(text) == {"b", "c", "E"}

@@ -9,6 +9,8 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
+from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.jobs.job import Job, JobState
 from contract.store.doorbell import Doorbell
 from contract.store.producer_store import ProducerStore
@@ -41,32 +43,59 @@ def recent(redis: Redis) -> RecentRequests:
     return RecentRequests(Store(redis, cast(Doorbell, None)), owner="ann")
 
 
-async def test_who_begins_at_the_same_time_gets_the_same_key(recent: RecentRequests, redis: Redis) -> None:
+class Door:
+    """Accepts the one job, or refuses it, and remembers the idempotency keys that it heard."""
+
+    def __init__(self, error: DarkroomError | None = None) -> None:
+        self.keys: list[str] = []
+        self.error = error
+
+    async def accept(self, key: str) -> tuple[Job, bool]:
+        """Submit it."""
+        self.keys.append(key)
+        if self.error:
+            raise self.error
+        return Store.job, False
+
+
+async def test_who_comes_before_the_first_has_its_answer_has_the_same_key(recent: RecentRequests, redis: Redis) -> None:
     bobs = RecentRequests(Store(redis, cast(Doorbell, None)), owner="bob")
-    first = await recent.begin(WHAT, for_s=60)
-    assert await recent.begin(WHAT, for_s=60) == first
-    assert await bobs.begin(WHAT, for_s=60) != first
+    away = Door(Unavailable())  # nobody knows whether it has arrived
+    for each in (recent, recent, bobs):
+        with pytest.raises(Unavailable):
+            await each.once(WHAT, away.accept, for_s=60)
+    assert away.keys[0] == away.keys[1] != away.keys[2]
     assert await recent.find(WHAT) is None
+    door = Door()
+    assert await recent.once(WHAT, door.accept, for_s=60) == (Store.job, False)
+    assert door.keys == away.keys[:1]
 
 
-async def test_a_job_that_was_noted_is_found_for_a_while(recent: RecentRequests, redis: Redis) -> None:
-    job = a_job()
-    await recent.begin(WHAT, for_s=60)
-    await recent.note(WHAT, job, for_s=5)
-    assert await recent.find(WHAT) == job
-    assert await recent.begin(WHAT, for_s=60) == job
+async def test_a_job_that_was_accepted_is_found_for_a_while(recent: RecentRequests, redis: Redis) -> None:
+    door = Door()
+    assert await recent.once(WHAT, door.accept, for_s=60) == (Store.job, False)
+    assert await recent.once(WHAT, door.accept, for_s=60) == (Store.job, True)
+    assert len(door.keys) == 1
     [key] = await redis.keys("*")
+    assert 5000 < await redis.pttl(key) <= 60_000
+    await recent.note(WHAT, Store.job, for_s=5)
+    assert await recent.find(WHAT) == Store.job
     assert 0 < await redis.pttl(key) <= 5000
     assert "fox" not in key
 
 
-async def test_what_was_cancelled_or_refused_is_begun_anew(
+async def test_what_was_cancelled_is_submitted_anew(
     recent: RecentRequests, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await recent.begin(WHAT, for_s=60)
-    monkeypatch.setattr(Store, "job", cancelled := a_job(state=JobState.CANCELLED))
-    await recent.note(WHAT, cancelled)
+    door = Door()
+    monkeypatch.setattr(Store, "job", a_job(state=JobState.CANCELLED))
+    await recent.once(WHAT, door.accept, for_s=60)
     assert await recent.find(WHAT) is None
-    assert await recent.begin(WHAT, for_s=60) != first
-    await recent.forget(WHAT)
+    _, is_repeat = await recent.once(WHAT, door.accept, for_s=60)
+    assert (is_repeat, len(set(door.keys))) == (False, 2)
+
+
+async def test_what_was_refused_is_forgotten(recent: RecentRequests, redis: Redis) -> None:
+    with pytest.raises(Refused):
+        await recent.once(WHAT, Door(Refused(QUEUE_FULL)).accept, for_s=60)
     assert await redis.keys("*") == []

@@ -45,7 +45,7 @@ def test_http_takes_every_field_and_says_what_it_may_be() -> None:
     ] == []
     time_limit = {"anyOf": [{"type": "number", "minimum": 1}, {"type": "null"}]}
     text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-    assert {name: plain(schema) for name, schema in properties.items() if name not in BESIDE} == {
+    expected = {
         "prompt": {"type": "string", "minLength": 1, "maxLength": 32_000},
         "count": {"type": "integer", "minimum": 1, "maximum": 8},
         "aspect_ratio": {"anyOf": [{"type": "string", "enum": list(RATIOS)}, {"type": "null"}]},
@@ -63,11 +63,15 @@ def test_http_takes_every_field_and_says_what_it_may_be() -> None:
         "provider": text,
         "model": text,
     }
+    assert {name: plain(properties[name]) for name in expected} == expected
 
 
 def test_models_are_told_of_some_fields_and_only_what_all_clients_understand() -> None:
     assert GENERATE_SCHEMA["required"] == ["prompt"]
-    assert {name: plain(schema) for name, schema in GENERATE_SCHEMA["properties"].items()} == {
+    properties = GENERATE_SCHEMA["properties"]
+    told = [field.name for field in request_fields() if field.offered.to_models]
+    assert list(properties) == [*told, "idempotency_key"]
+    expected = {
         "prompt": {"type": "string"},
         "count": {"type": "integer", "minimum": 1},
         "aspect_ratio": {"type": "string", "enum": list(RATIOS)},
@@ -75,6 +79,8 @@ def test_models_are_told_of_some_fields_and_only_what_all_clients_understand() -
         "reference_images": {"type": "array", "items": {"type": "string"}},
         "idempotency_key": {"type": "string"},
     }
+    assert {name: plain(properties[name]) for name in expected} == expected
+    assert not properties.keys() & {"provider", "model", "fallback", "deadline_seconds"}, "what the operator pays for"
 
 
 def test_the_command_line_has_every_field() -> None:

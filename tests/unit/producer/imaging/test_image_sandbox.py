@@ -18,6 +18,7 @@ from simulator.pictures import png
 from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import exif, save, scene
 
+from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.sandbox_process import MEMORY_BYTES
 from producer.imaging.sandbox import Cleaned, ImageSandbox
@@ -137,7 +138,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
     pictures: ImageSandbox, processes: list[Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("producer.imaging.sandbox.RETOUCH", "tests.support.process.memory_hog")
+        patch.setattr(pictures._pool, "module", "tests.support.process.memory_hog")
         assert await refusal(pictures, PICTURE) == NO_IMAGE
     assert "a child was lost to a picture of" in caplog.text
     assert (await pictures.clean(PICTURE)).data is PICTURE
@@ -148,11 +149,11 @@ async def test_a_child_that_takes_too_long_is_replaced(processes: list[Process])
     async with ImageSandbox() as pictures:
         await pictures.clean(PICTURE)
         processes[0].send_signal(signal.SIGSTOP)
-        pictures._wall_s = 0.2
+        pictures._pool.wall_s = 0.2
         started = time.monotonic()
         assert await refusal(pictures, PICTURE) == TOO_LARGE
         assert time.monotonic() - started < 1
-        pictures._wall_s = 10
+        pictures._pool.wall_s = 10
         assert (await pictures.clean(PICTURE)).width == 64
         assert processes[0].poll() == -signal.SIGKILL
 
@@ -191,6 +192,18 @@ async def test_a_child_is_replaced_after_so_many_pictures(processes: list[Proces
         for _ in range(5):
             await pictures.clean(PICTURE)
     assert len(processes) == 3
+
+
+async def test_the_type_of_a_reference_is_what_its_bytes_say(pictures: ImageSandbox) -> None:
+    assert await pictures.mime_of(PICTURE) == "image/png"
+    assert await pictures.mime_of(specimen("jpeg_exif_rotated")) == "image/jpeg"
+
+
+@pytest.mark.parametrize(("data", "is_too_large"), [(b"no image at all", False), (png.png(9_000, 9_000), True)])
+async def test_what_is_no_reference_is_told_apart(data: bytes, is_too_large: bool, pictures: ImageSandbox) -> None:
+    with pytest.raises(NoReference) as caught:
+        await pictures.mime_of(data)
+    assert caught.value.is_too_large is is_too_large
 
 
 async def test_a_thumbnail_is_small_and_upright(pictures: ImageSandbox) -> None:

@@ -20,18 +20,22 @@ async def test_calls_run_side_by_side(sim: Simulator, client: httpx.AsyncClient)
 
     answers = await asyncio.gather(*(client.post(CHAT, json=chat()) for _ in range(4)))
 
-    assert 0.15 <= time.monotonic() - started < 0.6
+    assert time.monotonic() - started >= 0.15
+    assert sim.max_parallel == 4
     assert len({picture_at(answer) for answer in answers}) == 4
 
 
 async def test_server_answers_while_it_draws(client: httpx.AsyncClient) -> None:
-    drawing = asyncio.create_task(client.post(CHAT, json=chat(image_size="2K")))
-    await asyncio.sleep(0.05)
-    started = time.monotonic()
+    seconds = []
+    for _ in range(3):  # the machine may be busy with other things
+        drawing = asyncio.create_task(client.post(CHAT, json=chat(image_size="2K")))
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
 
-    assert (await client.get("/__sim/health")).status_code == 200
-    assert time.monotonic() - started < 0.3
-    assert (await drawing).status_code == 200
+        assert (await client.get("/__sim/health")).status_code == 200
+        seconds.append(time.monotonic() - started)
+        assert (await drawing).status_code == 200
+    assert min(seconds) < 0.3
 
 
 def test_same_prompt_gives_a_visibly_different_scene() -> None:

@@ -19,6 +19,8 @@ from worker.answers.error_classification import (
 )
 from worker.answers.errors import Interrupted, RateLimited, Transient
 from worker.answers.untrusted_json import Json
+from worker.providers.aihubmix import AIHUBMIX
+from worker.providers.openrouter import OPENROUTER
 
 UNUSABLE, TRANSIENT, LIMITED = "unusable", "transient", "rate_limited"
 REFUSED = ("rejected", "content_refused")
@@ -243,8 +245,13 @@ def test_p44_a_code_says_more_than_a_type_unless_that_is_a_refusal() -> None:
 def test_p34_p83_of_openrouters_limits_one_passes_and_the_others_are_money(
     status: int, source: Json, expected: tuple[str, str]
 ) -> None:
-    found = of_status(status, {}, error(metadata={"limit_source": source}))
+    found = of_status(status, {}, error(metadata={"limit_source": source}), of_metadata=OPENROUTER.of_metadata)
     assert (found.outcome, found.code) == expected
+
+
+def test_p34_what_only_openrouter_says_is_not_read_in_other_answers() -> None:
+    body = error(metadata={"limit_source": "openrouter_credits"})
+    assert of_status(429, {}, body, of_metadata=AIHUBMIX.of_metadata).code == "provider_rate_limited"
 
 
 @pytest.mark.parametrize(

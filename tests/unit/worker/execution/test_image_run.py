@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -34,6 +34,7 @@ from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker
 from worker.policy.ladder import Ladder
 from worker.policy.retry_policy import GiveUp
 from worker.providers.provider import ImageCall
+from worker.sandbox.pool import Sandbox
 
 NOWHERE = Path("/nonexistent")
 ARTIFACTS = LocalDirectory(media=NOWHERE, save_dir="images", home=NOWHERE)
@@ -65,6 +66,7 @@ class Failing(ProviderClient):
 
     def __init__(self, error: ProviderError) -> None:
         self._error = error
+        self.asked: list[ImageCall] = []
 
     async def make(
         self,
@@ -77,6 +79,7 @@ class Failing(ProviderClient):
         fetch_s: float | None = None,
         progress: CallProgress | None = None,
     ) -> GeneratedImage:
+        self.asked.append(ask)
         raise self._error
 
 
@@ -132,12 +135,19 @@ def resources_of(context: JobContext, client: ProviderClient) -> CallResources:
     return CallResources(
         clients={"openrouter": client},
         breakers={context.ladder.rungs[0].route: Turnstile()},
-        references=ReferenceUrls(ARTIFACTS, ()),
+        references=ReferenceUrls(ARTIFACTS, cast(Sandbox, None), ()),
         delivery=Delivery(context, store=Blank(), artifacts=ARTIFACTS),
         images_per_answer=Forgetful(),
         leases=Leases(Blank(), worker="w", lease_s=15),
         budget=Budget(2**20),
     )
+
+
+async def test_an_adapter_sees_the_whole_request() -> None:
+    context = context_of(Ladder(rungs=(rung(),), retry_s=0.001))
+    client = Failing(Unusable(BAD_MODEL))
+    await ImageRun(0, context, resources_of(context, client)).make()
+    assert [ask.request for ask in client.asked] == [context.job.request]
 
 
 async def heard(error: ProviderError, ladder: Ladder, left_s: float = 600) -> set[tuple[CallOutcome, str]]:

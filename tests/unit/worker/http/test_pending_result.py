@@ -19,7 +19,7 @@ from tests.support.network.provider_transport import (
     KEY,
     PICTURE,
     POLL,
-    Line,
+    ProviderTransport,
     Said,
     answer,
     dripping,
@@ -33,25 +33,27 @@ from worker.providers.provider import Provider
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Line:
-    return Line(monkeypatch)
+def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
+    return ProviderTransport(monkeypatch)
 
 
-async def test_p79_polls_end_when_an_answer_would_have_had_to_begin(line: Line) -> None:
+async def test_p79_polls_end_when_an_answer_would_have_had_to_begin(provider_transport: ProviderTransport) -> None:
     looks = [answer({"status": "processing"}) for _ in range(1000)]
     slow = replace(AIHUBMIX, poll_interval_s=0.02)
-    error = await line.refused(answer(POLL), *looks, provider=slow, begin_s=0.1, whole_s=60)
+    error = await provider_transport.refused(answer(POLL), *looks, provider=slow, begin_s=0.1, whole_s=60)
     assert (error.outcome, error.code) == ("timeout", "provider_timeout")
-    assert 2 <= line.methods.count("GET") <= 10
+    assert 2 <= provider_transport.methods.count("GET") <= 10
 
 
-async def test_p79_a_picture_that_begins_to_come_with_a_poll_in_time_may_take_longer(line: Line) -> None:
+async def test_p79_a_picture_that_begins_to_come_with_a_poll_in_time_may_take_longer(
+    provider_transport: ProviderTransport,
+) -> None:
     body = answer(GOOD).read()
     look = dripping([body[:1], *[b" " for _ in range(12)], body[1:]])
-    assert await line.brings(answer(POLL), look, begin_s=0.1) == (PICTURE, None)
+    assert await provider_transport.brings(answer(POLL), look, begin_s=0.1) == (PICTURE, None)
 
 
-async def test_p79_polling_goes_on_until_there_is_a_picture(line: Line) -> None:
+async def test_p79_polling_goes_on_until_there_is_a_picture(provider_transport: ProviderTransport) -> None:
     steps = [
         {"status": "processing"},
         {"status": "succeeded"},
@@ -59,9 +61,9 @@ async def test_p79_polling_goes_on_until_there_is_a_picture(line: Line) -> None:
         POLL,
         {"status": "succeeded", **GOOD},
     ]
-    assert await line.brings(answer(POLL), *map(answer, steps)) == (PICTURE, None)
-    assert line.methods == ["POST"] + ["GET"] * 5
-    assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in line.sent)
+    assert await provider_transport.brings(answer(POLL), *map(answer, steps)) == (PICTURE, None)
+    assert provider_transport.methods == ["POST"] + ["GET"] * 5
+    assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in provider_transport.sent)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,11 @@ async def test_p79_polling_goes_on_until_there_is_a_picture(line: Line) -> None:
     ],
     ids=["failed", "canceled", "dashscope", "moderated", "refused"],
 )
-async def test_p79_a_poll_that_failed_is_final(look: Callable[[], Said], code: str, line: Line) -> None:
-    error = await line.refused(answer(POLL), look())
-    assert (error.code, line.methods) == (code, ["POST", "GET"])
+async def test_p79_a_poll_that_failed_is_final(
+    look: Callable[[], Said], code: str, provider_transport: ProviderTransport
+) -> None:
+    error = await provider_transport.refused(answer(POLL), look())
+    assert (error.code, provider_transport.methods) == (code, ["POST", "GET"])
     assert error.outcome not in ("transient", "rate_limited")
 
 
@@ -97,45 +101,54 @@ async def test_p79_a_poll_that_failed_is_final(look: Callable[[], Said], code: s
     ids=["502", "429", "no-connection", "hung-up", "401", "504", "503-inside-200", "page", "cut-off"],
 )
 async def test_a_poll_is_looked_at_as_long_as_there_is_time_since_looking_is_free(
-    look: Callable[[], Said], code: str, line: Line
+    look: Callable[[], Said], code: str, provider_transport: ProviderTransport
 ) -> None:
-    assert await line.brings(answer(POLL), *(look() for _ in range(5)), answer(GOOD)) == (PICTURE, None)
-    assert line.methods == ["POST"] + ["GET"] * 6
-    error = await line.refused(answer(POLL), *(look() for _ in range(500)), begin_s=0.05, whole_s=0.05, fetch_s=0.2)
+    assert await provider_transport.brings(answer(POLL), *(look() for _ in range(5)), answer(GOOD)) == (PICTURE, None)
+    assert provider_transport.methods == ["POST"] + ["GET"] * 6
+    error = await provider_transport.refused(
+        answer(POLL), *(look() for _ in range(500)), begin_s=0.05, whole_s=0.05, fetch_s=0.2
+    )
     assert (error.outcome, error.code) == ("interrupted", "result_unreachable")
     assert error.values["reason"] == KINDS[code].title.lower()
 
 
-async def test_each_look_may_be_repeated_anew(line: Line) -> None:
+async def test_each_look_may_be_repeated_anew(provider_transport: ProviderTransport) -> None:
     looks = [look for _ in range(3) for look in (answer({}, 503), answer({}, 503), answer({"status": "processing"}))]
-    assert await line.brings(answer(POLL), *looks, answer(GOOD)) == (PICTURE, None)
-    assert line.methods == ["POST"] + ["GET"] * 10
+    assert await provider_transport.brings(answer(POLL), *looks, answer(GOOD)) == (PICTURE, None)
+    assert provider_transport.methods == ["POST"] + ["GET"] * 10
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_look_waits_as_long_as_the_provider_asks(status: int, line: Line) -> None:
-    await line.make(answer(POLL), answer({}, status, retry_after="0.05"), answer(GOOD))
-    assert line.times[2] - line.times[1] >= 0.05
+async def test_a_look_waits_as_long_as_the_provider_asks(status: int, provider_transport: ProviderTransport) -> None:
+    await provider_transport.make(answer(POLL), answer({}, status, retry_after="0.05"), answer(GOOD))
+    assert provider_transport.times[2] - provider_transport.times[1] >= 0.05
 
 
-async def test_a_look_for_which_there_is_no_time_is_not_waited_for(line: Line) -> None:
-    error = await line.refused(answer(POLL), answer({}, 429, retry_after="60"))
+async def test_a_look_for_which_there_is_no_time_is_not_waited_for(provider_transport: ProviderTransport) -> None:
+    error = await provider_transport.refused(answer(POLL), answer({}, 429, retry_after="60"))
     assert (error.outcome, error.code) == ("interrupted", "result_unreachable")
-    assert line.methods == ["POST", "GET"]
+    assert provider_transport.methods == ["POST", "GET"]
 
 
-async def test_polls_that_fail_when_the_time_of_the_call_is_over_go_on_until_one_is_answered(line: Line) -> None:
+async def test_polls_that_fail_when_the_time_of_the_call_is_over_go_on_until_one_is_answered(
+    provider_transport: ProviderTransport,
+) -> None:
     """Only a look that says `processing` means a time-out."""
     away = [answer({}, 503) for _ in range(20)]
-    assert await line.brings(answer(POLL), *away, answer(GOOD), begin_s=0.001, fetch_s=5) == (PICTURE, None)
+    assert await provider_transport.brings(answer(POLL), *away, answer(GOOD), begin_s=0.001, fetch_s=5) == (
+        PICTURE,
+        None,
+    )
     away = [answer({}, 503) for _ in range(20)]
-    error = await line.refused(answer(POLL), *away, answer({"status": "processing"}), begin_s=0.001, fetch_s=5)
+    error = await provider_transport.refused(
+        answer(POLL), *away, answer({"status": "processing"}), begin_s=0.001, fetch_s=5
+    )
     assert (error.outcome, error.code) == ("timeout", "provider_timeout")
 
 
-async def test_a_task_is_looked_at_once_however_short_the_time_is(line: Line) -> None:
+async def test_a_task_is_looked_at_once_however_short_the_time_is(provider_transport: ProviderTransport) -> None:
     slow = replace(AIHUBMIX, poll_interval_s=60)
-    assert await line.brings(answer(POLL), answer(GOOD), provider=slow, begin_s=0.01) == (PICTURE, None)
+    assert await provider_transport.brings(answer(POLL), answer(GOOD), provider=slow, begin_s=0.01) == (PICTURE, None)
 
 
 @pytest.mark.parametrize(
@@ -150,31 +163,44 @@ async def test_a_task_is_looked_at_once_however_short_the_time_is(line: Line) ->
     ],
     ids=["404", "410", "400", "500", "200", "word"],
 )
-async def test_a_task_that_is_not_there_is_looked_at_three_times(look: Callable[[], Said], line: Line) -> None:
-    assert await line.brings(answer(POLL), look(), look(), answer(GOOD)) == (PICTURE, None)
-    error = await line.refused(answer(POLL), *(look() for _ in range(3)))
+async def test_a_task_that_is_not_there_is_looked_at_three_times(
+    look: Callable[[], Said], provider_transport: ProviderTransport
+) -> None:
+    assert await provider_transport.brings(answer(POLL), look(), look(), answer(GOOD)) == (PICTURE, None)
+    error = await provider_transport.refused(answer(POLL), *(look() for _ in range(3)))
     assert (error.outcome, error.code) == ("interrupted", "result_expired")
 
 
-async def test_a_task_that_says_it_is_done_and_has_nothing_is_lost_after_five_looks(line: Line) -> None:
+async def test_a_task_that_says_it_is_done_and_has_nothing_is_lost_after_five_looks(
+    provider_transport: ProviderTransport,
+) -> None:
     done = {"status": "succeeded", "output": []}
-    assert await line.brings(answer(POLL), *[answer(done) for _ in range(4)], answer(GOOD)) == (PICTURE, None)
+    assert await provider_transport.brings(answer(POLL), *[answer(done) for _ in range(4)], answer(GOOD)) == (
+        PICTURE,
+        None,
+    )
     looks = [done] * 4 + [{"status": "processing"}] + [done] * 5
-    error = await line.refused(answer(POLL), *map(answer, looks))
+    error = await provider_transport.refused(answer(POLL), *map(answer, looks))
     assert (error.outcome, error.code) == ("interrupted", "result_expired")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 524, 409])
-async def test_an_error_that_tells_where_to_ask_again_is_followed_and_not_repeated(status: int, line: Line) -> None:
+async def test_an_error_that_tells_where_to_ask_again_is_followed_and_not_repeated(
+    status: int, provider_transport: ProviderTransport
+) -> None:
     body = {"error": {"message": "Upstream is slow"}, **POLL}
-    assert await line.brings(answer(body, status), answer(GOOD)) == (PICTURE, None)
-    assert line.methods == ["POST", "GET"]
+    assert await provider_transport.brings(answer(body, status), answer(GOOD)) == (PICTURE, None)
+    assert provider_transport.methods == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
-async def test_an_error_of_the_request_is_one_whatever_it_tells(status: int, line: Line) -> None:
-    assert (await line.refused(answer({"error": {"message": "No"}, **POLL}, status))).outcome == "unusable"
-    assert line.methods == ["POST"]
+async def test_an_error_of_the_request_is_one_whatever_it_tells(
+    status: int, provider_transport: ProviderTransport
+) -> None:
+    assert (
+        await provider_transport.refused(answer({"error": {"message": "No"}, **POLL}, status))
+    ).outcome == "unusable"
+    assert provider_transport.methods == ["POST"]
 
 
 @pytest.mark.parametrize(
@@ -188,9 +214,9 @@ async def test_an_error_of_the_request_is_one_whatever_it_tells(status: int, lin
     ids=["who-bills", "who-is-away", "who-does-not", "who-says-so"],
 )
 async def test_a_500_after_which_the_provider_bills_is_no_call_for_nothing(
-    provider: Provider, status: int, body: Json, outcome: str, line: Line
+    provider: Provider, status: int, body: Json, outcome: str, provider_transport: ProviderTransport
 ) -> None:
-    assert (await line.refused(answer(body, status), provider=provider)).outcome == outcome
+    assert (await provider_transport.refused(answer(body, status), provider=provider)).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -206,39 +232,48 @@ async def test_a_500_after_which_the_provider_bills_is_no_call_for_nothing(
     ids=["P29", "401", "P73", "empty", "P03", "P72"],
 )
 async def test_a_picture_that_cannot_be_fetched_may_have_been_billed_and_keeps_its_cost(
-    download: Callable[[], Said], code: str, line: Line
+    download: Callable[[], Said], code: str, provider_transport: ProviderTransport
 ) -> None:
     answers = [download() for _ in range(500)]
-    error = await line.refused(linking(), *answers, provider=OPENROUTER, begin_s=0.05, whole_s=0.1, fetch_s=0.2)
+    error = await provider_transport.refused(
+        linking(), *answers, provider=OPENROUTER, begin_s=0.05, whole_s=0.1, fetch_s=0.2
+    )
     assert (error.outcome, error.code, error.cost_usd) == ("interrupted", code, 0.04)
-    assert (len(line.methods) == 4) if code == "result_expired" else (len(line.methods) > 6)
+    assert (len(provider_transport.methods) == 4) if code == "result_expired" else (len(provider_transport.methods) > 6)
     assert error.is_elsewhere
 
 
-async def test_a_host_of_pictures_that_is_away_for_long_costs_no_second_call(line: Line) -> None:
+async def test_a_host_of_pictures_that_is_away_for_long_costs_no_second_call(
+    provider_transport: ProviderTransport,
+) -> None:
     away = [raw(b"", 503) for _ in range(40)]
     page = raw(b"<html>Back soon</html>")
-    assert await line.brings(linking(), *away, page, raw(PICTURE), provider=OPENROUTER) == (PICTURE, 0.04)
-    assert line.methods.count("POST") == 1
+    assert await provider_transport.brings(linking(), *away, page, raw(PICTURE), provider=OPENROUTER) == (PICTURE, 0.04)
+    assert provider_transport.methods.count("POST") == 1
 
 
-async def test_a_picture_that_comes_damaged_is_downloaded_once_more(line: Line) -> None:
-    assert await line.brings(linking(), raw(PICTURE[:-30]), raw(PICTURE), provider=OPENROUTER) == (PICTURE, 0.04)
-    error = await line.refused(linking(), raw(PICTURE[:-30]), raw(PICTURE[:-30]), provider=OPENROUTER)
+async def test_a_picture_that_comes_damaged_is_downloaded_once_more(provider_transport: ProviderTransport) -> None:
+    assert await provider_transport.brings(linking(), raw(PICTURE[:-30]), raw(PICTURE), provider=OPENROUTER) == (
+        PICTURE,
+        0.04,
+    )
+    error = await provider_transport.refused(linking(), raw(PICTURE[:-30]), raw(PICTURE[:-30]), provider=OPENROUTER)
     assert (error.code, error.cost_usd) == ("bad_image", 0.04)
 
 
 TWO = {"output": {"urls": ["https://93.184.216.34/1.png", "https://93.184.216.34/2.png"]}}
 
 
-async def test_of_two_links_one_that_fails_does_not_keep_the_good_one(line: Line) -> None:
+async def test_of_two_links_one_that_fails_does_not_keep_the_good_one(provider_transport: ProviderTransport) -> None:
     ask = replace(ASK, most=2)
-    assert await line.brings(answer(TWO), raw(b"", 503), raw(PICTURE), raw(b"", 503), raw(b"", 503), ask=ask) == (
+    assert await provider_transport.brings(
+        answer(TWO), raw(b"", 503), raw(PICTURE), raw(b"", 503), raw(b"", 503), ask=ask
+    ) == (
         PICTURE,
         None,
     )
-    assert line.methods == ["POST"] + ["GET"] * 4
-    error = await line.refused(
+    assert provider_transport.methods == ["POST"] + ["GET"] * 4
+    error = await provider_transport.refused(
         answer(TWO), *(raw(b"", 503) for _ in range(999)), ask=ask, begin_s=0.05, whole_s=0.1, fetch_s=0.2
     )
     assert error.code == "result_unreachable"
@@ -246,10 +281,10 @@ async def test_of_two_links_one_that_fails_does_not_keep_the_good_one(line: Line
 
 @pytest.mark.parametrize("passing", [lambda: raw(b"", 503), lambda: httpx.ReadError("x")], ids=["503", "hung-up"])
 async def test_a_download_that_fails_once_is_repeated_without_another_call(
-    passing: Callable[[], Said], line: Line
+    passing: Callable[[], Said], provider_transport: ProviderTransport
 ) -> None:
-    assert await line.brings(linking(), passing(), raw(PICTURE), provider=OPENROUTER) == (PICTURE, 0.04)
-    assert line.methods == ["POST", "GET", "GET"]
+    assert await provider_transport.brings(linking(), passing(), raw(PICTURE), provider=OPENROUTER) == (PICTURE, 0.04)
+    assert provider_transport.methods == ["POST", "GET", "GET"]
 
 
 @pytest.mark.parametrize(
@@ -262,23 +297,25 @@ async def test_a_download_that_fails_once_is_repeated_without_another_call(
     ids=["P64", "P53", "P61"],
 )
 async def test_a_download_that_will_not_get_better_is_not_repeated(
-    data: bytes, code: str, line: Line, monkeypatch: pytest.MonkeyPatch
+    data: bytes, code: str, provider_transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.http.download.MAX_BYTES", 2**20)
-    error = await line.refused(linking(), raw(data), provider=OPENROUTER)
-    assert (error.code, error.cost_usd, line.methods) == (code, 0.04, ["POST", "GET"])
+    error = await provider_transport.refused(linking(), raw(data), provider=OPENROUTER)
+    assert (error.code, error.cost_usd, provider_transport.methods) == (code, 0.04, ["POST", "GET"])
 
 
-async def test_an_unsafe_link_is_not_looked_at_and_its_call_keeps_its_cost(line: Line) -> None:
-    error = await line.refused(linking("https://10.0.0.1/fox.png"), provider=OPENROUTER)
+async def test_an_unsafe_link_is_not_looked_at_and_its_call_keeps_its_cost(
+    provider_transport: ProviderTransport,
+) -> None:
+    error = await provider_transport.refused(linking("https://10.0.0.1/fox.png"), provider=OPENROUTER)
     assert (error.outcome, error.code, error.cost_usd) == ("unusable", "unsafe_url", 0.04)
-    assert line.methods == ["POST"]
+    assert provider_transport.methods == ["POST"]
 
 
-async def test_p68_of_two_pictures_only_the_first_is_brought_home(line: Line) -> None:
+async def test_p68_of_two_pictures_only_the_first_is_brought_home(provider_transport: ProviderTransport) -> None:
     body = {"output": [{"bytesBase64": B64}, {"url": "https://10.0.0.1/second.png"}]}
-    made = await line.make(answer(body))
-    assert (made.picture.data, line.methods) == (PICTURE, ["POST"])
+    made = await provider_transport.make(answer(body))
+    assert (made.picture.data, provider_transport.methods) == (PICTURE, ["POST"])
     assert made.picture.warnings == ("1 more in the same answer were not used.",)
 
 
@@ -290,24 +327,26 @@ def answering(*pictures: str) -> httpx.Response:
     return answer({"output": [{"url" if each.startswith("http") else "bytesBase64": each} for each in pictures]})
 
 
-async def test_p68_a_bad_picture_does_not_spoil_the_good_ones_beside_it(line: Line) -> None:
+async def test_p68_a_bad_picture_does_not_spoil_the_good_ones_beside_it(provider_transport: ProviderTransport) -> None:
     for pictures in (["AAAA", B64], ["AAAA", "BBBB", B64, SPELT[0]], ["https://10.0.0.1/a.png", B64]):
-        made = await line.make(answering(*pictures))
-        assert (made.picture.data, line.methods[-1]) == (PICTURE, "POST")
+        made = await provider_transport.make(answering(*pictures))
+        assert (made.picture.data, provider_transport.methods[-1]) == (PICTURE, "POST")
         assert made.unused == len(pictures) - 1
-    made = await line.make(answering(f"{CDN}?1", f"{CDN}?2"), raw(b"no picture"), raw(PICTURE))
+    made = await provider_transport.make(answering(f"{CDN}?1", f"{CDN}?2"), raw(b"no picture"), raw(PICTURE))
     assert (made.picture.data, made.unused) == (PICTURE, 1)
-    assert (await line.refused(answering("AAAA", "https://10.0.0.1/a.png"))).code == "unsafe_url"
-    assert (await line.refused(answering("AAAA", "BBBB"))).code == "bad_image"
+    assert (await provider_transport.refused(answering("AAAA", "https://10.0.0.1/a.png"))).code == "unsafe_url"
+    assert (await provider_transport.refused(answering("AAAA", "BBBB"))).code == "bad_image"
 
 
-async def test_p68_so_many_pictures_are_brought_home_as_are_of_use(line: Line) -> None:
+async def test_p68_so_many_pictures_are_brought_home_as_are_of_use(provider_transport: ProviderTransport) -> None:
     for most, wanted in ((1, 0), (2, 1), (3, 2), (9, 2)):
-        made = await line.make(answering(B64, SPELT[0], B64, "AAAA", SPELT[1]), ask=replace(ASK, most=most))
+        made = await provider_transport.make(
+            answering(B64, SPELT[0], B64, "AAAA", SPELT[1]), ask=replace(ASK, most=most)
+        )
         assert [bytes(each.data) for each in made.more] == OTHERS[:wanted]
         assert (made.picture.data, made.unused) == (PICTURE, 5 - 1 - wanted)
     files = [raw(PICTURE), raw(OTHERS[0]), raw(OTHERS[1])]
-    made = await line.make(answering(*[f"{CDN}?{n}" for n in range(3)]), *files, ask=replace(ASK, most=3))
+    made = await provider_transport.make(answering(*[f"{CDN}?{n}" for n in range(3)]), *files, ask=replace(ASK, most=3))
     assert ([bytes(each.data) for each in made.more], made.unused) == (OTHERS, 0)
 
 
@@ -315,14 +354,14 @@ def polling(url: str) -> httpx.Response:
     return answer({"output": [{"polling_url": url}]})
 
 
-async def test_a_poll_on_another_host_gets_no_key(line: Line) -> None:
-    await line.make(polling("https://93.184.216.34/v1/tasks/7"), answer(GOOD))
-    assert "authorization" not in line.sent[1].headers
+async def test_a_poll_on_another_host_gets_no_key(provider_transport: ProviderTransport) -> None:
+    await provider_transport.make(polling("https://93.184.216.34/v1/tasks/7"), answer(GOOD))
+    assert "authorization" not in provider_transport.sent[1].headers
 
 
-async def test_a_relative_poll_url_is_below_the_api_base(line: Line) -> None:
-    await line.make(polling("tasks/7"), answer(GOOD))
-    assert str(line.sent[1].url) == "https://aihubmix.com/v1/tasks/7"
+async def test_a_relative_poll_url_is_below_the_api_base(provider_transport: ProviderTransport) -> None:
+    await provider_transport.make(polling("tasks/7"), answer(GOOD))
+    assert str(provider_transport.sent[1].url) == "https://aihubmix.com/v1/tasks/7"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +371,8 @@ async def test_a_relative_poll_url_is_below_the_api_base(line: Line) -> None:
         *("http://127.0.0.1:6379/", "https://[", "file:///etc/passwd", "https://localhost.:22/", "//10.0.0.1/x"),
     ],
 )
-async def test_p75_a_poll_goes_nowhere_a_picture_would_not_be_fetched_from(url: str, line: Line) -> None:
-    assert (await line.refused(polling(url))).code == "unsafe_url"
-    assert len(line.sent) == 1
+async def test_p75_a_poll_goes_nowhere_a_picture_would_not_be_fetched_from(
+    url: str, provider_transport: ProviderTransport
+) -> None:
+    assert (await provider_transport.refused(polling(url))).code == "unsafe_url"
+    assert len(provider_transport.sent) == 1

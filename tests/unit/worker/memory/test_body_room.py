@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.support.network.provider_transport import CDN, GOOD, Line, answer, linking, raw
+from tests.support.network.provider_transport import CDN, GOOD, ProviderTransport, answer, linking, raw
 from worker.answers.errors import ProviderError, TimedOut
 from worker.http.response_body import read_body
 from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, BodyRoom
@@ -122,10 +122,10 @@ async def test_a_cancelled_wait_gives_its_place_in_the_line_back() -> None:
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Line:
-    line = Line(monkeypatch)
-    line.budget = Budget(MOST)
-    return line
+def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
+    provider_transport = ProviderTransport(monkeypatch)
+    provider_transport.budget = Budget(MOST)
+    return provider_transport
 
 
 def large() -> bytes:
@@ -135,10 +135,10 @@ def large() -> bytes:
     return file.getvalue()
 
 
-def holding(line: Line, release_after_s: float) -> asyncio.Task[None]:
+def holding(provider_transport: ProviderTransport, release_after_s: float) -> asyncio.Task[None]:
     """Hold the whole budget for a while."""
-    assert line.budget
-    share = line.budget.share()
+    assert provider_transport.budget
+    share = provider_transport.budget.share()
     assert share.take(MOST)
 
     async def hold() -> None:
@@ -155,34 +155,36 @@ def heavy() -> httpx.Response:
     return linking(base64.b64encode(LARGE).decode())
 
 
-async def test_the_time_of_a_call_stands_still_while_its_answer_waits(line: Line) -> None:
+async def test_the_time_of_a_call_stands_still_while_its_answer_waits(provider_transport: ProviderTransport) -> None:
     async with asyncio.timeout(20):
-        held = holding(line, 0.6)
-        made = await line.make(heavy(), provider=OPENROUTER, begin_s=0.3, whole_s=0.3, fetch_s=10)
+        held = holding(provider_transport, 0.6)
+        made = await provider_transport.make(heavy(), provider=OPENROUTER, begin_s=0.3, whole_s=0.3, fetch_s=10)
         await held
     assert made.picture.data == LARGE
-    assert line.budget
-    assert line.budget.held == 0
+    assert provider_transport.budget
+    assert provider_transport.budget.held == 0
 
 
-async def test_no_answer_waits_beyond_the_time_of_its_job(line: Line) -> None:
-    held = holding(line, 20)
+async def test_no_answer_waits_beyond_the_time_of_its_job(provider_transport: ProviderTransport) -> None:
+    held = holding(provider_transport, 20)
     with pytest.raises(TimedOut):
         async with asyncio.timeout(10):
-            await line.make(heavy(), provider=OPENROUTER, begin_s=0.1, whole_s=0.1, fetch_s=0.4)
+            await provider_transport.make(heavy(), provider=OPENROUTER, begin_s=0.1, whole_s=0.1, fetch_s=0.4)
     held.cancel()
 
 
-async def test_a_download_waits_for_room_as_well(line: Line) -> None:
+async def test_a_download_waits_for_room_as_well(provider_transport: ProviderTransport) -> None:
     async with asyncio.timeout(20):
-        held = holding(line, 0.3)
-        made = await line.make(linking(CDN), raw(LARGE), provider=OPENROUTER, idle_s=0.1, whole_s=10)
+        held = holding(provider_transport, 0.3)
+        made = await provider_transport.make(linking(CDN), raw(LARGE), provider=OPENROUTER, idle_s=0.1, whole_s=10)
         await held
     assert made.picture.data == LARGE
 
 
-async def test_a_call_holds_its_picture_and_no_more(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert line.budget
+async def test_a_call_holds_its_picture_and_no_more(
+    provider_transport: ProviderTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert provider_transport.budget
     seen: list[int] = []
     release = Share.release
 
@@ -191,20 +193,22 @@ async def test_a_call_holds_its_picture_and_no_more(line: Line, monkeypatch: pyt
         release(share)
 
     monkeypatch.setattr(Share, "release", watched)
-    await line.make(heavy(), provider=OPENROUTER)
+    await provider_transport.make(heavy(), provider=OPENROUTER)
     assert seen == [len(LARGE)]
-    await line.make(answer(GOOD))
+    await provider_transport.make(answer(GOOD))
     assert seen == [len(LARGE), 0]
 
 
-async def test_a_job_that_is_cancelled_while_its_answer_waits_holds_nothing(line: Line) -> None:
-    assert line.budget
-    held = holding(line, 20)
-    call = asyncio.create_task(line.make(heavy(), provider=OPENROUTER))
-    await until(lambda: bool(line.sent))
+async def test_a_job_that_is_cancelled_while_its_answer_waits_holds_nothing(
+    provider_transport: ProviderTransport,
+) -> None:
+    assert provider_transport.budget
+    held = holding(provider_transport, 20)
+    call = asyncio.create_task(provider_transport.make(heavy(), provider=OPENROUTER))
+    await until(lambda: bool(provider_transport.sent))
     await asyncio.sleep(0.05)
     call.cancel()
     with suppress(asyncio.CancelledError):
         await call
-    assert line.budget.held == MOST
+    assert provider_transport.budget.held == MOST
     held.cancel()

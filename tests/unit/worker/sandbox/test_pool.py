@@ -69,9 +69,9 @@ async def failure(sandbox: Sandbox, body: bytearray, provider: str = "openrouter
 
 def idle(sandbox: Sandbox) -> SandboxProcess:
     """Find the child that is free now."""
-    child = sandbox._free.get_nowait()
+    child = sandbox._pool._free.get_nowait()
     assert child
-    sandbox._free.put_nowait(child)
+    sandbox._pool._free.put_nowait(child)
     return child
 
 
@@ -184,7 +184,7 @@ async def test_a_child_that_says_nothing_is_given_up(sandbox: Sandbox, processes
     processes[0].send_signal(signal.SIGSTOP)
     error = await failure(sandbox, bytearray(PICTURE), provider="")
     assert (error.outcome, error.code) == ("interrupted", "bad_image")
-    assert processes[0].poll() == -signal.SIGKILL
+    assert await asyncio.to_thread(processes[0].wait, 5) == -signal.SIGKILL
     assert (await sandbox.read(bytearray(PICTURE))).picture
 
 
@@ -195,7 +195,7 @@ async def test_a_cancelled_question_is_not_answered_to_the_next_asker(
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert processes[0].poll() == -signal.SIGKILL
+    assert await asyncio.to_thread(processes[0].wait, 5) == -signal.SIGKILL
     next_one = await sandbox.read(bytearray(PICTURE))
     assert next_one.picture
     assert next_one.picture.width == 64

@@ -1,0 +1,79 @@
+"""A pool of children: a question waits for its turn, and a child that is lost costs one question."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
+
+ECHO = "tests.support.process.echo"
+HOG = "tests.support.process.memory_hog"
+Process = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[SandboxPool]:
+    one = SandboxPool(ECHO, size=1, wall_s=10)
+    yield one
+    await one.close()
+
+
+async def test_a_child_is_started_when_it_is_needed_and_answers_all(
+    pool: SandboxPool, processes: list[Process]
+) -> None:
+    assert processes == []
+    found = await asyncio.gather(*(pool.ask({"number": number}, b"%d" % number) for number in range(5)))
+    assert [(head["number"], bytes(body)) for head, body in found] == [(number, b"%d" % number) for number in range(5)]
+    assert len(processes) == 1
+
+
+async def test_a_warm_pool_has_a_child_at_once(processes: list[Process]) -> None:
+    pool = SandboxPool(ECHO, size=2, wall_s=10, is_warm=True)
+    assert len(processes) == 1
+    await pool.close()
+    assert processes[0].returncode == -signal.SIGKILL
+
+
+async def test_several_work_at_the_same_time(processes: list[Process]) -> None:
+    pool = SandboxPool(ECHO, size=2, wall_s=10)
+    await asyncio.gather(pool.ask({}, b""), pool.ask({}, b""))
+    assert len(processes) == 2
+    await pool.close()
+
+
+async def test_a_child_that_dies_costs_its_question_and_is_replaced(
+    pool: SandboxPool, processes: list[Process]
+) -> None:
+    pool.module = HOG
+    with pytest.raises(ChildLost) as lost:
+        await pool.ask({}, b"")
+    assert not lost.value.is_late
+    pool.module = ECHO
+    assert (await pool.ask({}, b"again"))[1] == b"again"
+    assert len(processes) == 2
+
+
+async def test_a_child_that_takes_too_long_is_late(pool: SandboxPool, processes: list[Process]) -> None:
+    await pool.ask({}, b"")
+    processes[0].send_signal(signal.SIGSTOP)
+    pool.wall_s = 0.1
+    before = time.monotonic()
+    with pytest.raises(ChildLost) as lost:
+        await pool.ask({}, b"")
+    assert (lost.value.is_late, time.monotonic() - before < 5) == (True, True)
+    pool.wall_s = 10
+    assert (await pool.ask({}, b"again"))[1] == b"again"
+
+
+async def test_a_child_is_replaced_after_so_many_questions(processes: list[Process]) -> None:
+    pool = SandboxPool(ECHO, size=1, wall_s=10, most_questions=2)
+    for _ in range(5):
+        await pool.ask({}, b"")
+    assert len(processes) == 3
+    await pool.close()
