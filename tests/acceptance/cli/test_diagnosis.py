@@ -265,7 +265,11 @@ async def test_a_whole_darkroom_is_well_and_another_ones_gateway_is_not_taken_fo
         async with Redis.from_url(url) as redis:
             await redis.hset("darkroom:installation", "id", "another")
         other = (await look(url, monkeypatch, gateway))["gateway"]
-    assert (other.ok, "another installation's" in other.detail, other.hint) == (False, True, "Set DARKROOM_PORT.")
+    assert (other.ok, "another installation, with another Redis" in other.detail, other.hint) == (
+        False,
+        True,
+        "Set DARKROOM_PORT.",
+    )
 
 
 async def test_another_secret_than_the_workers_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

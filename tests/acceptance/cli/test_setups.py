@@ -106,7 +106,7 @@ def test_5_a_media_directory_that_is_read_only(look: Look, tmp_path: Path) -> No
     mount = f'mount -t tmpfs -o ro tmpfs {media} && exec "$@"'
     found = look(KEY, *mounting(), "sh", "-c", mount, "sh", DARKROOM)["media directory"]
     assert found.detail == f"{media} cannot be written to"
-    assert found.hint == f"Mount the file system of {media} so that it can be written to."
+    assert found.hint == f"Mount the file system of {media} writable."
 
 
 def test_5b_a_file_where_the_media_directory_should_be(look: Look, tmp_path: Path) -> None:
