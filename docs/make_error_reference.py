@@ -14,9 +14,9 @@ from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
 from contract.settings.environment import Environment
-from producer.client.webhook_target import MAX_URL
 from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST
+from producer.validation.webhook_target import MAX_URL
 from worker.answers.errors import ProviderError
 from worker.policy.retry_policy import TRIES
 

@@ -15,7 +15,7 @@ import typer
 from contract.jobs.ids import is_like_an_id
 from contract.jobs.job import JobState
 from producer.cli.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
-from producer.client.request_fields import RequestField, request_fields
+from producer.validation.request_fields import RequestField, request_fields
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")]

@@ -23,9 +23,9 @@ from producer.client.connections import Connections
 from producer.client.deduplication import RecentRequests
 from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
-from producer.client.validation import kind_of, price_of, read_request
-from producer.client.webhook_target import check_webhook
 from producer.error_catalogue import JOB_NOT_FINISHED
+from producer.validation.request import kind_of, price_of, read_request
+from producer.validation.webhook_target import check_webhook
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
 TRY_AGAIN_S = 2.0  # while Redis is away

@@ -6,8 +6,8 @@ from redis.asyncio import Redis
 
 from contract.errors.catalogue import KINDS
 from contract.errors.exceptions import DarkroomError, Unavailable
+from contract.monitoring.breakers import Breaker, read_breakers
 from contract.redis.failure import NO_RIGHTS, cause_of
-from contract.store.breakers import Breaker, read_breakers
 from producer.doctor.finding import Finding
 
 NAME = "circuit breaker"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.store.fleet import Fleet, own_build
+from contract.monitoring.fleet import Fleet, own_build
 from contract.version import CONTRACT
 from producer.doctor.finding import Finding
 

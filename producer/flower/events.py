@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from contract.jobs.job import JobState
+from contract.monitoring.journal import Move
 from contract.store.celery_app import TASK
-from contract.store.journal import Move
 
 NOWHERE = "queue"  # stands for a worker where a job had none
 

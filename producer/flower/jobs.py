@@ -13,7 +13,7 @@ from flower.events import Events
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import Unavailable
-from contract.store.journal import AT_ONCE, Counts, JournalEntry, read_journal
+from contract.monitoring.journal import AT_ONCE, Counts, JournalEntry, read_journal
 from producer.flower.events import task_events
 
 RECONNECT_S = 2.0

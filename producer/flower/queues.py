@@ -8,7 +8,7 @@ from dataclasses import asdict
 from flower.api.tasks import GetQueueLengths
 from flower.views.broker import BrokerView
 
-from contract.store.journal import Counts
+from contract.monitoring.journal import Counts
 
 
 class JobQueues:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contract.errors.exceptions import Unavailable
+from contract.monitoring.fleet import LOOK, Fleet, read_fleet
 from contract.redis.failure import Cause, cause_of
 from contract.redis.requirements import Doubt, Sight, judge, look
-from contract.store.fleet import LOOK, Fleet, read_fleet
 from contract.store.installation import Installation, read_installation
 from contract.store.producer_store import ProducerStore
 from producer.client.redis_deadline import redis_deadline

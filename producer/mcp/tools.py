@@ -12,9 +12,9 @@ from pydantic.json_schema import SkipJsonSchema
 from contract.errors.exceptions import Refused
 from contract.errors.request_catalogue import TYPE_ERROR
 from contract.jobs.job import JobState
-from producer.client.refusals import refused_by, refused_field
-from producer.client.request_fields import request_fields, tool_parameters
 from producer.mcp.answer import JobAnswer, JobListAnswer
+from producer.validation.refusals import refused_by, refused_field
+from producer.validation.request_fields import request_fields, tool_parameters
 
 MAX_WAIT_S = 20.0  # clients give up after 30 s
 MAX_LISTED = 50

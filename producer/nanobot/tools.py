@@ -83,7 +83,7 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         own: dict[str, Any] = super().parameters
         if self._link.queue is None:
             return own
-        from producer.client.request_fields import tool_parameters  # it needs pydantic
+        from producer.validation.request_fields import tool_parameters  # it needs pydantic
 
         fields: dict[str, Any] = own["properties"]
         more = {name: schema for name, schema in tool_parameters().items() if name not in fields}

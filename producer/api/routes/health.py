@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import PlainTextResponse, Response
 
-from contract.store.fleet import own_build
+from contract.monitoring.fleet import own_build
 from producer.api.dependencies import Here
 from producer.api.job_json import json_response
 from producer.api.openapi import READY, errors

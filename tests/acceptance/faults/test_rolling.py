@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from contract.jobs.job import TERMINAL, JobState
+from contract.monitoring.fleet import read_fleet
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
-from contract.store.fleet import read_fleet
 from contract.version import CONTRACT, own_version
 from producer.doctor.doctor import examine
 from tests.support.stack.stack import Process, Stack

@@ -9,9 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
+from contract.monitoring.fleet import Build, read_fleet
 from contract.store import scripts
 from contract.store.doorbell import Doorbell
-from contract.store.fleet import Build, read_fleet
 from contract.version import CONTRACT, own_version
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import TERMINAL, JobState, Outcome
+from contract.monitoring.journal import read_journal
 from contract.store.job_hash import read_state
-from contract.store.journal import read_journal
 from contract.store.keys import digest
 from contract.store.lease import Lease, LeaseLost
 from tests.support.factories.job_store import JobStore

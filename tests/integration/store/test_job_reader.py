@@ -233,7 +233,7 @@ async def test_uploads_are_kept_for_their_owner(store: JobStore, redis: Redis) -
 async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> None:
     await store.add_upload("ann", snapshot(1), most=2)
     await store.add_upload("ann", snapshot(2), most=2)
-    with pytest.raises(Refused, match="already have 2 uploaded") as refused:
+    with pytest.raises(Refused, match="already have 2 uploaded images") as refused:
         await store.add_upload("ann", snapshot(3), most=2)
     assert refused.value.code == "too_many_uploads"
     assert await store.upload("ann", snapshot(3).sha256) is None

@@ -1,5 +1,5 @@
 -- include: clock keys hash
--- The journal: a line for each move of each job. `contract/store/journal.py` reads it.
+-- The journal: a line for each move of each job. `contract/monitoring/journal.py` reads it.
 
 -- What a job's calls are known to have cost, and the model that delivered, or was asked last.
 local function spending(key)

@@ -18,8 +18,8 @@ from contract.jobs.pricing import estimate
 from contract.jobs.request import CONFIGURED, JobRequest, KeptRequest
 from contract.settings.settings import Settings
 from contract.store.keys import digest
-from producer.client.refusals import refused_by
 from producer.error_catalogue import UNKNOWN_MODEL
+from producer.validation.refusals import refused_by
 
 
 def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest:
