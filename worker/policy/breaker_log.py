@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from contract.store.breakers import Breaker, Level
+from contract.monitoring.breakers import Breaker, Level
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.store.fleet import Build, Fleet
+from contract.monitoring.fleet import Build, Fleet
 from contract.version import CONTRACT, own_version
 from producer.doctor.versions import check_versions
 

@@ -9,7 +9,7 @@ import pytest
 from celery.events.state import State
 
 from contract.jobs.job import JobState
-from contract.store.journal import Move
+from contract.monitoring.journal import Move
 from producer.flower.events import NOWHERE, summary, task_events
 
 MOVE = Move(

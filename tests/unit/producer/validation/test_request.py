@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from producer.client.validation import read_request
 from pydantic import ValidationError
 
 from contract.errors.exceptions import Refused
@@ -15,6 +14,7 @@ from contract.settings.environment import Environment
 from contract.settings.nanobot_config import ImageGeneration
 from contract.settings.settings import Settings
 from contract.store.new_job import NewJob
+from producer.validation.request import read_request
 
 SETTINGS = Settings(
     config_path=Path("/nowhere/config.json"),

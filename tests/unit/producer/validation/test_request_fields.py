@@ -6,15 +6,15 @@ import inspect
 from typing import Annotated, Any, get_args
 
 import pytest
-from producer.client.request_fields import request_fields, tool_parameters
 from pydantic import Field
 
 from contract.jobs.request import RATIOS, JobRequest, Offered
 from producer.api.openapi import Submission
 from producer.cli.job_commands import generate
 from producer.cli.options import _parameter
-from producer.client import request_fields as module
+from producer.validation import request_fields as module
 from producer.mcp.tools import GENERATE_SCHEMA
+from producer.validation.request_fields import request_fields, tool_parameters
 
 BESIDE = ["conversation", "webhook_url", "webhook_secret"]  # fields of HTTP that no request has
 

@@ -5,13 +5,13 @@ import ipaddress
 from pathlib import Path
 
 import pytest
-from producer.client.webhook_target import MAX_URL, check_reachable, check_secret, check_url, check_webhook
 from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
 from contract.untrusted.ssrf import bracketed
 from contract.webhook import Webhook, signing_secret, unseal
+from producer.validation.webhook_target import MAX_URL, check_reachable, check_secret, check_url, check_webhook
 from tests.support.network.fake_network import Network
 from tests.support.network.private_addresses import NOT_PUBLIC
 
