@@ -12,8 +12,8 @@ from contract.jobs.request import RATIOS, JobRequest, Offered
 from producer.api.openapi import Submission
 from producer.cli.job_commands import generate
 from producer.cli.options import _parameter
-from producer.validation import request_fields as module
 from producer.mcp.tools import GENERATE_SCHEMA
+from producer.validation import request_fields as module
 from producer.validation.request_fields import request_fields, tool_parameters
 
 BESIDE = ["conversation", "webhook_url", "webhook_secret"]  # fields of HTTP that no request has
