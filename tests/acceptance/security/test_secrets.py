@@ -62,6 +62,7 @@ DARKROOM = Path(sys.executable).parent / "darkroom"
 FLOWER_LOGIN = ("ann", PASSWORDS["flower"])
 SUBMIT = hashlib.sha1(script_text("jobs/submit").encode(), usedforsecurity=False).hexdigest()
 LINK = "a link to"
+OWN_PROGRAM = ["env"]  # as /proc keeps the environment that a program was started with, not that of a fork
 SETTINGS = {
     "DARKROOM_LEASE_SECONDS": "5",
     "DARKROOM_BREAKER_SECONDS": "0.2",
@@ -160,7 +161,7 @@ class Suite:
             await self.lose_a_worker(browser)
             self.stack.write_config(**configuration())
             broken = await self.break_a_job()
-            await self.stack.start_worker(network=None, **SETTINGS)
+            await self.stack.start_worker(within=OWN_PROGRAM, **SETTINGS)
             await self.refuse()
             await asyncio.gather(self.finish("victim"), *(self.have(name) for name in ("smaller", "late")))
             for name in [name for name in TROUBLE if name not in (*self.evidence.jobs, "cancelled")]:
@@ -203,7 +204,7 @@ class Suite:
         async with await asyncio.start_server(tell_tale, "127.0.0.1", 0) as proxy:
             port = proxy.sockets[0].getsockname()[1]
             self.stack.write_config(**configuration(proxy=f"http://ann:${{CANARY_PROXY_PASSWORD}}@127.0.0.1:{port}"))
-            worker = await self.stack.start_worker(network=None, **SETTINGS)
+            worker = await self.stack.start_worker(within=OWN_PROGRAM, **SETTINGS)
             await hears_workers(browser)
             await self.have("proxied")
             await self.is_called(await self.submit("victim"))
