@@ -161,7 +161,7 @@ class Suite:
             await self.lose_a_worker(browser)
             self.stack.write_config(**configuration())
             broken = await self.break_a_job()
-            await self.stack.start_worker(within=OWN_PROGRAM, **SETTINGS)
+            await self.stack.start_worker(network=None, within=OWN_PROGRAM, ahead="", **SETTINGS)
             await self.refuse()
             await asyncio.gather(self.finish("victim"), *(self.have(name) for name in ("smaller", "late")))
             for name in [name for name in TROUBLE if name not in (*self.evidence.jobs, "cancelled")]:
@@ -204,7 +204,7 @@ class Suite:
         async with await asyncio.start_server(tell_tale, "127.0.0.1", 0) as proxy:
             port = proxy.sockets[0].getsockname()[1]
             self.stack.write_config(**configuration(proxy=f"http://ann:${{CANARY_PROXY_PASSWORD}}@127.0.0.1:{port}"))
-            worker = await self.stack.start_worker(within=OWN_PROGRAM, **SETTINGS)
+            worker = await self.stack.start_worker(network=None, within=OWN_PROGRAM, ahead="", **SETTINGS)
             await hears_workers(browser)
             await self.have("proxied")
             await self.is_called(await self.submit("victim"))
