@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 # Acceptance tests wait more than they compute: two for each core.
-WORKERS ?= 4
+WORKERS ?= 3
 # Every process of the tests would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 

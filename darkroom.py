@@ -5,7 +5,7 @@ Everything else in the packages `producer`, `worker` and `contract` may move bet
 
 from contract.errors.exceptions import ConfigInvalid, DarkroomError, Refused, Unavailable
 from contract.jobs.job import Job
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.client.client import Darkroom
 
 __all__ = ["ConfigInvalid", "Darkroom", "DarkroomError", "Job", "Refused", "Unavailable", "load_settings"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
-from contract.errors.catalogue import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
+from contract.errors.catalogue.table import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
 from contract.errors.exceptions import DarkroomError
 from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
@@ -82,7 +82,7 @@ VALUES: dict[str, dict[str, object]] = {
 NAMES: dict[str, object] = {"provider": "openrouter", "model": "openai/gpt-5.4-image-2"}
 
 INTRODUCTION = """\
-<!-- Made by `make docs` from contract/errors/catalogue.py and worker/: change those, not this page. -->
+<!-- Made by `make docs` from contract/errors/catalogue/table.py and worker/: change those, not this page. -->
 
 # Errors
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from contract.errors.kind import ErrorKind, kinds_in, permanent, temporary
 
 BAD_REQUEST = permanent(

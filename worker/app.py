@@ -19,7 +19,7 @@ from contract.redis.client import open_redis
 from contract.settings.artifact_storage import open_artifact_store
 from contract.settings.environment import Environment
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings, load_settings
+from contract.settings.loader import Settings, load_settings
 from contract.store.doorbell import Doorbell
 from contract.store.installation import digest_of
 from contract.store.worker_store import WorkerStore

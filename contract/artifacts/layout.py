@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from contract.errors.configuration_catalogue import SAVE_DIR_INVALID
+from contract.errors.catalogue.configuration import SAVE_DIR_INVALID
 from contract.errors.exceptions import Refused
 
 _RESERVED = frozenset({"con", "prn", "aux", "nul"})

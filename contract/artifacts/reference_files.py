@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import (
+from contract.errors.catalogue.request import (
     REFERENCE_INVALID,
     REFERENCE_NOT_A_FILE,
     REFERENCE_OUTSIDE_ROOTS,
     REFERENCE_UNREADABLE,
 )
+from contract.errors.exceptions import Refused
 
 _NO_PATH = re.compile(r"~|data:|file:|[a-z]:/", re.IGNORECASE)
 

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.reference_files import FileTooLarge, ReferenceFiles
-from contract.errors.exceptions import Refused
-from contract.errors.job_catalogue import STORAGE_FULL
-from contract.errors.request_catalogue import (
+from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.request import (
     REFERENCE_NOT_AN_IMAGE,
     REFERENCE_OUTSIDE_ROOTS,
     REFERENCE_TOO_LARGE,
     REFERENCE_UNREADABLE,
 )
+from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
 
 MAX_EACH = 32 * 2**20

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree of exceptions; `contract/errors/catalogue.py` has the words for each code.
+"""What can go wrong, as one tree of exceptions; `contract/errors/catalogue/table.py` has the words for each code.
 
 DarkroomError
 ├── Refused             the caller has to change the request or the configuration
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.errors.configuration_catalogue import CONFIG_INVALID
+from contract.errors.catalogue.configuration import CONFIG_INVALID
+from contract.errors.catalogue.queue import QUEUE_UNAVAILABLE
 from contract.errors.kind import ErrorKind
-from contract.errors.queue_catalogue import QUEUE_UNAVAILABLE
 
 
 class DarkroomError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from contract.errors.catalogue.request import CURSOR_INVALID, EVENT_ID_INVALID, IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import CURSOR_INVALID, EVENT_ID_INVALID, IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 
 EVENT_ID_PATTERN = "0|[0-9]{1,15}-[0-9]{1,10}"
 CURSOR_PATTERN = "[0-9]{1,15}:[0-9a-f-]{36}"  # of a page

@@ -84,7 +84,7 @@ class Attempt(Stored):
     started_at: datetime
     seconds: float | None = None
     outcome: Annotated[Outcome, BeforeValidator(_known_outcome)] = Outcome.RUNNING
-    error: str | None = None  # a code of contract/errors/catalogue.py
+    error: str | None = None  # a code of contract/errors/catalogue/table.py
     http_status: int | None = None
     cost_usd: float | None = None
     unused: int = 0  # images of its response that were not used

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contract.errors.request_catalogue import (
+from contract.errors.catalogue.request import (
     ASPECT_RATIO_INVALID,
     COUNT_OUT_OF_RANGE,
     FALLBACK_INVALID,

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contract.errors.catalogue import look_up
-from contract.errors.provider_catalogue import PROVIDER_RATE_LIMITED, RESULT_EXPIRED, RESULT_UNREACHABLE
+from contract.errors.catalogue.provider import PROVIDER_RATE_LIMITED, RESULT_EXPIRED, RESULT_UNREACHABLE
+from contract.errors.catalogue.table import look_up
 from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
 _STATES = {

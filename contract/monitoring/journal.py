@@ -1,6 +1,6 @@
 """The journal: each move of each job, one line in one bounded Redis stream, without what was asked for and by whom.
 
-`journal` in `lua/include/journal.lua` writes it. It is what a dashboard reads that must not see a job's prompt.
+`journal` in `lua/include/job/journal.lua` writes it. It is what a dashboard reads that must not see a job's prompt.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from contract.errors.catalogue.queue import QUEUE_FULL
 from contract.errors.exceptions import Unavailable
-from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.redis.failure import REFUSED, UNKNOWN, cause_of
 
 FULL_S = 30  # when to try again

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from contract.errors.catalogue.job import JOB_UNREADABLE
 from contract.errors.exceptions import DarkroomError
-from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.frozen_model import Stored
 from contract.jobs.request import KeptRequest
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ProviderConfig
-from contract.settings.settings import Settings
 
 
 class Defaults(Stored):

@@ -8,7 +8,7 @@ from pathlib import Path
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.reference_files import ReferenceFiles
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 
 
 def open_artifact_store(settings: Settings, *, reach: Callable[[str], None] = lambda _: None) -> ArtifactStore:

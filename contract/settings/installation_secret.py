@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from contract.artifacts.atomic_file import write_once
 from contract.errors.exceptions import ConfigInvalid, Problem
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 
 FILE = "secret.key"
 SIZE = 32  # bytes

@@ -20,8 +20,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from contract.artifacts.layout import folder_parts
-from contract.errors.catalogue import KINDS
-from contract.errors.configuration_catalogue import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
+from contract.errors.catalogue.configuration import SAVE_DIR_INVALID, UNKNOWN_PROVIDER
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import DarkroomError, Problem, Refused
 from contract.jobs.request import AspectRatio, ImageSize, ModelName
 from contract.provider_specs import DEFAULT, SPECS

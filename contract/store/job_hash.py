@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.job import JOB_UNREADABLE
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
-from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.jobs import wording
 from contract.jobs.job import (
     TERMINAL,

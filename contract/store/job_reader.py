@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from contract.errors.catalogue.request import CURSOR_INVALID, JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.errors.request_catalogue import CURSOR_INVALID, JOB_NOT_FOUND
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
 from contract.redis.client import reaching_redis
 from contract.store.job_hash import Fields, read_job, read_snapshots, read_state

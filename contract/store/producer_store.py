@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from redis.asyncio import Redis
 
+from contract.errors.catalogue.queue import BUDGET_SPENT, QUEUE_FULL, TOO_MANY_JOBS, TOO_MANY_UPLOADS
+from contract.errors.catalogue.request import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.queue_catalogue import BUDGET_SPENT, QUEUE_FULL, TOO_MANY_JOBS, TOO_MANY_UPLOADS
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
 from contract.jobs.job import Job, JobState, ReferenceSnapshot
 from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell

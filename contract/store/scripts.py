@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any
 
 from redis.asyncio import Redis
@@ -13,7 +14,7 @@ from contract.redis.client import reaching_redis
 from contract.version import CONTRACT
 
 LUA = files("contract.store") / "lua"
-_INCLUDE = "-- include:"  # how the first line of a script begins; names in `lua/include/` follow
+_INCLUDE = "-- include:"  # how the first lines of a script begin; names in `lua/include/` follow
 
 
 class Scripts:
@@ -36,9 +37,9 @@ def script_text(name: str) -> str:
 
 
 def includes(text: str) -> list[str]:
-    """List the includes that the first line of a script names."""
-    first, _, _ = text.partition("\n")
-    return first.removeprefix(_INCLUDE).split() if first.startswith(_INCLUDE) else []
+    """List the includes that the first lines of a script name."""
+    lines = takewhile(lambda line: line.startswith(_INCLUDE), text.splitlines())
+    return [name for line in lines for name in line.removeprefix(_INCLUDE).split()]
 
 
 def _collect(name: str, texts: dict[str, str]) -> None:

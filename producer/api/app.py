@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings, load_settings
+from contract.settings.loader import Settings, load_settings
 from contract.telemetry.logs import log_to_stderr
 from producer.api.dependencies import Gateway
 from producer.api.openai import error_envelope, images, models, modelscope

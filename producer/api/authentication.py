@@ -15,8 +15,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import ConfigInvalid, Refused
-from contract.errors.request_catalogue import TYPE_ERROR
 from producer.api.dependencies import Gateway, Here
 from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import BAD_REQUEST, FORBIDDEN, TOKENS_UNREADABLE, UNAUTHORIZED

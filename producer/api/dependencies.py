@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 
 from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.job_catalogue import INTERNAL_ERROR, STORAGE_FULL
+from contract.errors.catalogue.job import INTERNAL_ERROR, STORAGE_FULL
+from contract.errors.catalogue.provider import PROVIDER_ERROR, PROVIDER_TIMEOUT
+from contract.errors.catalogue.queue import QUEUE_UNAVAILABLE
+from contract.errors.catalogue.request import JOB_NOT_FOUND, TYPE_ERROR
 from contract.errors.kind import ErrorKind
-from contract.errors.provider_catalogue import PROVIDER_ERROR, PROVIDER_TIMEOUT
-from contract.errors.queue_catalogue import QUEUE_UNAVAILABLE
-from contract.errors.request_catalogue import JOB_NOT_FOUND, TYPE_ERROR
 from contract.jobs.request import AspectRatio, ImageSize, JobRequest
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.job_json import JobResponse

@@ -17,9 +17,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
+from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, JOB_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.job_catalogue import INTERNAL_ERROR
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND, JOB_NOT_FOUND, TYPE_ERROR
 from contract.jobs.ids import is_job_id
 from producer.error_catalogue import ALL_KINDS, BAD_REQUEST, JOB_NOT_FINISHED, METHOD_NOT_ALLOWED, NOT_FOUND
 from producer.error_log import report

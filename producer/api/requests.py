@@ -16,10 +16,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.artifacts.references import MAX_EACH
+from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.request import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.errors.job_catalogue import STORAGE_FULL
 from contract.errors.kind import ErrorKind
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR
 from producer.error_catalogue import (
     BODY_TOO_LARGE,
     JSON_DUPLICATE_KEY,

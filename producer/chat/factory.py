@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from contract.artifacts.atomic_file import write_once
+from contract.settings.loader import Settings, load_settings
 from contract.settings.running_stack import find_running
-from contract.settings.settings import Settings, load_settings
 from contract.store.keys import digest
 from producer.chat.image_requests import Host, ImageRequests
 from producer.chat.late_delivery import ChatSender, LateDelivery

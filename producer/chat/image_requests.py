@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.request import JOB_NOT_FOUND, UNKNOWN_FIELD
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.request_catalogue import JOB_NOT_FOUND, UNKNOWN_FIELD
 from contract.jobs.job import Job, JobState
 from contract.jobs.request import JobRequest
 from contract.store.new_job import ChatDelivery

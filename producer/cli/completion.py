@@ -15,7 +15,7 @@ import typer
 
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import ACTIVE, TERMINAL, Job, JobState
-from contract.settings.settings import Settings, load_settings
+from contract.settings.loader import Settings, load_settings
 from producer.client.client import Darkroom
 from producer.tokens import Tokens, default_owner
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contract.jobs.job import Job
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
 from producer.stack.stack import Stack

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from contract.errors.catalogue.request import REFERENCE_OUTSIDE_ROOTS, REFERENCE_UNREADABLE
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import REFERENCE_OUTSIDE_ROOTS, REFERENCE_UNREADABLE
 from contract.jobs.job import Job, JobState
 from producer.cli import terminal
 from producer.cli.completion import unfinished_jobs

@@ -17,8 +17,8 @@ import typer
 from contract.errors.exceptions import ConfigInvalid
 from contract.provider_specs import SPECS
 from contract.settings.extras import check_extra, lacking, told_lacking
+from contract.settings.loader import config_path, load_settings
 from contract.settings.running_stack import Running
-from contract.settings.settings import config_path, load_settings
 from producer.cli import terminal
 from producer.cli.demo import show_everything
 from producer.cli.first_config import DEFAULT_NAME, ProviderName, write_first_config

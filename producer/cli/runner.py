@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn
 
-from contract.errors.configuration_catalogue import MISSING_API_KEY
+from contract.errors.catalogue.configuration import MISSING_API_KEY
+from contract.errors.catalogue.queue import QUEUE_FULL, QUEUE_UNAVAILABLE
+from contract.errors.catalogue.request import JOB_NOT_FOUND, REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.errors.exceptions import ConfigInvalid, DarkroomError, Refused, Unavailable
-from contract.errors.queue_catalogue import QUEUE_FULL, QUEUE_UNAVAILABLE
-from contract.errors.request_catalogue import JOB_NOT_FOUND, REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.jobs.job import Job, JobState
 from contract.redis.failure import cause_of
+from contract.settings.loader import Settings, config_path, load_settings
 from contract.settings.running_stack import Running, find_running
-from contract.settings.settings import Settings, config_path, load_settings
 from producer.cli import terminal
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient

@@ -14,7 +14,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Job, JobEvent, JobState

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contract.errors.exceptions import DarkroomError
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.cli import terminal
 from producer.cli.completion import token_names
 from producer.cli.options import AsJson

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from producer.client.connections import Connections
 from producer.client.owner_client import OwnerClient
 

@@ -10,7 +10,7 @@ from contract.artifacts.references import References
 from contract.redis.client import open_redis
 from contract.settings.artifact_storage import open_artifact_store, open_reference_files
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.doorbell import Doorbell
 from contract.store.producer_store import ProducerStore
 from producer.client.eta import EtaCache

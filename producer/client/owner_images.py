@@ -9,16 +9,16 @@ from pathlib import Path
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.references import ArtifactReference, References, check_together
-from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import (
+from contract.errors.catalogue.request import (
     ARTIFACT_NOT_FOUND,
     NO_PREVIOUS_IMAGE,
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
+from contract.errors.exceptions import Refused
 from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import ReferenceSnapshot
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.installation import read_installation
 from contract.store.job_reader import JobReader
 from contract.store.producer_store import ProducerStore

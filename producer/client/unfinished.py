@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import ACTIVE, Job, JobState
 from producer.client.owner_client import OwnerClient
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import DarkroomError, Unavailable
-from contract.monitoring.breakers import Breaker, read_breakers
+from contract.monitoring.open_breakers import Breaker, read_breakers
 from contract.redis.failure import NO_RIGHTS, cause_of
 from producer.doctor.finding import Finding
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.provider_specs import SPECS
-from contract.settings.settings import Settings, default_config_path, load_settings
+from contract.settings.loader import Settings, default_config_path, load_settings
 from producer.doctor.finding import Finding
 
 INIT = "`darkroom config init` writes an example"

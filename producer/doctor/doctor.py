@@ -9,7 +9,7 @@ from contract.artifacts.artifact_store import ArtifactStore
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.client import open_redis
 from contract.settings.artifact_storage import open_artifact_store
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.doorbell import Doorbell
 from contract.store.producer_store import ProducerStore
 from producer.doctor.breakers import check_breakers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors.exceptions import ConfigInvalid
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.doctor.doctor import Finding
 
 LOOK_S = 60.0

@@ -12,7 +12,7 @@ from contract.redis.client import reaching_redis
 from contract.redis.failure import place_of
 from contract.redis.requirements import Weight
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.installation import digest_of
 from producer.doctor.finding import Finding
 from producer.health.queue import QueueHealth

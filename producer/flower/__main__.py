@@ -19,7 +19,7 @@ from tornado.options import options
 from contract.errors.exceptions import Problem
 from contract.redis.client import open_redis
 from contract.settings.environment import Environment, read_environment
-from contract.settings.settings import config_path
+from contract.settings.loader import config_path
 from contract.store.celery_app import celery_app
 from producer.flower.jobs import JobEvents
 from producer.flower.queues import HANDLERS

@@ -7,9 +7,9 @@ from collections import defaultdict
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.job_catalogue import STORAGE_FULL
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from producer.imaging.sandbox import ImageSandbox
 
 SIDES = (128, 256, 512, 1024)

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
+from contract.errors.catalogue.request import REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.errors.request_catalogue import REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.frozen_model import FrozenModel
 from contract.jobs import wording
 from contract.jobs.job import Job, JobState

@@ -19,9 +19,9 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
+from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.job_catalogue import INTERNAL_ERROR
-from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs import wording
 from contract.jobs.job import Image, Job, JobEvent, JobState
 from contract.telemetry.logs import about

@@ -9,8 +9,8 @@ from mcp_types import Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import TYPE_ERROR
 from contract.jobs.job import JobState
 from producer.mcp.answer import JobAnswer, JobListAnswer
 from producer.validation.refusals import refused_by, refused_field

@@ -28,8 +28,8 @@ from redis.exceptions import RedisError
 from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.redis.client import open_redis
 from contract.settings.extras import how_to_install
+from contract.settings.loader import Settings, load_settings
 from contract.settings.running_stack import Running
-from contract.settings.settings import Settings, load_settings
 from contract.store.job_reader import JobReader
 from contract.store.keys import digest
 from producer.stack.demo_config import write_demo_config

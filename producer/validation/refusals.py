@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.request import TYPE_ERROR, UNKNOWN_FIELD
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
-from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 
 MOST_PROBLEMS = 20  # reported for one request
 _FIELD = re.compile(r"\w{1,50}", re.ASCII)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from contract.errors.configuration_catalogue import UNKNOWN_PROVIDER
+from contract.errors.catalogue.configuration import UNKNOWN_PROVIDER
+from contract.errors.catalogue.request import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
-from contract.errors.request_catalogue import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED
 from contract.jobs.pricing import estimate
 from contract.jobs.request import CONFIGURED, JobRequest, KeptRequest
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.keys import digest
 from producer.error_catalogue import UNKNOWN_MODEL
 from producer.validation.refusals import refused_by

@@ -6,8 +6,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 
+from contract.errors.catalogue.request import WEBHOOK_SECRET_INVALID, WEBHOOK_URL_FORBIDDEN
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import WEBHOOK_SECRET_INVALID, WEBHOOK_URL_FORBIDDEN
 from contract.settings.installation_secret import InstallationSecret
 from contract.untrusted.ssrf import Network, Unresolvable, UnsafeUrl, address_of, check_link_within, split
 from contract.webhook import PREFIX, Webhook, seal

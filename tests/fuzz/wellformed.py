@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from worker.answers.errors import ProviderError, revive
 from worker.answers.redaction import clean
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
-from contract.settings.settings import Settings
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
 from tests.support.factories.images import picture as png

@@ -9,7 +9,7 @@ from pathlib import Path
 import darkroom
 from contract.errors import exceptions
 from contract.jobs.job import Job
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.client.client import Darkroom
 
 

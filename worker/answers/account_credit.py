@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contract.errors.provider_catalogue import PROVIDER_CREDITS, PROVIDER_TOO_DEAR
+from contract.errors.catalogue.provider import PROVIDER_CREDITS, PROVIDER_TOO_DEAR
 from worker.answers.content_refusal import texts_in
 from worker.answers.errors import ProviderError, Unusable
 from worker.answers.untrusted_json import Json

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 import h11
 import httpx
 
-from contract.errors.kind import ErrorKind
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     BAD_API_BASE,
     BAD_MODEL,
     BAD_PARAMETERS,
@@ -34,7 +33,8 @@ from contract.errors.provider_catalogue import (
     PROVIDER_UNREACHABLE,
     RESULT_EXPIRED,
 )
-from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
+from contract.errors.catalogue.request import REFERENCE_TOO_LARGE
+from contract.errors.kind import ErrorKind
 from contract.jobs.wording import duration
 from worker.answers.account_credit import of_account
 from worker.answers.content_refusal import refusal_in, said_upstream

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.errors.kind import ErrorKind
 from worker.answers.redaction import clean

@@ -5,7 +5,7 @@ An end is final. What a server says of itself (no key, too busy, away) says noth
 
 from __future__ import annotations
 
-from contract.errors.provider_catalogue import PROVIDER_ERROR, RESULT_EXPIRED
+from contract.errors.catalogue.provider import PROVIDER_ERROR, RESULT_EXPIRED
 from worker.answers.content_refusal import refusal_in
 from worker.answers.error_classification import of_error_object, of_refusal
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, Transient, Unusable

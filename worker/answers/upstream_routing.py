@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contract.errors.provider_catalogue import BAD_MODEL, MODEL_EXCLUDED, REFERENCES_NOT_TAKEN
+from contract.errors.catalogue.provider import BAD_MODEL, MODEL_EXCLUDED, REFERENCES_NOT_TAKEN
 from worker.answers.errors import ProviderError, Unusable, WrongOutput
 
 _OUTPUT = re.compile(r"output modalit", re.IGNORECASE)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal, ParamSpec, TypeVar
 
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment

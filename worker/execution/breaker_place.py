@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from contract.errors.catalogue.provider import PROVIDER_ERROR
 from contract.errors.exceptions import Unavailable
-from contract.errors.provider_catalogue import PROVIDER_ERROR
 from contract.store.lease import Lease
 from worker.answers.errors import ProviderError
 from worker.execution.attempt_log import AttemptLog, persist

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from contract.artifacts.artifact_store import ArtifactStore
+from contract.errors.catalogue.job import JOB_UNREADABLE
 from contract.errors.exceptions import DarkroomError
-from contract.errors.job_catalogue import JOB_UNREADABLE
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.accepted_defaults import accepted_with
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.job_hash import read_attempts, read_job, read_snapshots
 from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore

@@ -10,8 +10,8 @@ from typing import Any
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.job import STORAGE_FULL
 from contract.errors.exceptions import DarkroomError
-from contract.errors.job_catalogue import STORAGE_FULL
 from contract.jobs import wording
 from contract.jobs.job import Attempt
 from contract.store.lease import LeaseLost

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
+from contract.errors.catalogue.request import REFERENCE_TOO_LARGE
 from contract.jobs import wording
 from contract.store.lease import CallRefused
 from worker import failpoint

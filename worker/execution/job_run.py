@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.job import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.errors.exceptions import DarkroomError, Unavailable
-from contract.errors.job_catalogue import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from contract.errors.catalogue.provider import IMAGE_REPEATED
 from contract.errors.exceptions import Unavailable
-from contract.errors.provider_catalogue import IMAGE_REPEATED
 from contract.jobs.pricing import estimate
 from worker import failpoint
 from worker.answers.errors import ProviderError, TimedOut, Unusable

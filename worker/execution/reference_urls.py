@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pybase64
 
 from contract.artifacts.artifact_store import ArtifactStore
+from contract.errors.catalogue.request import REFERENCE_UNREADABLE
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import REFERENCE_UNREADABLE
 from contract.jobs.job import ReferenceSnapshot
 from worker.sandbox.pool import Sandbox
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     PROVIDER_BAD_ANSWER,
     PROVIDER_TLS_FAILED,
     PROVIDER_UNREACHABLE,

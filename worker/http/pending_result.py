@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from tenacity import RetryCallState
 
-from contract.errors.provider_catalogue import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
+from contract.errors.catalogue.provider import PROVIDER_TIMEOUT, RESULT_EXPIRED, RESULT_UNREACHABLE, UNSAFE_URL
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_poll, of_silence
 from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable

@@ -19,7 +19,7 @@ from types import TracebackType
 import httpx
 import orjson
 
-from contract.errors.provider_catalogue import BAD_PARAMETERS, PROVIDER_ERROR
+from contract.errors.catalogue.provider import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import of_exception, of_status
 from worker.answers.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput

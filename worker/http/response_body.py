@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import httpx
 
-from contract.errors.provider_catalogue import ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
+from contract.errors.catalogue.provider import ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
 from worker.answers.errors import TimedOut, Unusable
 from worker.memory.body_room import BodyRoom
 

@@ -19,14 +19,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from contract.errors.exceptions import Unavailable
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     BAD_IMAGE,
     PROVIDER_BAD_ANSWER,
     PROVIDER_INTERRUPTED,
     PROVIDER_TIMEOUT,
     RESULT_EXPIRED,
 )
+from contract.errors.exceptions import Unavailable
 from worker.answers.errors import ProviderError, RateLimited, Transient
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from contract.monitoring.breakers import Breaker, Level
+from contract.monitoring.open_breakers import Breaker, Level
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class Way(NamedTuple):
 
 
 def log_changes(changes: Iterable[Sequence[str | int]], way: Way) -> None:
-    """Log what a script has changed: `contract/store/lua/include/breaker.lua` has the order of the fields."""
+    """Log what a script has changed: `contract/store/lua/include/breaker/breaker.lua` has the order of the fields."""
     for level, what, code, milliseconds, owner in changes:
         breaker = Breaker(Level(int(level)), *way, code=str(code), owner=str(owner))
         seconds = int(milliseconds) / 1000

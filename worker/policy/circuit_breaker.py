@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import SystemRandom
 
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
     IMAGE_TOO_LARGE,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from contract.errors.configuration_catalogue import UNKNOWN_PROVIDER
+from contract.errors.catalogue.configuration import UNKNOWN_PROVIDER
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Rendition
 from contract.jobs.request import KeptRequest
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from worker.providers.provider import Provider
 
 Route = tuple[str, str]  # a provider and its model

@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contract.errors.catalogue import look_up
-from contract.errors.configuration_catalogue import MISSING_API_KEY
-from contract.errors.job_catalogue import DEADLINE_PASSED, STORAGE_FULL
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.configuration import MISSING_API_KEY
+from contract.errors.catalogue.job import DEADLINE_PASSED, STORAGE_FULL
+from contract.errors.catalogue.provider import (
     ANSWER_TOO_LARGE,
     BAD_API_BASE,
     BAD_IMAGE,
@@ -45,7 +44,8 @@ from contract.errors.provider_catalogue import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
-from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
+from contract.errors.catalogue.request import REFERENCE_TOO_LARGE
+from contract.errors.catalogue.table import look_up
 from contract.jobs.job import Attempt, Outcome
 from worker.policy.circuit_breaker import Blocked
 from worker.policy.ladder import Ladder, Route

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from contract import provider_specs
-from contract.errors.provider_catalogue import PROVIDER_CREDITS, PROVIDER_RATE_LIMITED
+from contract.errors.catalogue.provider import PROVIDER_CREDITS, PROVIDER_RATE_LIMITED
 from contract.image_size import smaller_hint
 from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import pybase64
 
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
     IMAGE_TOO_LARGE,

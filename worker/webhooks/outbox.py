@@ -1,7 +1,7 @@
 """The outbox: webhooks of ended jobs, each taken by one worker at a time until it is delivered or given up.
 
-`finish` in `contract/store/lua/include/finish.lua` puts a job's webhook in. One whose worker dies comes back when its
-lease is over, so it is delivered at least once. The job hash keeps what came of it: `webhook_state` and
+`finish` in `contract/store/lua/include/job/finish.lua` puts a job's webhook in. One whose worker dies comes back when
+its lease is over, so it is delivered at least once. The job hash keeps what came of it: `webhook_state` and
 `webhook_tries`.
 """
 

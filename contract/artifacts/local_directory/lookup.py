@@ -9,8 +9,8 @@ from stat import S_ISREG
 
 from contract.artifacts.artifact_store import StoredImage
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 
 
 def find_image(media: Path, save_dir: str, artifact: str) -> Path | None:

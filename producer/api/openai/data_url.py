@@ -9,8 +9,8 @@ from typing import Any
 import pybase64
 
 from contract.artifacts.references import MAX_EACH
+from contract.errors.catalogue.request import TOO_MANY_REFERENCES, TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import TOO_MANY_REFERENCES, TYPE_ERROR
 from contract.jobs.request import MAX_REFERENCES
 from producer.error_catalogue import REFERENCE_NOT_A_DATA_URL, UPLOAD_TOO_LARGE
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from contract.errors.catalogue.provider import CONTENT_REFUSED
+from contract.errors.catalogue.queue import BUDGET_SPENT, TOO_MANY_JOBS
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.errors.provider_catalogue import CONTENT_REFUSED
-from contract.errors.queue_catalogue import BUDGET_SPENT, TOO_MANY_JOBS
 from producer.error_catalogue import UNKNOWN_MODEL
 
 PREFIXES = ("/v1/images/", "/v1/models")  # where clients of OpenAI's API call

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import TYPE_ERROR
 from contract.image_size import hint_of
 from contract.jobs.request import RATIOS
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from producer.error_catalogue import UNKNOWN_MODEL
 
 Format = Literal["png", "jpeg", "webp"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pybase64
 from sse_starlette import ServerSentEvent
 
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs import wording
 from contract.jobs.job import Image, Job

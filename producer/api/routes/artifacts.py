@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here

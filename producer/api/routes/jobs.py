@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from contract.errors.catalogue.request import TYPE_ERROR, UNKNOWN_FIELD
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import TYPE_ERROR, UNKNOWN_FIELD
 from contract.jobs.ids import CURSOR_PATTERN
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter

@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from contract.artifacts.references import MAX_EACH
+from contract.errors.catalogue.job import STORAGE_FULL
 from contract.errors.exceptions import Refused
-from contract.errors.job_catalogue import STORAGE_FULL
 from producer.api.authentication import Submitter
 from producer.api.dependencies import Here
 from producer.api.job_json import json_response

@@ -10,7 +10,7 @@ from typing import Any
 from contract.errors.exceptions import ConfigInvalid
 from contract.redis.requirements import Weight, refusals
 from contract.settings.installation_secret import InstallationSecret
-from contract.settings.settings import Settings
+from contract.settings.loader import Settings
 from contract.store.installation import digest_of
 from producer.client.connections import Connections
 from producer.doctor.versions import check_versions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from tests.catalogues.bad_input.callers import STRANGERS
 from tests.catalogues.bad_input.gateway import Gateway
 from tests.catalogues.bad_input.paths import PATHS

@@ -34,7 +34,7 @@ from redis.retry import Retry
 from contract.jobs.job import Job, JobState
 from contract.provider_specs import LONGEST_TIMEOUT_S, SPECS
 from contract.settings.environment import Environment
-from contract.settings.settings import DRAIN_MARGIN_S, load_settings
+from contract.settings.loader import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
 from producer.client.client import Darkroom
 from producer.stack.redis_server import find_redis_server

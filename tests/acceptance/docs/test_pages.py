@@ -21,7 +21,7 @@ import yaml
 from contract.errors.exceptions import ConfigInvalid
 from contract.jobs.job import TERMINAL, JobState
 from contract.provider_specs import SPECS
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.stack.redis_server import find_redis_server
 from tests.support.nanobot.venv import ENVIRONMENT, Venv, Venvs
 from tests.support.pages.block import BY_LANGUAGE, ROOT, TABLE, Block, How, blocks, parse

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contract.jobs.job import JobState
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from tests.support.stack.stack import Stack
 from worker.providers.registry import PROVIDERS
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from contract.errors.exceptions import Unavailable
-from contract.settings.settings import Settings, load_settings
+from contract.settings.loader import Settings, load_settings
 from producer.client.client import Darkroom
 from tests.chaos.arena.journal import Journal
 from tests.chaos.arena.orders import Order, read_orders

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from redis.asyncio import Redis
 
-from contract.monitoring.breakers import Level, read_breakers
+from contract.monitoring.open_breakers import Level, read_breakers
 from contract.store.keys import BREAKERS
 from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore

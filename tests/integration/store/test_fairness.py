@@ -7,8 +7,8 @@ import json
 import pytest
 from redis.asyncio import Redis
 
+from contract.errors.catalogue.provider import CONTENT_REFUSED, NO_IMAGE
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.provider_catalogue import CONTENT_REFUSED, NO_IMAGE
 from contract.jobs.job import JobState, Outcome
 from contract.store.keys import digest
 from contract.store.lease import Lease

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
+from contract.errors.catalogue.job import DEADLINE_PASSED
+from contract.errors.catalogue.provider import NO_IMAGE
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.job_catalogue import DEADLINE_PASSED
-from contract.errors.provider_catalogue import NO_IMAGE
 from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, ReferenceSnapshot, moment
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from contract.artifacts.artifact_store import StorageRoom, StoredImage
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.jobs.ids import is_artifact_id
 from contract.jobs.job import Job
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Rendition

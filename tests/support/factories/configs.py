@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.errors.exceptions import ConfigInvalid
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 
 SECRET = "sk-very-secret-0123456789"
 

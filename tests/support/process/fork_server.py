@@ -28,6 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PR_SET_CHILD_SUBREAPER = 36
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class ForkServer:
 
     def start(self, start: Start) -> ForkedProcess:
         """Start a process."""
-        with _adopting():
+        with _ONE_AT_A_TIME, _adopting():
             self._socket.sendall(json.dumps(asdict(start)).encode() + b"\n")
             return ForkedProcess(int(self._answers.readline()))
 
@@ -107,9 +108,15 @@ class ForkServer:
         self._process.wait()
 
 
+def fork(preload: str, start: Start) -> ForkedProcess:
+    """Start a process by the server of this test process that has imported a module; blocking, for any thread."""
+    with _ONE_AT_A_TIME:
+        server = _server(preload)
+    return server.start(start)
+
+
 @cache
-def fork_server(preload: str) -> ForkServer:
-    """Start the server of this test process that has imported a module, or take the one there is."""
+def _server(preload: str) -> ForkServer:
     return ForkServer(preload)
 
 

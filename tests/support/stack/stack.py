@@ -15,13 +15,13 @@ import httpx
 from simulator.server.server import Simulator
 
 from contract.redis.client import open_redis
-from contract.settings.settings import Settings, load_settings
+from contract.settings.loader import Settings, load_settings
 from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
 from tests.support.network.fake_network import Network
-from tests.support.process.fork_server import ForkedProcess, Start, fork_server
+from tests.support.process.fork_server import ForkedProcess, Start, fork
 from tests.support.stack.redis_server import RealRedis
 
 Process = subprocess.Popen[bytes] | ForkedProcess
@@ -77,7 +77,10 @@ class Stack:
         """
         before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = self._start("worker", "worker.app", log, environment, before=before, within=within)
+        # In a thread: importing what is forked takes a while, and the test's own connections would time out.
+        worker = await asyncio.to_thread(
+            self._start, "worker", "worker.app", log, environment, before=before, within=within
+        )
         self.workers.append(worker)
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
             store = JobReader(client)
@@ -94,7 +97,9 @@ class Stack:
         port = int(environment.get("DARKROOM_PORT") or free_port())
         log = self.folder / f"gateway-{len(self.gateways)}.log"
         environment = {"DARKROOM_PORT": str(port)} | environment
-        gateway = self._start(module, "producer.api.app", log, environment, before=_version(ahead))
+        gateway = await asyncio.to_thread(
+            self._start, module, "producer.api.app", log, environment, before=_version(ahead)
+        )
         self.gateways.append(gateway)
         async with httpx.AsyncClient() as client, asyncio.timeout(20):
             while not await _is_alive(client, port):
@@ -123,7 +128,7 @@ class Stack:
                 output=str(log),
                 errors=str(log),
             )
-            return fork_server(preload).start(start)
+            return fork(preload, start)
         with log.open("wb") as written:
             return subprocess.Popen(
                 [*within, sys.executable, "-m", *before, module, str(self.config)],

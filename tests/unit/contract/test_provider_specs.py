@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from contract import provider_specs
 from contract.errors.exceptions import Refused
 from contract.provider_specs import DEFAULT, SPECS
-from contract.settings import settings as settings_module
+from contract.settings import loader as settings_module
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
-from contract.settings.settings import Settings
 from producer.doctor import configuration
 from worker.providers.provider import headers
 from worker.providers.registry import PROVIDERS

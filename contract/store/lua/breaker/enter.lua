@@ -1,4 +1,4 @@
--- include: clock keys memory lease breaker places
+-- include: base/clock base/keys base/memory job/lease breaker/breaker breaker/places
 -- Lets a call through to its provider, or says how long its job has to wait.
 --
 -- Arguments:

@@ -1,4 +1,5 @@
--- include: clock keys memory breaker places throttling verdict faltering
+-- include: base/clock base/keys base/memory breaker/breaker breaker/places breaker/throttling breaker/verdict
+-- include: breaker/faltering
 -- Frees a call's place, learns from how the call ended, and wakes waiting jobs.
 --
 -- Arguments:

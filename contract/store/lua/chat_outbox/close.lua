@@ -1,4 +1,4 @@
--- include: keys memory
+-- include: base/keys base/memory
 -- Takes a letter out of its mailbox, also when it is asked again, and keeps what its session is to be told.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: clock keys memory
+-- include: base/clock base/keys base/memory
 -- Puts a letter back that its channel has not taken: that is known, so the try does not count.
 --
 -- Arguments:

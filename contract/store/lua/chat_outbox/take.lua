@@ -1,4 +1,4 @@
--- include: clock keys memory hash
+-- include: base/clock base/keys base/memory base/hash
 -- Takes the letter of an ended job to be sent: it is counted, and comes back when its lease is over unless it is closed.
 --
 -- Arguments:

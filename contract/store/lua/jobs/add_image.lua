@@ -1,4 +1,4 @@
--- include: keys memory hash lease events
+-- include: base/keys base/memory base/hash job/lease job/events
 -- Adds a stored image to its job, once.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: clock keys memory hash lease events
+-- include: base/clock base/keys base/memory base/hash job/lease job/events
 -- Counts a provider call before it is made, and records it.
 --
 -- Arguments:

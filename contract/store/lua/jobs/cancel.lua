@@ -1,4 +1,4 @@
--- include: keys memory hash finish
+-- include: base/keys base/memory base/hash job/finish
 -- Cancels an owner's job, unless it is over.
 --
 -- Arguments:

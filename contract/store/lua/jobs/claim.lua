@@ -1,4 +1,5 @@
--- include: clock keys memory hash contract damage queue fairness events journal finish
+-- include: base/clock base/keys base/memory base/hash base/contract job/damage queue/queue queue/fairness job/events
+-- include: job/journal job/finish
 -- Gives a worker the job's lease and a new fence, if the job may start now.
 --
 -- Arguments:

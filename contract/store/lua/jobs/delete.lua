@@ -1,4 +1,4 @@
--- include: keys memory hash finish
+-- include: base/keys base/memory base/hash job/finish
 -- Forgets an owner's job, ending it first.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: memory lease finish
+-- include: base/memory job/lease job/finish
 -- Ends a job that its holder has finished.
 --
 -- Arguments:

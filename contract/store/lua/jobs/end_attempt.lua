@@ -1,4 +1,4 @@
--- include: keys memory lease budget events
+-- include: base/keys base/memory job/lease job/budget job/events
 -- Writes how a recorded call ended, and what comes next in words.
 --
 -- Arguments:

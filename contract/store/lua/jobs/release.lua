@@ -1,4 +1,4 @@
--- include: clock keys memory lease queue doorbell events journal
+-- include: base/clock base/keys base/memory job/lease queue/queue queue/doorbell job/events job/journal
 -- Gives a job's slot back: to wait for its provider or a place there, or because its worker stops.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: clock keys memory arguments lease
+-- include: base/clock base/keys base/memory base/arguments job/lease
 -- Prolongs the leases of one worker. Jobs that should have ended two minutes ago are not prolonged: their worker hangs, so
 -- their leases end and the sweeper ends them.
 --

@@ -1,4 +1,5 @@
--- include: clock keys hash contract events journal queue doorbell fairness budget
+-- include: base/clock base/keys base/hash base/contract job/events job/journal queue/queue queue/doorbell
+-- include: queue/fairness job/budget
 -- Accepts a job: idempotency key → job hash → queue → doorbell, in one step.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: clock keys
+-- include: base/clock base/keys
 -- Keeps an owner's uploaded image, or renews it; a full Redis refuses it.
 --
 -- Arguments:

@@ -1,4 +1,4 @@
--- include: clock
+-- include: base/clock
 -- Does what a submission needs, and leaves nothing: a script that writes first, as submit does.
 --
 -- Arguments: none

@@ -1,4 +1,4 @@
--- include: keys memory arguments doorbell
+-- include: base/keys base/memory base/arguments queue/doorbell
 -- Rings for jobs that are still queued and ready.
 --
 -- Arguments:

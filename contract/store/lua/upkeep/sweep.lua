@@ -1,4 +1,5 @@
--- include: clock keys memory events journal queue fairness finish sweeper unreadable lost_bells
+-- include: base/clock base/keys base/memory job/events job/journal queue/queue queue/fairness job/finish
+-- include: queue/sweeper job/unreadable queue/lost_bells
 -- Ends dead leases, expires jobs, makes waiting ones ready, and finds lost bells.
 --
 -- Arguments:

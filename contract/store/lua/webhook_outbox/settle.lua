@@ -1,4 +1,4 @@
--- include: clock keys memory hash
+-- include: base/clock base/keys base/memory base/hash
 -- Writes what a try to deliver a webhook came to: delivered, failed for good, or pending and when it is tried again.
 --
 -- Arguments:

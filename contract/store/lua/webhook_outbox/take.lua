@@ -1,4 +1,4 @@
--- include: clock keys memory arguments hash
+-- include: base/clock base/keys base/memory base/arguments base/hash
 -- Takes webhooks that are due. Each is counted, and comes back by itself when its lease is over, unless it is settled.
 --
 -- Arguments:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[4]
 PACKAGES = ("contract", "producer", "worker")
 DOOR = "contract/artifacts/local_directory/"
 BUILDERS = {
-    "contract/settings/settings.py",  # where the directory is
+    "contract/settings/loader.py",  # where the directory is
     "contract/settings/artifact_storage.py",  # builds the store
     "producer/chat/factory.py",  # nanobot's own directory is a root of what it may name as a reference
 }

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import contract.store
-from contract.errors.catalogue import PROVIDER
+from contract.errors.catalogue.request import REFERENCE_TOO_LARGE
+from contract.errors.catalogue.table import PROVIDER
 from contract.errors.exceptions import DarkroomError
-from contract.errors.request_catalogue import REFERENCE_TOO_LARGE
 from contract.errors.template import MessageTemplate
 from docs.make_error_reference import NAMES, PAGE, VALUES, example, outcomes, page
 from producer.error_catalogue import ALL_KINDS as KINDS

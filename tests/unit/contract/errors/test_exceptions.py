@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.provider import BAD_IMAGE, PROVIDER_DOWN, PROVIDER_ERROR
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import ConfigInvalid, DarkroomError, Problem, Refused, Unavailable
-from contract.errors.provider_catalogue import BAD_IMAGE, PROVIDER_DOWN, PROVIDER_ERROR
 from contract.jobs.job import Outcome
 from worker.answers.errors import (
     Interrupted,

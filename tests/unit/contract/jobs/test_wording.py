@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 

@@ -11,8 +11,8 @@ from contract.errors.exceptions import DarkroomError
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import accepted_with, defaults_of
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
-from contract.settings.settings import Settings
 from worker.policy.ladder import plan_ladder
 from worker.providers.registry import PROVIDERS
 

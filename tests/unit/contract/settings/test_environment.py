@@ -8,7 +8,7 @@ import pytest
 
 from contract.errors.exceptions import ConfigInvalid
 from contract.settings.environment_types import Fallback
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 
 SECRET = "sk-very-secret-0123456789"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from contract.errors.exceptions import ConfigInvalid
+from contract.settings.loader import load_settings
 from contract.settings.running_stack import Running, find_running
-from contract.settings.settings import load_settings
 
 
 def test_a_stack_of_a_newer_version_is_found(tmp_path: Path) -> None:

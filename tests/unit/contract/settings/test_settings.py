@@ -4,8 +4,8 @@ import pytest
 
 from contract.errors.exceptions import ConfigInvalid, Refused
 from contract.provider_specs import names
+from contract.settings.loader import load_settings
 from contract.settings.nanobot_config import ImageGeneration
-from contract.settings.settings import load_settings
 from contract.store.celery_app import broker_url
 from tests.support.factories.configs import SECRET, Write, problems, with_image, with_provider
 

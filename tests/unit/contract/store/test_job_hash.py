@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue import look_up
+from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Degraded, Failure, JobState, Outcome, ReferenceSnapshot, Rendition

@@ -74,7 +74,7 @@ def test_a_header_lists_what_the_script_answers(name: str) -> None:
 def test_neither_arguments_nor_fields_are_known_by_numbers(name: str) -> None:
     text = code(FILES[name])
     assert re.findall(r"ARGV\[\d+\]|found\[\d+\]", text) == []
-    if name not in ("include/arguments", "include/hash"):
+    if name not in ("include/base/arguments", "include/base/hash"):
         assert re.findall(r"ARGV\[|'?HMGET", FILES[name]) == []
 
 
@@ -124,7 +124,7 @@ def test_keys_have_their_prefix_and_are_what_python_calls_them() -> None:
     used = [key for text in FILES.values() for key in KEY.findall(text)]
     assert len(used) > 20
     assert [key for key in used if not key.startswith(keys.PREFIX)] == []
-    named = dict(re.findall(r"^local ([A-Z]+) = '([^']+)'", FILES["include/keys"], re.MULTILINE))
+    named = dict(re.findall(r"^local ([A-Z]+) = '([^']+)'", FILES["include/base/keys"], re.MULTILINE))
     shared = {name: key for name, key in vars(keys).items() if name in named}
     assert len(shared) > 8
     assert {name: named[name] for name in shared} == shared

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.provider import CONTENT_REFUSED
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.job_catalogue import INTERNAL_ERROR
-from contract.errors.provider_catalogue import CONTENT_REFUSED
-from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.telemetry.logs import LogFormatter, about
 from producer.error_log import report
 

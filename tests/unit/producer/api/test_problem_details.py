@@ -9,14 +9,14 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.request_catalogue import (
+from contract.errors.catalogue.request import (
     COUNT_OUT_OF_RANGE,
     JOB_NOT_FOUND,
     PROMPT_REQUIRED,
     TYPE_ERROR,
     UNKNOWN_FIELD,
 )
+from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from producer.api.problem_details import ProblemDetails, document_of, headers_of, problem
 from producer.error_catalogue import (
     BODY_TOO_LARGE,

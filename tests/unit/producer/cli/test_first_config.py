@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract.provider_specs import SPECS, ProviderSpec
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.cli.first_config import first_config
 from producer.cli.main import app
 

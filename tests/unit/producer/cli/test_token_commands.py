@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from contract.settings.settings import load_settings
+from contract.settings.loader import load_settings
 from producer.cli.main import app
 from producer.tokens import Right, Tokens
 from tests.support.factories.configs import Write

@@ -9,8 +9,8 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
+from contract.errors.catalogue.queue import QUEUE_FULL
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.errors.queue_catalogue import QUEUE_FULL
 from contract.jobs.job import Job, JobState
 from contract.store.doorbell import Doorbell
 from contract.store.producer_store import ProducerStore

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from mcp_types import ImageContent, TextContent
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.request import IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
+from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
 from contract.jobs.job import Failure, JobState, Progress
 from producer.mcp.answer import (
     Links,

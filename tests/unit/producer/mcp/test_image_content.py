@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from PIL import Image as Pillow
 
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import ARTIFACT_NOT_FOUND
 from contract.jobs.job import Image
 from producer.client.client import Darkroom
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE

@@ -11,8 +11,8 @@ from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration
-from contract.settings.settings import Settings
 from contract.store.new_job import NewJob
 from producer.validation.request import read_request
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from contract.errors.catalogue.provider import PROVIDER_DOWN, PROVIDER_TIMEOUT
 from contract.errors.exceptions import Unavailable
-from contract.errors.provider_catalogue import PROVIDER_DOWN, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, Outcome
 from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore

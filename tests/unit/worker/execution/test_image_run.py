@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 
 from contract.artifacts.local_directory.local_directory import LocalDirectory
-from contract.errors.provider_catalogue import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
+from contract.errors.catalogue.provider import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, JobState
 from contract.jobs.request import JobRequest
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration
-from contract.settings.settings import Settings
 from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore
 from tests.support.factories.ended_job import a_job

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from simulator.pictures import png
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from tests.support.factories.images import picture
 from tests.support.network.provider_transport import (
     ASK,

@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tenacity import AsyncRetrying
 
-from contract.errors.catalogue import KINDS
-from contract.errors.exceptions import Unavailable
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     ANSWER_TOO_LARGE,
     CONTENT_REFUSED,
     IMAGE_TOO_LARGE,
@@ -24,6 +22,8 @@ from contract.errors.provider_catalogue import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
+from contract.errors.catalogue.table import KINDS
+from contract.errors.exceptions import Unavailable
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
 from worker.policy.backoff import PATIENCE, fetching, is_settled, pacing, until_reachable
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.errors.catalogue import KINDS
-from contract.errors.provider_catalogue import (
+from contract.errors.catalogue.provider import (
     BAD_IMAGE,
     PROVIDER_AUTH,
     PROVIDER_CREDITS,
@@ -17,6 +16,7 @@ from contract.errors.provider_catalogue import (
     PROVIDER_TOO_DEAR,
     PROVIDER_UNREACHABLE,
 )
+from contract.errors.catalogue.table import KINDS
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, TimedOut, Transient, Unusable
 from worker.policy.circuit_breaker import CallOutcome, outcome_of
 

@@ -10,8 +10,8 @@ from contract.jobs.job import Rendition
 from contract.jobs.request import JobRequest
 from contract.settings.environment import Environment
 from contract.settings.environment_types import Fallback
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
-from contract.settings.settings import Settings
 from worker.policy.ladder import Ladder, Rung, plan_ladder
 from worker.providers.registry import PROVIDERS
 

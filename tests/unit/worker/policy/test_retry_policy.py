@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from contract.errors.catalogue import PROVIDER
+from contract.errors.catalogue.table import PROVIDER
 from contract.jobs.job import Attempt, Outcome
 from tests.support.factories.ladders import BLOCKED, FIRST, HUB, PLAN, TWO, Failure, attempts, every_place, name, rung
 from worker.policy.circuit_breaker import Blocked

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.errors.catalogue import KINDS
+from contract.errors.catalogue.table import KINDS
 from contract.jobs.job import Attempt, Outcome
 from tests.support.factories.ladders import BLOCKED, FAILURES, PLACES, PLAN, TWO, BlockedRoutes, Failure, attempts, name
 from worker.policy.ladder import Ladder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.provider_specs import LONGEST_TIMEOUT_S
-from contract.settings.settings import DRAIN_MARGIN_S
+from contract.settings.loader import DRAIN_MARGIN_S
 from producer.api.server.uvicorn_server import DRAIN_S
 from worker.process.graceful_shutdown import LAST_S
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.settings.environment import Environment
+from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
-from contract.settings.settings import Settings
 from producer.api.openai.request import OpenAIRequest, ratio_of, read_openai_request
 
 

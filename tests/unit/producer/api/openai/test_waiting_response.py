@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import Refused
-from contract.errors.request_catalogue import JOB_NOT_FOUND
 from contract.jobs.job import Job
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse

@@ -1,4 +1,4 @@
--- include: clock keys hash contract unreadable
+-- include: base/clock base/keys base/hash base/contract job/unreadable
 -- Ready jobs whose bell is lost: its time is over, and its list is empty or younger bells of the list were served.
 
 -- Ready jobs that are looked at: the first ones, and those that were just admitted and wait for their first bell,

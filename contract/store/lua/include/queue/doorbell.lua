@@ -1,4 +1,4 @@
--- include: clock keys hash contract damage
+-- include: base/clock base/keys base/hash base/contract job/damage
 -- Bells, which tell Celery's workers that a job is ready.
 
 -- Bells are taken from the right: a job that has run before does not wait behind the others again. A bell bears the

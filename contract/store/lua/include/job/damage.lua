@@ -1,4 +1,4 @@
--- include: clock keys hash
+-- include: base/clock base/keys base/hash
 -- Damaged jobs. One of them must stop no script that others need.
 
 -- What the scripts compute with: the numbers that every job has, and then those that some have.

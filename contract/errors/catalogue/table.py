@@ -7,18 +7,11 @@ from __future__ import annotations
 
 import re
 
-from contract.errors import (
-    configuration_catalogue,
-    job_catalogue,
-    provider_catalogue,
-    queue_catalogue,
-    request_catalogue,
-)
+from contract.errors.catalogue import configuration, job, provider, queue, request
 from contract.errors.kind import ErrorKind, kinds_in, permanent
 
 REQUEST, CONFIGURATION, QUEUE, PROVIDER, JOB = (
-    kinds_in(vars(module))
-    for module in (request_catalogue, configuration_catalogue, queue_catalogue, provider_catalogue, job_catalogue)
+    kinds_in(vars(module)) for module in (request, configuration, queue, provider, job)
 )
 KINDS: dict[str, ErrorKind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB
 

@@ -1,4 +1,4 @@
--- include: clock keys hash lease queue breaker throttling
+-- include: base/clock base/keys base/hash job/lease queue/queue breaker/breaker breaker/throttling
 -- How many calls may be under way to a provider with one key. `gate:{g}:calls` has the calls, scored by when they are
 -- given up, beside the places that are kept for jobs just woken. `:waiters` has the jobs that wait for a place.
 

@@ -1,4 +1,4 @@
--- include: clock keys hash
+-- include: base/clock base/keys base/hash
 -- The journal: a line for each move of each job. `contract/monitoring/journal.py` reads it.
 
 -- What a job's calls are known to have cost, and the model that delivered, or was asked last.

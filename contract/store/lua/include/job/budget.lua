@@ -1,4 +1,4 @@
--- include: keys hash
+-- include: base/keys base/hash
 -- What an owner may spend in a day, in micro-dollars. A job reserves at its start what it may cost.
 
 local function spent_key(owner, day) return owner_key(owner, 'spent:' .. string.format('%.0f', day)) end

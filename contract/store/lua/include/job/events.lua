@@ -1,4 +1,4 @@
--- include: clock keys
+-- include: base/clock base/keys
 -- What can be followed of a job.
 
 -- Appends one line to the job's story and tells all that follow it.

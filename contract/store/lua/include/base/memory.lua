@@ -1,4 +1,4 @@
--- include: keys
+-- include: base/keys
 -- What a script does so that it works also when Redis's memory is full.
 
 -- Redis refuses a script's first write when its memory is full, but not one that only takes away, and

@@ -1,4 +1,4 @@
--- include: clock keys hash damage
+-- include: base/clock base/keys base/hash job/damage
 -- The queue of jobs that may start.
 
 -- Puts a job (back) into the queue, in the place of its first submission.

@@ -1,4 +1,4 @@
--- include: keys hash damage
+-- include: base/keys base/hash job/damage
 -- The lease of a running job.
 
 -- Only the holder of the newest claim may write: a paused worker has an old fence.

@@ -1,4 +1,4 @@
--- include: clock keys breaker
+-- include: base/clock base/keys breaker/breaker
 -- What a breaker makes of a call that has ended. `call` has: gate, begun (its tick), code (its error), open_ms, the names of
 -- provider and model, and of_model, the breaker of its model.
 

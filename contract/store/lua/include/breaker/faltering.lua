@@ -1,4 +1,4 @@
--- include: clock hash
+-- include: base/clock base/hash
 -- Whether a model fails more jobs than one. `way` is the key of its breaker, which also has what was seen last of owners
 -- and jobs.
 

@@ -1,4 +1,4 @@
--- include: clock keys hash contract
+-- include: base/clock base/keys base/hash base/contract
 -- Which worker sweeps, and what it may judge.
 
 -- A lease looks dead when its worker is, but also when no worker could reach Redis. So leases are judged only

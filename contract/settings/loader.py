@@ -15,7 +15,7 @@ from pydantic import (
     SecretStr,
 )
 
-from contract.errors.configuration_catalogue import MISSING_API_KEY, SAVE_DIR_INVALID, UNKNOWN_PROVIDER
+from contract.errors.catalogue.configuration import MISSING_API_KEY, SAVE_DIR_INVALID, UNKNOWN_PROVIDER
 from contract.errors.exceptions import ConfigInvalid, Problem, Refused
 from contract.provider_specs import SPECS
 from contract.settings.environment import Environment, read_environment

@@ -1,4 +1,4 @@
--- include: clock hash
+-- include: base/clock base/hash
 -- The limit of calls that a provider's throttling has taught: field `learned` of `gate:{g}`.
 
 -- The limit, or nothing; ten minutes without throttling and it is forgotten.

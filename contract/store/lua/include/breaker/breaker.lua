@@ -1,4 +1,4 @@
--- include: clock keys hash
+-- include: base/clock base/keys base/hash
 -- Circuit breakers. `gate:{g}` is the way to one provider with one key: its breaker stops all calls with the key, that of
 -- `gate:{g}:{m}` stops calls to a model, and that of `gate:{g}:{m}:{o}` stops an owner's calls to it.
 

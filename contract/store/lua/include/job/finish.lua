@@ -1,4 +1,4 @@
--- include: clock keys hash events damage journal fairness budget
+-- include: base/clock base/keys base/hash job/events job/damage job/journal queue/fairness job/budget
 -- The end of a job.
 
 -- Keeps how long the last jobs of a kind took, from which waiting times are estimated.

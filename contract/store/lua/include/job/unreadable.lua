@@ -1,4 +1,4 @@
--- include: keys damage finish
+-- include: base/keys job/damage job/finish
 -- Jobs that cannot be handled any more: they end, so that they stop no sweep.
 
 local damaged = {}  -- those that this script has ended

@@ -1,4 +1,4 @@
--- include: clock keys hash damage queue
+-- include: base/clock base/keys base/hash job/damage queue/queue
 -- Fairness between owners: each has only some jobs ready, and the others are parked. Owners take turns.
 
 local READY = 10  -- ready jobs of one owner at most: as many as there are priorities
