@@ -1,7 +1,7 @@
 """Webhooks: what is kept of them with a job, and what they are signed with.
 
 In the job hash stands the text of a `Webhook`: a client's own secret in it is sealed, and a secret that
-nobody gave is derived from its owner's name whenever it is needed. The form is that of Standard Webhooks.
+is not given is derived from its owner's name whenever it is needed. The form is that of Standard Webhooks.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.reference_files import FileTooLarge, ReferenceFiles
-from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import (
     REFERENCE_NOT_AN_IMAGE,
     REFERENCE_OUTSIDE_ROOTS,

@@ -91,7 +91,7 @@ class Attempt(Stored):
 
 
 class Rendition(Stored):
-    """The knobs an image was asked for or delivered with."""
+    """What an image was requested or delivered with: provider, model, size, quality."""
 
     provider: str
     model: str

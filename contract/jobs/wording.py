@@ -52,16 +52,16 @@ def progress(state: JobState, *, done: int, count: int, position: int | None, no
     return "Queued, next in line." if position == 0 else f"Queued, {position} ahead."
 
 
-def rendition(knobs: Rendition, *, beside: Rendition) -> str:
+def rendition(made: Rendition, *, beside: Rendition) -> str:
     """Name what is different about one rendition beside another, as in "1K, low quality"."""
-    parts = [] if knobs.image_size == beside.image_size else [knobs.image_size]
-    if knobs.quality != beside.quality and knobs.quality:
-        parts.append(f"{knobs.quality} quality")
-    if knobs.model != beside.model:
-        parts.append(knobs.model)
-    if knobs.provider != beside.provider:
-        parts.append(knobs.provider)
-    return ", ".join(parts) or knobs.image_size
+    parts = [] if made.image_size == beside.image_size else [made.image_size]
+    if made.quality != beside.quality and made.quality:
+        parts.append(f"{made.quality} quality")
+    if made.model != beside.model:
+        parts.append(made.model)
+    if made.provider != beside.provider:
+        parts.append(made.provider)
+    return ", ".join(parts) or made.image_size
 
 
 def arrived(index: int, *, asked_for: int, unused: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contract.errors.catalogue.job import JOB_UNREADABLE
+from contract.errors.catalogue.job_failure import JOB_UNREADABLE
 from contract.errors.exceptions import DarkroomError
 from contract.frozen_model import Stored
 from contract.jobs.request import KeptRequest

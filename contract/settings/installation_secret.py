@@ -1,7 +1,8 @@
 """The installation's own secret, and the keys that are derived from it, one for each purpose.
 
-It is the operator's DARKROOM_SECRET, or 32 random bytes in `secret.key`, which whoever needs them first
-makes. The file gets its name when it is whole, so of two makers one wins and nobody reads half a secret.
+It is the operator's DARKROOM_SECRET, or 32 random bytes in `secret.key`, which the first process
+that needs them makes. The file gets its name when it is whole, so of two makers one wins and no process reads half a
+secret.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from contract.errors.catalogue.job import JOB_UNREADABLE
+from contract.errors.catalogue.job_failure import JOB_UNREADABLE
 from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording

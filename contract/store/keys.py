@@ -74,7 +74,7 @@ def pictures_key(breaker: str, model: str) -> str:
 
 
 def mail_key(outbox: str) -> str:
-    """Name the set of the letters that a chat gateway still has to send."""
+    """Name the set of the messages that a chat gateway still has to send."""
     return f"{PREFIX}mail:{outbox}"
 
 

@@ -15,7 +15,7 @@ class ChatDelivery:
     """What a chat gateway writes into a chat when a job ends."""
 
     outbox: str  # of the gateway
-    route: str  # where the letter goes, in the gateway's own words
+    route: str  # where the message goes, in the gateway's own words
     hold_s: float  # how long the turn that handed the job in may wait for it
 
 
@@ -42,7 +42,7 @@ class NewJob:
     retry_of: str | None = None
     defaults: str = ""  # of the configuration: `contract/settings/accepted_defaults.py`
     gallery: str = ""  # the group its images belong to, if not the owner: a chat
-    letter: ChatDelivery | None = None
+    chat_delivery: ChatDelivery | None = None
 
     @property
     def digest(self) -> str:
@@ -73,5 +73,5 @@ class NewJob:
             "retry_of": self.retry_of or "",
             **({"defaults": self.defaults} if self.defaults else {}),
             **({"gallery_digest": digest(self.gallery)} if self.gallery else {}),
-            **({"mailbox": self.letter.outbox, "route": self.letter.route} if self.letter else {}),
+            **({"mailbox": self.chat_delivery.outbox, "route": self.chat_delivery.route} if self.chat_delivery else {}),
         }

@@ -55,8 +55,8 @@ class ProducerStore(JobWriter):
             new.max_running,
             micro(new.budget_usd),
             micro(new.most_usd),
-            new.letter.outbox if new.letter else "",
-            int(new.letter.hold_s * 1000) if new.letter else 0,
+            new.chat_delivery.outbox if new.chat_delivery else "",
+            int(new.chat_delivery.hold_s * 1000) if new.chat_delivery else 0,
             *(part for item in new.fields().items() for part in item),
         )
         if refusal := _refusal(status, answer):
@@ -64,7 +64,7 @@ class ProducerStore(JobWriter):
         return answer, status == "replayed"
 
     async def cancel(self, job_id: str, *, owner: str | None = None, silently: bool = False) -> JobState:
-        """Cancel a job unless it is over, and its letter if `silently`; answer the state it had.
+        """Cancel a job unless it is over, and its message if `silently`; answer the state it had.
 
         Raises Refused (`job_not_found`).
         """

@@ -1,4 +1,4 @@
-"""A few child processes that work on what nobody vouches for; a question waits until one is free.
+"""A few child processes that work on untrusted input; a question waits until one is free.
 
 A child that dies, or takes too long, costs the one question that it was asked, and is replaced.
 """

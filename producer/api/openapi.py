@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue.job import INTERNAL_ERROR, STORAGE_FULL
+from contract.errors.catalogue.job_failure import INTERNAL_ERROR, STORAGE_FULL
 from contract.errors.catalogue.provider import PROVIDER_ERROR, PROVIDER_TIMEOUT
 from contract.errors.catalogue.queue import QUEUE_UNAVAILABLE
 from contract.errors.catalogue.request import JOB_NOT_FOUND, TYPE_ERROR

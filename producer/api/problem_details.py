@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, JOB_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.ids import is_job_id

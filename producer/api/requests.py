@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.artifacts.references import MAX_EACH
-from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind

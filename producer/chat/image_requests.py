@@ -19,7 +19,7 @@ from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Calls, Turn
 from producer.client.owner_client import Accepted, OwnerClient
 
-HOLD_S = 10.0  # a letter is held back for so long beyond the wait, lest turn and late delivery both answer
+HOLD_S = 10.0  # a message is held back for so long beyond the wait, lest turn and late delivery both answer
 PATIENT_S = 100.0  # the wait where nothing can be sent later; nanobot's API gives up after 120
 LONGEST_LOOK_S = 20.0
 CANCEL_S = 3.0
@@ -71,14 +71,16 @@ class ImageRequests:
         if unknown is not None:
             return _refusal(Refused(UNKNOWN_FIELD, field=unknown))
         wait_s = self._wait_s if turn.hears_later else max(self._wait_s, PATIENT_S)
-        letter = None
+        chat_delivery = None
         if turn.hears_later:
-            letter = ChatDelivery(
+            chat_delivery = ChatDelivery(
                 outbox=self._outbox.name, route=turn.route.model_dump_json(), hold_s=self._wait_s + HOLD_S
             )
         key = self._calls.key(turn, wishes)
         submitting = asyncio.create_task(
-            self._client_of(turn).accept(conversation=turn.session, idempotency_key=key, letter=letter, **wishes)
+            self._client_of(turn).accept(
+                conversation=turn.session, idempotency_key=key, chat_delivery=chat_delivery, **wishes
+            )
         )
         try:
             accepted = await asyncio.shield(submitting)
@@ -108,7 +110,7 @@ class ImageRequests:
             return _refusal(error)
 
     async def cancel(self, turn: Turn, job_id: str | None) -> ChatAnswer:
-        """Cancel a job, by default this chat's newest one, and write no letter about it."""
+        """Cancel a job, by default this chat's newest one, and write no message about it."""
         client = self._client_of(turn)
         try:
             job = await self._find(client, turn, job_id)
@@ -133,7 +135,7 @@ class ImageRequests:
         return ChatAnswer(messages.under_way(job, expected, messages.SENT_LATER))
 
     async def _may_answer(self, turn: Turn, job: Job) -> bool:
-        """Take the letter of an ended job back; if late delivery was faster, the chat has its images."""
+        """Take the message of an ended job back; if late delivery was faster, the chat has its images."""
         try:
             return not turn.hears_later or await self._outbox.close(job.id)
         except Unavailable:  # twice is better than never
@@ -164,7 +166,7 @@ class ImageRequests:
         cancelling = asyncio.create_task(self._cancel_stopped(turn, submitting))
         self._cancelling.add(cancelling)
         cancelling.add_done_callback(self._cancelling.discard)
-        if not turn.hears_later:  # there may be nobody to go on
+        if not turn.hears_later:  # no other process may go on
             await asyncio.wait({cancelling}, timeout=CANCEL_S)
 
     async def _cancel_stopped(self, turn: Turn, submitting: asyncio.Task[Accepted]) -> None:

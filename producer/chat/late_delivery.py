@@ -1,4 +1,4 @@
-"""Late delivery: sends the letters of jobs that ended after their turn, also of those from before a restart."""
+"""Late delivery: sends the messages of jobs that ended after their turn, also of those from before a restart."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ChatSender(Protocol):
 
 
 class LateDelivery:
-    """Waits for jobs with letters, and sends each letter once, or twice if it is unknown whether it arrived."""
+    """Waits for jobs with messages, and sends each message once, or twice if it is unknown whether it arrived."""
 
     def __init__(self, *, outbox: ChatOutbox, client: Callable[[Route], OwnerClient], post: ChatSender) -> None:
         self._outbox = outbox
@@ -49,13 +49,13 @@ class LateDelivery:
         self._left: set[str] = set()
 
     async def work(self) -> None:
-        """Look for letters until stopped: those from before a restart, and those that no process handles."""
+        """Look for messages until stopped: those from before a restart, and those that no process handles."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """See to the letters that may be sent."""
+        """See to the messages that may be sent."""
         for job_id, text in (await insist(self._outbox.due)).items():
             if not text:  # its job is forgotten
                 await insist(partial(self._outbox.close, job_id))
@@ -68,23 +68,23 @@ class LateDelivery:
                 self._leave(job_id)
 
     def _leave(self, job_id: str) -> None:
-        """Leave a letter in its box that only another version can read, and say so once."""
+        """Leave a message in its box that only another version can read, and say so once."""
         if job_id not in self._left:
             self._left.add(job_id)
             logger.warning(
-                "a letter is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
+                "a message is left to another version of Darkroom, which can read it", extra={"job_id": job_id}
             )
 
     def see_to(self, job_id: str, route: Route, *, in_turn: bool = False) -> None:
-        """Send a job's letter when the job is over, and the turn that is on."""
+        """Send a job's message when the job is over, and the turn that is on."""
         if job_id in self._rounds or not self._post.reaches(route.channel):
             return
-        task = asyncio.create_task(self._round(job_id, route, in_turn=in_turn), name=f"letter-{job_id}")
+        task = asyncio.create_task(self._round(job_id, route, in_turn=in_turn), name=f"message-{job_id}")
         self._rounds[job_id] = task
         task.add_done_callback(lambda _: self._rounds.pop(job_id, None))
 
     async def close(self) -> None:
-        """Leave all letters where they are."""
+        """Leave all messages where they are."""
         rounds = list(self._rounds.values())
         for task in rounds:
             task.cancel()
@@ -97,7 +97,7 @@ class LateDelivery:
         try:
             job = await insist(lambda: self._client_of(route).wait(job_id))
         except Refused:
-            return  # it was deleted, and its letter with it
+            return  # it was deleted, and its message with it
         except DarkroomError:  # its job cannot be read
             self._leave(job_id)
             return
@@ -105,18 +105,18 @@ class LateDelivery:
             await self._send(job, route)
 
     async def _send(self, job: Job, route: Route) -> None:
-        """Send a letter that was taken; what its channel does not take comes back, as long as its job is known."""
+        """Send a message that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
         if missing := await self._first_missing(route, paths):
             logger.warning("%s of job %s is not on this machine", missing, job.id)
             paths = []
-        text = messages.misplaced(job) if missing else messages.letter(job)
+        text = messages.misplaced(job) if missing else messages.late_message(job)
         if not await self._post.send(route, text, paths):
-            logger.warning("%s did not take the letter of job %s; it is sent again", route.channel, job.id)
+            logger.warning("%s did not take the message of job %s; it is sent again", route.channel, job.id)
             await insist(lambda: self._outbox.put_back(job.id, wait_s=PUT_BACK_S))
         else:
-            memo = messages.memo(job, paths)
-            await insist(lambda: self._outbox.close(job.id, session=route.session, memo=memo))
+            note = messages.note(job, paths)
+            await insist(lambda: self._outbox.close(job.id, session=route.session, note=note))
 
     async def _first_missing(self, route: Route, locators: Sequence[str]) -> str | None:
         artifacts = self._client_of(route).artifacts

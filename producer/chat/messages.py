@@ -91,7 +91,7 @@ def failure(job: Job) -> str:
     return job.error.detail if job.error else job.progress.message
 
 
-def letter(job: Job) -> str:
+def late_message(job: Job) -> str:
     """Write what is sent into the chat with a job's images, or instead of them."""
     prompt = excerpt(job.request.prompt)
     if job.state is JobState.CANCELLED:
@@ -108,7 +108,7 @@ def misplaced(job: Job) -> str:
     return f"{ELSEWHERE}\n{excerpt(job.request.prompt)}"
 
 
-def memo(job: Job, paths: Sequence[str]) -> str:
+def note(job: Job, paths: Sequence[str]) -> str:
     """Tell the model on its next turn what was sent in the meantime."""
     if not paths and job.state is JobState.SUCCEEDED:
         return f"Image job {job.id}: {ELSEWHERE} The user was told."

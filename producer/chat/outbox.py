@@ -1,8 +1,8 @@
-"""The chat outbox: letters that a chat gateway still has to write when jobs end, each sent at least once.
+"""The chat outbox: messages that a chat gateway still has to write when jobs end, each sent at least once.
 
-A letter is put in when its job is submitted, and held back while the chat's own turn waits for the job. Whoever
-takes one has it for a lease's time: if it dies then, the letter is taken once more, and never a third time. What a
-channel has not taken is put back.
+A message is put in when its job is submitted, and held back while the chat's own turn waits for the job. A
+process that takes one has it for a lease's time: if it dies then, the message is taken once more, and never a third
+time. What a channel has not taken is put back.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
 MOST_TRIES = 2
-MEMO_S = 7 * 86_400
+NOTE_S = 7 * 86_400
 
 
 class ChatOutbox:
-    """The letters of one chat gateway, and what its chats are to be told on their next turn."""
+    """The messages of one chat gateway, and what its chats are to be told on their next turn."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class ChatOutbox:
         self._run = Scripts(redis, ("chat_outbox/take", "chat_outbox/put_back", "chat_outbox/close")).run
 
     async def due(self) -> dict[str, str]:
-        """List the jobs whose letters are neither held back nor taken, and their routes. Raises Unavailable."""
+        """List the jobs whose messages are neither held back nor taken, and their routes. Raises Unavailable."""
         async with reaching_redis():
             seconds, micros = await self._redis.time()
             now = 1000 * seconds + micros / 1000
@@ -39,32 +39,32 @@ class ChatOutbox:
         return {job_id: str(route or "") for job_id, route in zip(ids, routes, strict=True)}
 
     async def let_go(self, job_id: str) -> None:
-        """Hold a letter back no longer. Raises Unavailable."""
+        """Hold a message back no longer. Raises Unavailable."""
         async with reaching_redis():
             await self._redis.zadd(self._key, {job_id: 0}, xx=True)
 
     async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> bool:
-        """Take an ended job's letter to send it now; tell whether there is one to be sent. Raises Unavailable."""
+        """Take an ended job's message to send it now; tell whether there is one to be sent. Raises Unavailable."""
         return bool(await self._run("chat_outbox/take", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
 
     async def put_back(self, job_id: str, *, wait_s: float) -> None:
-        """Put a letter back that its channel has not taken. Raises Unavailable."""
+        """Put a message back that its channel has not taken. Raises Unavailable."""
         await self._run("chat_outbox/put_back", self.name, job_id, int(wait_s * 1000))
 
     async def has(self, job_id: str) -> bool:
-        """Tell whether a job's letter is still to be sent, or being sent. Raises Unavailable."""
+        """Tell whether a job's message is still to be sent, or being sent. Raises Unavailable."""
         async with reaching_redis():
             return await self._redis.zscore(self._key, job_id) is not None
 
-    async def close(self, job_id: str, *, session: str = "", memo: str = "") -> bool:
-        """Remove a letter; tell whether no process had taken it to send it. Raises Unavailable.
+    async def close(self, job_id: str, *, session: str = "", note: str = "") -> bool:
+        """Remove a message; tell whether no process had taken it to send it. Raises Unavailable.
 
-        With a memo, its session gets that note on its next turn.
+        With a note, its session gets that note on its next turn.
         """
-        named = digest(session) if memo else ""
-        return bool(await self._run("chat_outbox/close", self.name, job_id, named, memo, MEMO_S * 1000))
+        named = digest(session) if note else ""
+        return bool(await self._run("chat_outbox/close", self.name, job_id, named, note, NOTE_S * 1000))
 
-    async def memos(self, session: str) -> list[str]:
+    async def notes(self, session: str) -> list[str]:
         """Take the notes for a session's next turn; each is returned once. Raises Unavailable."""
         key = memo_key(self.name, session)
         async with reaching_redis():
@@ -72,7 +72,7 @@ class ChatOutbox:
             pipe.lrange(key, 0, -1)
             pipe.delete(key)
             found, _ = await pipe.execute()
-        return [str(memo) for memo in found]
+        return [str(note) for note in found]
 
     @property
     def _key(self) -> str:

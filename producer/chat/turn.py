@@ -18,7 +18,7 @@ MOST_TURNS = 1000  # turns whose calls are remembered
 
 
 class Route(Stored):
-    """Where a letter goes; it is kept with its job."""
+    """Where a message goes; it is kept with its job."""
 
     channel: str
     chat_id: str
@@ -50,7 +50,7 @@ class Turn(FrozenModel):
 
     @property
     def route(self) -> Route:
-        """Tell where a letter of this turn goes."""
+        """Tell where a message of this turn goes."""
         kept = self.model_dump(include={"channel", "chat_id", "session", "thread"})
         return Route(owner=self.owner, **kept)
 

@@ -89,14 +89,14 @@ class OwnerClient:
         idempotency_key: str | None = None,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
-        letter: ChatDelivery | None = None,
+        chat_delivery: ChatDelivery | None = None,
         **fields: object,
     ) -> Accepted:
         """Submit a job; return it as it was accepted, and whether it had been submitted before.
 
         `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
         idempotency key, a repeated request answers the first one's job. The job's end is told to
-        `webhook_url`, signed with `webhook_secret` or the owner's own one, and by the `letter`. Raises Refused with
+        `webhook_url`, signed with `webhook_secret` or the owner's one, and over `chat_delivery`. Raises Refused with
         the sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
         answer was lost, at most once.
         """
@@ -111,7 +111,7 @@ class OwnerClient:
             idempotency_key,
             webhook=webhook,
             webhook_url=webhook_url or "",
-            letter=letter,
+            chat_delivery=chat_delivery,
         )
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Accepted:
@@ -136,7 +136,7 @@ class OwnerClient:
         *,
         webhook: str = "",
         webhook_url: str = "",
-        letter: ChatDelivery | None = None,
+        chat_delivery: ChatDelivery | None = None,
         retry_of: str | None = None,
     ) -> Accepted:
         for name in () if self.settings.env.keys_elsewhere else self.settings.provider_names:
@@ -163,7 +163,7 @@ class OwnerClient:
             defaults=defaults_of(request, self.settings),
             webhook=webhook,
             webhook_url=webhook_url,
-            letter=letter,
+            chat_delivery=chat_delivery,
             retry_of=retry_of,
         )
         return await self._submit(new)
@@ -183,7 +183,7 @@ class OwnerClient:
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """Wait until a job is over; answer how it stands then, or after `timeout_s`.
 
-        Redis may come and go meanwhile; after `stop_waiting` nobody waits. Raises Refused (`job_not_found`).
+        Redis may come and go meanwhile; after `stop_waiting` no call waits. Raises Refused (`job_not_found`).
         """
         job = await self.get(job_id)
         try:
@@ -223,7 +223,7 @@ class OwnerClient:
             return None, []
 
     async def cancel(self, job_id: str, *, silently: bool = False) -> tuple[Job, bool]:
-        """Cancel a job; answer it and whether it was still possible. If `silently`, no letter tells of it."""
+        """Cancel a job; answer it and whether it was still possible. If `silently`, no message tells of it."""
         async with redis_deadline():
             before = await self._store.cancel(check_job_id(job_id), owner=self.owner, silently=silently)
             return await self._store.get(job_id), before in (JobState.QUEUED, JobState.RUNNING)

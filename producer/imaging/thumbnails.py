@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
 from producer.imaging.sandbox import ImageSandbox

@@ -19,7 +19,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
-from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs import wording

@@ -1,6 +1,6 @@
 """nanobot's gateway, as a tool inside it sees it: is it there, does it go on, and the way into its channels.
 
-A tool is made before the event loop runs, and is told nothing of channels. But whoever sends what nanobot has to
+A tool is made before the event loop runs, and is told nothing of channels. But the code that sends what nanobot has to
 say takes it from the message bus, once a second at least: that is where this module listens. If the channel manager
 comes for a message, this process is a gateway and its channels can be reached; a command line never has one.
 """
@@ -69,7 +69,7 @@ class MessageBusObserver:
                 await (await self._running(route.channel)).send(message)
                 break
             except Exception as error:  # noqa: BLE001 - whatever a channel raises; its text may hold what was to be sent
-                logger.warning("a letter could not be sent over %s: %s", route.channel, type(error).__name__)
+                logger.warning("a message could not be sent over %s: %s", route.channel, type(error).__name__)
             if pause_s is None:
                 return False
             await asyncio.sleep(pause_s)
@@ -107,4 +107,4 @@ class MessageBusObserver:
             session.add_message("assistant", text, _channel_delivery=True, media=list(media))
             self._sessions.save(session)
         except Exception as error:  # noqa: BLE001 - it was sent; its text may hold what was
-            logger.warning("a letter could not be noted in its session: %s", type(error).__name__)
+            logger.warning("a message could not be noted in its session: %s", type(error).__name__)

@@ -124,8 +124,8 @@ class Link:
         session = request.session_key or f"{request.channel}:{request.chat_id}"
         with suppress(DarkroomError, TimeoutError):
             async with asyncio.timeout(MEMO_S):
-                memos = await self._opened.outbox.memos(session)
-            return RuntimeContextBlock("darkroom", wrap_runtime_context_lines(memos)) if memos else None
+                notes = await self._opened.outbox.notes(session)
+            return RuntimeContextBlock("darkroom", wrap_runtime_context_lines(notes)) if notes else None
         return None
 
     def _turn(self) -> Turn:
@@ -166,7 +166,7 @@ class Link:
 
 
 async def _retire(opened: ChatRuntime) -> None:
-    """Let an old way to the queue end what it has begun, but send no letters of its own accord."""
+    """Let an old way to the queue end what it has begun, but send no messages of its own accord."""
     await opened.late_delivery.close()
     await asyncio.sleep(RETIRE_S)
     await opened.close()

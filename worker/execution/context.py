@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from contract.artifacts.artifact_store import ArtifactStore
-from contract.errors.catalogue.job import JOB_UNREADABLE
+from contract.errors.catalogue.job_failure import JOB_UNREADABLE
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.accepted_defaults import accepted_with

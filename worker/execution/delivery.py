@@ -10,7 +10,7 @@ from typing import Any
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt

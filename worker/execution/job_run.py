@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from contract.artifacts.sidecar import Sidecar
-from contract.errors.catalogue.job import DEADLINE_PASSED, INTERNAL_ERROR
+from contract.errors.catalogue.job_failure import DEADLINE_PASSED, INTERNAL_ERROR
 from contract.errors.exceptions import DarkroomError, Unavailable
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id

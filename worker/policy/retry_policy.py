@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract.errors.catalogue.configuration import MISSING_API_KEY
-from contract.errors.catalogue.job import DEADLINE_PASSED, STORAGE_FULL
+from contract.errors.catalogue.job_failure import DEADLINE_PASSED, STORAGE_FULL
 from contract.errors.catalogue.provider import (
     ANSWER_TOO_LARGE,
     BAD_API_BASE,

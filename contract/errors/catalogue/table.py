@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from contract.errors.catalogue import configuration, job, provider, queue, request
+from contract.errors.catalogue import configuration, job_failure, provider, queue, request
 from contract.errors.kind import ErrorKind, kinds_in, permanent
 
 REQUEST, CONFIGURATION, QUEUE, PROVIDER, JOB = (
-    kinds_in(vars(module)) for module in (request, configuration, queue, provider, job)
+    kinds_in(vars(module)) for module in (request, configuration, queue, provider, job_failure)
 )
 KINDS: dict[str, ErrorKind] = REQUEST | CONFIGURATION | QUEUE | PROVIDER | JOB
 

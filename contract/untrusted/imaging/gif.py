@@ -55,7 +55,7 @@ class Gif(Container):
 
     def _keep_extension(self, at: int) -> None:
         if found := _CONTROL.match(self._data, at) or _LOOP.match(self._data, at):
-            self._kept.append(found[0] + b"\0")  # without pieces that nobody reads
+            self._kept.append(found[0] + b"\0")  # without pieces that no reader needs
         elif self._data[at + 1] == 0xF9:
             raise ValueError("odd control")  # decoders do not agree about it
 

@@ -31,15 +31,15 @@ class WaitingResponse(Response):
 
     def __init__(self, context: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
         super().__init__(headers=headers, media_type="application/json")
-        self._asker = context
+        self._context = context
         self._job = job
         self._more = headers
-        self._knobs = context.gateway.settings.env
+        self._env = context.gateway.settings.env
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the attendance."""
-        disconnects = self._asker.gateway.disconnects
-        with disconnects.wait_for(self._job.id, self._asker.caller.client, linger_s=self._knobs.linger_seconds):
+        disconnects = self._context.gateway.disconnects
+        with disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=self._env.linger_seconds):
             finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
             try:
                 await self._hold(finishing, leaving, scope, receive, send)
@@ -58,7 +58,7 @@ class WaitingResponse(Response):
         send: Send,
     ) -> None:
         both = {finishing, leaving}
-        await asyncio.wait(both, timeout=self._knobs.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, timeout=self._env.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
             await self._answer(finishing, scope)(scope, receive, send)
             return
@@ -67,7 +67,7 @@ class WaitingResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self._open_headers()})
         while not finishing.done() and not leaving.done():
             await send({"type": "http.response.body", "body": b"\n", "more_body": True})
-            await asyncio.wait(both, timeout=self._knobs.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=self._env.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
             await send_parts(send, self._late(finishing, scope))
 
@@ -91,10 +91,10 @@ class WaitingResponse(Response):
         return [*kept, (b"x-accel-buffering", b"no")]  # or nginx would keep the blanks
 
     async def _finish(self) -> list[bytes]:
-        job = await self._asker.caller.client.wait(self._job.id)
+        job = await self._context.caller.client.wait(self._job.id)
         if not job.is_over:
             raise Refused(GATEWAY_STOPPING, retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
-        return await response.complete(self._asker, job)
+        return await response.complete(self._context, job)
 
 
 class EventStream(EventSourceResponse):
@@ -107,14 +107,14 @@ class EventStream(EventSourceResponse):
             ping=0,  # it would come between two pieces
             headers={**headers, "Cache-Control": "private, no-store"},
         )
-        self._asker = context
+        self._context = context
         self._job = job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
-        gateway = self._asker.gateway
+        gateway = self._context.gateway
         linger_s = gateway.settings.env.linger_seconds
-        with gateway.disconnects.wait_for(self._job.id, self._asker.caller.client, linger_s=linger_s):
+        with gateway.disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=linger_s):
             await super().__call__(scope, receive, send)
 
 

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from contract.artifacts.references import MAX_EACH
-from contract.errors.catalogue.job import STORAGE_FULL
+from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.exceptions import Refused
 from producer.api.authentication import Submitter
 from producer.api.dependencies import Here

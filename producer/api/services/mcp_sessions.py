@@ -1,6 +1,6 @@
 """The MCP sessions of this gateway: each belongs to the owner who opened it, and memory for them is bounded.
 
-The SDK serves them and ends those that nobody has used for a while. Here stands whose they are, how many one owner
+The SDK serves them and ends those that were not used for a while. Here stands whose they are, how many one owner
 may have, and that they end when the gateway stops, so that no open stream holds it up.
 """
 

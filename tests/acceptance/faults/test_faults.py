@@ -249,7 +249,7 @@ async def test_a_zombie_changes_nothing_and_goes_on_working(stack: Stack) -> Non
 
 async def launch(stack: Stack, *command: str | Path, **environment: str) -> Process:
     """Start a worker by a command that becomes it, and wait for its sign of life."""
-    with (stack.folder / f"worker-{len(stack.workers)}.log").open("wb") as log:
+    with stack.new_log("worker").open("wb") as log:
         worker = subprocess.Popen(
             command, env=os.environ | stack.environment | environment, stdout=log, stderr=log, start_new_session=True
         )

@@ -163,7 +163,7 @@ async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part
     stack.redis.kill()
     given = os.environ | stack.environment | {"DARKROOM_PORT": str(free_port())}
     command = [sys.executable, "-m", {"worker": "worker", "gateway": "producer.api"}[part], str(stack.config)]
-    with (stack.folder / f"{part}-0.log").open("wb") as log:
+    with stack.new_log(part).open("wb") as log:
         stack.workers.append(subprocess.Popen(command, env=given, stderr=log, start_new_session=True))
     await says(stack, part, "waiting for Redis, which does not answer: nothing listens there")
     await asyncio.sleep(3.5)  # it tries again every second

@@ -78,10 +78,9 @@ class Town:
 
     async def gateway(self, ahead: str) -> tuple[str, Process]:
         """Start a gateway of a version, and send people there, too."""
-        place = len(self.stack.gateways)
         url = await self.stack.start_gateway(ahead=ahead, DARKROOM_RATE="100000/minute")
         self.urls.append(url)
-        return url, self.stack.gateways[place]
+        return url, self.stack.gateway_at(url)
 
     async def open(self, ahead: str) -> tuple[list[Process], list[tuple[str, Process]]]:
         """Start two workers and two gateways of a version."""

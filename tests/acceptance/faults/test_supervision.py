@@ -42,7 +42,7 @@ pytestmark = pytest.mark.real_redis
 
 def launch(stack: Stack, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
     """Start a worker, and wait for nothing."""
-    log = (stack.folder / f"worker-{len(stack.workers)}.log").open("wb")
+    log = stack.new_log("worker").open("wb")
     worker = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER.format(setup=setup, sweep=sweep), str(stack.config)],
         env=os.environ | stack.environment | environment,

@@ -272,7 +272,7 @@ async def test_a_server_that_was_killed_is_found_again(connected: ConnectedNanob
 
 async def restart_gateway(shared_stack: SharedStack) -> None:
     """Kill the gateway, and start it again where it was."""
-    shared_stack.stack.end(shared_stack.stack.gateways[0])
+    shared_stack.stack.end(shared_stack.stack.gateway_at(shared_stack.url))
     assert (
         await shared_stack.stack.start_gateway(DARKROOM_PORT=str(urlsplit(shared_stack.url).port)) == shared_stack.url
     )

@@ -1,4 +1,4 @@
-"""The mailbox: letters of ended jobs, each sent at least once and at most twice."""
+"""The mailbox: messages of ended jobs, each sent at least once and at most twice."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def box(redis: Redis) -> ChatOutbox:
     return ChatOutbox(redis, "box")
 
 
-async def hand_in(store: JobStore, letter: ChatDelivery = LETTER) -> str:
-    job_id, _ = await store.submit(new_job(letter=letter))
+async def hand_in(store: JobStore, chat_delivery: ChatDelivery = LETTER) -> str:
+    job_id, _ = await store.submit(new_job(chat_delivery=chat_delivery))
     return job_id
 
 
@@ -89,12 +89,12 @@ async def test_closing_again_answers_the_same(store: JobStore, box: ChatOutbox) 
 
 async def test_one_that_was_closed_is_gone_and_its_session_is_told_once(store: JobStore, box: ChatOutbox) -> None:
     job_id = await hand_in(store)
-    assert await box.close(job_id, session="chat", memo="said")
-    assert await box.close(job_id, session="chat", memo="said twice")
+    assert await box.close(job_id, session="chat", note="said")
+    assert await box.close(job_id, session="chat", note="said twice")
     assert not await box.take(job_id)
-    assert await box.memos("other") == []
-    assert await box.memos("chat") == ["said"]
-    assert await box.memos("chat") == []
+    assert await box.notes("other") == []
+    assert await box.notes("chat") == ["said"]
+    assert await box.notes("chat") == []
 
 
 async def test_a_closed_letter_is_not_let_go_again(store: JobStore, box: ChatOutbox) -> None:
@@ -119,9 +119,9 @@ async def test_the_letter_of_a_forgotten_job_is_dropped(store: JobStore, box: Ch
 
 
 async def test_a_repeated_submission_puts_one_letter_in(store: JobStore, box: ChatOutbox) -> None:
-    new = new_job(letter=LETTER, idempotency_key="key")
+    new = new_job(chat_delivery=LETTER, idempotency_key="key")
     first, _ = await store.submit(new)
-    second, is_replayed = await store.submit(new_job(letter=LETTER, idempotency_key="key"))
+    second, is_replayed = await store.submit(new_job(chat_delivery=LETTER, idempotency_key="key"))
     assert (first, True) == (second, is_replayed)
     assert list(await box.due()) == [first]
 
@@ -130,9 +130,9 @@ async def test_mailbox_and_memos_are_not_kept_for_ever(redis: Redis) -> None:
     store, box = JobStore(redis, Doorbell(), retention_s=60), ChatOutbox(redis, "box")
     job_id = await hand_in(store)
     assert 0 < await redis.pttl("darkroom:mail:box") <= 1000 * (2 * 60 + 60)
-    await box.close(job_id, session="chat", memo="said")
-    [memo] = [key async for key in redis.scan_iter("darkroom:memo:*")]
-    assert await redis.pttl(memo) > 0
+    await box.close(job_id, session="chat", note="said")
+    [note] = [key async for key in redis.scan_iter("darkroom:memo:*")]
+    assert await redis.pttl(note) > 0
 
 
 async def test_the_pictures_of_a_chat_belong_to_all_in_it(store: JobStore) -> None:

@@ -1,4 +1,4 @@
-"""The reception and the postman: what is answered in the turn, what comes by letter, and what was stopped."""
+"""Image requests and late delivery: what is answered in the turn, what comes by a message, and what was stopped."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_what_is_done_in_time_is_answered_as_nanobot_does(patient: Stack) 
     [artifact] = told["artifacts"]
     assert set(artifact) == {"id", "path", "mime", "prompt", "model", "provider", "source_images", "created_at"}
     assert told == {"artifacts": [artifact], "next_step": "Show them."}
-    assert await hand.letters() == []
+    assert await hand.chat_messages() == []
     assert chat.sent == []
 
 
@@ -86,17 +86,17 @@ async def test_what_takes_longer_comes_by_letter_after_the_model_has_answered(qu
     assert text == "Your image is ready: “a red fox”"
     [path] = media
     assert Path(path).is_file()
-    [memo] = await _memos(opened)
-    assert json.loads(memo)["artifact_paths"] == media
-    assert await opened.outbox.memos("websocket:1") == []
+    [note] = await _notes(opened)
+    assert json.loads(note)["artifact_paths"] == media
+    assert await opened.outbox.notes("websocket:1") == []
 
 
-async def _memos(opened: ChatRuntime, session: str = "websocket:1") -> list[str]:
+async def _notes(opened: ChatRuntime, session: str = "websocket:1") -> list[str]:
     """Wait until a session has something to be told."""
     async with asyncio.timeout(10):
-        while not (memos := await opened.outbox.memos(session)):
+        while not (notes := await opened.outbox.notes(session)):
             await asyncio.sleep(0.01)
-    return memos
+    return notes
 
 
 @pytest.mark.parametrize("files", [True, False])
@@ -121,8 +121,8 @@ async def test_a_failure_is_told_in_words(quick: Stack) -> None:
     [(_, text, media)] = await chat.hears()
     assert text.startswith("The image could not be made: “a red fox”\n")
     assert media == []
-    [memo] = await _memos(opened)
-    assert "has ended without images" in memo
+    [note] = await _notes(opened)
+    assert "has ended without images" in note
 
 
 async def test_what_somebody_else_has_cancelled_is_told_without_its_pictures(quick: Stack) -> None:
@@ -149,7 +149,7 @@ async def test_a_restart_sends_what_was_not_sent(quick: Stack, tmp_path: Path, r
         await again.late_delivery.look()
         [(route, _, media)] = await chat.hears()
         assert (route.session, len(media)) == ("websocket:1", 1)
-        await _memos(again)
+        await _notes(again)
         await again.late_delivery.look()
     assert len(chat.sent) == 1
 
@@ -167,8 +167,8 @@ async def test_a_letter_that_cannot_be_read_keeps_no_other_one_and_is_left_to_wh
         await hand.develop(job_id)
     await opened.late_delivery.look()
     await chat.hears()
-    await _memos(opened)
-    assert await hand.letters() == ([bad] if route else [])  # without a route its job is forgotten
+    await _notes(opened)
+    assert await hand.chat_messages() == ([bad] if route else [])  # without a route its job is forgotten
 
 
 async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: Stack) -> None:
@@ -181,8 +181,8 @@ async def test_a_route_with_what_a_newer_version_has_added_is_followed(quick: St
     await hand.develop(job_id)
     await opened.late_delivery.look()
     await chat.hears()
-    await _memos(opened)
-    assert await hand.letters() == []
+    await _notes(opened)
+    assert await hand.chat_messages() == []
 
 
 async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
@@ -198,8 +198,8 @@ async def test_the_letter_of_a_job_that_cannot_be_read_stays_and_is_told_once(
             await opened.late_delivery.look()
             await asyncio.gather(*opened.late_delivery._rounds.values())
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == ["a letter is left to another version of Darkroom, which can read it"]
-    assert await hand.letters() == [job_id]
+    assert told == ["a message is left to another version of Darkroom, which can read it"]
+    assert await hand.chat_messages() == [job_id]
 
 
 async def test_what_a_channel_does_not_take_is_sent_once_more(quick: Stack) -> None:
@@ -209,14 +209,14 @@ async def test_what_a_channel_does_not_take_is_sent_once_more(quick: Stack) -> N
     job_id = await ordered(opened)
     await hand.develop(job_id)
     await chat.hears(1)
-    assert await hand.letters() == [job_id]
+    assert await hand.chat_messages() == [job_id]
     chat.is_broken = False
     await opened.outbox.let_go(job_id)  # as the end of the lease does
     await opened.late_delivery.close()
     await opened.late_delivery.look()
     await chat.hears(2)
-    await _memos(opened)
-    assert await hand.letters() == []
+    await _notes(opened)
+    assert await hand.chat_messages() == []
 
 
 async def test_channels_that_are_not_there_keep_their_letters(quick: Stack) -> None:
@@ -227,7 +227,7 @@ async def test_channels_that_are_not_there_keep_their_letters(quick: Stack) -> N
     chat.channels.clear()
     await opened.late_delivery.look()
     assert chat.sent == []
-    assert await hand.letters() == [job_id]
+    assert await hand.chat_messages() == [job_id]
 
 
 async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Stack) -> None:
@@ -242,7 +242,7 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: St
     async with asyncio.timeout(10):
         while (await hand.store.get(job_id)).state is not JobState.CANCELLED:
             await asyncio.sleep(0.01)
-    assert await hand.letters() == []
+    assert await hand.chat_messages() == []
 
 
 async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: Stack) -> None:
@@ -282,7 +282,7 @@ async def test_cancel_writes_no_letter(quick: Stack) -> None:
     job_id = await ordered(opened)
     assert read(await opened.image_requests.cancel(CHATTY, None))["status"] == "cancelled"
     assert read(await opened.image_requests.cancel(CHATTY, job_id))["status"] == "already_finished"
-    assert await hand.letters() == []
+    assert await hand.chat_messages() == []
     assert chat.sent == []
 
 
@@ -310,7 +310,7 @@ async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(
         assert (await opened.image_requests.generate(stranger, FOX | {"reference_images": [name]})).is_error
 
 
-@pytest.mark.parametrize("name", ["owner", "webhook_url", "letter", "conversation", "idempotency_key", "seed"])
+@pytest.mark.parametrize("name", ["owner", "webhook_url", "chat_delivery", "conversation", "idempotency_key", "seed"])
 async def test_a_model_cannot_say_more_than_a_request_has(quick: Stack, name: str) -> None:
     opened, hand, _ = quick
     answer = await opened.image_requests.generate(CHATTY, FOX | {name: "x"})

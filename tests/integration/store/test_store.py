@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from contract.errors.catalogue.job import DEADLINE_PASSED
+from contract.errors.catalogue.job_failure import DEADLINE_PASSED
 from contract.errors.catalogue.provider import NO_IMAGE
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, ReferenceSnapshot, moment

@@ -109,8 +109,8 @@ class Hand:
         assert lease is not None
         await self.store.end(lease, JobState.FAILED, DarkroomError(KINDS[code]))
 
-    async def letters(self) -> list[str]:
-        """List the jobs that have a letter in any mailbox."""
+    async def chat_messages(self) -> list[str]:
+        """List the jobs that have a message in any mailbox."""
         boxes = [box async for box in self.store.redis.scan_iter("darkroom:mail:*")]
         return [str(job_id) for box in boxes for job_id in await self.store.redis.zrange(box, 0, -1)]
 

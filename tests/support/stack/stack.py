@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -40,6 +41,8 @@ class Stack:
         self.environment = {"DARKROOM_REDIS_URL": redis.url, "DARKROOM_RETRY_SECONDS": "0.05"}
         self.workers: list[Process] = []
         self.gateways: list[Process] = []
+        self._gateway_at: dict[str, Process] = {}
+        self._starts = itertools.count()
         self.write_config()
 
     def write_config(
@@ -76,10 +79,9 @@ class Stack:
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
         before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
-        log = self.folder / f"worker-{len(self.workers)}.log"
         # In a thread: importing what is forked takes a while, and the test's own connections would time out.
         worker = await asyncio.to_thread(
-            self._start, "worker", "worker.app", log, environment, before=before, within=within
+            self._start, "worker", "worker.app", self.new_log("worker"), environment, before=before, within=within
         )
         self.workers.append(worker)
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
@@ -95,17 +97,26 @@ class Stack:
     async def start_gateway(self, *, module: str = "producer.api", ahead: str = "", **environment: str) -> str:
         """Start a gateway process, on a free port if none is named, wait until it answers, and tell its address."""
         port = int(environment.get("DARKROOM_PORT") or free_port())
-        log = self.folder / f"gateway-{len(self.gateways)}.log"
+        url = f"http://127.0.0.1:{port}"
         environment = {"DARKROOM_PORT": str(port)} | environment
         gateway = await asyncio.to_thread(
-            self._start, module, "producer.api.app", log, environment, before=_version(ahead)
+            self._start, module, "producer.api.app", self.new_log("gateway"), environment, before=_version(ahead)
         )
         self.gateways.append(gateway)
+        self._gateway_at[url] = gateway
         async with httpx.AsyncClient() as client, asyncio.timeout(20):
-            while not await _is_alive(client, port):
+            while not await _is_alive(client, url):
                 assert gateway.poll() is None, self.logs("gateway")
                 await asyncio.sleep(0.05)
-        return f"http://127.0.0.1:{port}"
+        return url
+
+    def gateway_at(self, url: str) -> Process:
+        """Find the gateway process that was started last at an address."""
+        return self._gateway_at[url]
+
+    def new_log(self, of: str) -> Path:
+        """Name the log file of one more process."""
+        return self.folder / f"{of}-{next(self._starts)}.log"
 
     def _start(
         self,
@@ -158,8 +169,8 @@ def _version(ahead: str) -> list[str]:
     return ["tests.support.process.another_version", ahead, "--"] if ahead else []
 
 
-async def _is_alive(client: httpx.AsyncClient, port: int) -> bool:
+async def _is_alive(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(f"http://127.0.0.1:{port}/livez")).status_code == 200
+        return (await client.get(f"{url}/livez")).status_code == 200
     except httpx.TransportError:
         return False

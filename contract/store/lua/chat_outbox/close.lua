@@ -1,5 +1,5 @@
 -- include: base/keys base/memory
--- Takes a letter out of its mailbox, also when it is asked again, and keeps what its session is to be told.
+-- Takes a message out of its mailbox, also when it is asked again, and keeps what its session is to be told.
 --
 -- Arguments:
 --   mailbox  text     of the chat gateway
@@ -8,7 +8,7 @@
 --   memo     text     what it is told
 --   keep_ms  integer  how long the memo is kept
 -- Answers:
---   1  the letter was never taken to be sent
+--   1  the message was never taken to be sent
 --   0  it was
 -- Touches: mail:{mailbox}, memo:{mailbox}:{session}.
 local mailbox, id, session, memo, keep_ms = unpack(ARGV)

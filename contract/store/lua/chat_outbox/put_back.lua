@@ -1,10 +1,10 @@
 -- include: base/clock base/keys base/memory
--- Puts a letter back that its channel has not taken: that is known, so the try does not count.
+-- Puts a message back that its channel has not taken: that is known, so the try does not count.
 --
 -- Arguments:
 --   mailbox  text     of the chat gateway
 --   id       text     the job
---   wait_ms  integer  after which the letter is due again
+--   wait_ms  integer  after which the message is due again
 -- Answers: nil.
 -- Touches: mail:{mailbox}, job:{id}.
 local mailbox, id, wait_ms = unpack(ARGV)

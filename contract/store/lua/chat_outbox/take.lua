@@ -1,11 +1,11 @@
 -- include: base/clock base/keys base/memory base/hash
--- Takes the letter of an ended job to be sent: it is counted, and comes back when its lease is over unless it is closed.
+-- Takes the message of an ended job to be sent: it is counted, and comes back when its lease is over unless it is closed.
 --
 -- Arguments:
 --   mailbox     text     of the chat gateway
 --   id          text     the job
---   lease_ms    integer  how long the letter is the taker's
---   most_tries  integer  after which a letter is sent no more
+--   lease_ms    integer  how long the message is the taker's
+--   most_tries  integer  after which a message is sent no more
 -- Answers:
 --   number  of the try, from 1
 --   0       there is nothing to send now
@@ -20,7 +20,7 @@ local job = read(key, 'state', 'letter_tries')
 if job.state == 'queued' or job.state == 'running' then return 0 end
 local tries = is_number(job.letter_tries) and tonumber(job.letter_tries) or job.letter_tries and math.huge or 0
 if not job.state or tries >= tonumber(most_tries) then
-  redis.call('ZREM', mail, id)  -- its job is forgotten, or nobody lives to tell that it was sent
+  redis.call('ZREM', mail, id)  -- its job is forgotten, or the process that sent it died before it could say so
   return 0
 end
 redis.call('ZADD', mail, now + lease_ms, id)

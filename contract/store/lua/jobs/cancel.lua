@@ -4,7 +4,7 @@
 -- Arguments:
 --   id        text    the job
 --   owner     text    digest, or '' for any owner
---   silently  0 or 1  whether its letter is taken back
+--   silently  0 or 1  whether its message is taken back
 -- Answers:
 --   nil    the owner has no such job
 --   state  its state before: queued or running, else the terminal state in which it stays

@@ -15,8 +15,8 @@
 --   most_in_play  integer  jobs of an owner that are ready or running, or 0 for any number
 --   budget        integer  micro-dollars that the owner may spend in a day, or 0 for any sum
 --   reserved      integer  micro-dollars that this job may cost
---   mailbox       text     where a letter is put that tells of the job's end, or ''
---   hold_ms       integer  how long the letter is held back
+--   mailbox       text     where a message is put that tells of the job's end, or ''
+--   hold_ms       integer  how long the message is held back
 --   then field, value, …  text, text  what else the job hash keeps
 -- Answers:
 --   {'new', id}               the job is accepted, now or since before

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.errors.catalogue.job import INTERNAL_ERROR
+from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.catalogue.provider import CONTENT_REFUSED
 from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
