@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.support.network.certificates import Certificates
-from worker.answers.error_classification import AT_ONCE_S, of_exception
 from worker.answers.errors import ProviderError
+from worker.answers.exception_classification import AT_ONCE_S, of_exception
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTEXT = ssl.create_default_context()
