@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from producer.stack.redis_server import find_redis_server
 from producer.stack.stack import free_port
 from tests.support.network.certificates import Certificates
+from tests.support.network.loopback import loopback_server
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 Setup = Callable[[], AbstractAsyncContextManager[str]]
@@ -67,10 +68,9 @@ async def behind_tls(scheme: str, *, trusted: bool = False) -> AsyncIterator[str
                 theirs, ours = await asyncio.open_connection("127.0.0.1", port)
                 await asyncio.gather(_copy(reader, ours), _copy(theirs, writer))
 
-            server = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=certificates.good("127.0.0.1"))
-            async with server:
+            async with loopback_server(forward, tls=certificates.good("127.0.0.1")) as tls_port:
                 end = f"?ssl_ca_certs={certificates.file}" if trusted else ""
-                yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/0{end}"
+                yield f"{scheme}://127.0.0.1:{tls_port}/0{end}"
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,9 +92,8 @@ async def saying(words: bytes) -> AsyncIterator[str]:
             writer.write(words)
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    async with loopback_server(answer) as port:
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @asynccontextmanager

@@ -122,8 +122,8 @@ async def test_a_cancelled_wait_gives_its_place_in_the_line_back() -> None:
 
 
 @pytest.fixture
-def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
-    provider_transport = ProviderTransport(monkeypatch)
+def provider_transport(provider_transport: ProviderTransport) -> ProviderTransport:
+    """A transport whose answers share little room."""
     provider_transport.budget = Budget(MOST)
     return provider_transport
 
