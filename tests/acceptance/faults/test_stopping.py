@@ -22,13 +22,6 @@ def readers_of(worker: Process) -> list[int]:
     return [pid for pid in pids if b"worker.sandbox.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def logged(stack: Stack, words: str) -> None:
-    """Wait until a worker has logged something."""
-    async with asyncio.timeout(15):
-        while words not in stack.logs():
-            await asyncio.sleep(0.02)
-
-
 async def called(stack: Stack, number: int) -> None:
     """Wait until the provider has been called so many times."""
     async with asyncio.timeout(20):
@@ -43,7 +36,7 @@ async def test_a_young_worker_that_stops_reads_every_answer_it_has_paid_for(stac
         jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(6)]
         await called(stack, 6)
         worker.send_signal(signal.SIGTERM)
-        await logged(stack, "stopping:")
+        await stack.says("worker", "stopping:")
         [reader] = readers_of(worker)
         os.kill(reader, signal.SIGKILL)  # so that even the first answer needs one that starts now
         done = [await darkroom.wait(job.id, timeout_s=40) for job in jobs]
@@ -63,7 +56,7 @@ async def test_a_worker_that_is_interrupted_twice_gives_its_jobs_back_at_once(
         job = await darkroom.submit(prompt="x")
         await called(stack, 1)
         worker.send_signal(number)
-        await logged(stack, "stopping: calls under way have 210 s; Ctrl-C again")
+        await stack.says("worker", "stopping: calls under way have 210 s; Ctrl-C again")
         worker.send_signal(number)
         assert await asyncio.to_thread(worker.wait, 15) == 0
         assert (await darkroom.get(job.id)).state is JobState.QUEUED
