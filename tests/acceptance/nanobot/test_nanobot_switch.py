@@ -40,7 +40,7 @@ pytestmark = [
 each_version = pytest.mark.parametrize("version", [OLDEST_NANOBOT, NANOBOT])
 
 
-class ConnectedNanobot(Nanobot):
+class TalkativeNanobot(Nanobot):
     """A nanobot whose log is read for what Darkroom has to say."""
 
     @property
@@ -90,7 +90,7 @@ def small(order: Order) -> Step:
 @asynccontextmanager
 async def a_nanobot(
     venvs: Venvs, version: str, environment: Mapping[str, str] = EMPTY, *, enabled: bool = True, env: str = ""
-) -> AsyncIterator[ConnectedNanobot]:
+) -> AsyncIterator[TalkativeNanobot]:
     """Start a nanobot with Darkroom in it, and no worker."""
     venv = venvs.get(version, with_darkroom=True)
     with TemporaryDirectory(prefix="dr-") as folder:
@@ -98,13 +98,13 @@ async def a_nanobot(
             simulator.improvise(small)
             openrouter = {"apiKey": "canary-key", "apiBase": f"{simulator.url}/api/v1"}
             ours = {"providers": {"openrouter": openrouter}, "tools": {"imageGeneration": {"enabled": enabled}}}
-            connected = ConnectedNanobot(Path(folder), venv, model, merged(EXAMPLE, ours), environment)
+            nanobot = TalkativeNanobot(Path(folder), venv, model, merged(EXAMPLE, ours), environment)
             if env:
-                (connected.folder / "darkroom.env").write_text(env)
-            async with connected:
-                yield connected
-            assert "Failed to load tool plugin" not in connected.log
-            assert version == TOO_OLD_NANOBOT or "Traceback" not in connected.log  # it logs who hangs up in one
+                (nanobot.folder / "darkroom.env").write_text(env)
+            async with nanobot:
+                yield nanobot
+            assert "Failed to load tool plugin" not in nanobot.log
+            assert version == TOO_OLD_NANOBOT or "Traceback" not in nanobot.log  # it logs who hangs up in one
             assert model.errors == []
 
 
