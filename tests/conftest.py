@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from redis.asyncio import Redis
@@ -14,7 +13,7 @@ from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from tests.support.factories.job_store import JobStore
 from tests.support.network.certificates import Certificates
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import RealRedis, running_redis
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
@@ -79,21 +78,15 @@ def home(empty_home: Path) -> Path:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RealRedis]:
     """One real Redis for the tests that only need a clean database."""
-    with TemporaryDirectory(prefix="dr-") as folder:
-        server = RealRedis(Path(folder))
-        server.start()
+    with running_redis() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RealRedis]:
     """A real Redis for one test, which may kill it."""
-    with TemporaryDirectory(prefix="dr-") as folder:
-        server = RealRedis(Path(folder))
-        server.start()
+    with running_redis() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture(scope="session")

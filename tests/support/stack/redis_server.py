@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from redis import Redis
@@ -47,6 +50,18 @@ class RealRedis:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def running_redis() -> Iterator[RealRedis]:
+    """Run a server in a folder of its own, whose name is short enough for a socket, and kill it."""
+    with TemporaryDirectory(prefix="dr-") as folder:
+        server = RealRedis(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 def _answers(client: Redis) -> bool:
