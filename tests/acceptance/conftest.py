@@ -15,7 +15,7 @@ from tests.catalogues.bad_input.gateway import Gateway, open_gateway
 from tests.support.nanobot.home import Home, open_home
 from tests.support.nanobot.venv import NANOBOT, Venvs, shared_folder
 from tests.support.stack.redis_server import RealRedis, running_redis
-from tests.support.stack.shared_stack import SharedStack, open_shared_stack
+from tests.support.stack.shared_stack import Account, SharedStack, open_shared_stack
 from tests.support.stack.stack import Stack
 
 
@@ -35,6 +35,12 @@ async def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     """A Darkroom that the tests of a module share, with its worker and two gateways."""
     async with open_shared_stack(tmp_path_factory.mktemp("stack")) as shared_stack:
         yield shared_stack
+
+
+@pytest.fixture
+def account(shared_stack: SharedStack) -> Account:
+    """Somebody without any jobs."""
+    return shared_stack.account()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

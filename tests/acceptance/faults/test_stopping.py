@@ -22,19 +22,12 @@ def readers_of(worker: Process) -> list[int]:
     return [pid for pid in pids if b"worker.sandbox.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def called(stack: Stack, number: int) -> None:
-    """Wait until the provider has been called so many times."""
-    async with asyncio.timeout(20):
-        while len(stack.simulator.ledger) < number:
-            await asyncio.sleep(0.02)
-
-
 async def test_a_young_worker_that_stops_reads_every_answer_it_has_paid_for(stack: Stack) -> None:
     worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="60")
     stack.simulator.script([{"kind": "slow", "seconds": 3}] * 6)
     async with stack.client() as darkroom:
         jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(6)]
-        await called(stack, 6)
+        await stack.called(6)
         worker.send_signal(signal.SIGTERM)
         await stack.says("worker", "stopping:")
         [reader] = readers_of(worker)
@@ -54,7 +47,7 @@ async def test_a_worker_that_is_interrupted_twice_gives_its_jobs_back_at_once(
     stack.simulator.script([{"kind": "slow", "seconds": 120}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await called(stack, 1)
+        await stack.called(1)
         worker.send_signal(number)
         await stack.says("worker", "stopping: calls under way have 210 s; Ctrl-C again")
         worker.send_signal(number)
@@ -76,7 +69,7 @@ async def test_a_worker_that_stops_begins_no_call_that_it_might_not_see_the_end_
     stack.simulator.script([{"kind": "slow", "seconds": 3}, {"kind": "status", "status": 500, "seconds": 1.5}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", count=2)
-        await called(stack, 2)
+        await stack.called(2)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(worker.wait, 20) == 0
         job = await darkroom.get(job.id)

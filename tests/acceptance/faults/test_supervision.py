@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 
 from contract.jobs.job import JobState
-from producer.stack.redis_server import find_redis_server
+from tests.support.lacking import redis_program
 from tests.support.stack.stack import Process, Stack
 
 GIVEN_UP = os.EX_SOFTWARE
@@ -229,8 +229,7 @@ async def test_neither_a_worker_nor_its_readers_leave_a_core_dump(stack: Stack) 
 
 
 async def test_a_stack_starts_a_worker_again_that_gave_up() -> None:
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     darkroom = Path(sys.executable).parent / "darkroom"
     with TemporaryDirectory(prefix="dr-") as home:
         environment = {"HOME": home, "PATH": os.environ["PATH"], "DARKROOM_PORT": "0"}

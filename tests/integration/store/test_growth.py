@@ -14,11 +14,12 @@ import pytest
 from redis.asyncio import Redis
 from simulator.server.server import Simulator
 
-from contract.jobs.job import Image, JobState, ReferenceSnapshot
+from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore
+from tests.support.factories.jobs import image
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import Stack
 from tests.support.store.table import claimed, submitted, sweep
@@ -67,22 +68,6 @@ async def started(store: JobStore, **changes: object) -> Lease:
     return await claimed(store, await with_a_price(store, **changes))
 
 
-async def add_image(store: JobStore, lease: Lease) -> None:
-    name = f"img_{lease.job_id.replace('-', '')[:12]}"
-    image = Image(
-        id=name,
-        index=0,
-        path=f"/media/{name}.png",
-        mime="image/png",
-        width=8,
-        height=8,
-        bytes=80,
-        sha256="0" * 64,
-        sidecar=f"/media/{name}.json",
-    )
-    await store.add_image(lease, image)
-
-
 async def keys_of(redis: Redis) -> dict[str, int]:
     """List all keys without our prefix, with the seconds they still have; -1 is for ever."""
     keys = [str(key) async for key in redis.scan_iter("*")]
@@ -106,7 +91,7 @@ async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
     """Bring jobs to every end there is; answer the states that they have reached."""
     for state in (JobState.SUCCEEDED, JobState.FAILED):
         lease = await started(store)
-        await add_image(store, lease)
+        await store.add_image(lease, image(lease.job_id, 0))
         await store.end(lease, state)
         await store.end(await started(store), state)
     await store.cancel(await with_a_price(store))

