@@ -23,6 +23,8 @@ NANOBOT = "0.3.5"
 OLDEST_NANOBOT = "0.3.0"
 TOO_OLD_NANOBOT = "0.2.2"
 PATIENCE_S = 300
+# What nanobot imports sooner or later.
+USED = ("dulwich.porcelain", "mcp", "nanobot.cli.commands", "nanobot.cli.entry", "openai.resources", "requests")
 UV_FOR_PIP = {"index-url": "UV_DEFAULT_INDEX", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
 ENVIRONMENT = dict(os.environ)  # with the home of who runs the tests, where packages are cached
 
@@ -81,11 +83,18 @@ class Venvs:
                 began = time.monotonic()
                 wheels = [str(self._wheel())] if with_darkroom else []
                 _make(venv, *packages, *wheels)
-                for other in self.folder.glob("*/.made"):
-                    link_bytecode(other.parent, venv.folder)
+                self._lend_bytecode(venv)
                 made.touch()
                 print(f"{venv.folder.name}: made in {time.monotonic() - began:.1f} s")
         return venv
+
+    def _lend_bytecode(self, venv: Venv) -> None:
+        """Have the modules of the first nanobot compiled once, though several of it may start at a time."""
+        others = [made.parent for made in self.folder.glob("*/.made")]
+        for other in others:
+            link_bytecode(other, venv.folder)
+        if venv.version and not others:
+            _run({}, str(venv.python), "-c", f"import {', '.join(USED)}")
 
     def _wheel(self) -> Path:
         folder = self.folder / "wheel"
