@@ -169,7 +169,7 @@ class OwnerClient:
         return await self._submit(new)
 
     async def _submit(self, new: NewJob) -> Accepted:
-        with self.connections.load_shedder.join():
+        with self.connections.load_shedder.join(self.owner):
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
                 logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
