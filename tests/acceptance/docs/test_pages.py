@@ -66,7 +66,7 @@ def fetched(tmp_path_factory: pytest.TempPathFactory, venvs: Venvs) -> Fetched:
         lacking(problem)
     clone = tmp_path_factory.mktemp("clone") / "darkroom"
     shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(*NOT_CLONED))
-    nanobot = venvs.with_pip(tmp_path_factory.mktemp("nanobot") / "venv")
+    nanobot = venvs.with_pip()
     environment = {**ENVIRONMENT, "PATH": f"{nanobot.python.parent}:{_plain_path()}"}
     for block in of(How.FETCHES):
         command = ("bash", "-euo", "pipefail", "-c", block.text)
