@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.support.stack.redis_server import RealRedis
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
         del os.environ[name]
+
+gc.disable()  # until all tests are collected: what is imported stays, and looking through it takes a second
 
 HERE = Path(__file__).parent
 # Modules that take a minute or more on two cores, then folders whose tests wait, then those that compute.
@@ -41,6 +44,13 @@ REAL_REDIS_TESTS: list[str] = []
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the modules that take long, so that no process is left alone with one; `-n` hands out modules."""
     items.sort(key=lambda item: place_in_line(item.path.relative_to(HERE).as_posix()))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but leave out all that stays to the end: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def place_in_line(module: str) -> int:
