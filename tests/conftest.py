@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,8 +19,6 @@ from tests.support.stack.redis_server import RealRedis
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
         del os.environ[name]
-
-gc.disable()  # until all tests are collected: what is imported stays, and looking through it takes a second
 
 HERE = Path(__file__).parent
 # Modules that take a minute or more on two cores, then folders whose tests wait, then those that compute.
@@ -46,11 +44,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place_in_line(item.path.relative_to(HERE).as_posix()))
 
 
-def pytest_collection_finish() -> None:
-    """Collect garbage again, but leave out all that stays to the end: modules and thousands of tests."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while thousands of items and modules are made, and never again among them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def place_in_line(module: str) -> int:
