@@ -18,8 +18,8 @@ import httpx
 import pytest
 from rich.cells import cell_len
 
-from producer.stack.redis_server import find_redis_server
 from tests.support.factories.images import picture
+from tests.support.lacking import redis_program
 from tests.support.process.shell import DARKROOM, Terminal, open_terminal, processes_of
 
 pytestmark = pytest.mark.real_redis
@@ -463,8 +463,7 @@ def test_what_cannot_start_without_a_configuration_says_what_to_do(tmp_path: Pat
 
 
 def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     with TemporaryDirectory(prefix="dr-") as folder:
         shell = Terminal(Path(folder))
         stack = shell.up("--demo", DARKROOM_PORT="0")

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,11 +91,24 @@ class Stack:
             within=within,
         )
         self.workers.append(worker)
+        await self.is_working(worker)
+        return worker
+
+    async def is_working(self, worker: Process) -> None:
+        """Wait for a worker's sign of life."""
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
             store = JobReader(client)
             while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
+                assert worker.poll() is None, self.logs()
                 await asyncio.sleep(0.05)
-        return worker
+
+    def start_command(self, *command: str | Path, of: str = "worker", **environment: str) -> Process:
+        """Start a command that becomes a worker, or a gateway, and wait for nothing."""
+        environment = os.environ | self.environment | environment
+        with self.new_log(of).open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        self.workers.append(process)
+        return process
 
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
         """Make a token, by default of a user with the token's name."""
@@ -166,6 +180,19 @@ class Stack:
     def logs(self, of: str = "worker") -> str:
         """Read what the workers or gateways logged."""
         return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+
+    async def says(self, of: str, words: str) -> list[str]:
+        """Wait until a log has lines that match a regular expression, and list them."""
+        async with asyncio.timeout(20):
+            while not (found := [line for line in self.logs(of).splitlines() if re.search(words, line)]):
+                await asyncio.sleep(0.05)
+        return found
+
+    async def called(self, number: int) -> None:
+        """Wait until the provider has been called so many times."""
+        async with asyncio.timeout(20):
+            while len(self.simulator.ledger) < number:
+                await asyncio.sleep(0.02)
 
 
 def _version(ahead: str) -> list[str]:

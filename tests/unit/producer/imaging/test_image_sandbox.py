@@ -1,7 +1,6 @@
 """Strangers' pictures with a real child: what comes back is clean, and what is hostile costs a child at most."""
 
 import asyncio
-import io
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.sandbox_process import MEMORY_BYTES
 from producer.imaging.sandbox import Cleaned, ImageSandbox
+from tests.support.factories.image_files import opened
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
 
@@ -43,12 +43,6 @@ async def refusal(pictures: ImageSandbox, data: bytes) -> str:
     with pytest.raises(Refused) as caught:
         await pictures.clean(data)
     return caught.value.code
-
-
-def opened(data: bytes) -> Image.Image:
-    found = Image.open(io.BytesIO(data))
-    found.load()
-    return found
 
 
 async def test_nothing_is_started_until_it_is_needed(pictures: ImageSandbox, processes: list[Process]) -> None:
@@ -140,7 +134,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
     with monkeypatch.context() as patch:
         patch.setattr(pictures._pool, "module", "tests.support.process.memory_hog")
         assert await refusal(pictures, PICTURE) == NO_IMAGE
-    assert "a child was lost to a picture of" in caplog.text
+    assert "a child was lost to an image of" in caplog.text
     assert (await pictures.clean(PICTURE)).data is PICTURE
     assert len(processes) == 2
 
