@@ -45,7 +45,7 @@ def test_the_token_that_a_terminal_shows_opens_the_gateway_and_stands_nowhere_el
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as gateway:
         assert gateway.get("/v1/jobs").status_code == 401
         gateway.headers["Authorization"] = f"Bearer {token}"
-        job = gateway.post("/v1/jobs", json={"prompt": "a fox"}, headers={"Prefer": "wait=20"}).json()
+        job = gateway.post("/v1/jobs", json={"prompt": "a fox [slow 0.1]"}, headers={"Prefer": "wait=20"}).json()
         assert (job["state"], job["owner"]) == ("succeeded", shell.owner)
     assert job["id"] in shell.run("list", "-q").stdout.split()
     user, password = find(r"\(login (\S+)\)", said).split(":")

@@ -79,10 +79,16 @@ class Stack:
 
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
+        inside = ["tests.support.network.fake_network", network.table(), "--"] if network else []
         # In a thread: importing what is forked takes a while, and the test's own connections would time out.
         worker = await asyncio.to_thread(
-            self._start, "worker", "worker.app", self.new_log("worker"), environment, before=before, within=within
+            self._start,
+            [*inside, "worker"],
+            "worker.app",
+            self.new_log("worker"),
+            environment,
+            ahead=ahead,
+            within=within,
         )
         self.workers.append(worker)
         await self.is_working(worker)
@@ -114,7 +120,7 @@ class Stack:
         url = f"http://127.0.0.1:{port}"
         environment = {"DARKROOM_PORT": str(port)} | environment
         gateway = await asyncio.to_thread(
-            self._start, module, "producer.api.app", self.new_log("gateway"), environment, before=_version(ahead)
+            self._start, [module], "producer.api.app", self.new_log("gateway"), environment, ahead=ahead
         )
         self.gateways.append(gateway)
         self._gateway_at[url] = gateway
@@ -134,29 +140,26 @@ class Stack:
 
     def _start(
         self,
-        module: str,
+        command: Sequence[str],
         preload: str,
         log: Path,
         environment: dict[str, str],
         *,
-        before: Sequence[str] = (),
+        ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
+        """Start `python -m command config.json`; what runs here as this version is forked, as its imports take long."""
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
+        program, *arguments = *command, str(self.config)
         log.write_bytes(b"")
-        if sys.platform == "linux" and not before and not within:
+        if sys.platform == "linux" and not ahead and not within:
             start = Start(
-                program=module,
-                arguments=[str(self.config)],
-                environment=environment,
-                output=str(log),
-                errors=str(log),
+                program=program, arguments=arguments, environment=environment, output=str(log), errors=str(log)
             )
             return fork(preload, start)
         with log.open("wb") as written:
             return subprocess.Popen(
-                [*within, sys.executable, "-m", *before, module, str(self.config)],
+                [*within, sys.executable, "-m", *_version(ahead), program, *arguments],
                 env=environment,
                 stdout=written,
                 stderr=written,
