@@ -69,7 +69,7 @@ async def main() -> None:
         redis = RealRedis(Path(redis_folder))
         redis.start()
         async with Simulator(seconds=0) as simulator:
-            stack = Stack(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator, forks=False)
             try:
                 await measure(stack)
             finally:

@@ -1,6 +1,6 @@
 """A network inside one process: names resolve from a table, and connections are led to loopback ports.
 
-    python -m network TABLE -- MODULE ARGUMENT...
+    python -m tests.support.network.fake_network TABLE -- MODULE ARGUMENT...
 
 runs a module as `python -m MODULE ARGUMENT...` would, inside the network that TABLE (JSON, or a file of
 it) describes. Loopback stays open; any other address without a route refuses connections. Each
@@ -158,7 +158,7 @@ def _is_loopback(target: str) -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Run a module inside a network."""
     table, dashes, module, *rest = arguments
-    assert dashes == "--", "usage: python -m network TABLE -- MODULE ARGUMENT..."
+    assert dashes == "--", __doc__
     sys.argv = [module, *rest]
     with Network.read(table).installed():
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -6,10 +6,12 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -22,18 +24,25 @@ from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
 from tests.support.network.fake_network import Network
-from tests.support.process.fork_server import ForkedProcess, Start, fork
+from tests.support.process.fork_server import ForkedProcess, Start, can_fork, fork, spawn
 from tests.support.stack.redis_server import RealRedis
 
 Process = subprocess.Popen[bytes] | ForkedProcess
 ROOT = str(Path(__file__).parents[3])
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
+START_S = 20
+
+
+class NotStarted(AssertionError):
+    """A process ended as it started, or took too long; the message is its log."""
 
 
 class Stack:
     """Everything of one Darkroom; workers are started by the test."""
 
-    def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator) -> None:
+    def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator, *, forks: bool = True) -> None:
+        """Put it into a folder; `forks` off lets each process import for itself, as one that is measured must."""
+        self.forks = forks
         self.folder = folder
         self.redis = redis
         self.simulator = simulator
@@ -43,6 +52,7 @@ class Stack:
         self.gateways: list[Process] = []
         self._gateway_at: dict[str, Process] = {}
         self._starts = itertools.count()
+        self._starting = threading.Lock()
         self.write_config()
 
     def write_config(
@@ -79,15 +89,18 @@ class Stack:
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
         before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
+        log = self.new_log("worker")
         # In a thread: importing what is forked takes a while, and the test's own connections would time out.
         worker = await asyncio.to_thread(
-            self._start, "worker", "worker.app", self.new_log("worker"), environment, before=before, within=within
+            self._start, "worker", "worker.app", log, environment, self.workers, before=before, within=within
         )
-        self.workers.append(worker)
-        async with open_redis(self.redis.url) as client, asyncio.timeout(20):
+        async with open_redis(self.redis.url) as client:
             store = JobReader(client)
-            while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
-                await asyncio.sleep(0.05)
+
+            async def is_there() -> bool:
+                return any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60))
+
+            await _until(is_there, worker, log)
         return worker
 
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
@@ -99,15 +112,13 @@ class Stack:
         port = int(environment.get("DARKROOM_PORT") or free_port())
         url = f"http://127.0.0.1:{port}"
         environment = {"DARKROOM_PORT": str(port)} | environment
+        log = self.new_log("gateway")
         gateway = await asyncio.to_thread(
-            self._start, module, "producer.api.app", self.new_log("gateway"), environment, before=_version(ahead)
+            self._start, module, "producer.api.app", log, environment, self.gateways, before=_version(ahead)
         )
-        self.gateways.append(gateway)
         self._gateway_at[url] = gateway
-        async with httpx.AsyncClient() as client, asyncio.timeout(20):
-            while not await _is_alive(client, url):
-                assert gateway.poll() is None, self.logs("gateway")
-                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient() as client:
+            await _until(lambda: _is_alive(client, url), gateway, log)
         return url
 
     def gateway_at(self, url: str) -> Process:
@@ -124,34 +135,33 @@ class Stack:
         preload: str,
         log: Path,
         environment: dict[str, str],
+        started: list[Process],
         *,
         before: Sequence[str] = (),
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
+        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long.
+
+        It is added to `started` here, as the caller may be cancelled meanwhile, and then `stop` has to find it.
+        """
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
         log.write_bytes(b"")
-        if sys.platform == "linux" and not before and not within:
-            start = Start(
-                program=module,
-                arguments=[str(self.config)],
-                environment=environment,
-                output=str(log),
-                errors=str(log),
-            )
-            return fork(preload, start)
-        with log.open("wb") as written:
-            return subprocess.Popen(
-                [*within, sys.executable, "-m", *before, module, str(self.config)],
-                env=environment,
-                stdout=written,
-                stderr=written,
-                start_new_session=True,
-            )
+        arguments = [str(self.config)]
+        with self._starting:
+            if self.forks and can_fork(environment) and not before and not within:
+                files = {"output": str(log), "errors": str(log)}
+                process: Process = fork(
+                    preload, Start(program=module, arguments=arguments, environment=environment, **files)
+                )
+            else:
+                process = spawn([*within, sys.executable, "-m", *before, module, *arguments], environment, log)
+            started.append(process)
+        return process
 
     def stop(self) -> None:
-        """End all processes."""
-        self.end(*self.workers, *self.gateways)
+        """End all processes, also one that is being started."""
+        with self._starting:
+            self.end(*self.workers, *self.gateways)
 
     def end(self, *processes: Process) -> None:
         """Kill processes with all that they started."""
@@ -161,8 +171,28 @@ class Stack:
             process.wait()
 
     def logs(self, of: str = "worker") -> str:
-        """Read what the workers or gateways logged."""
-        return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+        """Read what the workers or gateways logged, one after another as they were started."""
+        logs = sorted(self.folder.glob(f"{of}-*.log"), key=lambda log: int(log.stem.rpartition("-")[2]))
+        return "".join(log.read_text() for log in logs)
+
+    async def says(self, of: str, words: str, *, times: int = 1) -> list[str]:
+        """Wait until a log has some lines, as a regular expression, and list them."""
+        async with asyncio.timeout(20):
+            while len(found := [line for line in self.logs(of).splitlines() if re.search(words, line)]) < times:
+                await asyncio.sleep(0.05)
+        return found
+
+
+async def _until(is_there: Callable[[], Awaitable[bool]], process: Process, log: Path) -> None:
+    """Wait until a process does what it is for. Raises NotStarted."""
+    try:
+        async with asyncio.timeout(START_S):
+            while not await is_there():
+                if process.poll() is not None:
+                    raise NotStarted(f"it ended ({process.returncode}): {log.read_text()}")
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise NotStarted(f"it has not started within {START_S} s: {log.read_text()}") from error
 
 
 def _version(ahead: str) -> list[str]:
