@@ -25,6 +25,20 @@ class StoredImage:
     modified_at: float  # seconds since 1970
 
 
+class OpenImage(Protocol):
+    """An image that can be read to its end, also if it is deleted meanwhile."""
+
+    @property
+    def stored(self) -> StoredImage:
+        """Tell what the storage says of it."""
+
+    async def read(self, *, first: int = 0, most: int | None = None) -> bytes:
+        """Read all of it, or `most` bytes from the `first` on."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StorageRoom:
     """What is free in a storage; where nothing can be stored `problem` says why, and `hint` what to do."""
@@ -64,8 +78,11 @@ class ArtifactStore(Protocol):
     async def stat(self, locator: str) -> StoredImage | None:
         """Look at an image; None when it is not there."""
 
-    async def read(self, locator: str, *, first: int = 0, most: int | None = None) -> bytes:
-        """Read an image, or `most` bytes of it from the `first` on. Raises FileNotFoundError."""
+    async def open(self, locator: str) -> OpenImage:
+        """Open an image. Raises FileNotFoundError."""
+
+    async def read(self, locator: str, *, most: int | None = None) -> bytes:
+        """Read an image, or its first `most` bytes. Raises FileNotFoundError."""
 
     async def local_file(self, locator: str) -> str | None:
         """Tell the path of an image for programs that read files; None when it is no file of this machine."""

@@ -28,6 +28,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Put a whole file under a name, for us alone; another one there is replaced. Raises OSError."""
     with _folder_of(path) as folder, temporary_file(folder, path.name, data) as temporary:
         os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
 
 
 def write_once(path: Path, data: bytes) -> bool:
@@ -45,7 +46,8 @@ def write_once(path: Path, data: bytes) -> bool:
 def temporary_file(folder: int, name: str, data: bytes | bytearray, *, keeps_linked: bool = False) -> Iterator[str]:
     """Write a whole file that has a temporary name for now, in an open folder; answer that name.
 
-    At the end it loses this name. After an error one that has its own name, too, keeps both if `keeps_linked`.
+    At the end, and after an error, it loses this name. If `keeps_linked`, a file that has its own name, too, keeps both
+    after an error of the storage, and after any other both stay as they are: the cleanup goes on.
     """
     temporary = temporary_name(name)
     descriptor = os.open(temporary, _FILE_FLAGS, 0o600, dir_fd=folder)
@@ -55,8 +57,8 @@ def temporary_file(folder: int, name: str, data: bytes | bytearray, *, keeps_lin
             file.flush()
             os.fsync(file.fileno())
         yield temporary
-    except OSError:
-        if not keeps_linked or os.stat(temporary, dir_fd=folder).st_nlink == 1:
+    except BaseException as error:
+        if not keeps_linked or (isinstance(error, OSError) and os.stat(temporary, dir_fd=folder).st_nlink == 1):
             unlink(folder, temporary)
         raise
     unlink(folder, temporary)

@@ -15,11 +15,12 @@ from contract.untrusted.sandbox_protocol import Frame
 
 
 class ChildLost(Exception):
-    """A child died of a question, or took too long for it."""
+    """A child died of a question, or took too long for it, or none could be started."""
 
-    def __init__(self, *, is_late: bool) -> None:
+    def __init__(self, *, is_late: bool = False, is_unstarted: bool = False) -> None:
         super().__init__()
         self.is_late = is_late
+        self.is_unstarted = is_unstarted
 
 
 class SandboxPool:
@@ -46,6 +47,7 @@ class SandboxPool:
         self._lock = lock
         self._most_questions = most_questions
         self._asked: dict[SandboxProcess, int] = {}
+        self._is_closed = False
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="darkroom-sandbox")
         self._free: asyncio.LifoQueue[SandboxProcess | None] = asyncio.LifoQueue()
         for _ in range(size - 1):
@@ -70,17 +72,22 @@ class SandboxPool:
             self._free.put_nowait(child)
 
     async def close(self) -> None:
-        """End all children that are free."""
-        while not self._free.empty():
-            if child := self._free.get_nowait():
-                self._drop(child)
+        """End all children; questions under way, and those that wait, fail as lost."""
+        self._is_closed = True
+        for child in list(self._asked):
+            self._drop(child)
         await asyncio.to_thread(self._threads.shutdown)
 
     def _ready(self, child: SandboxProcess | None) -> SandboxProcess:
         if child is not None and (child.is_dead() or self._asked[child] >= self._most_questions):
             self._drop(child)
             child = None
-        child = child or self._start()
+        if self._is_closed:
+            raise ChildLost
+        try:
+            child = child or self._start()
+        except OSError as error:
+            raise ChildLost(is_unstarted=True) from error
         self._asked[child] += 1
         return child
 
@@ -91,6 +98,6 @@ class SandboxPool:
 
     def _drop(self, child: SandboxProcess) -> None:
         """Kill a child; its end is awaited in a thread, as giving a gigabyte back takes a while."""
-        self._asked.pop(child, None)
-        child.interrupt()
-        self._threads.submit(child.end)
+        if self._asked.pop(child, None) is not None:  # and not dropped already
+            child.interrupt()
+            self._threads.submit(child.end)

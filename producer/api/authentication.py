@@ -49,8 +49,8 @@ class Caller:
 
         Raises Refused (`rate_limited`, `too_busy`), Unavailable.
         """
-        gateway.connections.load_shedder.check()
-        with gateway.connections.load_shedder.join():
+        gateway.connections.load_shedder.check(self.owner)
+        with gateway.connections.load_shedder.join(self.owner):
             return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
     def as_user(self, user: str | None) -> Caller:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from contract.artifacts.artifact_store import ArtifactStore, StoredImage
+from contract.artifacts.artifact_store import OpenImage
 from contract.errors.exceptions import Refused
 from producer.error_catalogue import RANGE_NOT_SATISFIABLE
 
@@ -45,13 +46,23 @@ def choose_part(asked: Headers, size: int, *, unchanged: tuple[str, str]) -> Par
     return Part(first, last + 1)
 
 
-def image_response(
-    asked: Headers, artifacts: ArtifactStore, locator: str, image: StoredImage, *, mime: str, headers: Mapping[str, str]
-) -> StreamingResponse:
-    """Answer a stored image, or the part of it that was asked for. Raises Refused."""
-    more, part = _about(asked, image.bytes, image.modified_at, headers)
-    pieces = _pieces(artifacts, locator, part or Part(0, image.bytes))
-    return StreamingResponse(pieces, 206 if part else 200, headers=more, media_type=mime)
+class ImageFileResponse(StreamingResponse):
+    """An open image, or a part of it; it is closed when the answer has left, or its client."""
+
+    def __init__(self, asked: Headers, image: OpenImage, *, mime: str, headers: Mapping[str, str]) -> None:
+        """Answer what was asked for. Raises Refused."""
+        stored = image.stored
+        more, part = _about(asked, stored.bytes, stored.modified_at, headers)
+        pieces = _pieces(image, part or Part(0, stored.bytes))
+        super().__init__(pieces, 206 if part else 200, headers=more, media_type=mime)
+        self._image = image
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._image.close()
 
 
 def copy_response(asked: Headers, data: bytes, *, made_at: float, mime: str, headers: Mapping[str, str]) -> Response:
@@ -72,6 +83,6 @@ def _about(
     return more | {"Content-Length": str(part.end - part.first), "Content-Range": shown}, part
 
 
-async def _pieces(artifacts: ArtifactStore, locator: str, part: Part) -> AsyncIterator[bytes]:
+async def _pieces(image: OpenImage, part: Part) -> AsyncIterator[bytes]:
     for first in range(part.first, part.end, PIECE_BYTES):
-        yield await artifacts.read(locator, first=first, most=min(PIECE_BYTES, part.end - first))
+        yield await image.read(first=first, most=min(PIECE_BYTES, part.end - first))

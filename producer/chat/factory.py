@@ -53,7 +53,7 @@ def open_image_requests(
     late_delivery = LateDelivery(outbox=outbox, client=late_client, post=surroundings)
 
     def client(turn: Turn) -> OwnerClient:
-        # The chats of channels have names of their own_settings; the command line's is called alike in every nanobot.
+        # The chats of channels have names of their own; the command line's is called alike in every nanobot.
         place = "" if turn.hears_later else f"{outbox.name}/"
         return OwnerClient(connections, owner=place + turn.owner, names_paths=True, chat=place + turn.chat)
 

@@ -57,15 +57,21 @@ class GenerateOptions:
 
     def missing(self, workspace: Path) -> str | None:
         """Find a reference that is meant as a file and is none, be it here or in the workspace."""
-        paths = (name for name in self.references() if name != "latest" and not is_like_an_id(name))
+        paths = (name for name in self.references() if not _is_artifact(name))
         return next((name for name in paths if not _is_there(workspace / name)), None)
 
 
 def _located(name: str) -> str:
+    if _is_artifact(name):
+        return name  # also where a file is called so
     path = Path(name)
     with suppress(RuntimeError):  # there is no such user
         path = path.expanduser()  # a shell leaves ~ as it is behind a =
     return str(path.absolute()) if name and _is_there(path) else name
+
+
+def _is_artifact(name: str) -> bool:
+    return name == "latest" or is_like_an_id(name)
 
 
 def _is_there(path: Path) -> bool:

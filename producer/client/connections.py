@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -48,9 +49,10 @@ class Connections:
 
     async def close(self) -> None:
         """End the connections."""
-        await self.sandbox.close()
-        await self.subscriber.close()
-        await self.redis.aclose()
+        async with AsyncExitStack() as all_of_them:  # each is ended though another one fails
+            all_of_them.push_async_callback(self.redis.aclose)
+            all_of_them.push_async_callback(self.subscriber.close)
+            all_of_them.push_async_callback(self.sandbox.close)
 
     def stop_waiting(self) -> None:
         """Let no client wait for a job any longer, because this process is about to end."""

@@ -169,7 +169,7 @@ class OwnerClient:
         return await self._submit(new)
 
     async def _submit(self, new: NewJob) -> Accepted:
-        with self.connections.load_shedder.join():
+        with self.connections.load_shedder.join(self.owner):
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)
                 logger.info("job %s %s", job_id, "was accepted before" if is_replayed else "accepted")
@@ -237,8 +237,11 @@ class OwnerClient:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        for image in job.images:
-            await self.artifacts.delete(image.path)
+        # The job is gone: nobody would find what is left here, be this caller cancelled or one image stuck.
+        removal = asyncio.gather(*(self.artifacts.delete(image.path) for image in job.images), return_exceptions=True)
+        for error in await asyncio.shield(removal):
+            if isinstance(error, BaseException):
+                raise error
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from contract.artifacts.references import NoReference
-from contract.errors.exceptions import Refused
+from contract.errors.catalogue.job_failure import INTERNAL_ERROR
+from contract.errors.exceptions import DarkroomError, Refused
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
@@ -85,7 +86,10 @@ class ImageSandbox:
         try:
             found, made = await self._pool.ask(question, data)
         except ChildLost as error:
-            logger.warning("a child was lost to a picture of %d bytes: %r", len(data), error.__cause__)
+            reason = type(error.__cause__).__name__
+            logger.warning("a child was lost to an image of %d bytes: %s", len(data), reason)
+            if error.is_unstarted:
+                raise DarkroomError(INTERNAL_ERROR) from error
             raise Refused(UPLOAD_IMAGE_TOO_LARGE if error.is_late else UPLOAD_NOT_AN_IMAGE) from error
         if "refused" in found:
             raise Refused(_REFUSALS[found["refused"]], **MOST)

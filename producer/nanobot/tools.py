@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,8 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         own: dict[str, Any] = super().parameters
         if self._link.queue is None:
             return own
-        from producer.validation.request_fields import tool_parameters  # it needs pydantic
-
         fields: dict[str, Any] = own["properties"]
-        more = {name: schema for name, schema in tool_parameters().items() if name not in fields}
-        return {**own, "properties": fields | more}
+        return {**own, "properties": _further_fields() | fields}
 
     def runtime_context_provider(self) -> Callable[[Any], Awaitable[Any]]:
         """Tell the model on its next turn what was sent since."""
@@ -98,6 +96,13 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         if self._link.look() is None:
             return await super().execute(**wishes)
         return await self._link.ask(lambda image_requests, turn: image_requests.generate(turn, wishes))
+
+
+@cache
+def _further_fields() -> dict[str, dict[str, Any]]:
+    from producer.validation.request_fields import tool_parameters  # it needs pydantic
+
+    return tool_parameters()
 
 
 class _JobTool(Tool):  # type: ignore[misc]

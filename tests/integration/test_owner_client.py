@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
+from contract.jobs.job import Image, Job
 from contract.settings.environment import Environment
 from contract.settings.loader import Settings
 from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
@@ -77,3 +79,42 @@ async def test_those_who_share_a_chat_share_its_uploads_and_not_its_jobs(ann: Da
     with pytest.raises(Refused):
         await bob.get(job.id)
     assert await code_of(ann.of("bob", names_paths=False), upload) == "reference_not_found"
+
+
+async def test_deleting_a_job_removes_all_its_images_though_the_caller_has_gone_or_one_is_stuck(
+    ann: Darkroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await ann.submit(prompt="a fox", count=2)
+    described = {"width": 64, "height": 64, "bytes": 1, "sha256": "", "sidecar": "", "mime": "image/png"}
+    images = [Image.model_validate(described | {"id": "", "index": n, "path": f"image-{n}"}) for n in range(2)]
+    removed, may_go_on, begun = [], asyncio.Event(), asyncio.Event()
+
+    async def delete(locator: str) -> None:
+        begun.set()
+        await may_go_on.wait()
+        removed.append(locator)
+        if locator == "image-0":
+            raise OSError
+
+    async def of_the_store(*_: object, **__: object) -> Job:
+        return job.model_copy(update={"images": tuple(images)})
+
+    monkeypatch.setattr(ann.artifacts, "delete", delete)
+    monkeypatch.setattr(ann.connections.store, "delete", of_the_store)
+    may_go_on.set()
+    with pytest.raises(OSError, match=r"^$"):
+        await ann.delete(job.id)
+    assert sorted(removed) == ["image-0", "image-1"]
+
+    removed.clear()
+    begun.clear()
+    may_go_on.clear()
+    deleting = asyncio.create_task(ann.delete(job.id))
+    await begun.wait()
+    deleting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    may_go_on.set()
+    async with asyncio.timeout(5):
+        while len(removed) < 2:
+            await asyncio.sleep(0)

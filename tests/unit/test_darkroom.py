@@ -20,6 +20,10 @@ def test_users_find_the_client_its_settings_its_jobs_and_what_it_raises() -> Non
     assert found == {"load_settings": load_settings, **{each.__name__: each for each in known}}
 
 
+def test_type_checkers_of_users_find_its_types() -> None:
+    assert (Path(darkroom.__file__).parent / "py.typed").is_file()
+
+
 def test_an_environment_of_make_setup_has_it_in_every_folder(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "import darkroom; print(darkroom.__file__)")
     told = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout

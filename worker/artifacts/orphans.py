@@ -27,8 +27,15 @@ class Orphans:
         """Look through the last days once. Raises Unavailable."""
         for sidecar in await self._artifacts.recent():
             if await self._is_stray(sidecar):
-                await self._artifacts.delete(sidecar.path)
-                logger.info("took back an image of an ended job", extra={"job_id": sidecar.job_id})
+                await self._delete(sidecar)
+
+    async def _delete(self, sidecar: Sidecar) -> None:
+        try:
+            await self._artifacts.delete(sidecar.path)
+        except OSError as error:
+            logger.warning("an image of an ended job stays: %s", error.strerror, extra={"job_id": sidecar.job_id})
+        else:
+            logger.info("took back an image of an ended job", extra={"job_id": sidecar.job_id})
 
     async def _is_stray(self, sidecar: Sidecar) -> bool:
         try:

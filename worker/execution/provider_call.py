@@ -96,6 +96,8 @@ class ProviderCall:
             self._place.succeeded()
             lesson = self._context.images.per_answer.learn(self._rung.route, made, request.most)
             picture, unused = self._choose(made)
+            cost_usd = made.cost_usd
+            del made  # other images may store its further pictures meanwhile, and give their memory back
         except _Served as served:
             await self._context.attempts.give_up(self._number, cost_usd=served.cost_usd)
             return await self._resources.delivery.take(self._index, served.spare)
@@ -104,7 +106,7 @@ class ProviderCall:
             self._place.failed(error, is_hasty=is_hasty)
             self._context.images.per_answer.doubt(self._rung.route)
             raise
-        await self._record(picture, made.cost_usd, unused)
+        await self._record(picture, cost_usd, unused)
         stop = await self._resources.delivery.store(self._index, self._number, picture, unused=unused)
         await self._remember(lesson)
         return stop

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
 from contract.artifacts.atomic_file import write_whole
+
+ENDINGS = ("png", "jpg")
 
 
 class ReferenceFolder:
@@ -45,14 +48,15 @@ class ThumbnailFolder:
 
     def find(self, artifact: str, side: int) -> bytes | None:
         """Read a copy, be it a PNG or a JPEG. Raises OSError."""
-        for path in self._folder.glob(f"{escape(artifact)}-{side}.*"):
-            return path.read_bytes()
+        for ending in ENDINGS:
+            with suppress(FileNotFoundError):
+                return (self._folder / f"{artifact}-{side}.{ending}").read_bytes()
         return None
 
     def put(self, artifact: str, side: int, data: bytes) -> None:
         """Keep a copy. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ending = "png" if data.startswith(b"\x89PNG") else "jpg"
+        ending = ENDINGS[0] if data.startswith(b"\x89PNG") else ENDINGS[1]
         write_whole(self._folder / f"{artifact}-{side}.{ending}", data)
 
     def remove(self, artifact: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from contract.artifacts.artifact_store import StorageRoom, StoredImage
@@ -12,23 +12,31 @@ from contract.artifacts.atomic_file import temporary_name
 from contract.artifacts.local_directory.cleanup import Cleanup
 from contract.artifacts.local_directory.derived_files import ReferenceFolder, ThumbnailFolder
 from contract.artifacts.local_directory.disk import check_disk_space, disk_space_of, prepare
-from contract.artifacts.local_directory.lookup import find_image, look_at, read_record
+from contract.artifacts.local_directory.lookup import OpenFile, find_image, look_at, open_image, read_record
 from contract.artifacts.local_directory.marker import make_marker, read_marker
 from contract.artifacts.local_directory.pair_writer import PairWriter
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.ids import is_artifact_id
 from contract.jobs.job import Job
 
-DAYS = 3  # whose sidecars are recent: a job does not live longer
-
 
 class LocalDirectory:
     """An ArtifactStore below one media directory; reference images and smaller copies lie in `home`."""
 
     def __init__(
-        self, *, media: Path, save_dir: str, home: Path, reach: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        media: Path,
+        save_dir: str,
+        home: Path,
+        job_days: int = 3,
+        reach: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Use these directories; `reach` is told of each step of a put, for tests that kill a writer there."""
+        """Use these directories; the sidecars of the last `job_days` are recent: no job lives longer.
+
+        `reach` is told of each step of a put, for tests that kill a writer there.
+        """
+        self._job_days = job_days
         self._media = media
         self._save_dir = save_dir
         self._pairs = PairWriter(media=media, save_dir=save_dir, reach=reach)
@@ -65,9 +73,13 @@ class LocalDirectory:
         """Look at an image; None when it is not there."""
         return await asyncio.to_thread(lambda: look_at(self._here(locator)))
 
-    async def read(self, locator: str, *, first: int = 0, most: int | None = None) -> bytes:
-        """Read an image, or `most` bytes of it from the `first` on. Raises FileNotFoundError."""
-        return await asyncio.to_thread(self._read, locator, first, most)
+    async def open(self, locator: str) -> OpenFile:
+        """Open an image. Raises FileNotFoundError."""
+        return await asyncio.to_thread(lambda: open_image(self._ours(locator)))
+
+    async def read(self, locator: str, *, most: int | None = None) -> bytes:
+        """Read an image, or its first `most` bytes. Raises FileNotFoundError."""
+        return await asyncio.to_thread(self._read, locator, most)
 
     async def local_file(self, locator: str) -> str | None:
         """Tell the path of an image if it is a file of this machine."""
@@ -137,27 +149,29 @@ class LocalDirectory:
             return find_image(self._media, self._save_dir, given.stem) or given
         return given
 
-    def _read(self, locator: str, first: int, most: int | None) -> bytes:
+    def _ours(self, locator: str) -> Path:
+        """Find one of our images. Raises FileNotFoundError when it would not lie in the media directory."""
         path = self._here(locator)
-        if not path.resolve().is_relative_to(self._media.resolve()):
+        if not path.is_relative_to(self._media) or ".." in path.parts:
             raise FileNotFoundError(f"{path} is not in the media directory")
-        with path.open("rb") as file:
-            file.seek(first)
+        return path
+
+    def _read(self, locator: str, most: int | None) -> bytes:
+        with closing(open_image(self._ours(locator)).file) as file:
             return file.read() if most is None else file.read(most)
 
     def _delete(self, locator: str) -> None:
-        path = self._here(locator)
-        self._thumbnails.remove(path.stem)
-        if not path.is_relative_to(self._media) or ".." in path.parts:
-            return
-        temporary = path.with_name(temporary_name(path.name))
-        with suppress(OSError):
-            temporary.hardlink_to(path)  # should we be killed halfway, the cleanup goes on
-        for name in (path.with_suffix(".json"), path, temporary):
-            name.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            path = self._ours(locator)
+            temporary = path.with_name(temporary_name(path.name))
+            with suppress(OSError):
+                temporary.hardlink_to(path)  # should we be killed halfway, the cleanup goes on
+            for name in (path.with_suffix(".json"), path, temporary):
+                name.unlink(missing_ok=True)
+        self._thumbnails.remove(Path(locator).stem)  # last: until the pair is gone, a copy may be made anew
 
     def _recent(self) -> list[Sidecar]:
-        days = sorted((self._media / self._save_dir).glob("????-??-??"))[-DAYS:]
+        days = sorted((self._media / self._save_dir).glob("????-??-??"))[-self._job_days :]
         sidecars = []
         for path in (path for day in days for path in day.glob("img_*.json")):
             with suppress(OSError, ValueError):  # ValueError: none of ours

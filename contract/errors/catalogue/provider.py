@@ -138,7 +138,7 @@ REFERENCES_NOT_TAKEN = permanent(
     status=502,
 )
 RESULT_EXPIRED = temporary(
-    "result_expired", "Image expired", "The picture expired before we could fetch it.", "Try again."
+    "result_expired", "Image expired", "The image expired before it could be fetched.", "Try again."
 )
 RESULT_UNREACHABLE = permanent(
     "result_unreachable",

@@ -37,7 +37,7 @@ class WaitingResponse(Response):
         self._env = context.gateway.settings.env
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait, and answer; the job of a client that has gone is left to the attendance."""
+        """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
         disconnects = self._context.gateway.disconnects
         with disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=self._env.linger_seconds):
             finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
-from producer.api.image_response import copy_response, image_response
+from producer.api.image_response import ImageFileResponse, copy_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
 from producer.client.owner_images import find_image
@@ -61,11 +62,11 @@ async def image(
     }
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
+    if thumbnail is None:
+        return await _original(request, artifacts, locator, mime=sidecar.mime, headers=headers)
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
-    if thumbnail is None:
-        return image_response(request.headers, artifacts, locator, stored, mime=sidecar.mime, headers=headers)
     data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail)
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
@@ -80,6 +81,20 @@ async def sidecar(request: Request, gateway: Here, caller: Reader, artifact_id: 
 def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
     """Make the JSON of a sidecar for its owner."""
     return record.model_dump(mode="json", exclude=set() if with_paths else {"path", "source_images"})
+
+
+async def _original(
+    request: Request, artifacts: ArtifactStore, locator: str, *, mime: str, headers: dict[str, str]
+) -> Response:
+    try:
+        found = await artifacts.open(locator)
+    except FileNotFoundError as error:
+        raise Refused(ARTIFACT_NOT_FOUND) from error
+    try:
+        return ImageFileResponse(request.headers, found, mime=mime, headers=headers)
+    except Refused:
+        await found.close()
+        raise
 
 
 async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:

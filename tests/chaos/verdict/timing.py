@@ -24,6 +24,7 @@ class Step:
     at: float
     state: str
     pid: int
+    is_lost: bool = False  # its worker was killed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,9 +56,10 @@ def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Li
     stops = [each for each in struck if each.gust.kind == "stop_worker" and each.pid in stopped]
     ends += [(each.pid, each.at, recoveries.stop) for each in stops]
     for pid, end, kind in ends:
-        for queued, again in _again(stories, pid, end):
+        for queued, again, is_last_chance in _again(stories, pid, end):
             further = [(since, until) for other, since, until in blows if other != pid]
-            is_calm = not _overlap(outages, end - 1, again) and not _overlap(further, queued, again)
+            is_struck = _overlap(outages, end - 1, again) or _overlap(further, queued, again)
+            is_calm = not is_struck and not is_last_chance
             (kind if is_calm else recoveries.in_trouble).append(again - end)
     for each in struck:
         if each.gust.kind == "kill_redis":
@@ -76,14 +78,18 @@ def _steps(found: Found) -> list[Step]:
             at=event.at.timestamp(),
             state=event.type,
             pid=int(str(getattr(event, "worker", "-0")).rpartition("-")[2]),
+            is_lost=getattr(event, "why", None) == "worker_lost",
         )
         for event in found.events
         if event.type in STATES
     ]
 
 
-def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[tuple[float, float]]:
-    """Find the jobs that a process held at a time: when each was queued anew, and when it ran again elsewhere."""
+def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[tuple[float, float, bool]]:
+    """Find the jobs that a process held at a time: when each was queued anew, and when it ran again elsewhere.
+
+    Tells also whether two of its workers were killed by then: it waits until it can run beside no other such job.
+    """
     for story in stories:
         before = [step for step in story if step.at <= at]
         if not before or (before[-1].state, before[-1].pid) != ("running", pid):
@@ -91,7 +97,8 @@ def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[t
         after = story[len(before) :]
         again = next((step for step in after if step.state in ("running", *TERMINAL)), None)
         if again is not None and again.state == "running":
-            yield next((step.at for step in after if step.state == "queued"), at), again.at
+            queued = next((step.at for step in after if step.state == "queued"), at)
+            yield queued, again.at, sum(step.is_lost for step in story if step.at <= again.at) > 1
 
 
 def _overlap(spans: Sequence[tuple[float, float]], begin: float, end: float) -> bool:

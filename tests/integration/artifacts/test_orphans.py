@@ -146,3 +146,17 @@ async def test_what_an_unreadable_job_may_list_stays_and_others_are_seen_to(plac
     await place.store.redis.hset(f"darkroom:job:{unlisted.job_id}", "image:0", "damaged")
     await place.orphans.take_back()
     assert list(map(is_there, pairs)) == [True, True, False]
+
+
+async def test_one_that_cannot_be_removed_holds_no_other_up(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leases = [await place.start() for _ in range(3)]
+    strays = [await place.save(lease) for lease in leases]
+    for lease in leases:
+        await place.store.cancel(lease.job_id)
+    for stray in strays[:2]:
+        (tmp_path / "home" / "thumbnails" / f"{stray.id}-128.png").mkdir(parents=True)
+    await place.orphans.take_back()
+    assert not any(map(is_there, strays))
+    assert sum("stays" in record.message for record in caplog.records) == 2

@@ -15,6 +15,23 @@ from contract.jobs.job import Job
 SCHEME = "memory:"
 
 
+class OpenBytes:
+    """An OpenImage in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.stored = StoredImage(len(data), 0.0)
+        self.is_closed = False
+
+    async def read(self, *, first: int = 0, most: int | None = None) -> bytes:
+        """Read a part."""
+        return self._data[first : None if most is None else first + most]
+
+    async def close(self) -> None:
+        """Note that it was closed."""
+        self.is_closed = True
+
+
 class MemoryArtifacts:
     """An ArtifactStore whose locators are `memory:<file name>`."""
 
@@ -62,12 +79,16 @@ class MemoryArtifacts:
         pair = self.pairs.get(_id(locator))
         return StoredImage(len(pair[1]), 0.0) if pair else None
 
-    async def read(self, locator: str, *, first: int = 0, most: int | None = None) -> bytes:
-        """Read an image."""
+    async def open(self, locator: str) -> OpenBytes:
+        """Open an image."""
         pair = self.pairs.get(_id(locator))
         if pair is None:
             raise FileNotFoundError(locator)
-        return pair[1][first : None if most is None else first + most]
+        return OpenBytes(pair[1])
+
+    async def read(self, locator: str, *, most: int | None = None) -> bytes:
+        """Read an image."""
+        return await (await self.open(locator)).read(most=most)
 
     async def local_file(self, locator: str) -> str | None:
         """Tell that there are no files."""

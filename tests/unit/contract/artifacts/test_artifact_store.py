@@ -69,10 +69,24 @@ async def test_what_was_put_is_found_and_read_back(store: ArtifactStore) -> None
 
 async def test_an_image_is_read_in_parts(store: ArtifactStore) -> None:
     sidecar = await put(store)
-    assert await store.read(sidecar.path, first=2, most=3) == DATA[2:5]
-    assert await store.read(sidecar.path, first=2) == DATA[2:]
-    assert await store.read(sidecar.path, most=999) == DATA
-    assert await store.read(sidecar.path, first=999, most=1) == b""
+    image = await store.open(sidecar.path)
+    assert image.stored.bytes == len(DATA)
+    assert await image.read() == DATA
+    assert await image.read(first=2, most=3) == DATA[2:5]
+    assert await image.read(first=2) == DATA[2:]
+    assert await image.read(most=999) == DATA
+    assert await image.read(first=999, most=1) == await image.read(first=999) == b""
+    await image.close()
+    assert await store.read(sidecar.path, most=3) == DATA[:3]
+
+
+async def test_an_open_image_is_read_to_its_end_though_it_is_deleted(store: ArtifactStore) -> None:
+    sidecar = await put(store)
+    image = await store.open(sidecar.path)
+    first = await image.read(most=3)
+    await store.delete(sidecar.path)
+    assert first + await image.read(first=3) == DATA
+    await image.close()
 
 
 async def test_an_image_is_looked_at_without_being_read(store: ArtifactStore) -> None:
@@ -92,8 +106,9 @@ async def test_what_is_not_there_is_told_as_such(store: ArtifactStore) -> None:
     assert await store.salvage(JOB, artifact) is None
     assert await store.thumbnail(artifact, 128) is None
     assert await store.recent() == []
-    with pytest.raises(FileNotFoundError):
-        await store.read(locator)
+    for asking in (store.read(locator), store.open(locator)):
+        with pytest.raises(FileNotFoundError):
+            await asking
     with pytest.raises(Refused) as refusal:
         await store.sidecar(locator)
     assert refusal.value.code == "artifact_not_found"

@@ -69,7 +69,7 @@ SAID = {
     "Try a smaller image size, set quality to low, or retry later.",
     "provider_tls_failed": "Secure connection to openrouter failed (certificate).",
     "provider_unreachable": "Could not reach openrouter. Check the network or apiBase.",
-    "result_expired": "The picture expired before we could fetch it.",
+    "result_expired": "The image expired before it could be fetched.",
     "unsafe_url": "The provider returned a link we will not open.",
 }
 KNOWN: dict[str, dict[str, object]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -77,3 +78,40 @@ async def test_a_child_is_replaced_after_so_many_questions(processes: list[Proce
         await pool.ask({}, b"")
     assert len(processes) == 3
     await pool.close()
+
+
+async def test_closing_ends_a_question_under_way_and_those_that_wait(processes: list[Process]) -> None:
+    pool = SandboxPool(ECHO, size=1, wall_s=60)
+    await pool.ask({}, b"")
+    processes[0].send_signal(signal.SIGSTOP)
+    asking = [asyncio.create_task(pool.ask({}, b"")) for _ in range(3)]
+    await asyncio.sleep(0)  # the first one has the child now
+    async with asyncio.timeout(10):
+        await pool.close()
+        lost = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(error) for error in lost] == [ChildLost] * 3
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
+
+
+async def test_a_question_that_is_cancelled_while_the_pool_closes_is_cancelled(processes: list[Process]) -> None:
+    pool = SandboxPool(ECHO, size=1, wall_s=60)
+    await pool.ask({}, b"")
+    processes[0].send_signal(signal.SIGSTOP)
+    asking = asyncio.create_task(pool.ask({}, b""))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await pool.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
+
+
+async def test_a_child_that_cannot_be_started_is_told_from_one_that_died(
+    pool: SandboxPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(ChildLost) as lost:
+            await pool.ask({}, b"")
+    assert (lost.value.is_unstarted, lost.value.is_late) == (True, False)
+    assert (await pool.ask({}, b"again"))[1] == b"again"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from contract.errors.exceptions import Refused
-from producer.api.image_response import PIECE_BYTES, Part, choose_part, copy_response, image_response
+from producer.api.image_response import PIECE_BYTES, ImageFileResponse, Part, choose_part, copy_response
 from tests.support.artifacts.memory_store import MemoryArtifacts
 from tests.support.factories.ended_job import a_job
 from tests.support.factories.sidecars import a_sidecar
@@ -71,16 +73,30 @@ def test_a_part_of_another_version_is_not_answered(known: str, is_part: bool) ->
 async def test_a_large_image_comes_in_pieces() -> None:
     artifacts, data = MemoryArtifacts(), bytes(range(256)) * (PIECE_BYTES // 100)
     sidecar = await artifacts.put(a_job(), a_sidecar(data, path="memory:img_0123456789ab.png"), data)
-    stored = await artifacts.stat(sidecar.path)
-    assert stored is not None
     for wish, status, expected in (("", 200, data), (f"bytes=5-{PIECE_BYTES + 5}", 206, data[5 : PIECE_BYTES + 6])):
-        answer = image_response(
-            Headers({"range": wish}), artifacts, sidecar.path, stored, mime="image/png", headers=HEADERS
-        )
+        image = await artifacts.open(sidecar.path)
+        answer = ImageFileResponse(Headers({"range": wish}), image, mime="image/png", headers=HEADERS)
         pieces = [piece async for piece in answer.body_iterator if isinstance(piece, bytes)]
         assert (answer.status_code, b"".join(pieces)) == (status, expected)
         assert answer.headers["content-length"] == str(len(expected))
         assert max(map(len, pieces)) == PIECE_BYTES
+
+
+async def test_an_image_is_closed_though_its_client_has_gone() -> None:
+    artifacts = MemoryArtifacts()
+    sidecar = await artifacts.put(a_job(), a_sidecar(b"x", path="memory:img_0123456789ab.png"), b"x")
+    image = await artifacts.open(sidecar.path)
+    answer = ImageFileResponse(Headers(), image, mime="image/png", headers=HEADERS)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise OSError
+
+    with pytest.raises((OSError, ClientDisconnect, ExceptionGroup)):
+        await answer({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
+    assert image.is_closed
 
 
 def test_a_part_of_a_copy_is_answered() -> None:

@@ -53,7 +53,8 @@ def test_all_commands_that_make_something_have_the_options_of_an_order(command: 
 
 
 def test_a_relative_path_starts_where_the_terminal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fox.png").touch()
+    for name in ("fox.png", "latest", "img_0123456789ab"):
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     odd = ["latest", "img_0123456789ab", "absent.png", "", "x" * 5000, "~nobody-at-all/fox.png"]
     assert GenerateOptions({"reference_images": ["fox.png", *odd]}).references() == [str(tmp_path / "fox.png"), *odd]

@@ -140,7 +140,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
     with monkeypatch.context() as patch:
         patch.setattr(pictures._pool, "module", "tests.support.process.memory_hog")
         assert await refusal(pictures, PICTURE) == NO_IMAGE
-    assert "a child was lost to a picture of" in caplog.text
+    assert "a child was lost to an image of" in caplog.text
     assert (await pictures.clean(PICTURE)).data is PICTURE
     assert len(processes) == 2
 
