@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 
+ROOT = Path(__file__).parents[3]
 LOOK_S = 0.002
 REST_S, WORK_S = 0.02, 0.001
 COUNTS_S = 0.02  # a shorter stall is no more than the grain of a scheduler
@@ -64,7 +66,7 @@ def watching_the_machine(nice: int) -> Iterator[list[Stall]]:
     stalls: list[Stall] = []
     with TemporaryFile("w+") as told:
         command = [sys.executable, "-m", __name__, str(nice)]
-        process = subprocess.Popen(command, stdout=told, stdin=subprocess.PIPE)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=told, stdin=subprocess.PIPE)
         task = asyncio.create_task(_note(stalls))
         try:
             yield stalls
