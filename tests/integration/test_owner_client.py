@@ -11,11 +11,10 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Image, Job
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
+from tests.support.factories.configs import some_settings
 from tests.support.factories.images import picture as png
 from tests.support.stack.redis_server import RealRedis
 
@@ -25,13 +24,8 @@ pytestmark = pytest.mark.real_redis
 @pytest.fixture
 async def ann(redis_server: RealRedis, tmp_path: Path) -> AsyncIterator[Darkroom]:
     """A person who types commands: every path may be named."""
-    settings = Settings(
-        config_path=tmp_path / "config.json",
-        image=ImageGeneration(),
-        providers={"openrouter": ProviderConfig()},
-        workspace=tmp_path / "workspace",
-        env=Environment(redis_url=SecretStr(redis_server.url), keys_elsewhere=True),
-    )
+    redis_url, providers = SecretStr(redis_server.url), {"openrouter": ProviderConfig()}
+    settings = some_settings(tmp_path, providers=providers, redis_url=redis_url, keys_elsewhere=True)
     async with Darkroom(settings, owner="ann", roots=(Path("/"),)) as darkroom:
         await darkroom.connections.redis.flushall()
         yield darkroom

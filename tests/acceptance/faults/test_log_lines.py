@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
 import sys
 
 import httpx
@@ -154,10 +152,8 @@ async def test_a_gateway_tells_of_a_lost_redis_too(stack: Stack) -> None:
 @pytest.mark.parametrize("part", ["worker", "gateway"])
 async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part: str, stack: Stack) -> None:
     stack.redis.kill()
-    given = os.environ | stack.environment | {"DARKROOM_PORT": str(free_port())}
-    command = [sys.executable, "-m", {"worker": "worker", "gateway": "producer.api"}[part], str(stack.config)]
-    with stack.new_log(part).open("wb") as log:
-        stack.workers.append(subprocess.Popen(command, env=given, stderr=log, start_new_session=True))
+    module = {"worker": "worker", "gateway": "producer.api"}[part]
+    stack.start_command(sys.executable, "-m", module, stack.config, of=part, DARKROOM_PORT=str(free_port()))
     await stack.says(part, "waiting for Redis, which does not answer: nothing listens there")
     await asyncio.sleep(3.5)  # it tries again every second
     stack.redis.start()

@@ -163,7 +163,7 @@ def fork(preload: str, start: Start) -> ForkedProcess:
     return server.start(start)
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start a process for real, otherwise as a server would."""
     with log.open("ab") as written:
         return subprocess.Popen(

@@ -88,20 +88,36 @@ class Stack:
 
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
-        log = self.new_log("worker")
+        inside = ["tests.support.network.fake_network", network.table(), "--"] if network else []
         # In a thread: importing what is forked takes a while, and the test's own connections would time out.
         worker = await asyncio.to_thread(
-            self._start, "worker", "worker.app", log, environment, self.workers, before=before, within=within
+            self._start,
+            [*inside, "worker"],
+            "worker.app",
+            self.new_log("worker"),
+            environment,
+            self.workers,
+            ahead=ahead,
+            within=within,
         )
+        await self.is_working(worker)
+        return worker
+
+    async def is_working(self, worker: Process) -> None:
+        """Wait for a worker's sign of life. Raises NotStarted."""
         async with open_redis(self.redis.url) as client:
             store = JobReader(client)
 
             async def is_there() -> bool:
                 return any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60))
 
-            await _until(is_there, worker, log)
-        return worker
+            await _until(is_there, worker, self.logs)
+
+    def start_command(self, *command: str | Path, of: str = "worker", **environment: str) -> Process:
+        """Start a command that becomes a worker, or a gateway, and wait for nothing."""
+        process = spawn(command, os.environ | self.environment | environment, self.new_log(of))
+        self.workers.append(process)
+        return process
 
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
         """Make a token, by default of a user with the token's name."""
@@ -114,11 +130,11 @@ class Stack:
         environment = {"DARKROOM_PORT": str(port)} | environment
         log = self.new_log("gateway")
         gateway = await asyncio.to_thread(
-            self._start, module, "producer.api.app", log, environment, self.gateways, before=_version(ahead)
+            self._start, [module], "producer.api.app", log, environment, self.gateways, ahead=ahead
         )
         self._gateway_at[url] = gateway
         async with httpx.AsyncClient() as client:
-            await _until(lambda: _is_alive(client, url), gateway, log)
+            await _until(lambda: _is_alive(client, url), gateway, log.read_text)
         return url
 
     def gateway_at(self, url: str) -> Process:
@@ -131,30 +147,31 @@ class Stack:
 
     def _start(
         self,
-        module: str,
+        command: Sequence[str],
         preload: str,
         log: Path,
         environment: dict[str, str],
         started: list[Process],
         *,
-        before: Sequence[str] = (),
+        ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long.
+        """Start `python -m command config.json`; what runs here as this version is forked, as its imports take long.
 
         It is added to `started` here, as the caller may be cancelled meanwhile, and then `stop` has to find it.
         """
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
+        program, *arguments = *command, str(self.config)
         log.write_bytes(b"")
-        arguments = [str(self.config)]
         with self._starting:
-            if self.forks and can_fork(environment) and not before and not within:
+            if self.forks and can_fork(environment) and not ahead and not within:
                 files = {"output": str(log), "errors": str(log)}
                 process: Process = fork(
-                    preload, Start(program=module, arguments=arguments, environment=environment, **files)
+                    preload, Start(program=program, arguments=arguments, environment=environment, **files)
                 )
             else:
-                process = spawn([*within, sys.executable, "-m", *before, module, *arguments], environment, log)
+                python = [*within, sys.executable, "-m", *_version(ahead)]
+                process = spawn([*python, program, *arguments], environment, log)
             started.append(process)
         return process
 
@@ -182,17 +199,23 @@ class Stack:
                 await asyncio.sleep(0.05)
         return found
 
+    async def called(self, number: int) -> None:
+        """Wait until the provider has been called so many times."""
+        async with asyncio.timeout(20):
+            while len(self.simulator.ledger) < number:
+                await asyncio.sleep(0.02)
 
-async def _until(is_there: Callable[[], Awaitable[bool]], process: Process, log: Path) -> None:
+
+async def _until(is_there: Callable[[], Awaitable[bool]], process: Process, said: Callable[[], str]) -> None:
     """Wait until a process does what it is for. Raises NotStarted."""
     try:
         async with asyncio.timeout(START_S):
             while not await is_there():
                 if process.poll() is not None:
-                    raise NotStarted(f"it ended ({process.returncode}): {log.read_text()}")
+                    raise NotStarted(f"it ended ({process.returncode}): {said()}")
                 await asyncio.sleep(0.05)
     except TimeoutError as error:
-        raise NotStarted(f"it has not started within {START_S} s: {log.read_text()}") from error
+        raise NotStarted(f"it has not started within {START_S} s: {said()}") from error
 
 
 def _version(ahead: str) -> list[str]:
