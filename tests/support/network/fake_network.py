@@ -72,8 +72,12 @@ class Network:
 
     def attempted(self, port: int) -> bool:
         """Tell whether a connection to a loopback port was attempted by its own address."""
-        targets = [entry["connect"] for entry in self._entries() if "connect" in entry]
-        return any(_is_loopback(target) and target.endswith(f":{port}") for target in targets)
+        return bool(self.attempts(port))
+
+    def attempts(self, port: int) -> list[str]:
+        """List the threads that attempted a connection to a loopback port by its own address, oldest first."""
+        tries = [(entry["connect"], entry["by"]) for entry in self._entries() if "connect" in entry]
+        return [by for target, by in tries if _is_loopback(target) and target.endswith(f":{port}")]
 
     def _entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
@@ -135,7 +139,7 @@ class _Inside:
         host, port = address[:2]
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         route = self._network.routes.get(target)
-        self._write(connect=target, route=route)
+        self._write(connect=target, route=route, by=threading.current_thread().name)
         if route is not None:
             return ("::ffff:127.0.0.1" if sock.family == socket.AF_INET6 else "127.0.0.1", route)
         if _is_loopback(target):
