@@ -164,8 +164,7 @@ def _become(start: Start) -> None:
         os.dup2(opened, target)
         os.close(opened)
     sys.argv = [start.program, *start.arguments]
-    gc.unfreeze()
-    gc.enable()
+    gc.enable()  # what was imported stays frozen: to look through it would copy all its memory
 
 
 def main() -> None:
