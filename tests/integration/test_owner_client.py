@@ -112,3 +112,12 @@ async def test_deleting_a_job_removes_all_its_images_though_the_caller_has_gone_
     async with asyncio.timeout(5):
         while len(removed) < 2:
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("conversation", ["", "x" * 201, "\U0001f98a" * 2**20])
+async def test_the_name_of_a_conversation_is_bounded_on_every_way_in(conversation: str, ann: Darkroom) -> None:
+    with pytest.raises(Refused) as caught:
+        await ann.submit(prompt="a fox", conversation=conversation)
+    assert (caught.value.code, caught.value.place) == ("type_error", ("conversation",))
+    assert await ann.list() == []
+    assert (await ann.submit(prompt="a fox", conversation="x" * 200)).conversation == "x" * 200
