@@ -238,8 +238,7 @@ def _become(start: Start) -> None:
         os.close(opened)
     os.write(sys.stderr.fileno(), said)
     sys.argv = [start.program, *start.arguments]
-    gc.unfreeze()
-    gc.enable()
+    gc.enable()  # what was imported stays frozen: to look through it would copy all its memory
 
 
 def main() -> None:
