@@ -1,6 +1,6 @@
 """Starts programs without their time to import: a server that has imported one forks, and the child runs it.
 
-`python -m tests.support.process.fork_server 3 worker.app` imports the module, then forks for each request that it reads
+`python -m tests.support.process.fork_server 3 worker.app` imports modules, then forks for each request that it reads
 from descriptor 3. The child takes environment, arguments and files of the request, and runs a module as `python -m`
 does, or a script. It is a process as any other, in a session of its own, and a child of the process that asked.
 """
@@ -33,13 +33,14 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A process to be started: a module or the path of a script, its arguments, and the files that it writes to."""
+    """A process to be started: a module or the path of a script, its arguments, files that it writes to, its folder."""
 
     program: str
     arguments: Sequence[str]
     environment: Mapping[str, str]
     output: str
     errors: str
+    folder: str = ""  # that of the server
 
 
 class ForkedProcess:
@@ -83,11 +84,12 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """A server that has imported a module in some environment; it ends with this process."""
+    """A server that has imported modules in some environment; it ends with this process."""
 
-    def __init__(self, preload: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *preload: str, environment: Mapping[str, str] | None = None, python: Path | None = None) -> None:
         self._socket, theirs = socket.socketpair()
-        command = [sys.executable, "-m", __name__, str(theirs.fileno()), preload]
+        here = [python, "-P", __file__] if python else [sys.executable, "-m", __name__]
+        command = [*here, str(theirs.fileno()), *preload]
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], cwd=ROOT, env=environment, start_new_session=True
         )
@@ -159,6 +161,7 @@ def _become(start: Start) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(start.environment)
+    os.chdir(start.folder or ".")
     for target, path in enumerate((os.devnull, start.output, start.errors)):
         opened = os.open(path, os.O_RDWR | os.O_APPEND)
         os.dup2(opened, target)
@@ -172,7 +175,8 @@ def main() -> None:
     """Import, then serve; as a child, run what is to be run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = socket.socket(fileno=int(sys.argv[1]))
-    importlib.import_module(sys.argv[2])
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
     assert threading.active_count() == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()

@@ -194,7 +194,7 @@ def processes_of(folder: str) -> list[str]:
 def _command_line() -> ForkServer:
     """Start what has imported the command line, in an environment as its own."""
     plain = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-    return ForkServer("producer.cli.main", plain | {"COLUMNS": "80"})
+    return ForkServer("producer.cli.main", environment=plain | {"COLUMNS": "80"})
 
 
 def _run_forked(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
