@@ -31,6 +31,7 @@ START_S = 60
 STOP_S = 20
 # Refuses at once: nanobot looks for tiktoken's table there, and while a lookup is lost all its chats stand still.
 AWAY = {"HTTPS_PROXY": "http://127.0.0.1:9"}
+CAN_FORK = bool(sys.platform == "linux")
 QUIET = {"NANOBOT_SKIP_WEBUI_BUILD": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
@@ -147,7 +148,7 @@ class Nanobot:
         """Start the gateway; blocking, as the first start imports nanobot."""
         program, *arguments = self._command("gateway")
         environment = self._environment()
-        if sys.platform == "linux":
+        if CAN_FORK:
             files = {"output": str(log), "errors": str(log), "folder": str(self.folder)}
             start = Start(program=program, arguments=arguments, environment=environment, **files)
             return _imported(self.venv).start(start)

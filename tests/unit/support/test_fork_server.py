@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,26 @@ def test_a_program_runs_as_python_m_runs_it(server: ForkServer, tmp_path: Path) 
             "imported": True,
             "stdin": "",
         }
+
+
+def test_a_program_of_another_environment_runs_in_its_folder_and_sees_nothing_of_ours(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import os, sys; print(os.getcwd(), sys.argv[1:], 'wave' in sys.modules, sys.path[0])")
+    (tmp_path / "log").touch()
+    server = ForkServer("wave", "json", environment={}, python=Path(sys.executable))
+    process = server.start(
+        Start(
+            program=str(program),
+            arguments=["x"],
+            environment={},
+            output=str(tmp_path / "log"),
+            errors=str(tmp_path / "log"),
+            folder=str(tmp_path),
+        )
+    )
+    assert process.wait(30) == 0
+    server.close()
+    assert re.fullmatch(rf"{tmp_path} \['x'\] True \S+\.zip\n", (tmp_path / "log").read_text())
 
 
 def test_nothing_of_the_environment_of_the_tests_is_passed_on(
