@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from tests.support.factories.job_store import JobStore
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
@@ -90,7 +90,7 @@ def home(empty_home: Path) -> Path:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RealRedis]:
     """One real Redis for the tests that only need a clean database."""
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         server = RealRedis(Path(folder))
         server.start()
         yield server
@@ -100,7 +100,7 @@ def redis_server() -> Iterator[RealRedis]:
 @pytest.fixture
 def own_redis() -> Iterator[RealRedis]:
     """A real Redis for one test, which may kill it."""
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         server = RealRedis(Path(folder))
         server.start()
         yield server

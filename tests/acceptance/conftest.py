@@ -14,7 +14,7 @@ from tests.catalogues.bad_input.checks import check_log
 from tests.catalogues.bad_input.gateway import Gateway, open_gateway
 from tests.support.nanobot.home import Home, open_home
 from tests.support.nanobot.venv import NANOBOT, Venvs, shared_folder
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 from tests.support.stack.shared_stack import SharedStack, open_shared_stack
 from tests.support.stack.stack import Stack
 
@@ -40,7 +40,7 @@ async def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def gateway() -> AsyncIterator[Gateway]:
     """The gateway that gets all the bad input."""
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         redis = RealRedis(Path(folder))
         redis.start()
         try:

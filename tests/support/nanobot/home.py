@@ -22,7 +22,7 @@ from tests.support.nanobot.chat import Chat, Frame
 from tests.support.nanobot.gateway import Nanobot, merged
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venv
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 from tests.support.stack.stack import Stack
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -114,7 +114,7 @@ def order(line: str, asked: Asked) -> dict[str, Any]:
 @asynccontextmanager
 async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Home]:
     """Start all of it, and end it."""
-    with TemporaryDirectory(prefix="dr-") as socket_folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as socket_folder:
         redis = RealRedis(Path(socket_folder))
         redis.start()
         async with Simulator(seconds=0.02) as simulator, Model(paint) as model:

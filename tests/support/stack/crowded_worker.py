@@ -16,7 +16,7 @@ from simulator.server.server import Simulator
 from contract.jobs.job import Job, Outcome
 from tests.support.network.heavy_provider import Kind, Painter, calls_of, heavy_provider
 from tests.support.process.memory_cgroup import Cgroup, memory_cgroup
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 from tests.support.stack.stack import Stack
 
 LOOK_S = 0.02
@@ -59,7 +59,7 @@ class Crowd:
 @asynccontextmanager
 async def crowded_stack(folder: Path, kind: Kind) -> AsyncIterator[tuple[Stack, int]]:
     """A Darkroom whose provider's answers are heavy; no worker runs yet."""
-    with TemporaryDirectory(prefix="dr-") as short:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as short:
         redis = RealRedis(Path(short))
         redis.start()
         stack = None

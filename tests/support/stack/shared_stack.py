@@ -22,7 +22,7 @@ from contract.jobs.job import Job, JobState
 from contract.redis.client import open_redis
 from contract.store.keys import owner_key
 from producer.tokens import Right
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 from tests.support.stack.stack import Stack
 
 MODEL = "openai/gpt-5.4-image-2"  # the default one
@@ -111,7 +111,7 @@ class SharedStack:
 @asynccontextmanager
 async def open_shared_stack(folder: Path) -> AsyncIterator[SharedStack]:
     """Start everything, and stop it."""
-    with TemporaryDirectory(prefix="dr-") as socket_folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as socket_folder:
         redis = RealRedis(Path(socket_folder))
         redis.start()
         async with Simulator(seconds=0.02) as simulator:
