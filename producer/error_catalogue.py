@@ -214,6 +214,12 @@ UPLOAD_TOO_LARGE = permanent(
     "Send a smaller file.",
     status=413,
 )
+USERS_DIFFER = permanent(
+    "users_differ",
+    "Two end users",
+    "The request names more than one end user.",
+    "Name one, in the header X-Darkroom-User, the header X-OpenWebUI-User-Id or the field user.",
+)
 URL_INVALID = permanent("url_invalid", "Address too long", "The address is too long.", status=414)
 
 GATEWAY: dict[str, ErrorKind] = kinds_in(globals())

@@ -6,7 +6,6 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from redis.asyncio import Redis
@@ -14,7 +13,8 @@ from redis.asyncio import Redis
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from tests.support.factories.job_store import JobStore
-from tests.support.stack.redis_server import MEMORY, RealRedis
+from tests.support.network.certificates import Certificates
+from tests.support.stack.redis_server import RealRedis, running_redis
 
 for name in list(os.environ):
     if name.startswith("DARKROOM_"):
@@ -90,35 +90,44 @@ def home(empty_home: Path) -> Path:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RealRedis]:
     """One real Redis for the tests that only need a clean database."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
-        server = RealRedis(Path(folder))
-        server.start()
+    with running_redis() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RealRedis]:
     """A real Redis for one test, which may kill it."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
-        server = RealRedis(Path(folder))
-        server.start()
+    with running_redis() as server:
         yield server
-        server.kill()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority for TLS servers of the tests; a process trusts it when it is told to."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def new_fake_redis() -> Redis:
+    import fakeredis  # not every test needs what it loads
+
+    client: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
+    return client
+
+
+@pytest.fixture
+async def fake_redis() -> AsyncIterator[Redis]:
+    """An empty fakeredis with Lua."""
+    async with new_fake_redis() as client:
+        yield client
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real_redis)])
 async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
     """An empty Redis: fakeredis with Lua, then a real one."""
-    if request.param == "fake":
-        import fakeredis
-
-        client: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
-    else:
-        client = open_redis(request.getfixturevalue("redis_server").url)
+    is_fake = request.param == "fake"
+    async with new_fake_redis() if is_fake else open_redis(request.getfixturevalue("redis_server").url) as client:
         await client.flushall()
-    yield client
-    await client.aclose()
+        yield client
 
 
 @pytest.fixture

@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 
-from contract.errors.catalogue.request import CURSOR_INVALID, EVENT_ID_INVALID, IDEMPOTENCY_KEY_INVALID, JOB_NOT_FOUND
+from contract.errors.catalogue.request import (
+    CURSOR_INVALID,
+    EVENT_ID_INVALID,
+    IDEMPOTENCY_KEY_INVALID,
+    JOB_NOT_FOUND,
+    TYPE_ERROR,
+)
 from contract.errors.exceptions import Refused
 
 EVENT_ID_PATTERN = "0|[0-9]{1,15}-[0-9]{1,10}"
 CURSOR_PATTERN = "[0-9]{1,15}:[0-9a-f-]{36}"  # of a page
+MAX_CONVERSATION = 200  # characters of its name
 UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -49,6 +56,14 @@ def check_idempotency_key(text: str) -> None:
     """Refuse what is no idempotency key. Raises Refused (`idempotency_key_invalid`)."""
     if not _IDEMPOTENCY_KEY.fullmatch(text):
         raise Refused(IDEMPOTENCY_KEY_INVALID)
+
+
+def check_conversation(value: object) -> str | None:
+    """Let the name of a conversation pass, or that there is none. Raises Refused (`type_error`)."""
+    if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_CONVERSATION):
+        return value
+    expected = f"it must be text of 1 to {MAX_CONVERSATION} characters"
+    raise Refused(TYPE_ERROR, field="conversation", expected=expected).at("conversation")
 
 
 def artifact_id(job_id: str, index: int) -> str:

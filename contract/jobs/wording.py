@@ -8,6 +8,7 @@ from typing import Any
 
 from contract.errors.catalogue.provider import PROVIDER_RATE_LIMITED, RESULT_EXPIRED, RESULT_UNREACHABLE
 from contract.errors.catalogue.table import look_up
+from contract.jobs.duration import duration
 from contract.jobs.job import Attempt, Degraded, JobEvent, JobState, Outcome, Rendition
 
 _STATES = {
@@ -128,15 +129,6 @@ def _values(more: Mapping[str, Any]) -> dict[str, object]:
     quality = f", {more['quality']} quality" if more.get("quality") else ""
     known = {name: more.get(name, "") for name in ("provider", "image_size")}
     return {**known, "image": int(more.get("index", 0)) + 1, "quality": quality}
-
-
-def duration(seconds: float) -> str:
-    """Say a time as people do: "2 s", "5 min", "24 h", "several days"."""
-    if seconds < 120:
-        return f"{max(seconds, 1):.0f} s"
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else "several days"
 
 
 def waiting(provider: str, code: str, seconds: float) -> str:

@@ -19,7 +19,7 @@ from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import ConfigInvalid, Refused
 from producer.api.dependencies import Gateway, Here
 from producer.client.owner_client import OwnerClient
-from producer.error_catalogue import BAD_REQUEST, FORBIDDEN, TOKENS_UNREADABLE, UNAUTHORIZED
+from producer.error_catalogue import BAD_REQUEST, FORBIDDEN, TOKENS_UNREADABLE, UNAUTHORIZED, USERS_DIFFER
 from producer.tokens import Right, Token, Tokens
 
 USER_HEADERS = ("x-darkroom-user", "x-openwebui-user-id")
@@ -39,6 +39,7 @@ class Caller:
     token: Token
     owner: str
     client: OwnerClient
+    user: str | None = None  # the end user, if one was named
 
     def may(self, right: Right) -> bool:
         """Tell whether the token has a right."""
@@ -56,24 +57,28 @@ class Caller:
     def as_user(self, user: str | None) -> Caller:
         """Act for an end user, if the token has the right to name one; otherwise the name is ignored.
 
-        Raises Refused for a name that cannot be one.
+        Raises Refused for a name that cannot be one, and when another one was named before (`users_differ`).
         """
-        if not user or not self.may(Right.USERS):
+        if not user or not self.may(Right.USERS) or user == self.user:
             return self
+        if self.user is not None:
+            raise Refused(USERS_DIFFER).at("user")
         if not _USER.fullmatch(user):
             raise Refused(TYPE_ERROR, field="user", expected=f"1 to {MAX_USER} printable characters")
         owner = f"{self.token.user}/{user}"
-        return Caller(token=self.token, owner=owner, client=self.client.of(owner, names_paths=self.may(Right.PATHS)))
+        client = self.client.of(owner, names_paths=self.may(Right.PATHS))
+        return Caller(token=self.token, owner=owner, client=client, user=user)
 
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
-    """Identify the caller. Raises Refused (`unauthorized`, `bad_request`)."""
+    """Identify the caller. Raises Refused (`unauthorized`, `bad_request`, `users_differ`)."""
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)
     client = OwnerClient(gateway.connections, owner=token.user, names_paths=Right.PATHS in token.rights)
     caller = Caller(token=token, owner=token.user, client=client)
-    caller = caller.as_user(next(filter(None, map(request.headers.get, USER_HEADERS)), None))
+    for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
+        caller = caller.as_user(user)
     request.state.caller = caller
     return caller
 

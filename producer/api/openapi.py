@@ -12,6 +12,7 @@ from contract.errors.catalogue.provider import PROVIDER_ERROR, PROVIDER_TIMEOUT
 from contract.errors.catalogue.queue import QUEUE_UNAVAILABLE
 from contract.errors.catalogue.request import JOB_NOT_FOUND, TYPE_ERROR
 from contract.errors.kind import ErrorKind
+from contract.jobs.ids import MAX_CONVERSATION
 from contract.jobs.request import AspectRatio, ImageSize, JobRequest
 from contract.untrusted.imaging.inspect import EXTENSIONS
 from producer.api.job_json import JobResponse
@@ -70,7 +71,7 @@ class Submission(JobRequest):
     aspect_ratio: AspectRatio | None = _described("aspect_ratio")  # type: ignore[assignment]
     image_size: ImageSize | None = _described("image_size")  # type: ignore[assignment]
     conversation: str | None = Field(
-        None, min_length=1, max_length=200, description="The conversation that `latest` refers to."
+        None, min_length=1, max_length=MAX_CONVERSATION, description="The conversation that `latest` refers to."
     )
     webhook_url: str | None = Field(
         None,

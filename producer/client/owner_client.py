@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from contract.errors.exceptions import Refused, Unavailable
-from contract.jobs.ids import check_cursor, check_event_id, check_idempotency_key, check_job_id
+from contract.jobs.ids import check_conversation, check_cursor, check_event_id, check_idempotency_key, check_job_id
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import defaults_of
@@ -101,6 +101,7 @@ class OwnerClient:
         answer was lost, at most once.
         """
         request = read_request(fields, self.settings)
+        check_conversation(conversation)
         allowed = self.settings.env.webhook_networks
         webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)

@@ -17,6 +17,7 @@ from contract.errors.catalogue.request import REFERENCE_NOT_FOUND, REFERENCE_OUT
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.frozen_model import FrozenModel
 from contract.jobs import wording
+from contract.jobs.duration import duration
 from contract.jobs.job import Job, JobState
 
 MAX_WORDS = 120  # of a prompt in a list, in characters
@@ -154,7 +155,7 @@ def words_of(job: Job) -> str:
 
 def eta_words(expected: tuple[int, int]) -> str:
     """Say when a job may be done, as in "in about 20 to 40 s"."""
-    least, most = (wording.duration(seconds) for seconds in expected)
+    least, most = (duration(seconds) for seconds in expected)
     if least == most:
         return f"in about {most}"
     number, _, unit = least.rpartition(" ")

@@ -14,8 +14,8 @@ from tests.catalogues.bad_input.checks import check_log
 from tests.catalogues.bad_input.gateway import Gateway, open_gateway
 from tests.support.nanobot.home import Home, open_home
 from tests.support.nanobot.venv import NANOBOT, Venvs, shared_folder
-from tests.support.stack.redis_server import MEMORY, RealRedis
-from tests.support.stack.shared_stack import SharedStack, open_shared_stack
+from tests.support.stack.redis_server import RealRedis, running_redis
+from tests.support.stack.shared_stack import Account, SharedStack, open_shared_stack
 from tests.support.stack.stack import Stack
 
 
@@ -37,18 +37,19 @@ async def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield shared_stack
 
 
+@pytest.fixture
+def account(shared_stack: SharedStack) -> Account:
+    """Somebody without any jobs."""
+    return shared_stack.account()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def gateway() -> AsyncIterator[Gateway]:
     """The gateway that gets all the bad input."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
-        redis = RealRedis(Path(folder))
-        redis.start()
-        try:
-            async with open_gateway(Path(folder), redis) as gateway:
-                yield gateway
-                check_log(gateway)  # whatever has been said to it
-        finally:
-            redis.kill()
+    with running_redis() as redis, TemporaryDirectory(prefix="dr-") as folder:
+        async with open_gateway(Path(folder), redis) as gateway:
+            yield gateway
+            check_log(gateway)  # whatever has been said to it
 
 
 @pytest.fixture(scope="session")

@@ -15,17 +15,14 @@ import heapq
 import json
 import sys
 from collections import defaultdict
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 from contract.jobs.job import JobState
 from contract.store.celery_app import PRIORITIES
 from contract.store.lease import Lease
-from contract.store.new_job import NewJob
-from tests.support.factories.jobs import asked
+from tests.support.factories.jobs import new_job
 from tests.support.model.table import JobTable
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import RealRedis, running_redis
 
 SLOTS = 8
 OWNERS = 20
@@ -55,17 +52,8 @@ class Play:
         """Let an owner hand in a burst."""
         ids = [f"{owner}-{len(self.owner_of) + number}" for number in range(count)]
         for job_id in ids:
-            new = NewJob(
-                id=job_id,
-                owner=owner,
-                conversation=None,
-                request=asked("a fox"),
-                snapshots=(),
-                queue_time_s=86_400,
-                run_time_s=86_400,
-                max_active=500,
-                max_queued=10_000,
-            )
+            most = {"max_active": 500, "max_queued": 10_000}
+            new = new_job(id=job_id, owner=owner, queue_time_s=86_400, run_time_s=86_400, **most)
             self.table.run(self.table.store.submit(new))
             self.owner_of[job_id] = owner
         self.waiting[owner] += count
@@ -176,14 +164,9 @@ def tell(name: str, server: RealRedis, edits: dict[str, str]) -> None:
 
 def main() -> None:
     """Measure, on a real Redis with a clock of our own."""
-    with TemporaryDirectory(prefix="dr-") as folder:
-        server = RealRedis(Path(folder))
-        server.start()
-        try:
-            tell("as it is", server, {})
-            tell("without parking", server, {"local READY = 10": "local READY = 1000"})
-        finally:
-            server.kill()
+    with running_redis(within=None) as server:
+        tell("as it is", server, {})
+        tell("without parking", server, {"local READY = 10": "local READY = 1000"})
 
 
 if __name__ == "__main__":

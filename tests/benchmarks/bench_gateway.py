@@ -27,7 +27,7 @@ from tests.benchmarks.bench_fairness import jain
 from tests.benchmarks.table import Line
 from tests.benchmarks.turns import bursts, newcomers_wait, shares
 from tests.support.network.http_client import Connection
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import running_redis
 from tests.support.stack.stack import Stack
 
 OWNERS = 200
@@ -120,9 +120,7 @@ async def provider(seconds: float) -> AsyncIterator[Simulator]:
 @asynccontextmanager
 async def a_bench(seconds: float = 0, *, slots: int = 8, **environment: str) -> AsyncIterator[Bench]:
     """Build everything anew, with a simulator that takes some seconds."""
-    with TemporaryDirectory(prefix="dr-") as redis_folder, TemporaryDirectory() as folder:
-        redis = RealRedis(Path(redis_folder))
-        redis.start()
+    with running_redis(within=None) as redis, TemporaryDirectory() as folder:
         async with provider(seconds) as simulator:
             stack = Stack(Path(folder), redis, simulator)
             try:
@@ -132,7 +130,6 @@ async def a_bench(seconds: float = 0, *, slots: int = 8, **environment: str) -> 
                 yield Bench(stack, int(url.rpartition(":")[2]), token)
             finally:
                 stack.stop()
-                redis.kill()
 
 
 async def steady(seconds: float) -> list[Line]:

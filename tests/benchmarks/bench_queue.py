@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from simulator.server.server import Simulator
 
 from producer.client.client import Darkroom
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import running_redis
 from tests.support.stack.stack import Stack
 
 JOBS = 300
@@ -65,16 +65,13 @@ async def whole(darkroom: Darkroom) -> None:
 
 async def main() -> None:
     """Build a stack, measure, tear it down."""
-    with TemporaryDirectory(prefix="dr-") as redis_folder, TemporaryDirectory() as folder:
-        redis = RealRedis(Path(redis_folder))
-        redis.start()
+    with running_redis(within=None) as redis, TemporaryDirectory() as folder:
         async with Simulator(seconds=0) as simulator:
             stack = Stack(Path(folder), redis, simulator)
             try:
                 await measure(stack)
             finally:
                 stack.stop()
-                redis.kill()
 
 
 if __name__ == "__main__":

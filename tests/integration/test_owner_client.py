@@ -11,11 +11,10 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Image, Job
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
+from tests.support.factories.configs import some_settings
 from tests.support.factories.images import picture as png
 from tests.support.stack.redis_server import RealRedis
 
@@ -25,13 +24,8 @@ pytestmark = pytest.mark.real_redis
 @pytest.fixture
 async def ann(redis_server: RealRedis, tmp_path: Path) -> AsyncIterator[Darkroom]:
     """A person who types commands: every path may be named."""
-    settings = Settings(
-        config_path=tmp_path / "config.json",
-        image=ImageGeneration(),
-        providers={"openrouter": ProviderConfig()},
-        workspace=tmp_path / "workspace",
-        env=Environment(redis_url=SecretStr(redis_server.url), keys_elsewhere=True),
-    )
+    redis_url, providers = SecretStr(redis_server.url), {"openrouter": ProviderConfig()}
+    settings = some_settings(tmp_path, providers=providers, redis_url=redis_url, keys_elsewhere=True)
     async with Darkroom(settings, owner="ann", roots=(Path("/"),)) as darkroom:
         await darkroom.connections.redis.flushall()
         yield darkroom
@@ -118,3 +112,12 @@ async def test_deleting_a_job_removes_all_its_images_though_the_caller_has_gone_
     async with asyncio.timeout(5):
         while len(removed) < 2:
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("conversation", ["", "x" * 201, "\U0001f98a" * 2**20])
+async def test_the_name_of_a_conversation_is_bounded_on_every_way_in(conversation: str, ann: Darkroom) -> None:
+    with pytest.raises(Refused) as caught:
+        await ann.submit(prompt="a fox", conversation=conversation)
+    assert (caught.value.code, caught.value.place) == ("type_error", ("conversation",))
+    assert await ann.list() == []
+    assert (await ann.submit(prompt="a fox", conversation="x" * 200)).conversation == "x" * 200

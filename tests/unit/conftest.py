@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import settings
-from simulator.providers.calls import KEY
-from simulator.server.server import Simulator
 
 from tests.support.factories.configs import Write
 
@@ -33,21 +29,6 @@ def config(home: Path) -> Write:
         return path
 
     return write
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    """A simulator of this test's own."""
-    async with Simulator(seconds=0.02) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that speaks to it as a provider's client does."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes 40 ms a client
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 @pytest.fixture

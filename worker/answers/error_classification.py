@@ -1,18 +1,15 @@
-"""From what happened to the error that says what to do next: the only place that reads status codes.
+"""From an answer to the error that says what to do next: the only place that reads status codes.
 
-`provider` and `model` are filled in by the maker of the call.
+`provider` and `model` are filled in by the maker of the call. The reader processes load this module and no HTTP client;
+what a client raises is classified in `exception_classification.py`.
 """
 
 from __future__ import annotations
 
 import email.utils
 import re
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-
-import h11
-import httpx
+from collections.abc import Callable, Mapping
 
 from contract.errors.catalogue.provider import (
     BAD_API_BASE,
@@ -26,16 +23,13 @@ from contract.errors.catalogue.provider import (
     PROVIDER_DOWN,
     PROVIDER_ERROR,
     PROVIDER_FORBIDDEN,
-    PROVIDER_INTERRUPTED,
     PROVIDER_RATE_LIMITED,
     PROVIDER_TIMEOUT,
-    PROVIDER_TLS_FAILED,
-    PROVIDER_UNREACHABLE,
     RESULT_EXPIRED,
 )
 from contract.errors.catalogue.request import REFERENCE_TOO_LARGE
 from contract.errors.kind import ErrorKind
-from contract.jobs.wording import duration
+from contract.jobs.duration import duration
 from worker.answers.account_credit import of_account
 from worker.answers.content_refusal import refusal_in, said_upstream
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
@@ -91,35 +85,7 @@ _STATUS_OF_TYPE = {
 _NO_MODEL = re.compile(r"(incorrect|invalid|unknown|not a valid) model", re.IGNORECASE)
 _NOTHING_SAID = re.compile(r"((provider|upstream) (returned )?(an )?error|error)?[.:]?", re.IGNORECASE)
 _OF_KEY = frozenset({401, 402, 403, 407, 429})  # then a key, a token or a period has expired
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-AT_ONCE_S = 1.0
 FOR_EVER_S = 1e9
-
-
-def of_exception(
-    error: Exception, *, has_answered: bool = False, has_said: bool = False, after_s: float = 0.0
-) -> ProviderError:
-    """Classify what httpx or the clock raised during a call.
-
-    `has_answered` tells that the head of an answer had come, `has_said` that any byte had, `after_s`
-    how long the call had gone on: a server that hangs up at once has made nothing, one that does so later may have.
-    """
-    if isinstance(error, httpx.ConnectError) and _is_certificate(error):
-        return Unusable(PROVIDER_TLS_FAILED)
-    if isinstance(error, _NOT_SENT):
-        return Transient(PROVIDER_UNREACHABLE)
-    if isinstance(error, httpx.WriteTimeout):
-        return Transient(PROVIDER_TIMEOUT)
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return TimedOut(PROVIDER_TIMEOUT)
-    # httpx reads the Location of a redirect also when it is not to be followed.
-    if any(isinstance(cause, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError) for cause in _causes(error)):
-        return Unusable(BAD_API_BASE)
-    if has_answered:
-        return Interrupted(PROVIDER_INTERRUPTED)
-    if isinstance(error, httpx.LocalProtocolError) or _is_garbage(error) or has_said:
-        return Interrupted(PROVIDER_BAD_ANSWER)
-    return Transient(PROVIDER_UNREACHABLE) if after_s < AT_ONCE_S else Interrupted(PROVIDER_INTERRUPTED)
 
 
 def no_meaning(metadata: Mapping[str, Json]) -> Meaning | None:
@@ -257,21 +223,3 @@ def _timestamp(date: str) -> float | None:
         return email.utils.parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _is_certificate(error: BaseException) -> bool:
-    return any(
-        isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause)
-        for cause in _causes(error)
-    )
-
-
-def _is_garbage(error: BaseException) -> bool:
-    """Tell an answer that is no HTTP from none at all."""
-    return any(isinstance(cause, h11.RemoteProtocolError) for cause in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -24,8 +24,9 @@ from contract.errors.catalogue.provider import (
 )
 from contract.untrusted.imaging.inspect import MAX_BYTES
 from contract.untrusted.ssrf import Unresolvable, UnsafeUrl, address_of, follow, host_of, is_loopback, split
-from worker.answers.error_classification import of_download, of_exception
+from worker.answers.error_classification import of_download
 from worker.answers.errors import Interrupted, ProviderError, Transient, Unusable
+from worker.answers.exception_classification import of_exception
 from worker.answers.redaction import clean
 from worker.http.pinned_client import NOT_A_URL, open_client, pinned
 from worker.http.response_body import read_body

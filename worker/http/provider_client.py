@@ -21,8 +21,9 @@ import orjson
 
 from contract.errors.catalogue.provider import BAD_PARAMETERS, PROVIDER_ERROR
 from contract.settings.nanobot_config import ProviderConfig
-from worker.answers.error_classification import of_exception, of_status
+from worker.answers.error_classification import of_status
 from worker.answers.errors import ProviderError, RateLimited, TimedOut, Transient, Unusable, WrongOutput
+from worker.answers.exception_classification import of_exception
 from worker.answers.untrusted_json import Json
 from worker.answers.upstream_routing import Outputs
 from worker.http.download import Downloader

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from contract import provider_specs
 from contract.image_size import GPT_IMAGE_MOST_PIXELS, GPT_IMAGE_SIZES, explicit_size
-from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, TimedOut, Transient
@@ -15,6 +15,9 @@ from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
 from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
+
+if TYPE_CHECKING:
+    from contract.settings.nanobot_config import ProviderConfig
 
 _PICTURE_KEYS = ("bytesBase64", "b64_json", "url", "sample", "image", "urls", "data", "output", "result")
 _DEPTH = 6

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from contract import provider_specs
 from contract.errors.catalogue.provider import PROVIDER_CREDITS, PROVIDER_RATE_LIMITED
 from contract.image_size import smaller_hint
-from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import Meaning, of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, RateLimited, Unusable
 from worker.answers.redaction import clean
 from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
+
+if TYPE_CHECKING:
+    from contract.settings.nanobot_config import ProviderConfig
 
 MAX_CHOICES = 16
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from contract.jobs.request import KeptRequest
 from contract.provider_specs import ProviderSpec
-from contract.settings.nanobot_config import ProviderConfig
 from worker.answers.error_classification import OfMetadata, no_meaning
 from worker.answers.untrusted_json import Json
+
+if TYPE_CHECKING:  # the reader processes need no settings
+    from contract.jobs.request import KeptRequest
+    from contract.settings.nanobot_config import ProviderConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

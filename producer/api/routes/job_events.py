@@ -59,6 +59,6 @@ async def _told(client: OwnerClient, job_id: str, after: str) -> AsyncIterator[S
 
 
 def server_sent(event: JobEvent) -> ServerSentEvent:
-    """Write one event as a single line of JSON, with its words."""
-    told = event.model_copy(update={"text": wording.told(event)})
-    return ServerSentEvent(told.model_dump_json(), event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")
+    """Write one event as a single line of JSON, with its words, and without the worker: its name tells the host's."""
+    told = event.model_copy(update={"text": wording.told(event)}).model_dump_json(exclude={"worker"})
+    return ServerSentEvent(told, event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")

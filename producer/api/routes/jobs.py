@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from contract.errors.catalogue.request import TYPE_ERROR, UNKNOWN_FIELD
 from contract.errors.exceptions import Refused
-from contract.jobs.ids import CURSOR_PATTERN
+from contract.jobs.ids import CURSOR_PATTERN, MAX_CONVERSATION, check_conversation
 from contract.jobs.job import JobState
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
@@ -21,7 +21,6 @@ from producer.client.owner_client import Accepted
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 
 MAX_WAIT_S = 60
-MAX_CONVERSATION = 200
 
 # Only told: our own words for what is wrong are better than a pattern's.
 _STATE = f"({'|'.join(JobState)})"
@@ -122,9 +121,7 @@ async def _accepted(
 
 def read_fields(body: dict[str, Any]) -> dict[str, Any]:
     """Check the fields of a body that are not a JobRequest's. Raises Refused."""
-    conversation = body.get("conversation")
-    if not (conversation is None or (isinstance(conversation, str) and 0 < len(conversation) <= MAX_CONVERSATION)):
-        raise _wrong("conversation", f"it must be text of 1 to {MAX_CONVERSATION} characters")
+    check_conversation(body.get("conversation"))
     for name in ("webhook_url", "webhook_secret"):
         if not (body.get(name) is None or isinstance(body[name], str)):
             raise _wrong(name, "it must be text")

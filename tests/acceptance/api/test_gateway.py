@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -69,6 +70,7 @@ async def test_a_story_can_be_followed_and_gone_on_with(ann: httpx.AsyncClient) 
     job = await made(ann)
     told = await events(ann, job["events_url"])
     assert [event["type"] for event in told] == ["queued", "running", "attempt", "image", "succeeded"]
+    assert os.uname().nodename not in json.dumps(told)  # the worker's name has it
     assert all(event["text"] for event in told)
     later = await events(ann, job["events_url"], after=told[2]["id"])
     assert later == told[3:]

@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 import standardwebhooks
@@ -241,11 +240,6 @@ async def test_g21_an_outage_of_redis_only_pauses_it(stack: Stack, receiver: Rec
     stack.redis.start()
     await settled(stack, job, "delivered", within_s=15)
     assert worker.poll() is None
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
 
 
 async def test_b81_a_name_that_leads_inside_by_then_is_not_opened(stack: Stack, certificates: Certificates) -> None:

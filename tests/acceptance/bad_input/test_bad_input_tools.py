@@ -11,7 +11,8 @@ import pytest
 
 from tests.catalogues.bad_input.checks import check_problem
 from tests.catalogues.bad_input.gateway import Gateway
-from tests.catalogues.bad_input.tools import ACCEPT, HELLO, LIST, OUTSIDE, SAID, Said, called, message
+from tests.catalogues.bad_input.tools import ACCEPT, LIST, OUTSIDE, SAID, Said, called
+from tests.support.clients.mcp import HELLO, message
 
 pytestmark = pytest.mark.real_redis
 BY_NAME = {case.name: case for case in SAID}
@@ -25,10 +26,10 @@ def say(gateway: Gateway, body: object, who: str = "ann", **headers: str) -> htt
 
 def session(gateway: Gateway, who: str = "ann") -> dict[str, str]:
     """Open a session; answer the header that names it."""
-    answer = say(gateway, message("initialize", **HELLO), who)
+    answer = say(gateway, message("initialize", 1, **HELLO), who)
     assert answer.status_code == 200, answer.text
     named = {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"]}
-    assert say(gateway, message("notifications/initialized", None), who, **named).status_code == 202
+    assert say(gateway, message("notifications/initialized"), who, **named).status_code == 202
     return named
 
 
@@ -135,9 +136,7 @@ def test_B86_the_job_of_a_client_that_goes_or_cancels_goes_on(how: str, gateway:
         assert answer.status_code == 200
         job = newest(gateway, f"a fox that is {how}")
         if how == "cancelled":
-            assert (
-                say(gateway, message("notifications/cancelled", None, requestId=2), "carl", **named).status_code == 202
-            )
+            assert say(gateway, message("notifications/cancelled", requestId=2), "carl", **named).status_code == 202
             answer.read()
             assert answered(answer)["error"]["message"] == "Request cancelled"
     look = called("get_image_job", job_id=job["id"]) | {"id": 3}  # the first call may still be under way

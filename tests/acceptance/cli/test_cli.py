@@ -18,11 +18,13 @@ import httpx
 import pytest
 from rich.cells import cell_len
 
-from producer.stack.redis_server import find_redis_server
 from tests.support.factories.images import picture
+from tests.support.lacking import redis_program
 from tests.support.process.shell import DARKROOM, Terminal, open_terminal, processes_of
 
 pytestmark = pytest.mark.real_redis
+
+QUICK = "[slow 0.1]"  # the simulator takes 3 s where a prompt does not say how long
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +55,8 @@ def test_four_images_of_3_s_each_take_no_longer_than_4_5_s(terminal: Terminal) -
 
 
 def test_an_edit_of_the_latest_and_the_views_of_a_job(terminal: Terminal) -> None:
-    terminal.run("generate", "a red fox")
-    edit = terminal.run("edit", "make it warmer")
+    terminal.run("generate", f"a red fox {QUICK}")
+    edit = terminal.run("edit", f"make it warmer {QUICK}")
     assert edit.returncode == 0
     assert Path(edit.stdout.strip()).exists()
     listed = terminal.run("list", "-q").stdout.split()
@@ -182,7 +184,7 @@ def test_the_doctor_finds_all_well(terminal: Terminal) -> None:
 
 
 def test_flower_shows_the_job_behind_its_login_and_no_prompt(terminal: Terminal) -> None:
-    job = json.loads(terminal.run("generate", "canary-prompt", "--json").stdout)
+    job = json.loads(terminal.run("generate", f"canary-prompt {QUICK}", "--json").stdout)
     stack = json.loads((terminal.home / ".nanobot/darkroom/stack.json").read_text())
     user, _, password = stack["flower_login"].partition(":")
     assert httpx.get(f"{stack['flower_url']}/api/tasks").status_code == 401
@@ -206,9 +208,9 @@ def test_a_killed_part_is_started_again(terminal: Terminal) -> None:
 
 
 def test_a_token_opens_the_gateway_to_the_jobs_of_the_command_line(terminal: Terminal) -> None:
-    from_cli = terminal.run("generate", "a red fox", "-q").stdout.strip()
+    from_cli = terminal.run("generate", f"a red fox {QUICK}", "-q").stdout.strip()
     with terminal.gateway() as gateway:
-        job = gateway.post("/v1/jobs", json={"prompt": "a hare"}, headers={"Prefer": "wait=20"}).json()
+        job = gateway.post("/v1/jobs", json={"prompt": f"a hare {QUICK}"}, headers={"Prefer": "wait=20"}).json()
         assert job["state"] == "succeeded", job
         assert gateway.get(job["images"][0]["url"]).content == Path(job["images"][0]["path"]).read_bytes()
         assert gateway.get(f"/v1/jobs/{from_cli}").json()["owner"] == job["owner"]
@@ -331,7 +333,7 @@ def test_a_provider_that_shall_fail_fails_at_once_and_holds_nobody_up(terminal: 
     started = time.monotonic()
     failed = terminal.run("generate", "a pond [fail]")
     assert failed.returncode == 1
-    assert terminal.run("generate", "a hare").returncode == 0
+    assert terminal.run("generate", f"a hare {QUICK}").returncode == 0
     assert time.monotonic() - started < 30
 
 
@@ -339,7 +341,7 @@ def test_several_that_fail_at_once_hold_nobody_up(terminal: Terminal) -> None:
     for number in range(4):
         terminal.run("submit", f"a pond [fail] {number}", "-q")
     started = time.monotonic()
-    assert terminal.run("generate", "a hare").returncode == 0
+    assert terminal.run("generate", f"a hare {QUICK}").returncode == 0
     assert terminal.run("generate", "a pond [fail]").returncode == 1
     assert time.monotonic() - started < 60
 
@@ -369,12 +371,12 @@ def test_what_goes_to_a_file_holds_no_secret(terminal: Terminal) -> None:
 def test_an_own_photo_may_lie_anywhere(terminal: Terminal, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     photo.write_bytes(picture())
-    assert terminal.run("edit", "make it warmer", "--reference", str(photo)).returncode == 0
+    assert terminal.run("edit", f"make it warmer {QUICK}", "--reference", str(photo)).returncode == 0
 
 
 def test_a_picture_of_another_owner_is_a_file_of_this_machine(terminal: Terminal) -> None:
-    path = terminal.run("generate", "a hare", "--owner", "websocket:chat-1").stdout.strip()
-    assert terminal.run("edit", "make it warmer", f"--reference={path}").returncode == 0
+    path = terminal.run("generate", f"a hare {QUICK}", "--owner", "websocket:chat-1").stdout.strip()
+    assert terminal.run("edit", f"make it warmer {QUICK}", f"--reference={path}").returncode == 0
     assert terminal.run("edit", "make it warmer", "--reference", Path(path).stem).returncode == 2
 
 
@@ -387,7 +389,7 @@ def test_a_reference_that_is_not_there_is_named_with_where_it_was_looked_for(
     assert "There is no image file hare.png." in done.stderr
     assert str(Path.cwd()) in done.stderr
     assert str(terminal.home / ".nanobot/darkroom/demo/workspace") in done.stderr
-    assert terminal.run("generate", "x", "--reference=~/fox.png").returncode == 0
+    assert terminal.run("generate", f"x {QUICK}", "--reference=~/fox.png").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -423,7 +425,7 @@ def test_quality_states_and_retry(terminal: Terminal) -> None:
 @pytest.mark.parametrize("columns", [60, 79, 80, 120])
 @pytest.mark.parametrize("prompt", ["a red fox in the snow " * 5, "雪の中の赤い狐 " * 20], ids=["Latin", "wide"])
 def test_a_list_fits_the_terminal_and_tells_states(terminal: Terminal, columns: int, prompt: str) -> None:
-    job_id = terminal.run("generate", prompt, "-q").stdout.strip()
+    job_id = terminal.run("generate", f"{prompt} {QUICK}", "-q").stdout.strip()
     lines = terminal.run("list", "--limit", "5", COLUMNS=str(columns)).stdout.splitlines()
     assert max(map(cell_len, lines)) <= columns
     [line] = [line for line in lines if line.startswith(job_id)]
@@ -461,8 +463,7 @@ def test_what_cannot_start_without_a_configuration_says_what_to_do(tmp_path: Pat
 
 
 def test_a_second_ctrl_c_stops_a_stack_at_once_that_waits_for_a_call() -> None:
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     with TemporaryDirectory(prefix="dr-") as folder:
         shell = Terminal(Path(folder))
         stack = shell.up("--demo", DARKROOM_PORT="0")

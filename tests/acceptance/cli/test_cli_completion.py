@@ -46,7 +46,7 @@ def shell(request: pytest.FixtureRequest, terminal: Terminal) -> Iterator[Typed]
 
 def test_values_are_completed(shell: Typed, terminal: Terminal) -> None:
     made = terminal.run("submit", "[slow 60] a fox", "-q").stdout.strip()
-    ended = terminal.run("generate", "$(touch canary) `touch canary` a fox", "-q").stdout.strip()
+    ended = terminal.run("generate", "$(touch canary) `touch canary` a fox [slow 0.1]", "-q").stdout.strip()
     terminal.run("token", "create", "web-page")
     for begun, whole in (
         ("generate fox --quality me", "medium"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from producer.stack.redis_server import find_redis_server
+from tests.support.lacking import redis_program
 from tests.support.process.shell import Terminal, processes_of
 
 pytestmark = pytest.mark.real_redis
@@ -21,8 +20,7 @@ pytestmark = pytest.mark.real_redis
 @pytest.fixture
 def shell() -> Iterator[Terminal]:
     """A shell in a fresh home."""
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     with TemporaryDirectory(prefix="dr-") as folder:
         yield Terminal(Path(folder))
         assert processes_of(folder) == []
@@ -47,7 +45,7 @@ def test_the_token_that_a_terminal_shows_opens_the_gateway_and_stands_nowhere_el
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as gateway:
         assert gateway.get("/v1/jobs").status_code == 401
         gateway.headers["Authorization"] = f"Bearer {token}"
-        job = gateway.post("/v1/jobs", json={"prompt": "a fox"}, headers={"Prefer": "wait=20"}).json()
+        job = gateway.post("/v1/jobs", json={"prompt": "a fox [slow 0.1]"}, headers={"Prefer": "wait=20"}).json()
         assert (job["state"], job["owner"]) == ("succeeded", shell.owner)
     assert job["id"] in shell.run("list", "-q").stdout.split()
     user, password = find(r"\(login (\S+)\)", said).split(":")

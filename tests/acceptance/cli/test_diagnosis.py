@@ -132,10 +132,9 @@ async def test_worker_gateway_and_doctor_tell_the_same_cause(
         code, said = await asyncio.to_thread(log_of, stack, "worker")
         assert (code, cause in said, "Traceback" in said, "canary" in said) == (2, True, False, False), said
         gateway = await stack.start_gateway()
-        async with httpx.AsyncClient(base_url=gateway) as http, asyncio.timeout(10):
+        async with httpx.AsyncClient(base_url=gateway) as http:
             ready = await http.get("/readyz?verbose")
-            while cause not in stack.logs("gateway"):
-                await asyncio.sleep(0.05)
+        await stack.says("gateway", re.escape(cause))
         assert ready.status_code == 503
         assert cause in str(ready.json()["checks"])
         findings = await look(url, monkeypatch)
@@ -239,12 +238,8 @@ async def test_a_gateway_that_was_there_before_the_workers_is_told_of_their_disk
     await stack.start_gateway()
     stack.config = here
     await stack.start_worker()
-    async with asyncio.timeout(20):
-        while (
-            f"ERROR producer.api.services.surroundings: the media directory {elsewhere}/media is not"
-            not in stack.logs("gateway")
-        ):
-            await asyncio.sleep(0.1)
+    logger = "ERROR producer.api.services.surroundings"
+    await stack.says("gateway", re.escape(f"{logger}: the media directory {elsewhere}/media is not"))
 
 
 async def look_from(stack: Stack, monkeypatch: pytest.MonkeyPatch, gateway: str | None = None) -> dict[str, Finding]:

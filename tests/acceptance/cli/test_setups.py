@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import pytest
 from contract import provider_specs
 from producer.doctor.finding import Finding
 from tests.support.network.broken_redis import serving
+from tests.support.network.loopback import answering
 from tests.support.process.mounts import mounting
 from tests.support.stack.stack import ROOT
 
@@ -125,17 +125,9 @@ def test_6_a_disk_that_is_full(look: Look, tmp_path: Path) -> None:
 
 
 def test_8_a_port_that_another_program_has(look: Look) -> None:
-    class Stranger(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n<html>not ours</html>")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        found = look(DARKROOM_PORT=str(server.server_port))["gateway"]
-    assert found.detail == f"something else answers at 127.0.0.1:{server.server_port}"
+    with answering(b"<html>not ours</html>") as port:
+        found = look(DARKROOM_PORT=str(port))["gateway"]
+    assert found.detail == f"something else answers at 127.0.0.1:{port}"
     assert "DARKROOM_PORT" in found.hint
 
 

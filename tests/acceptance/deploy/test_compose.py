@@ -37,9 +37,9 @@ from contract.settings.environment import Environment
 from contract.settings.loader import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
 from producer.client.client import Darkroom
-from producer.stack.redis_server import find_redis_server
 from producer.stack.stack import free_port
 from tests.support.factories.images import picture
+from tests.support.lacking import redis_program
 from worker.process.graceful_shutdown import LAST_S
 
 ROOT = Path(__file__).parents[3]
@@ -269,11 +269,7 @@ class Containers:
         (self.folder / "data").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        server = find_redis_server()
-        if server is None and os.environ.get("CI"):
-            pytest.fail("no Redis server could be found, and this is CI")
-        if server is None:
-            pytest.skip("no Redis server: install redis-server or the [embedded] extra")
+        server = redis_program()
         (programs / "redis-server").symlink_to(server)
         (programs / "redis-cli").symlink_to(shutil.which("redis-cli") or server.with_name("redis-cli"))
         self.path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])

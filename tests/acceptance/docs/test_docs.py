@@ -12,11 +12,9 @@ from typer.main import get_command
 
 from contract.settings.environment import Environment
 from producer.cli.main import app
-from tests.support.pages.block import pages
 from tests.support.stack.stack import Stack
 
 ROOT = Path(__file__).parents[3]
-FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
 README, CONFIGURATION, CLI, HTTP = (
     (ROOT / name).read_text()
     for name in (
@@ -59,28 +57,5 @@ def test_the_readme_is_one_screen() -> None:
     assert len(README.splitlines()) <= 120
 
 
-@pytest.mark.parametrize("page", pages())
-def test_every_link_leads_to_a_page_and_its_heading(page: str) -> None:
-    text = FENCED.sub("", (ROOT / page).read_text())
-    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
-        name, _, anchor = target.partition("#")
-        place = (ROOT / page).parent / name if name else ROOT / page
-        assert place.exists(), f"{page}: {target}"
-        assert not anchor or anchor in _anchors(place), f"{page}: {target}"
-
-
-@pytest.mark.parametrize("page", [page for page in pages() if not page.startswith("docs/decisions/")])
-def test_every_file_that_a_page_names_is_there(page: str) -> None:
-    """Decisions are of their day; the provider `echo` of add-a-provider.md is the reader's."""
-    named = re.findall(r"`((?:contract|producer|worker|tests|docs|deploy)/[\w./@-]+)", (ROOT / page).read_text())
-    assert [name for name in named if "echo" not in name and not (ROOT / name).exists()] == []
-
-
 def _first_cells(page: str) -> list[str]:
     return re.findall(r"^\|([^|]+)\|", page, re.MULTILINE)
-
-
-def _anchors(place: Path) -> set[str]:
-    """Name the headings of a page as GitHub links them."""
-    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", place.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -35,7 +35,8 @@ from producer.client.client import Darkroom
 from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
 from tests.support.network.proxy import Proxy
 from tests.support.process.loop_stalls import watching_the_loop
-from tests.support.stack.stack import Process, Stack
+from tests.support.process.waiting import frozen
+from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 
@@ -386,13 +387,6 @@ async def test_cancels_at_random_moments(stack: Stack) -> None:
     assert stack.simulator.errors == []
 
 
-async def frozen(worker: Process) -> None:
-    """Wait until a process has stopped itself."""
-    async with asyncio.timeout(15):
-        while os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is None:  # noqa: ASYNC222
-            await asyncio.sleep(0.02)
-
-
 async def see_it_taken_back(stack: Stack, darkroom: Darkroom, job: Job) -> None:
     """Check, once the only slot is free again, that a cancelled job stands and nothing unlisted is on disk."""
     after = await darkroom.wait((await darkroom.submit(prompt="y")).id, timeout_s=20)
@@ -418,7 +412,7 @@ async def test_a_job_is_cancelled_while_its_worker_is_frozen(stack: Stack, place
     worker = await stack.start_worker(DARKROOM_CONCURRENCY="1", DARKROOM_FAILPOINT=f"{place}:1:stop")
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await frozen(worker)
+        await frozen(worker.pid)
         job, was_possible = await darkroom.cancel(job.id)
         assert (was_possible, job.state) == (True, JobState.CANCELLED)
         worker.send_signal(signal.SIGCONT)

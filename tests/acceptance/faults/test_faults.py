@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,9 +32,9 @@ from contract.artifacts.local_directory.marker import MARKER
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobEvent, JobState, Outcome
 from contract.redis.client import open_redis
-from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.support.process.mounts import mounting
+from tests.support.process.waiting import frozen, until
 from tests.support.process.wrong_clock import shifted
 from tests.support.stack.stack import Process, Stack
 from worker.failpoint import NAMES
@@ -107,13 +107,6 @@ async def ends(stack: Stack, ids: Iterable[str], *, owner: str = "ann", within_s
         return list(await asyncio.gather(*map(end, ids)))
 
 
-async def until(is_so: Callable[[], object], *, within_s: float = 15) -> None:
-    """Look at another process until something is so."""
-    async with asyncio.timeout(within_s):
-        while not is_so():
-            await asyncio.sleep(0.02)
-
-
 def pairs(media: Path) -> dict[str, bytes]:
     """Read all images by their names, each with a sidecar that tells the truth about it; nothing else is to be seen."""
     files = {path.name: path for path in media.rglob("*") if path.is_file() and not path.name.startswith(".")}
@@ -174,12 +167,6 @@ async def killed(doomed: Mapping[str, Process]) -> None:
     assert {text: worker.poll() for text, worker in doomed.items()} == dict.fromkeys(doomed, -signal.SIGKILL)
 
 
-async def frozen(doomed: Mapping[str, Process]) -> None:
-    """Wait until all doomed workers stand still."""
-    how = os.WSTOPPED | os.WNOWAIT | os.WNOHANG
-    await until(lambda: all(os.waitid(os.P_PID, worker.pid, how) for worker in doomed.values()))
-
-
 def test_all_places_have_a_price() -> None:
     assert COSTS.keys() | {"after_pop", "after_release"} == NAMES
 
@@ -221,7 +208,7 @@ async def test_a_zombie_changes_nothing_and_goes_on_working(stack: Stack) -> Non
     places = ("after_call_count", "after_response", "after_image_link", "after_sidecar")
     zombies = await start_doomed(stack, [f"{place}:1:stop" for place in places])
     ids = await submit(stack, len(zombies))
-    await frozen(zombies)
+    await frozen(*(zombie.pid for zombie in zombies.values()))
     assert sorted(path.suffix for path in (stack.folder / "media").rglob("img_*")) == [".json", ".png", ".png"]
     healthy = await stack.start_worker()
     stories = await ends(stack, ids)
@@ -247,25 +234,13 @@ async def test_a_zombie_changes_nothing_and_goes_on_working(stack: Stack) -> Non
     assert temporaries(stack.folder / "media") == []
 
 
-async def launch(stack: Stack, *command: str | Path, **environment: str) -> Process:
-    """Start a worker by a command that becomes it, and wait for its sign of life."""
-    with stack.new_log("worker").open("wb") as log:
-        worker = subprocess.Popen(
-            command, env=os.environ | stack.environment | environment, stdout=log, stderr=log, start_new_session=True
-        )
-    stack.workers.append(worker)
-    async with open_redis(stack.redis.url) as redis, asyncio.timeout(20):
-        while name_of(worker) not in await JobReader(redis).workers(within_s=60):
-            assert worker.poll() is None, stack.logs()
-            await asyncio.sleep(0.05)
-    return worker
-
-
 async def test_g22_a_full_disk_is_told_tears_nothing_and_needs_no_restart(stack: Stack) -> None:
     media = stack.folder / "media"
     media.mkdir()
     script = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
-    worker = await launch(stack, *mounting(), "sh", "-c", script, media, sys.executable, "-m", "worker", stack.config)
+    inside_it = ("sh", "-c", script, media, sys.executable, "-m", "worker", stack.config)
+    worker = stack.start_command(*mounting(), *inside_it)
+    await stack.is_working(worker)
     inside = Path(f"/proc/{worker.pid}/root", *media.parts[1:])
     assert os.statvfs(inside).f_blocks * os.statvfs(inside).f_frsize == 2**20
     stack.simulator.script([{"kind": "ok", "side": 1024, "times": "always"}])
@@ -353,7 +328,9 @@ def test_a_wrong_clock_is_wrong_for_whoever_asks_for_the_time(shift_s: int) -> N
 async def start_with_clock(stack: Stack, shift_s: int) -> Process:
     """Start a worker whose wall clock is wrong."""
     clock = ("-m", "tests.support.process.wrong_clock", str(shift_s), "--")
-    return await launch(stack, sys.executable, *clock, "worker", stack.config, PYTHONPATH=str(ROOT))
+    worker = stack.start_command(sys.executable, *clock, "worker", stack.config, PYTHONPATH=str(ROOT))
+    await stack.is_working(worker)
+    return worker
 
 
 async def submit_with_clock(stack: Stack, shift_s: int) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
 import sys
 
 import httpx
@@ -23,14 +21,6 @@ pytestmark = pytest.mark.real_redis
 
 HOSTILE = {"X-Request-Id": "canary-id\tERROR forged" + "x" * 500}
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-async def says(stack: Stack, of: str, words: str, *, times: int = 1) -> list[str]:
-    """Wait until a log has some lines, as a regular expression, and list them."""
-    async with asyncio.timeout(20):
-        while len(found := [line for line in stack.logs(of).splitlines() if re.search(words, line)]) < times:
-            await asyncio.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -106,9 +96,9 @@ async def test_a_failed_job_that_answers_5xx_is_a_line_with_its_job(stack: Stack
         failed = await http.post("/v1/images/generations", json={"prompt": "a canary"})
     assert failed.status_code >= 500
     job_id = failed.headers["x-darkroom-job"]
-    [line] = await says(stack, "gateway", rf"POST /v1/images/generations: {failed.status_code} provider_auth")
+    [line] = await stack.says("gateway", rf"POST /v1/images/generations: {failed.status_code} provider_auth")
     assert f"job_id={job_id} request_id={failed.headers['x-request-id']}" in line
-    [line] = await says(stack, "worker", f"job {job_id} failed")
+    [line] = await stack.says("worker", f"job {job_id} failed")
     assert line.endswith(f" INFO worker.execution.job_run: job {job_id} failed: provider_auth")
     assert "canary" not in stack.logs("gateway") + stack.logs()
 
@@ -118,9 +108,9 @@ async def test_a_line_about_an_image_names_its_job(stack: Stack) -> None:
     async with stack.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(prompt="a canary")).id, timeout_s=20)
     assert job.error is not None
-    [line] = await says(stack, "worker", "cannot store an image")
+    [line] = await stack.says("worker", "cannot store an image")
     assert line.endswith(f"No space left on device job_id={job.id}")
-    [line] = await says(stack, "worker", f"job {job.id} failed: storage_full")
+    [line] = await stack.says("worker", f"job {job.id} failed: storage_full")
     assert "canary" not in stack.logs()
 
 
@@ -128,14 +118,14 @@ async def test_a_lost_redis_and_its_return_are_a_line_each(stack: Stack) -> None
     await stack.start_worker()
     said = len(stack.logs())
     stack.redis.kill()
-    await says(stack, "worker", "Redis is away")
+    await stack.says("worker", "Redis is away")
     await asyncio.sleep(4.5)  # Celery tries again every 2 s, the leases every second
     stack.redis.start()
-    await says(stack, "worker", "Redis is back")
+    await stack.says("worker", "Redis is back")
     async with stack.client() as darkroom:
         job = await darkroom.wait((await darkroom.submit(prompt="a canary")).id, timeout_s=20)
     assert job.state is JobState.SUCCEEDED
-    await says(stack, "worker", f"job {job.id} succeeded")
+    await stack.says("worker", f"job {job.id} succeeded")
     lines = [line[24:] for line in stack.logs()[said:].splitlines() if re.match(r"\d{4}-", line)]
     assert len(lines) == 3, lines
     away, back, end = lines
@@ -149,27 +139,25 @@ async def test_a_gateway_tells_of_a_lost_redis_too(stack: Stack) -> None:
     async with open_redis(stack.redis.url) as redis:
         await redis.config_set("appendfsync", "everysec")
     await stack.start_gateway()
-    await says(stack, "gateway", "appendfsync everysec")  # it has looked
+    await stack.says("gateway", "appendfsync everysec")  # it has looked
     stack.redis.kill()
-    await says(stack, "gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
+    await stack.says("gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
     await asyncio.sleep(3)  # it looks each second
     stack.redis.start()
-    await says(stack, "gateway", r"INFO .* Redis is back after \d+ s")
+    await stack.says("gateway", r"INFO .* Redis is back after \d+ s")
     assert stack.logs("gateway").count("Redis is") == 2
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
 async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part: str, stack: Stack) -> None:
     stack.redis.kill()
-    given = os.environ | stack.environment | {"DARKROOM_PORT": str(free_port())}
-    command = [sys.executable, "-m", {"worker": "worker", "gateway": "producer.api"}[part], str(stack.config)]
-    with stack.new_log(part).open("wb") as log:
-        stack.workers.append(subprocess.Popen(command, env=given, stderr=log, start_new_session=True))
-    await says(stack, part, "waiting for Redis, which does not answer: nothing listens there")
+    module = {"worker": "worker", "gateway": "producer.api"}[part]
+    stack.start_command(sys.executable, "-m", module, stack.config, of=part, DARKROOM_PORT=str(free_port()))
+    await stack.says(part, "waiting for Redis, which does not answer: nothing listens there")
     await asyncio.sleep(3.5)  # it tries again every second
     stack.redis.start()
-    await says(stack, part, "Redis is there")
-    assert [len(await says(stack, part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
+    await stack.says(part, "Redis is there")
+    assert [len(await stack.says(part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
 
 
 async def test_an_outage_of_the_provider_and_its_end_are_a_line_each_whichever_worker_sees_it(stack: Stack) -> None:
@@ -180,8 +168,8 @@ async def test_an_outage_of_the_provider_and_its_end_are_a_line_each_whichever_w
         jobs = [await darkroom.submit(prompt="a canary") for _ in range(6)]
         for job in jobs:
             assert (await darkroom.wait(job.id, timeout_s=60)).state is JobState.SUCCEEDED
-    [opened] = await says(stack, "worker", "circuit breaker opened")
-    [closed] = await says(stack, "worker", "circuit breaker closed")
+    [opened] = await stack.says("worker", "circuit breaker opened")
+    [closed] = await stack.says("worker", "circuit breaker closed")
     ids = "|".join(job.id for job in jobs)
     calls = r"calls to openrouter, model \S+, for the jobs of owner [0-9a-f]{8}"
     assert re.search(rf"WARNING .* opened: {calls} fail \(provider_down\); .* job_id=({ids})$", opened)

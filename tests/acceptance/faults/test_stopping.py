@@ -22,28 +22,14 @@ def readers_of(worker: Process) -> list[int]:
     return [pid for pid in pids if b"worker.sandbox.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def logged(stack: Stack, words: str) -> None:
-    """Wait until a worker has logged something."""
-    async with asyncio.timeout(15):
-        while words not in stack.logs():
-            await asyncio.sleep(0.02)
-
-
-async def called(stack: Stack, number: int) -> None:
-    """Wait until the provider has been called so many times."""
-    async with asyncio.timeout(20):
-        while len(stack.simulator.ledger) < number:
-            await asyncio.sleep(0.02)
-
-
 async def test_a_young_worker_that_stops_reads_every_answer_it_has_paid_for(stack: Stack) -> None:
     worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="60")
     stack.simulator.script([{"kind": "slow", "seconds": 3}] * 6)
     async with stack.client() as darkroom:
         jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(6)]
-        await called(stack, 6)
+        await stack.called(6)
         worker.send_signal(signal.SIGTERM)
-        await logged(stack, "stopping:")
+        await stack.says("worker", "stopping:")
         [reader] = readers_of(worker)
         os.kill(reader, signal.SIGKILL)  # so that even the first answer needs one that starts now
         done = [await darkroom.wait(job.id, timeout_s=40) for job in jobs]
@@ -61,9 +47,9 @@ async def test_a_worker_that_is_interrupted_twice_gives_its_jobs_back_at_once(
     stack.simulator.script([{"kind": "slow", "seconds": 120}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await called(stack, 1)
+        await stack.called(1)
         worker.send_signal(number)
-        await logged(stack, "stopping: calls under way have 210 s; Ctrl-C again")
+        await stack.says("worker", "stopping: calls under way have 210 s; Ctrl-C again")
         worker.send_signal(number)
         assert await asyncio.to_thread(worker.wait, 15) == 0
         assert (await darkroom.get(job.id)).state is JobState.QUEUED
@@ -83,7 +69,7 @@ async def test_a_worker_that_stops_begins_no_call_that_it_might_not_see_the_end_
     stack.simulator.script([{"kind": "slow", "seconds": 3}, {"kind": "status", "status": 500, "seconds": 1.5}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", count=2)
-        await called(stack, 2)
+        await stack.called(2)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(worker.wait, 20) == 0
         job = await darkroom.get(job.id)

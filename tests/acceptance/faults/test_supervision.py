@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 
 from contract.jobs.job import JobState
-from producer.stack.redis_server import find_redis_server
+from tests.support.lacking import redis_program
 from tests.support.stack.stack import Process, Stack
 
 GIVEN_UP = os.EX_SOFTWARE
@@ -41,30 +41,13 @@ pytestmark = pytest.mark.real_redis
 
 
 def launch(stack: Stack, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
-    """Start a worker, and wait for nothing."""
-    log = stack.new_log("worker").open("wb")
-    worker = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER.format(setup=setup, sweep=sweep), str(stack.config)],
-        env=os.environ | stack.environment | environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    log.close()
-    stack.workers.append(worker)
-    return worker
+    program = LAUNCHER.format(setup=setup, sweep=sweep)
+    return stack.start_command(sys.executable, "-c", program, stack.config, **environment)
 
 
 async def end_of(worker: Process, *, within_s: float = 12) -> int:
     """Wait for a worker's exit code."""
     return await asyncio.to_thread(worker.wait, within_s)
-
-
-async def happens(what: Callable[[], bool], *, within_s: float = 10) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(within_s):
-        while not what():
-            await asyncio.sleep(0.05)
 
 
 def command(redis_url: str, *words: str) -> None:
@@ -123,7 +106,7 @@ async def test_a_configuration_that_cannot_work_ends_the_worker(
 async def test_a_redis_that_is_away_at_the_start_is_waited_for(stack: Stack) -> None:
     stack.redis.kill()
     worker = launch(stack)
-    await happens(lambda: "waiting for Redis, which does not answer" in stack.logs())
+    await stack.says("worker", "waiting for Redis, which does not answer")
     await asyncio.sleep(1.5)  # it tries again, and does not say so again
     stack.redis.start()
     await succeeds(stack)
@@ -139,7 +122,7 @@ async def test_a_worker_that_has_just_begun_ends_cleanly_when_it_is_asked_to(sta
     else:
         stack.redis.kill()
         worker = launch(stack)
-        await happens(lambda: "waiting for Redis" in stack.logs())
+        await stack.says("worker", "waiting for Redis")
         stack.redis.start()
     worker.terminate()
     assert await end_of(worker, within_s=5) == 0
@@ -246,8 +229,7 @@ async def test_neither_a_worker_nor_its_readers_leave_a_core_dump(stack: Stack) 
 
 
 async def test_a_stack_starts_a_worker_again_that_gave_up() -> None:
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     darkroom = Path(sys.executable).parent / "darkroom"
     with TemporaryDirectory(prefix="dr-") as home:
         environment = {"HOME": home, "PATH": os.environ["PATH"], "DARKROOM_PORT": "0"}

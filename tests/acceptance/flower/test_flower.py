@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -137,9 +136,7 @@ async def test_a_running_job_is_cancelled_and_a_killed_worker_goes_offline(stack
         await hears_workers(browser)
         cancelled, lost = [await darkroom.submit(prompt=PROMPT) for _ in range(2)]
         await tasks_when(browser, {cancelled.id: "STARTED", lost.id: "STARTED"})
-        async with asyncio.timeout(10):
-            while len(stack.simulator.ledger) < 2:  # both have their slow answer before them
-                await asyncio.sleep(0.02)
+        await stack.called(2)  # both have their slow answer before them
         await darkroom.cancel(cancelled.id)
         await assert_true(browser, await darkroom.get(cancelled.id))
         os.killpg(worker.pid, signal.SIGKILL)

@@ -225,9 +225,7 @@ async def test_a_stopped_worker_gives_its_jobs_back_and_exits_clean(stack: Stack
     stack.simulator.script([{"kind": "slow", "seconds": 30}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        async with asyncio.timeout(10):
-            while not stack.simulator.ledger:
-                await asyncio.sleep(0.02)
+        await stack.called(1)
         first.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(first.wait, 10) == 0
         await stack.start_worker()
@@ -243,7 +241,7 @@ async def test_a_running_job_may_finish_while_its_worker_stops(stack: Stack) -> 
     stack.simulator.script([{"kind": "slow", "seconds": 1.5}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x")
-        await calls(stack, 1)
+        await stack.called(1)
         worker.send_signal(signal.SIGTERM)
         job = await darkroom.wait(job.id, timeout_s=20)
     assert await asyncio.to_thread(worker.wait, 10) == 0
@@ -276,9 +274,7 @@ async def test_redis_killed_and_restarted_under_ten_running_jobs(stack: Stack) -
     stack.simulator.script([{"kind": "slow", "seconds": 4}] * 10)
     async with stack.client() as darkroom:
         jobs = [await darkroom.submit(prompt=f"x{number}") for number in range(10)]
-        async with asyncio.timeout(10):
-            while len(stack.simulator.ledger) < 10:
-                await asyncio.sleep(0.02)
+        await stack.called(10)
         stack.redis.kill()
         with pytest.raises(Unavailable):
             await darkroom.get(jobs[0].id)
@@ -342,20 +338,13 @@ async def test_other_peoples_jobs_and_images_do_not_exist(stack: Stack) -> None:
         assert await bob.list() == []
 
 
-async def calls(stack: Stack, number: int) -> None:
-    """Wait until the provider has been called so many times."""
-    async with asyncio.timeout(15):
-        while len(stack.simulator.ledger) < number:
-            await asyncio.sleep(0.02)
-
-
 async def test_two_stopped_workers_cost_a_job_no_rung(stack: Stack) -> None:
     stack.simulator.script([{"kind": "slow", "seconds": 30}] * 2)
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", image_size="2K")
         for number in (1, 2):
             worker = await stack.start_worker(DARKROOM_DRAIN_SECONDS="0.2")
-            await calls(stack, number)
+            await stack.called(number)
             worker.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(worker.wait, 10) == 0
         await stack.start_worker()
@@ -371,7 +360,7 @@ async def test_a_worker_stops_in_time_although_its_redis_is_dead(stack: Stack) -
     stack.simulator.script([{"kind": "slow", "seconds": 60}])
     async with stack.client() as darkroom:
         await darkroom.submit(prompt="x")
-        await calls(stack, 1)
+        await stack.called(1)
     stack.redis.kill()
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 15) == 0

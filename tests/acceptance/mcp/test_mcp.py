@@ -18,12 +18,6 @@ from tests.support.stack.shared_stack import SIDE, Account, SharedStack, fresh, 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
-def account(shared_stack: SharedStack) -> Account:
-    """Somebody without any jobs."""
-    return shared_stack.account()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def ann(shared_stack: SharedStack, account: Account) -> AsyncIterator[Client]:
     """A session at the gateway."""

@@ -7,28 +7,16 @@ import json
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from contract.jobs.job import Job, JobState
-from tests.support.clients.mcp import refused, shown, told, tools_at, tools_of_command
+from tests.support.clients.mcp import HELLO, message, refused, shown, told, tools_at, tools_of_command
 from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 BOTH = "application/json, text/event-stream"
-HELLO = {
-    "protocolVersion": "2025-11-25",
-    "capabilities": {},
-    "clientInfo": {"name": "test", "version": "1"},
-}
-
-
-def message(method: str, number: int | None = None, **params: Any) -> dict[str, Any]:
-    """Write a message of JSON-RPC."""
-    named = {} if number is None else {"id": number}
-    return {"jsonrpc": "2.0", **named, "method": method, "params": params}
 
 
 def client(url: str, token: str) -> httpx.AsyncClient:

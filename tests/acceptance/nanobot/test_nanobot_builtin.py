@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from contract.jobs.job import Job, JobState
+from contract.jobs.job import JobState
 from tests.support.nanobot.chat import Chat
+from tests.support.nanobot.connected import ConnectedNanobot
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
-from tests.support.stack.shared_stack import SIDE, Account, SharedStack, fresh
+from tests.support.stack.shared_stack import SIDE, SharedStack, fresh
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
@@ -32,32 +32,6 @@ RATIOS = {"modelscope": "16:9", "openai": "3:2", "custom": "3:2"}  # what become
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]  # nanobot may have to be fetched
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass(frozen=True)
-class ConnectedNanobot:
-    """A nanobot with its scripted model, and who it is in Darkroom."""
-
-    provider: str
-    nanobot: Nanobot
-    model: Model
-    account: Account
-    shared_stack: SharedStack
-
-    async def job(self, prompt: str) -> Job:
-        """Find the only job that was made of a prompt."""
-        [job] = [job for job in await self.shared_stack.jobs(self.account.owner) if job.request.prompt == prompt]
-        return job
-
-    async def end_of(self, prompt: str) -> JobState:
-        """Wait until the job of a prompt is over, and tell how it ended."""
-        async with self.shared_stack.stack.client(self.account.owner) as client:
-            return (await client.wait((await self.job(prompt)).id, timeout_s=10)).state
-
-    async def original(self, job: Job) -> bytes:
-        """Read the only picture of a job where Darkroom keeps it."""
-        async with self.shared_stack.stack.client(self.account.owner) as client:
-            return await client.artifacts.read(await client.owner_images.find(job.images[0].id))
 
 
 def paint(asked: Asked) -> Said:
@@ -85,7 +59,7 @@ async def connected(
         token = {"DARKROOM_TOKEN": account.token}
         nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, json.loads(here), token)
         async with nanobot:
-            yield ConnectedNanobot(request.param, nanobot, model, account, shared_stack)
+            yield ConnectedNanobot(request.param, nanobot, model, account.owner, shared_stack)
         assert "Traceback" not in nanobot.log
         assert model.errors == []
 
@@ -107,14 +81,13 @@ async def test_a_chat_gets_its_picture(connected: ConnectedNanobot) -> None:
         told = await chat.ask(prompt := fresh())
         [picture] = await chat.pictures()
     assert told == "Here it is.Done."
-    job = await connected.job(prompt)
-    assert picture == await connected.original(job)
+    assert picture == await connected.original(prompt)
     with Image.open(io.BytesIO(picture)) as image:
         assert image.size == (SIDE, SIDE)
     [path] = chat.pictured[0].media
     assert_kept(connected, Path(path), prompt)
     [call] = connected.shared_stack.calls(prompt)
-    assert (call.aspect_ratio, call.image_size) == (RATIOS[connected.provider], "1K")
+    assert (call.aspect_ratio, call.image_size) == (RATIOS[connected.example], "1K")
 
 
 def assert_kept(connected: ConnectedNanobot, path: Path, prompt: str) -> None:
@@ -136,14 +109,14 @@ async def test_nobody_pays_for_more_than_was_asked_for(connected: ConnectedNanob
 @of("modelscope", "openai", "custom")
 @on_one_loop
 async def test_a_chat_has_its_picture_changed_where_references_are_sent(connected: ConnectedNanobot) -> None:
-    sent = 0 if connected.provider == "custom" else 1
+    sent = 0 if connected.example == "custom" else 1
     async with Chat(connected.nanobot) as chat:
         await chat.ask(fresh())
         [first] = await chat.pictures()
         await chat.ask(prompt := fresh("make it warmer"))
         [second] = await chat.pictures()
     job = await connected.job(prompt)
-    assert (len(job.request.reference_images), second) == (sent, await connected.original(job))
+    assert (len(job.request.reference_images), second) == (sent, await connected.original(prompt))
     assert [call.references for call in connected.shared_stack.calls(prompt)] == [sent]
     assert second != first
 
@@ -181,7 +154,7 @@ async def test_the_one_shot_agent_makes_a_picture(connected: ConnectedNanobot) -
     told = await connected.nanobot.ask_once(prompt := fresh())
     assert "Done." in told
     pictures = [path.read_bytes() for path in connected.nanobot.media.rglob("*.png")]
-    assert await connected.original(await connected.job(prompt)) in pictures
+    assert await connected.original(prompt) in pictures
 
 
 @of("modelscope", "openai", "custom")

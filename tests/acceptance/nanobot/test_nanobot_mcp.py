@@ -12,7 +12,6 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,10 +20,11 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from contract.jobs.job import Job, JobState
+from contract.jobs.job import JobState
 from producer.mcp.tools import TOOLS
 from tests.support.clients.mcp import DARKROOM
 from tests.support.nanobot.chat import Chat
+from tests.support.nanobot.connected import ConnectedNanobot
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
@@ -39,27 +39,6 @@ GENERATE, LOOK, CANCEL = (f"mcp_darkroom_{name}" for name in ("generate_image", 
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]  # nanobot may have to be fetched
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass(frozen=True)
-class ConnectedNanobot:
-    """A nanobot with its scripted model, and who it is in Darkroom."""
-
-    nanobot: Nanobot
-    model: Model
-    owner: str
-    shared_stack: SharedStack
-
-    async def job(self, prompt: str) -> Job:
-        """Find the only job that was made of a prompt."""
-        [job] = [job for job in await self.shared_stack.jobs(self.owner) if job.request.prompt == prompt]
-        return job
-
-    async def original(self, prompt: str) -> bytes:
-        """Read the only picture of the only job of a prompt where Darkroom keeps it."""
-        [image] = (await self.job(prompt)).images
-        async with self.shared_stack.stack.client(self.owner) as client:
-            return await client.artifacts.read(await client.owner_images.find(image.id))
 
 
 def paint(asked: Asked) -> Said:
@@ -120,9 +99,8 @@ async def connected(
     async with Model(paint) as model:
         nanobot = Nanobot(tmp_path_factory.mktemp(request.param), venvs.get(), model, config)
         async with nanobot:
-            yield ConnectedNanobot(
-                nanobot, model, account.owner if request.param == "http" else "nanobot", shared_stack
-            )
+            owner = account.owner if request.param == "http" else "nanobot"
+            yield ConnectedNanobot(request.param, nanobot, model, owner, shared_stack)
         assert "Traceback" not in nanobot.log
         assert model.errors == []
 
@@ -212,8 +190,7 @@ async def test_a_job_goes_on_after_a_stop(connected: ConnectedNanobot) -> None:
         await chat.say(prompt := fresh("[slow 1]"))
         await connected.shared_stack.called(prompt)
         assert await chat.stop() == "Stopped 1 task(s)."
-    async with connected.shared_stack.stack.client(connected.owner) as client:
-        assert (await client.wait((await connected.job(prompt)).id, timeout_s=10)).state is JobState.SUCCEEDED
+    assert await connected.end_of(prompt) is JobState.SUCCEEDED
 
 
 @of("http", "stdio")

@@ -37,10 +37,11 @@ pytestmark = [
     pytest.mark.real_redis,
     pytest.mark.timeout(400),  # nanobot may have to be fetched
 ]
+needs_redis = pytest.mark.skipif(find_redis_server() is None and not os.environ.get("CI"), reason="no Redis server")
 each_version = pytest.mark.parametrize("version", [OLDEST_NANOBOT, NANOBOT])
 
 
-class ConnectedNanobot(Nanobot):
+class LoggedNanobot(Nanobot):
     """A nanobot whose log is read for what Darkroom has to say."""
 
     @property
@@ -90,7 +91,7 @@ def small(order: Order) -> Step:
 @asynccontextmanager
 async def a_nanobot(
     venvs: Venvs, version: str, environment: Mapping[str, str] = EMPTY, *, enabled: bool = True, env: str = ""
-) -> AsyncIterator[ConnectedNanobot]:
+) -> AsyncIterator[LoggedNanobot]:
     """Start a nanobot with Darkroom in it, and no worker."""
     venv = venvs.get(version, with_darkroom=True)
     with TemporaryDirectory(prefix="dr-") as folder:
@@ -98,13 +99,13 @@ async def a_nanobot(
             simulator.improvise(small)
             openrouter = {"apiKey": "canary-key", "apiBase": f"{simulator.url}/api/v1"}
             ours = {"providers": {"openrouter": openrouter}, "tools": {"imageGeneration": {"enabled": enabled}}}
-            connected = ConnectedNanobot(Path(folder), venv, model, merged(EXAMPLE, ours), environment)
+            nanobot = LoggedNanobot(Path(folder), venv, model, merged(EXAMPLE, ours), environment)
             if env:
-                (connected.folder / "darkroom.env").write_text(env)
-            async with connected:
-                yield connected
-            assert "Failed to load tool plugin" not in connected.log
-            assert version == TOO_OLD_NANOBOT or "Traceback" not in connected.log  # it logs who hangs up in one
+                (nanobot.folder / "darkroom.env").write_text(env)
+            async with nanobot:
+                yield nanobot
+            assert "Failed to load tool plugin" not in nanobot.log
+            assert version == TOO_OLD_NANOBOT or "Traceback" not in nanobot.log  # it logs who hangs up in one
             assert model.errors == []
 
 
@@ -129,7 +130,7 @@ def a_stack(nanobot: Nanobot, **more: str) -> Iterator[None]:
             up.communicate(timeout=60)
 
 
-@pytest.mark.skipif(find_redis_server() is None and not os.environ.get("CI"), reason="no Redis server")
+@needs_redis
 @each_version
 async def test_a_queue_is_used_while_there_is_one_and_settings_that_are_saved_hold(venvs: Venvs, version: str) -> None:
     async with a_nanobot(venvs, version) as nanobot:
@@ -163,7 +164,7 @@ async def test_a_queue_is_used_while_there_is_one_and_settings_that_are_saved_ho
         assert await nanobot.paints() is None
 
 
-@pytest.mark.skipif(find_redis_server() is None and not os.environ.get("CI"), reason="no Redis server")
+@needs_redis
 async def test_what_was_ordered_before_the_stack_was_stopped_comes_when_it_is_back(venvs: Venvs) -> None:
     async with a_nanobot(venvs, NANOBOT, {"DARKROOM_TOOL_WAIT_SECONDS": "1"}) as nanobot, Chat(nanobot) as chat:
         with a_stack(nanobot, DARKROOM_DRAIN_SECONDS="0"):

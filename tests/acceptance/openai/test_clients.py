@@ -22,12 +22,6 @@ FOX = base64.b64encode(picture()).decode()
 FILES = [("image[]", (f"{side}.png", picture(side), "image/png")) for side in (64, 80)]
 
 
-@pytest.fixture
-def account(shared_stack: SharedStack) -> Account:
-    """Somebody without any jobs."""
-    return shared_stack.account()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def ann(shared_stack: SharedStack, account: Account) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a token."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.factories.images import picture
+from tests.support.lacking import lacking
 from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Account, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
@@ -29,11 +30,8 @@ Start = Callable[..., Awaitable[Process]]
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script beside the SDK; without node or npm's registry a laptop skips and CI fails."""
     folder = tmp_path_factory.mktemp("js")
-    problem = installed(folder)
-    if problem and os.environ.get("CI"):
-        pytest.fail(f"{problem}, and this is CI")
-    if problem:
-        pytest.skip(problem)
+    if problem := installed(folder):
+        lacking(problem)
     return Path(shutil.copy(SCRIPT, folder))
 
 

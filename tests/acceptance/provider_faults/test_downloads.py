@@ -35,11 +35,6 @@ def picture() -> bytes:
 PICTURE = picture()
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
 @asynccontextmanager
 async def cdn_of(
     stack: Stack,

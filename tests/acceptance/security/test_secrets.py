@@ -38,6 +38,7 @@ from contract.settings.nanobot_config import ProviderConfig
 from contract.store.scripts import script_text
 from producer.client.client import Darkroom
 from producer.stack.stack import free_port
+from tests.support.network.loopback import loopback_server
 from tests.support.process.secret_canaries import (
     PASSWORDS,
     PROMPT,
@@ -201,8 +202,7 @@ class Suite:
 
     async def lose_a_worker(self, browser: httpx.AsyncClient) -> None:
         """Kill a worker in the midst of a call, behind a proxy that tells all it was told."""
-        async with await asyncio.start_server(tell_tale, "127.0.0.1", 0) as proxy:
-            port = proxy.sockets[0].getsockname()[1]
+        async with loopback_server(tell_tale) as port:
             self.stack.write_config(**configuration(proxy=f"http://ann:${{CANARY_PROXY_PASSWORD}}@127.0.0.1:{port}"))
             worker = await self.stack.start_worker(network=None, within=OWN_PROGRAM, ahead="", **SETTINGS)
             await hears_workers(browser)

@@ -7,18 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.clients.mcp import message
+
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
-HELLO: dict[str, Any] = {
-    "protocolVersion": "2025-11-25",
-    "capabilities": {},
-    "clientInfo": {"name": "test", "version": "1"},
-}
-
-
-def message(method: str, number: int | None = 1, **params: Any) -> dict[str, Any]:
-    """Write a message of JSON-RPC; without a number it is a notification."""
-    named = {} if number is None else {"id": number}
-    return {"jsonrpc": "2.0", **named, "method": method, "params": params}
 
 
 def called(tool: str, **arguments: Any) -> dict[str, Any]:

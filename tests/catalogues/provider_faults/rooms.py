@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from simulator.server.server import Simulator
 
 from contract.redis.client import open_redis
@@ -51,6 +53,7 @@ KINDS: dict[str, dict[str, float]] = {
 }
 SILENT_DOORS = ("never_accepts", "never_handshakes")
 KNOCK_S = 0.5
+KEYS_AT_ONCE = 5000  # of one step through all keys: a Darkroom has some thousand at its end
 HOW_MANY = {"calm": 4, "swift": 3, "upload": 2, "internet": 2, "hub": 4, "door": 3}
 
 
@@ -77,24 +80,38 @@ class Room:
 
     async def strings(self, pattern: str = "*") -> str:
         """Read everything in Redis, but for the requests of jobs."""
-        found = []
-        async for key in self.redis.scan_iter(pattern):
-            found += [str(key), await _value(self.redis, str(key))]
-        return "\n".join(found)
+        keys = [str(key) async for key in self.redis.scan_iter(pattern, count=KEYS_AT_ONCE)]
+        async with self.redis.pipeline(transaction=False) as questions:
+            for key in keys:
+                questions.type(key)
+            kinds = await questions.execute()
+            for key, kind in zip(keys, kinds, strict=True):
+                _ask(questions, key, kind)
+            values = await questions.execute()
+        return "\n".join(text for key, value in zip(keys, values, strict=True) for text in (key, _shown_of(value)))
 
 
-async def _value(redis: Redis, key: str) -> str:
-    kind = await redis.type(key)
+def _ask(redis: Pipeline, key: str, kind: str) -> None:
+    """Ask for all that a key has."""
     if kind == "hash":
-        fields = await redis.hgetall(key)
-        return str({name: value for name, value in fields.items() if name != "request"})
-    if kind == "string":
-        return str(await redis.get(key))
-    if kind == "list":
-        return str(await redis.lrange(key, 0, -1))
-    if kind == "set":
-        return str(await redis.smembers(key))
-    return str(await (redis.xrange(key) if kind == "stream" else redis.zrange(key, 0, -1)))
+        redis.hgetall(key)
+    elif kind == "string":
+        redis.get(key)
+    elif kind == "list":
+        redis.lrange(key, 0, -1)
+    elif kind == "set":
+        redis.smembers(key)
+    elif kind == "stream":
+        redis.xrange(key)
+    else:
+        redis.zrange(key, 0, -1)
+
+
+def _shown_of(value: object) -> str:
+    """Write a value down, without the request of a job."""
+    if isinstance(value, dict):
+        return str({name: part for name, part in value.items() if name != "request"})
+    return str(value)
 
 
 @asynccontextmanager
@@ -132,7 +149,7 @@ async def open_room(kind: str, door: str = "", **settings: float) -> AsyncIterat
 def _large() -> bytes:
     """Make a picture that is large to send: nine megabytes as base64."""
     data = io.BytesIO()
-    Image.effect_noise((2600, 2600), 90).save(data, "PNG", compress_level=1)
+    Image.frombytes("L", (2600, 2600), random.Random(0).randbytes(2600 * 2600)).save(data, "PNG", compress_level=0)
     return data.getvalue()
 
 

@@ -37,7 +37,6 @@ class Told:
     sidecar: Mapping[str, Any]
     picture: bytes
     public: str  # everything that may hold no secret
-    connected: list[str]
     is_alive: bool
 
 
@@ -58,7 +57,7 @@ def step_of(row: str, variant: str, expect: Expect) -> dict[str, object]:
 
 async def _tell(step: Mapping[str, object], story: Story, room: Room) -> Told:
     await room.clean()
-    before = len(room.network.connected()), len(room.stack.logs())
+    log_from = len(room.stack.logs())
     rest = [] if story.times is None else [GOOD]
     room.simulator.script([{**step, "times": story.times or "always"}, *rest])
     started = time.monotonic()
@@ -75,8 +74,7 @@ async def _tell(step: Mapping[str, object], story: Story, room: Room) -> Told:
         seconds=seconds,
         sidecar=sidecar,
         picture=Path(job.images[0].path).read_bytes() if job.images else b"",
-        public=await _public(job, sidecar, room, before[1]),
-        connected=room.network.connected()[before[0] :],
+        public=await _public(job, sidecar, room, log_from),
         is_alive=room.worker.poll() is None,
     )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,25 +9,12 @@ import pytest
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.ids import artifact_id
-from contract.jobs.job import JobState, Rendition
+from contract.jobs.job import JobState
 from contract.store.lease import Lease
-from contract.store.new_job import NewJob
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import asked
+from tests.support.factories.sidecars import a_sidecar
+from tests.support.store.table import running
 from worker.artifacts.orphans import Orphans
-
-NEW = NewJob(
-    id="",
-    owner="ann",
-    conversation=None,
-    request=asked("a fox"),
-    snapshots=(),
-    queue_time_s=60,
-    run_time_s=60,
-    max_active=9,
-    max_queued=9,
-)
-AS_ASKED = Rendition(provider="p", model="m", image_size="1K")
 
 
 class Place:
@@ -43,38 +27,14 @@ class Place:
 
     async def start(self) -> Lease:
         """Start a job."""
-        job_id = str(uuid.uuid4())
-        await self.store.submit(replace(NEW, id=job_id))
-        lease = await self.store.claim(job_id, worker="w", lease_s=15)
-        assert lease is not None
-        return lease
+        return await running(self.store)
 
     async def save(self, lease: Lease, index: int = 0) -> Sidecar:
         """Store an image of a job, and tell nobody."""
         job = await self.store.get(lease.job_id)
         name, data = artifact_id(job.id, index), f"{job.id} {index}".encode()
-        sidecar = Sidecar(
-            id=name,
-            path=self.artifacts.locator(job, f"{name}.png"),
-            mime="image/png",
-            prompt="a fox",
-            model="m",
-            provider="p",
-            source_images=(),
-            created_at="2026-03-04T12:00:00+00:00",
-            job_id=job.id,
-            index=index,
-            width=64,
-            height=64,
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
-            requested=AS_ASKED,
-            delivered=AS_ASKED,
-            degraded=None,
-            attempts=(),
-            cost_usd=None,
-        )
-        return await self.artifacts.put(job, sidecar, data)
+        path = self.artifacts.locator(job, f"{name}.png")
+        return await self.artifacts.put(job, a_sidecar(data, id=name, path=path, job_id=job.id, index=index), data)
 
 
 @pytest.fixture

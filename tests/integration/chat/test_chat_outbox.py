@@ -11,6 +11,7 @@ from contract.store.new_job import ChatDelivery
 from producer.chat.outbox import ChatOutbox
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import image, new_job
+from tests.support.store.table import running, submitted
 
 LETTER = ChatDelivery(outbox="box", route='{"channel":"c"}', hold_s=0)
 
@@ -21,8 +22,7 @@ def box(redis: Redis) -> ChatOutbox:
 
 
 async def hand_in(store: JobStore, chat_delivery: ChatDelivery = LETTER) -> str:
-    job_id, _ = await store.submit(new_job(chat_delivery=chat_delivery))
-    return job_id
+    return await submitted(store, chat_delivery=chat_delivery)
 
 
 async def test_a_letter_waits_for_its_job_and_for_its_turn(store: JobStore, box: ChatOutbox) -> None:
@@ -136,14 +136,12 @@ async def test_mailbox_and_memos_are_not_kept_for_ever(redis: Redis) -> None:
 
 
 async def test_the_pictures_of_a_chat_belong_to_all_in_it(store: JobStore) -> None:
-    job_id, _ = await store.submit(new_job(gallery="chat:1"))
-    lease = await store.claim(job_id, worker="w", lease_s=15)
-    assert lease is not None
-    picture = image(job_id, 0)
+    lease = await running(store, gallery="chat:1")
+    picture = image(lease.job_id, 0)
     await store.add_image(lease, picture)
     assert await store.end(lease, JobState.SUCCEEDED) is JobState.SUCCEEDED
     assert await store.image_owner_is(picture.id, "chat:1")
     assert await store.is_foreign(picture.id, "ann")
     assert await store.latest_image("chat:1", "chat") == picture.path
-    await store.delete(job_id, owner="ann")
+    await store.delete(lease.job_id, owner="ann")
     assert await store.latest_image("chat:1", "chat") is None

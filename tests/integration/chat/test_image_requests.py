@@ -15,6 +15,7 @@ from contract.jobs.job import JobState
 from contract.redis.client import open_redis
 from producer.chat.factory import ChatRuntime
 from producer.chat.image_requests import ChatAnswer
+from producer.chat.turn import Turn
 from tests.support.clients.chat import CHATTY, Chat, Hand, nanobot
 from tests.support.stack.redis_server import RealRedis
 
@@ -230,13 +231,20 @@ async def test_channels_that_are_not_there_keep_their_letters(quick: Stack) -> N
     assert await hand.chat_messages() == [job_id]
 
 
-async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Stack) -> None:
-    opened, hand, chat = patient
-    asking = asyncio.create_task(opened.image_requests.generate(CHATTY, FOX))
+async def stopped_turn(stack: Stack, turn: Turn) -> str:
+    """Stop a turn that waits for its job; answer the job's id."""
+    opened, hand, _ = stack
+    asking = asyncio.create_task(opened.image_requests.generate(turn, FOX))
     [job_id] = await hand.handed_in()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    return job_id
+
+
+async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: Stack) -> None:
+    _, hand, chat = patient
+    job_id = await stopped_turn(patient, CHATTY)
     assert (await hand.store.get(job_id)).state is JobState.QUEUED
     chat.works_on.set()
     async with asyncio.timeout(10):
@@ -246,13 +254,8 @@ async def test_a_stopped_turn_cancels_its_job_if_the_process_goes_on(patient: St
 
 
 async def test_where_nothing_can_be_sent_a_stop_cancels_at_once(patient: Stack) -> None:
-    opened, hand, _ = patient
-    asking = asyncio.create_task(opened.image_requests.generate(DEAF, FOX))
-    [job_id] = await hand.handed_in()
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert (await hand.store.get(job_id)).state is JobState.CANCELLED
+    job_id = await stopped_turn(patient, DEAF)
+    assert (await patient[1].store.get(job_id)).state is JobState.CANCELLED
 
 
 async def test_equal_calls_of_a_turn_are_different_jobs_and_a_repeated_turn_is_not(

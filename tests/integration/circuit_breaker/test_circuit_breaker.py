@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 import re
 import time
@@ -20,8 +19,8 @@ from contract.store.doorbell import Doorbell
 from contract.store.keys import digest
 from contract.store.lease import Lease, LeaseLost
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import new_job
 from tests.support.stack.redis_server import RealRedis
+from tests.support.store.table import bells, claimed, running, sweep
 from worker.policy.circuit_breaker import GRACE_S, Blocked, CallOutcome, CircuitBreaker, CircuitBreakers
 
 OPEN_S = 10.0
@@ -46,17 +45,6 @@ def breaker(store: JobStore) -> CircuitBreaker:
 async def lease(store: JobStore) -> Lease:
     """A job that makes calls."""
     return await running(store)
-
-
-async def running(store: JobStore, *, owner: str = "ann") -> Lease:
-    job_id, _ = await store.submit(new_job(owner=owner))
-    return await claimed(store, job_id)
-
-
-async def claimed(store: JobStore, job_id: str) -> Lease:
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
-    return lease
 
 
 async def enter(breaker: CircuitBreaker, lease: Lease, number: int = 0) -> Blocked | None:
@@ -128,17 +116,7 @@ async def waiters(redis: Redis, breaker: CircuitBreaker) -> list[str]:
 async def crash(store: JobStore, redis: Redis, lease: Lease) -> None:
     """End a job's lease without its worker."""
     await redis.zadd("darkroom:running", {lease.job_id: 1})
-    await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
-
-
-async def bells(redis: Redis) -> list[str]:
-    """Take all bells, in the order workers would."""
-    found = []
-    for priority in range(10):
-        key = "darkroom:bells" if priority == 0 else f"darkroom:bells:{priority}"
-        while message := await redis.rpop(key):
-            found.append(json.loads(str(message))["headers"]["id"])
-    return found
+    await sweep(store)
 
 
 # The breaker
@@ -917,7 +895,7 @@ async def test_a_lost_bell_of_a_woken_job_is_rung_by_the_sweeper(
         patch.setattr(JobStore, "ring", lambda *_: asyncio.sleep(0))  # the worker dies between the two
         await breaker.leave(lease, 0, CallOutcome.GOOD)
     assert await bells(redis) == []
-    await store.sweep("w1", patience_s=60, lock_s=5, bell_s=60)
+    await sweep(store, patience_s=60)
     assert await bells(redis) == [job_id]
 
 

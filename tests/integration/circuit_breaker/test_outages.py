@@ -12,7 +12,7 @@ from contract.monitoring.open_breakers import Level, read_breakers
 from contract.store.keys import BREAKERS
 from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import new_job
+from tests.support.store.table import running
 from worker.policy.circuit_breaker import CallOutcome, CircuitBreaker, CircuitBreakers
 
 KEY, MODEL, OPEN_S = "canary-key", "a/b", 10.0
@@ -39,10 +39,7 @@ def breaker_of(store: JobStore, *, model: str = MODEL, limit: int | None = None)
 
 
 async def job(store: JobStore, owner: str) -> Lease:
-    job_id, _ = await store.submit(new_job(owner=f"canary-{owner}"))
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
-    return lease
+    return await running(store, owner=f"canary-{owner}")
 
 
 async def call(breaker: CircuitBreaker, lease: Lease, outcome: CallOutcome, code: str = "provider_down") -> None:

@@ -14,8 +14,7 @@ import pytest
 
 from contract.jobs.job import ACTIVE, JobState, Outcome
 from contract.store.lease import CallRefused, Lease, LeaseLost
-from contract.store.new_job import NewJob
-from tests.support.factories.jobs import COUNT, asked, attempt, image
+from tests.support.factories.jobs import COUNT, attempt, image, new_job
 from tests.support.model.invariants import check_story
 from tests.support.model.table import JobTable, Look
 from tests.support.stack.redis_server import RealRedis
@@ -62,18 +61,7 @@ class Round:
 
     async def play(self) -> None:
         """Let all of them have their turns until nobody wants any more."""
-        new = NewJob(
-            id=JOB,
-            owner="ann",
-            conversation="chat",
-            request=asked("a fox"),
-            snapshots=(),
-            queue_time_s=3600,
-            run_time_s=3600,
-            max_active=9,
-            max_queued=9,
-        )
-        await self.store.submit(new)
+        await self.store.submit(new_job(id=JOB, queue_time_s=3600, run_time_s=3600))
         run = self.store._run
 
         async def in_turn(name: str, *args: str | float) -> Any:

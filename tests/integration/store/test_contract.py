@@ -15,6 +15,7 @@ from contract.store.doorbell import Doorbell
 from contract.version import CONTRACT, own_version
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import new_job
+from tests.support.store.table import all_submitted, claimed, submitted, sweep
 
 NEXT = CONTRACT + 1
 LIST = f"darkroom:bells-{NEXT}"
@@ -26,14 +27,6 @@ def newer(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     with monkeypatch.context() as patch:
         patch.setattr(scripts, "CONTRACT", NEXT)
         return JobStore(redis, Doorbell(), retention_s=3600)
-
-
-async def submitted(store: JobStore) -> str:
-    return (await store.submit(new_job()))[0]
-
-
-async def swept(store: JobStore, name: str, *, bell_s: float = 60) -> int:
-    return await store.sweep(name, patience_s=0, lock_s=60, bell_s=bell_s)
 
 
 async def numbers(redis: Redis, key: str) -> list[int]:
@@ -52,7 +45,7 @@ async def test_job_bell_and_sign_of_life_carry_the_number(store: JobStore, redis
 async def test_a_newer_job_is_left_as_it_is_and_told_once(
     store: JobStore, newer: JobStore, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    jobs = [await submitted(newer) for _ in range(3)]
+    jobs = await all_submitted(newer, 3)
     assert await numbers(redis, LIST) == [NEXT]  # a list for each priority
     assert not await redis.exists("darkroom:bells")
     before = [await redis.hgetall(f"darkroom:job:{job_id}") for job_id in jobs]
@@ -77,7 +70,7 @@ async def test_an_older_sweeper_rings_where_newer_workers_listen(
     job_id = await submitted(newer)
     await redis.delete(LIST)
     with caplog.at_level(logging.WARNING):
-        assert [await swept(store, "w1", bell_s=0) for _ in range(3)] == [1, 0, 0]
+        assert [await sweep(store, bell_s=0) for _ in range(3)] == [1, 0, 0]
     assert await numbers(redis, LIST) == [NEXT]
     assert not await redis.exists("darkroom:bells")
     assert len(caplog.records) == 1
@@ -89,11 +82,11 @@ async def test_a_lost_bell_is_known_by_younger_ones_of_its_own_list(
 ) -> None:
     lost, heard = [(await newer.submit(new_job(owner=owner)))[0] for owner in ("ann", "bob")]
     await redis.hincrby(f"darkroom:job:{lost}", "bell_at", -9000)
-    old = (await store.submit(new_job(owner="eve")))[0]
+    old = await submitted(store, owner="eve")
     assert await store.claim(old, worker="w1", lease_s=15)
-    assert await swept(newer, "w1", bell_s=1) == 0
+    assert await sweep(newer, bell_s=1) == 0
     assert await newer.claim(heard, worker="w1", lease_s=15)
-    assert await swept(newer, "w1", bell_s=1) == 1
+    assert await sweep(newer, bell_s=1) == 1
 
 
 async def test_a_newer_worker_does_older_jobs_and_those_without_a_number(
@@ -102,7 +95,7 @@ async def test_a_newer_worker_does_older_jobs_and_those_without_a_number(
     older, oldest = await submitted(store), await submitted(store)
     await redis.hdel(f"darkroom:job:{oldest}", "contract")
     await redis.delete("darkroom:bells", "darkroom:bells:1")
-    assert await swept(newer, "w2", bell_s=0) == 2
+    assert await sweep(newer, sweeper="w2", bell_s=0) == 2
     assert await numbers(redis, "darkroom:bells") == await numbers(redis, "darkroom:bells:1") == [1]
     assert all([await newer.claim(job_id, worker="w2", lease_s=15) for job_id in (older, oldest)])
 
@@ -114,22 +107,22 @@ async def test_a_newer_sweeper_takes_over_from_an_older_one_and_not_the_other_wa
         await table.renew(name, [], lease_s=15)
     holders = []
     for name, table in (("old", store), ("new", newer), ("old", store), ("new", newer)):
-        await swept(table, name)
+        await sweep(table, sweeper=name)
         holders.append(await redis.get("darkroom:lock:sweeper"))
     assert holders == ["old", "new", "new", "new"]
 
 
 async def test_a_sweeper_without_a_number_is_older_than_all(store: JobStore, redis: Redis) -> None:
     await redis.set("darkroom:lock:sweeper", "old", px=60_000)
-    await swept(store, "w1")
+    await sweep(store)
     assert await redis.get("darkroom:lock:sweeper") == "w1"
-    await swept(store, "w2")
+    await sweep(store, sweeper="w2")
     assert await redis.get("darkroom:lock:sweeper") == "w1"
 
 
 async def test_a_newer_job_that_no_worker_can_do_ends_in_its_time(store: JobStore, newer: JobStore) -> None:
     job_id = (await newer.submit(new_job(queue_time_s=0)))[0]
-    await swept(store, "w1")
+    await sweep(store)
     assert (await store.get(job_id)).state is JobState.EXPIRED
 
 
@@ -137,7 +130,7 @@ async def test_what_is_known_of_a_worker_goes_with_it(store: JobStore, redis: Re
     await redis.zadd("darkroom:workers", {"killed": 1})
     await redis.hset("darkroom:versions", mapping={"killed": "1 0.1", "forgotten by an older sweeper": "1 0.1"})
     await store.renew("w1", [], lease_s=15)
-    await swept(store, "w1")
+    await sweep(store)
     assert set(await redis.hgetall("darkroom:versions")) == {"w1"}
 
 
@@ -151,11 +144,9 @@ async def test_the_fleet_and_what_jobs_need_are_read(store: JobStore, newer: Job
         "darkroom:workers", {"silent": 1000 * (seconds - 60), "damaged": 1000 * seconds, "older": 1000 * seconds}
     )
     await redis.hdel(f"darkroom:job:{await submitted(store)}", "contract")
-    ids = [await submitted(newer) for _ in range(12)]  # ten are ready, the others parked
-    lease = await newer.claim(ids[0], worker="w2", lease_s=15)
-    other = await newer.claim(ids[1], worker="w2", lease_s=15)
-    assert lease
-    assert other
+    ids = await all_submitted(newer, 12)  # ten are ready, the others parked
+    lease = await claimed(newer, ids[0], worker="w2")
+    await claimed(newer, ids[1], worker="w2")
     await newer.release(lease, wait_s=60)
     fleet = await read_fleet(redis)
     own = own_version()

@@ -18,7 +18,8 @@ from contract.store.job_hash import read_state
 from contract.store.keys import digest
 from contract.store.lease import Lease, LeaseLost
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import attempt, image, new_job
+from tests.support.factories.jobs import attempt, image
+from tests.support.store.table import claimed, submitted, sweep
 from worker.webhooks.outbox import WebhookOutbox
 
 FIELDS = (
@@ -33,21 +34,19 @@ HARMS: list[Harm] = [(field, value) for field in FIELDS for value in (GONE, "x",
 INDEXES = ("queued", "waiting", "running", "deadlines", "parked")
 
 
-async def submitted(store: JobStore, owner: str = "ann", **changes: Any) -> str:
-    new = new_job(owner=owner, budget_usd=900, price_usd=1, webhook='{"host": "h"}', **changes)
-    return (await store.submit(new))[0]
+async def with_a_webhook(store: JobStore, owner: str = "ann", **changes: object) -> str:
+    return await submitted(store, owner=owner, budget_usd=900, price_usd=1, webhook='{"host": "h"}', **changes)
 
 
 async def started(store: JobStore, owner: str = "ann", *, lease_s: float = 0) -> Lease:
-    lease = await store.claim(await submitted(store, owner), worker="w1", lease_s=lease_s)
-    assert lease
+    lease = await claimed(store, await with_a_webhook(store, owner), lease_s=lease_s)
     await store.begin_attempt(lease, 0, attempt(), max_calls=9)
     await store.add_image(lease, image(lease.job_id, 0))
     return lease
 
 
 async def queued(store: JobStore) -> str:
-    job_id = await submitted(store)
+    job_id = await with_a_webhook(store)
     await store.redis.delete("darkroom:bells")  # it was lost
     return job_id
 
@@ -65,8 +64,8 @@ async def running(store: JobStore) -> str:
 
 async def parked(store: JobStore) -> str:
     for _ in range(10):
-        await submitted(store)
-    return await submitted(store)
+        await with_a_webhook(store)
+    return await with_a_webhook(store)
 
 
 STAGES: dict[str, Callable[[JobStore], Coroutine[Any, Any, str]]] = {
@@ -83,10 +82,6 @@ async def harm(redis: Redis, job_id: str, field: str, value: str | None) -> None
         await redis.hdel(key, field)
     else:
         await redis.hset(key, field, value)
-
-
-async def swept(store: JobStore) -> int:
-    return await store.sweep("w1", patience_s=0, lock_s=60, bell_s=0)
 
 
 async def fields_of(redis: Redis, job_id: str) -> dict[str, str]:
@@ -111,10 +106,10 @@ async def stands(redis: Redis, job_id: str) -> set[str]:
 async def check_harmless(store: JobStore, redis: Redis, job_id: str) -> None:
     """Sweep, and see that others' jobs come to their end, and this one too or is as good as any."""
     other = await started(store, "bob")  # its worker is dead
-    rings = await submitted(store, "eve")
+    rings = await with_a_webhook(store, "eve")
     await redis.delete("darkroom:bells")
     for _ in range(3):
-        await swept(store)
+        await sweep(store, bell_s=0)
     assert await store.claim(other.job_id, worker="w2", lease_s=15)
     assert await store.claim(rings, worker="w2", lease_s=15)
     assert await redis.llen("darkroom:bells") > 0
@@ -149,7 +144,7 @@ async def test_a_damaged_job_ends_once_and_is_told(
         await store.cancel(await first_ready(redis))
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            await swept(store)
+            await sweep(store, bell_s=0)
     assert [record.getMessage() for record in caplog.records] == [
         f"job {job_id} is damaged in Redis, so it has ended",
     ]
@@ -180,7 +175,7 @@ async def test_what_has_lost_its_owner_takes_no_place_of_theirs(store: JobStore,
         await redis.hset(key, mapping={"owner": "ann", "grain": "fine"})
     else:
         await redis.hset(key, "owner_digest", "?")
-    await swept(store)
+    await sweep(store, bell_s=0)
     assert not await stands(redis, job_id)
     assert await redis.zcard(f"darkroom:owner:{digest('ann')}:active") == 0
 
@@ -195,7 +190,7 @@ async def test_a_job_without_its_hash_is_dropped(store: JobStore, redis: Redis, 
     if stage == "parked":
         await store.cancel(await first_ready(redis))
     for _ in range(3):
-        await swept(store)
+        await sweep(store, bell_s=0)
     assert await stands(redis, job_id) <= {"deadlines"}  # which it leaves in its time
     with pytest.raises(DarkroomError):
         await store.claim(job_id, worker="w2", lease_s=15) or (await store.get(job_id))
@@ -223,10 +218,10 @@ async def test_a_worker_renews_all_others_beside_a_damaged_job(
 
 
 async def test_a_damaged_bell_is_answered_and_its_job_ends(store: JobStore, redis: Redis) -> None:
-    job_id = await submitted(store)
+    job_id = await with_a_webhook(store)
     await harm(redis, job_id, "run_time", "x")
     assert await store.claim(job_id, worker="w1", lease_s=15) is None
-    await swept(store)
+    await sweep(store, bell_s=0)
     assert (await store.get(job_id)).state is JobState.FAILED
 
 
@@ -247,7 +242,7 @@ async def test_a_damaged_job_can_be_cancelled_and_deleted(store: JobStore, redis
 
 
 async def test_a_damaged_count_of_tries_stops_no_other_webhook(store: JobStore, redis: Redis) -> None:
-    jobs = [await submitted(store) for _ in range(3)]
+    jobs = [await with_a_webhook(store) for _ in range(3)]
     for job_id in jobs:
         await store.cancel(job_id)
     await harm(redis, jobs[0], "webhook_tries", "x")
@@ -265,9 +260,9 @@ async def test_damaged_records_beside_the_jobs_stop_nobody(store: JobStore, redi
     await redis.hset("darkroom:slots", "w1", "x")
     await redis.rpush("darkroom:durations:k", "x", "1000")
     await queued(store)
-    assert await swept(store) == 1
+    assert await sweep(store, bell_s=0) == 1
     assert (await store.pace(["k"]))["k"].slots == 0
-    job_id = await submitted(store)
+    job_id = await with_a_webhook(store)
     assert await store.claim(job_id, worker="w1", lease_s=15)
     await redis.xadd("darkroom:journal", {"job": "j", "state": "queued", "created_at": "x"})
     moves = [line.move async for lines in _once(redis) for line in lines]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from redis.asyncio import Redis
 
@@ -11,36 +9,12 @@ from contract.errors.catalogue.provider import CONTENT_REFUSED, NO_IMAGE
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import JobState, Outcome
 from contract.store.keys import digest
-from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import attempt, image, new_job
+from tests.support.store.table import all_submitted, bells, claimed, submitted, sweep
 
 READY = 10
 DAY_MS = 86_400_000
-
-
-async def submitted(store: JobStore, count: int, **changes: object) -> list[str]:
-    return [(await store.submit(new_job(**changes)))[0] for _ in range(count)]
-
-
-async def claimed(store: JobStore, job_id: str) -> Lease:
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
-    return lease
-
-
-async def sweep(store: JobStore) -> int:
-    return await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
-
-
-async def bells(redis: Redis) -> list[str]:
-    """Take all bells, in the order workers would."""
-    found = []
-    for priority in range(READY):
-        key = "darkroom:bells" if priority == 0 else f"darkroom:bells:{priority}"
-        while message := await redis.rpop(key):
-            found.append(json.loads(str(message))["headers"]["id"])
-    return found
 
 
 async def ready(redis: Redis) -> list[str]:
@@ -59,7 +33,7 @@ async def spent(redis: Redis, owner: str = "ann") -> int:
 
 async def refusal(store: JobStore, **changes: object) -> Refused:
     with pytest.raises(Refused) as refused:
-        await submitted(store, 1, **changes)
+        await submitted(store, **changes)
     return refused.value
 
 
@@ -67,7 +41,7 @@ async def refusal(store: JobStore, **changes: object) -> Refused:
 
 
 async def test_of_a_burst_ten_jobs_are_ready_and_the_others_parked(store: JobStore, redis: Redis) -> None:
-    ids = await submitted(store, 13)
+    ids = await all_submitted(store, 13)
     assert (await ready(redis), await parked(redis)) == (ids[:READY], ids[READY:])
     assert await bells(redis) == ids[:READY]
     jobs = [await store.get(job_id) for job_id in ids]
@@ -81,14 +55,14 @@ async def test_of_a_burst_ten_jobs_are_ready_and_the_others_parked(store: JobSto
 
 
 async def test_a_stray_bell_for_a_parked_job_is_answered_with_nothing(store: JobStore, redis: Redis) -> None:
-    *_, last = await submitted(store, 11)
+    *_, last = await all_submitted(store, 11)
     assert await store.claim(last, worker="w1", lease_s=15) is None
     assert await store.ring([last]) == 0
     assert await parked(redis) == [last]
 
 
 async def test_a_claim_admits_the_next_one_and_rings_for_it(store: JobStore, redis: Redis) -> None:
-    ids = await submitted(store, 12)
+    ids = await all_submitted(store, 12)
     await bells(redis)
     await claimed(store, ids[0])
     assert await bells(redis) == [ids[10]]
@@ -104,7 +78,7 @@ async def test_a_claim_keeps_its_lease_although_it_cannot_ring(
     async def unavailable(_: object) -> int:
         raise Unavailable
 
-    ids = await submitted(store, 11)
+    ids = await all_submitted(store, 11)
     monkeypatch.setattr(store, "ring", unavailable)
     lease = await claimed(store, ids[0])
     monkeypatch.undo()
@@ -116,8 +90,8 @@ async def test_a_claim_keeps_its_lease_although_it_cannot_ring(
 async def test_whoever_leaves_admits_the_next_one_and_the_sweeper_rings(
     store: JobStore, redis: Redis, way: str
 ) -> None:
-    [leaves] = await submitted(store, 1, queue_time_s=0 if way == "expire" else 60)
-    *_, waits = await submitted(store, READY)
+    leaves = await submitted(store, queue_time_s=0 if way == "expire" else 60)
+    *_, waits = await all_submitted(store, READY)
     assert await parked(redis) == [waits]
     await bells(redis)
     if way == "cancel":
@@ -131,8 +105,8 @@ async def test_whoever_leaves_admits_the_next_one_and_the_sweeper_rings(
 
 async def test_whoever_is_admitted_far_behind_is_rung_for_all_the_same(store: JobStore, redis: Redis) -> None:
     for number in range(12):
-        await submitted(store, READY, owner=f"owner-{number}")
-    *anns, waits = await submitted(store, READY + 1)
+        await all_submitted(store, READY, owner=f"owner-{number}")
+    *anns, waits = await all_submitted(store, READY + 1)
     await bells(redis)
     await store.cancel(anns[-1])
     assert (await ready(redis))[-1] == waits
@@ -142,10 +116,10 @@ async def test_whoever_is_admitted_far_behind_is_rung_for_all_the_same(store: Jo
 
 
 async def test_parked_jobs_expire_and_are_cancelled(store: JobStore, redis: Redis) -> None:
-    await submitted(store, READY)
+    await all_submitted(store, READY)
     expired, cancelled, stays = (
-        *await submitted(store, 1, queue_time_s=0),
-        *await submitted(store, 2),
+        await submitted(store, queue_time_s=0),
+        *await all_submitted(store, 2),
     )
     assert await store.cancel(cancelled) is JobState.QUEUED
     await sweep(store)
@@ -154,14 +128,14 @@ async def test_parked_jobs_expire_and_are_cancelled(store: JobStore, redis: Redi
 
 
 async def test_owners_of_parked_jobs_take_turns(store: JobStore, redis: Redis) -> None:
-    anns = await submitted(store, 14)
-    bobs = await submitted(store, 12, owner="bob")
+    anns = await all_submitted(store, 14)
+    bobs = await all_submitted(store, 12, owner="bob")
     assert await parked(redis) == [anns[10], bobs[10], anns[11], bobs[11], *anns[12:]]
     assert (await store.get(bobs[11])).position == 2 * READY + 3
 
 
 async def test_parked_jobs_count_as_queued(store: JobStore) -> None:
-    await submitted(store, 12)
+    await all_submitted(store, 12)
     refused = await refusal(store, owner="bob", max_queued=12)
     assert (refused.code, refused.values) == ("queue_full", {"retry_after_s": 30})
     refused = await refusal(store, max_active=12)
@@ -170,8 +144,8 @@ async def test_parked_jobs_count_as_queued(store: JobStore) -> None:
 
 async def test_the_sweeper_admits_whoever_was_forgotten_whoever_stands_before(store: JobStore, redis: Redis) -> None:
     for number in range(5):
-        await submitted(store, READY + 60, owner=f"full-{number}")
-    bobs = await submitted(store, READY + 1, owner="bob")
+        await all_submitted(store, READY + 60, owner=f"full-{number}")
+    bobs = await all_submitted(store, READY + 1, owner="bob")
     await redis.zrem("darkroom:queued", bobs[0])  # as if somebody had died halfway
     await redis.zrem(f"darkroom:owner:{digest('bob')}:active", bobs[0])
     await bells(redis)
@@ -181,7 +155,7 @@ async def test_the_sweeper_admits_whoever_was_forgotten_whoever_stands_before(st
 
 
 async def test_a_parked_job_whose_hash_is_gone_stops_nobody(store: JobStore, redis: Redis) -> None:
-    ids = await submitted(store, READY + 2)
+    ids = await all_submitted(store, READY + 2)
     await redis.delete(f"darkroom:job:{ids[READY]}")
     await redis.zrem("darkroom:deadlines", ids[READY])
     await claimed(store, ids[0])
@@ -193,7 +167,7 @@ async def test_a_parked_job_whose_hash_is_gone_stops_nobody(store: JobStore, red
 
 
 async def test_no_more_jobs_of_an_owner_are_in_play_than_may_run(store: JobStore, redis: Redis) -> None:
-    ids = await submitted(store, 5, max_running=2)
+    ids = await all_submitted(store, 5, max_running=2)
     assert await parked(redis) == ids[2:]
     leases = [await claimed(store, job_id) for job_id in ids[:2]]
     assert await parked(redis) == ids[2:]  # both still run
@@ -209,7 +183,7 @@ async def test_no_more_jobs_of_an_owner_are_in_play_than_may_run(store: JobStore
 
 async def test_a_budget_is_reserved_and_refuses_what_exceeds_it(store: JobStore, redis: Redis) -> None:
     money = {"budget_usd": 0.25, "price_usd": 0.04}
-    await submitted(store, 3, **money)  # two images each
+    await all_submitted(store, 3, **money)  # two images each
     assert await spent(redis) == 240_000
     before = await redis.dbsize()
     refused = await refusal(store, **money)
@@ -219,8 +193,8 @@ async def test_a_budget_is_reserved_and_refuses_what_exceeds_it(store: JobStore,
     assert isinstance(wait_s, int)
     assert abs(86_400 - seconds % 86_400 - wait_s) <= 2
     assert await redis.dbsize() == before
-    await submitted(store, 1, owner="bob", **money)
-    await submitted(store, 1, price_usd=0.04)  # whoever has no budget
+    await submitted(store, owner="bob", **money)
+    await submitted(store, price_usd=0.04)  # whoever has no budget
     assert await spent(redis) == 240_000
 
 
@@ -238,7 +212,7 @@ async def test_a_budget_is_reserved_and_refuses_what_exceeds_it(store: JobStore,
 async def test_at_its_end_a_job_is_settled_once(
     store: JobStore, redis: Redis, calls: list[tuple[Outcome, float | None]], cost: int
 ) -> None:
-    other, job_id = await submitted(store, 2, budget_usd=1.0, price_usd=0.04)
+    other, job_id = await all_submitted(store, 2, budget_usd=1.0, price_usd=0.04)
     lease = await claimed(store, job_id)
     for number, (outcome, cost_usd) in enumerate(calls):
         await store.begin_attempt(lease, number, attempt(outcome, cost_usd), max_calls=9)
@@ -254,7 +228,7 @@ async def test_at_its_end_a_job_is_settled_once(
 
 async def test_what_a_job_costs_beyond_its_reservation_counts_before_its_end(store: JobStore, redis: Redis) -> None:
     money = {"budget_usd": 0.25, "price_usd": 0.04}
-    [job_id] = await submitted(store, 1, **money)  # two images
+    job_id = await submitted(store, **money)  # two images
     lease = await claimed(store, job_id)
     seen = []
     for number, cost in enumerate([0.05, 0.05, 0.1]):
@@ -270,7 +244,7 @@ async def test_what_a_job_costs_beyond_its_reservation_counts_before_its_end(sto
 
 
 async def test_a_forgotten_day_is_not_settled(store: JobStore, redis: Redis) -> None:
-    [job_id] = await submitted(store, 1, budget_usd=1.0, price_usd=0.04)
+    job_id = await submitted(store, budget_usd=1.0, price_usd=0.04)
     [key] = [key async for key in redis.scan_iter("darkroom:owner:*:spent:*")]
     await redis.delete(key)
     await store.cancel(job_id)
@@ -282,7 +256,7 @@ async def test_a_forgotten_day_is_not_settled(store: JobStore, redis: Redis) -> 
 
 async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, redis: Redis) -> None:
     before = {str(key) async for key in redis.scan_iter("*")}
-    [job_id] = await submitted(store, 1, webhook="sealed")
+    job_id = await submitted(store, webhook="sealed")
     lease = await claimed(store, job_id)
     await store.add_image(lease, image(job_id, 0))
     await store.end(lease, JobState.SUCCEEDED)
@@ -297,7 +271,7 @@ async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, red
 
 
 async def test_deleting_an_active_job_cancels_it(store: JobStore, redis: Redis) -> None:
-    waits, runs = await submitted(store, 2)
+    waits, runs = await all_submitted(store, 2)
     lease = await claimed(store, runs)
     assert (await store.delete(waits, owner="ann")).state is JobState.QUEUED
     assert (await store.delete(runs, owner="ann")).state is JobState.RUNNING
@@ -309,7 +283,7 @@ async def test_deleting_an_active_job_cancels_it(store: JobStore, redis: Redis) 
 
 
 async def test_only_ones_own_jobs_can_be_deleted(store: JobStore) -> None:
-    [job_id] = await submitted(store, 1)
+    job_id = await submitted(store)
     for delete in (store.delete(job_id, owner="bob"), store.delete("nobody", owner="ann")):
         with pytest.raises(Refused) as refused:
             await delete
@@ -318,7 +292,7 @@ async def test_only_ones_own_jobs_can_be_deleted(store: JobStore) -> None:
 
 
 async def test_the_latest_image_of_another_job_stays(store: JobStore) -> None:
-    first, second = await submitted(store, 2)
+    first, second = await all_submitted(store, 2)
     for job_id in (first, second):
         await store.add_image(await claimed(store, job_id), image(job_id, 0))
     await store.delete(first, owner="ann")
@@ -328,7 +302,7 @@ async def test_the_latest_image_of_another_job_stays(store: JobStore) -> None:
 
 
 async def test_the_key_of_a_deleted_job_can_be_used_again(store: JobStore) -> None:
-    [first] = await submitted(store, 1, idempotency_key="k")
+    first = await submitted(store, idempotency_key="k")
     await store.delete(first, owner="ann")
     other = new_job(idempotency_key="k", conversation="elsewhere")
     assert await store.submit(other) == (other.id, False)

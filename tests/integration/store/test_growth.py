@@ -14,14 +14,15 @@ import pytest
 from redis.asyncio import Redis
 from simulator.server.server import Simulator
 
-from contract.jobs.job import Image, JobState, ReferenceSnapshot
+from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.lease import Lease
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import new_job
+from tests.support.factories.jobs import image
 from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import Stack
+from tests.support.store.table import claimed, submitted, sweep
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, CircuitBreakers
 
 pytestmark = pytest.mark.real_redis
@@ -57,48 +58,14 @@ def breaker(store: JobStore) -> CircuitBreaker:
     return CircuitBreakers(store, limit=1, open_s=10).to("openrouter", "canary-key", "a/b")
 
 
-async def submitted(store: JobStore, *, owner: str = "ann", queue_time_s: float = 60, run_time_s: float = 60) -> str:
-    new = new_job(
-        owner=owner,
-        idempotency_key=str(uuid.uuid4()),
-        queue_time_s=queue_time_s,
-        run_time_s=run_time_s,
-        kind="1k",
-        budget_usd=100,
-        price_usd=0.04,
-    )
-    job_id, _ = await store.submit(new)
-    return job_id
+async def with_a_price(store: JobStore, **changes: object) -> str:
+    """Hand in a job that leaves a trace wherever jobs may."""
+    keys = {"idempotency_key": str(uuid.uuid4()), "kind": "1k", "budget_usd": 100, "price_usd": 0.04}
+    return await submitted(store, **keys, **changes)
 
 
-async def running(store: JobStore, *, run_time_s: float = 60) -> Lease:
-    return await claimed(store, await submitted(store, run_time_s=run_time_s))
-
-
-async def claimed(store: JobStore, job_id: str) -> Lease:
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
-    return lease
-
-
-async def add_image(store: JobStore, lease: Lease) -> None:
-    name = f"img_{lease.job_id.replace('-', '')[:12]}"
-    image = Image(
-        id=name,
-        index=0,
-        path=f"/media/{name}.png",
-        mime="image/png",
-        width=8,
-        height=8,
-        bytes=80,
-        sha256="0" * 64,
-        sidecar=f"/media/{name}.json",
-    )
-    await store.add_image(lease, image)
-
-
-async def sweep(store: JobStore) -> None:
-    await store.sweep("w1", patience_s=0, lock_s=5, bell_s=60)
+async def started(store: JobStore, **changes: object) -> Lease:
+    return await claimed(store, await with_a_price(store, **changes))
 
 
 async def keys_of(redis: Redis) -> dict[str, int]:
@@ -123,20 +90,20 @@ async def take_bells(redis: Redis) -> None:
 async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
     """Bring jobs to every end there is; answer the states that they have reached."""
     for state in (JobState.SUCCEEDED, JobState.FAILED):
-        lease = await running(store)
-        await add_image(store, lease)
+        lease = await started(store)
+        await store.add_image(lease, image(lease.job_id, 0))
         await store.end(lease, state)
-        await store.end(await running(store), state)
-    await store.cancel(await submitted(store))
-    await store.delete(await submitted(store), owner="ann")
-    await store.cancel((await running(store)).job_id)
-    waits = await running(store)
+        await store.end(await started(store), state)
+    await store.cancel(await with_a_price(store))
+    await store.delete(await with_a_price(store), owner="ann")
+    await store.cancel((await started(store)).job_id)
+    waits = await started(store)
     await store.release(waits, wait_s=30)
     await store.cancel(waits.job_id)
-    assert await store.claim(await submitted(store, queue_time_s=0), worker="w1", lease_s=15) is None
-    await submitted(store, queue_time_s=0)  # expired by a sweep
-    ended = await running(store, run_time_s=0)
-    crashed = await running(store)
+    assert await store.claim(await with_a_price(store, queue_time_s=0), worker="w1", lease_s=15) is None
+    await with_a_price(store, queue_time_s=0)  # expired by a sweep
+    ended = await started(store, run_time_s=0)
+    crashed = await started(store)
     for _ in range(3):
         await redis.zadd("darkroom:running", {crashed.job_id: 1, ended.job_id: 1})
         await sweep(store)
@@ -160,10 +127,10 @@ async def test_g24_jobs_of_every_ending_leave_only_what_expires(store: JobStore,
 
 
 async def test_g24_the_list_of_an_owner_holds_what_is_remembered(store: JobStore, redis: Redis) -> None:
-    job_id = await submitted(store)
+    job_id = await with_a_price(store)
     [jobs] = [str(key) async for key in redis.scan_iter("darkroom:owner:*:jobs")]
     await redis.zadd(jobs, {f"old-{number}": number for number in range(50)})
-    await store.cancel(await submitted(store))
+    await store.cancel(await with_a_price(store))
     assert await redis.zcard(jobs) == 2
     assert await redis.zscore(jobs, job_id) is not None
 
@@ -173,7 +140,7 @@ async def test_g24_a_breaker_is_forgotten_after_a_day(
     outcome: CallOutcome, store: JobStore, breaker: CircuitBreaker, redis: Redis
 ) -> None:
     for number in range(6):
-        lease = await running(store)
+        lease = await started(store)
         await breaker.enter(lease, number, most_s=60)
         await breaker.leave(lease, number, outcome, code="provider_down")
         await store.end(lease, JobState.SUCCEEDED)
@@ -184,7 +151,7 @@ async def test_g24_a_breaker_is_forgotten_after_a_day(
 async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
     store: JobStore, breaker: CircuitBreaker, redis: Redis
 ) -> None:
-    calls, waits = await running(store), await running(store)
+    calls, waits = await started(store), await started(store)
     assert await breaker.enter(calls, 0, most_s=60) is None
     blocked = await breaker.enter(waits, 9, most_s=60)
     assert isinstance(blocked, Blocked)

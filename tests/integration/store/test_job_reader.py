@@ -14,15 +14,11 @@ from contract.store import job_reader
 from contract.store.keys import digest
 from producer.client.eta import expected
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import image, new_job
+from tests.support.factories.jobs import image
+from tests.support.store.table import all_submitted, claimed, running, submitted, sweep
 from worker.execution.leases import Leases
 
 QUEUED, CANCELLED = frozenset({JobState.QUEUED}), frozenset({JobState.CANCELLED})
-
-
-async def submitted(store: JobStore, count: int = 1, **changes: object) -> list[str]:
-    news = [new_job(**{"kind": "1k", **changes}) for _ in range(count)]
-    return [(await store.submit(new))[0] for new in news]
 
 
 async def pages(store: JobStore, **how: object) -> list[list[str]]:
@@ -42,8 +38,8 @@ async def newest_first(redis: Redis) -> list[str]:
 
 
 async def test_pages_show_each_job_once_newest_first(store: JobStore, redis: Redis) -> None:
-    await submitted(store, 7)
-    await submitted(store, 2, owner="bob")
+    await all_submitted(store, 7)
+    await all_submitted(store, 2, owner="bob")
     ids = await newest_first(redis)
     assert await pages(store) == [ids[:3], ids[3:6], ids[6:]]
     assert await pages(store, limit=7) == [ids]
@@ -52,23 +48,23 @@ async def test_pages_show_each_job_once_newest_first(store: JobStore, redis: Red
 
 
 async def test_jobs_of_one_millisecond_are_not_shown_twice(store: JobStore, redis: Redis) -> None:
-    ids = await submitted(store, 9)
+    ids = await all_submitted(store, 9)
     await redis.zadd(f"darkroom:owner:{digest('ann')}:jobs", dict.fromkeys(ids, 1_800_000_000_000))
     assert list(chain(*await pages(store, limit=2))) == sorted(ids, reverse=True)
 
 
 async def test_a_page_goes_on_behind_a_job_that_was_deleted_and_before_new_ones(store: JobStore, redis: Redis) -> None:
-    await submitted(store, 5)
+    await all_submitted(store, 5)
     ids = await newest_first(redis)
     _, cursor = await store.page_of("ann", before=None, limit=2, state=None, conversation=None)
     await store.delete(ids[1], owner="ann")
-    await submitted(store, 2)
+    await all_submitted(store, 2)
     jobs, cursor = await store.page_of("ann", before=cursor, limit=9, state=None, conversation=None)
     assert ([job.id for job in jobs], cursor) == (ids[2:], None)
 
 
 async def test_pages_are_filtered_by_state_and_conversation(store: JobStore) -> None:
-    here, there = await submitted(store, 4), await submitted(store, 3, conversation="there")
+    here, there = await all_submitted(store, 4), await all_submitted(store, 3, conversation="there")
     nowhere = await submitted(store, conversation=None)
     for job_id in (here[0], there[0]):
         await store.cancel(job_id)
@@ -77,7 +73,7 @@ async def test_pages_are_filtered_by_state_and_conversation(store: JobStore) -> 
         return set(chain(*await pages(store, **how)))
 
     assert await shown(state=CANCELLED) == {here[0], there[0]}
-    assert await shown(state=QUEUED | CANCELLED) == {*here, *there, *nowhere}
+    assert await shown(state=QUEUED | CANCELLED) == {*here, *there, nowhere}
     assert await shown(conversation="there") == set(there)
     assert await shown(conversation="there", state=QUEUED) == set(there[1:])
     assert await shown(conversation="elsewhere") == set()
@@ -88,7 +84,7 @@ async def test_a_page_looks_at_so_many_jobs_and_then_says_where_to_go_on(
 ) -> None:
     monkeypatch.setattr(job_reader, "MOST_SCANNED", 4)
     monkeypatch.setattr(job_reader, "CHUNK", 3)
-    await submitted(store, 10)
+    await all_submitted(store, 10)
     ids = await newest_first(redis)
     await store.cancel(ids[0])
     await store.cancel(ids[9])
@@ -97,7 +93,7 @@ async def test_a_page_looks_at_so_many_jobs_and_then_says_where_to_go_on(
 
 
 async def test_forgotten_jobs_are_passed_by(store: JobStore, redis: Redis) -> None:
-    await submitted(store, 4)
+    await all_submitted(store, 4)
     ids = await newest_first(redis)
     await redis.delete(f"darkroom:job:{ids[1]}")
     assert list(chain(*await pages(store))) == [ids[0], *ids[2:]]
@@ -115,10 +111,8 @@ async def test_a_cursor_that_nobody_made_is_refused(store: JobStore, cursor: str
 
 async def done(store: JobStore, redis: Redis, seconds: float, *, kind: str = "1k") -> None:
     """Let a job of a kind have taken its time."""
-    [job_id] = await submitted(store, kind=kind)
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
-    await redis.hincrby(f"darkroom:job:{job_id}", "started_at", int(-1000 * seconds))
+    lease = await running(store, kind=kind)
+    await redis.hincrby(f"darkroom:job:{lease.job_id}", "started_at", int(-1000 * seconds))
     await store.end(lease, JobState.SUCCEEDED)
 
 
@@ -130,14 +124,13 @@ async def expectation(store: JobStore, job_id: str) -> tuple[int, int] | None:
 
 async def test_a_queued_job_knows_when_it_may_be_done(store: JobStore, redis: Redis) -> None:
     await redis.lpush("darkroom:durations:1k", 10_000, 20_000, 30_000, 40_000, 50_000)
-    first, second, third = await submitted(store, 3)
+    first, second, third = await all_submitted(store, 3)
     assert await expectation(store, first) is None  # no worker has told its slots
     await store.renew("w1", [], lease_s=15, slots=1)
     await store.renew("w2", [], lease_s=15, slots=1)
     assert await expectation(store, first) == (20, 40)
     assert await expectation(store, third) == (40, 80)
-    lease = await store.claim(first, worker="w1", lease_s=15)
-    assert lease is not None
+    lease = await claimed(store, first)
     assert await expectation(store, first) is None
     assert await expectation(store, third) == (40, 80)
     await redis.zadd("darkroom:workers", {"w2": 1})  # long not heard of
@@ -164,11 +157,9 @@ async def test_the_last_twenty_durations_of_a_kind_are_kept(store: JobStore, red
 
 async def test_only_jobs_with_images_are_measured(store: JobStore, redis: Redis) -> None:
     for state in (JobState.FAILED, JobState.EXPIRED):
-        [job_id] = await submitted(store)
-        lease = await store.claim(job_id, worker="w1", lease_s=15)
-        assert lease is not None
+        lease = await running(store, kind="1k")
         await store.end(lease, state)
-    await store.cancel((await submitted(store))[0])
+    await store.cancel(await submitted(store, kind="1k"))
     assert not await redis.exists("darkroom:durations:1k")
 
 
@@ -177,7 +168,7 @@ async def test_slots_are_forgotten_with_their_worker(store: JobStore, redis: Red
     await store.renew("w1", [], lease_s=15)  # not told this time
     assert await redis.hgetall("darkroom:slots") == {"w1": "4"}
     await redis.zadd("darkroom:workers", {"w1": 1})
-    await store.sweep("w2", patience_s=60, lock_s=5, bell_s=60)
+    await sweep(store, sweeper="w2", patience_s=60)
     assert not await redis.exists("darkroom:slots", "darkroom:workers")
 
 
@@ -195,10 +186,9 @@ async def test_a_worker_tells_its_slots_when_it_renews(store: JobStore, redis: R
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
 async def test_at_its_end_a_job_with_a_webhook_is_put_down(store: JobStore, redis: Redis, state: JobState) -> None:
-    quiet, told = *await submitted(store), *await submitted(store, webhook="sealed")
+    quiet, told = await submitted(store), await submitted(store, webhook="sealed")
     for job_id in (quiet, told):
-        lease = await store.claim(job_id, worker="w1", lease_s=15)
-        assert lease is not None
+        lease = await claimed(store, job_id)
         assert not await redis.exists("darkroom:webhooks")
         await store.end(lease, state)
     assert await redis.zrange("darkroom:webhooks", 0, -1) == [told]
@@ -209,8 +199,8 @@ async def test_at_its_end_a_job_with_a_webhook_is_put_down(store: JobStore, redi
 
 
 async def test_a_job_names_the_one_that_it_repeats(store: JobStore) -> None:
-    [first] = await submitted(store)
-    [again] = await submitted(store, retry_of=first)
+    first = await submitted(store)
+    again = await submitted(store, retry_of=first)
     assert ((await store.get(first)).retry_of, (await store.get(again)).retry_of) == (None, first)
 
 
@@ -246,9 +236,8 @@ async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> 
 
 
 async def test_an_image_is_its_owners(store: JobStore) -> None:
-    [job_id] = await submitted(store)
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
+    job_id = await submitted(store)
+    lease = await claimed(store, job_id)
     await store.add_image(lease, image(job_id, 0))
     known = image(job_id, 0).id
     assert [await store.image_owner_is(known, "ann"), await store.image_owner_is(known, "bob")] == [True, False]

@@ -12,8 +12,9 @@ from contract.jobs.job import Image, JobState
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import asked, new_job
+from tests.support.factories.jobs import asked
 from tests.support.stack.redis_server import RealRedis
+from tests.support.store.table import claimed, submitted
 
 pytestmark = pytest.mark.real_redis
 
@@ -31,9 +32,8 @@ async def redis(own_redis: RealRedis) -> AsyncIterator[Redis]:
 async def live(store: JobStore) -> None:
     """Let a job be submitted, run, bring an image and end."""
     prompt = f"a red fox {uuid.uuid4()} " + "in the snow, at dawn, with birch trees behind it, " * 3
-    job_id, _ = await store.submit(new_job(owner="ann", request=asked(prompt[:200])))
-    lease = await store.claim(job_id, worker="darkroom@host-1", lease_s=15)
-    assert lease is not None
+    job_id = await submitted(store, request=asked(prompt[:200]))
+    lease = await claimed(store, job_id, worker="darkroom@host-1")
     name = f"img_{job_id.replace('-', '')[:12]}"
     path = f"/home/ann/.nanobot/media/generated/2026-11-30/{name}"
     described = {"mime": "image/png", "width": 1024, "height": 1024, "bytes": 170_000, "sha256": uuid.uuid4().hex * 2}

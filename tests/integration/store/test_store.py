@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -13,70 +12,20 @@ from redis.asyncio import Redis
 from contract.errors.catalogue.job_failure import DEADLINE_PASSED
 from contract.errors.catalogue.provider import NO_IMAGE
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
-from contract.jobs.job import MOVES, TERMINAL, Attempt, Image, JobState, Outcome, ReferenceSnapshot, moment
+from contract.jobs.job import MOVES, TERMINAL, JobState, Outcome, ReferenceSnapshot
 from contract.jobs.request import JobRequest
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_attempts
 from contract.store.lease import CallRefused, Lease, LeaseLost
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import new_job
+from tests.support.factories.jobs import attempt, image, new_job
 from tests.support.stack.redis_server import RealRedis
+from tests.support.store.table import bells, claimed, submitted, sweep
 from worker.execution.attempt_log import AttemptLog
 from worker.policy.ladder import Rung
 
 LEASE_S = 15.0
-
-
-def attempt(index: int = 0, **changes: object) -> Attempt:
-    values: dict[str, object] = {
-        "index": index,
-        "rung": 0,
-        "provider": "openrouter",
-        "model": "m",
-        "image_size": "1K",
-        "started_at": moment(0),
-    }
-    return Attempt.model_validate(values | changes)
-
-
-def image(job_id: str, index: int) -> Image:
-    return Image(
-        id=f"img_{index:012x}",
-        index=index,
-        path=f"/media/{job_id}-{index}.png",
-        mime="image/png",
-        width=8,
-        height=8,
-        bytes=80,
-        sha256="0" * 64,
-        sidecar=f"/media/{job_id}-{index}.json",
-    )
-
-
-async def submitted(store: JobStore, **changes: object) -> str:
-    job_id, _ = await store.submit(new_job(**changes))
-    return job_id
-
-
-async def claimed(store: JobStore, job_id: str, *, lease_s: float = LEASE_S, worker: str = "w1") -> Lease:
-    lease = await store.claim(job_id, worker=worker, lease_s=lease_s)
-    assert lease is not None
-    return lease
-
-
-async def sweep(store: JobStore, *, sweeper: str = "w1", patience_s: float = 0, bell_s: float = 60) -> int:
-    return await store.sweep(sweeper, patience_s=patience_s, lock_s=5, bell_s=bell_s)
-
-
-async def bells(redis: Redis) -> list[str]:
-    """Take all bells, in the order workers would."""
-    found = []
-    for priority in range(10):
-        key = "darkroom:bells" if priority == 0 else f"darkroom:bells:{priority}"
-        while message := await redis.rpop(key):
-            found.append(json.loads(str(message))["headers"]["id"])
-    return found
 
 
 async def fields_of(redis: Redis, job_id: str) -> dict[str, str]:
@@ -209,13 +158,13 @@ async def test_calls_are_counted_before_they_are_made(store: JobStore) -> None:
     lease = await claimed(store, await submitted(store))
     await store.begin_attempt(lease, 0, attempt(), max_calls=1)
     await store.begin_attempt(lease, 0, attempt(), max_calls=1)  # the same one, its answer was lost
-    await store.begin_attempt(lease, 1, attempt(1), max_calls=1)
+    await store.begin_attempt(lease, 1, attempt(index=1), max_calls=1)
     with pytest.raises(CallRefused, match="call_budget_spent"):
         await store.begin_attempt(lease, 2, attempt(), max_calls=1)
     ended = attempt(outcome=Outcome.TIMEOUT, error="provider_timeout", seconds=1.5, cost_usd=0.04)
     await store.end_attempt(lease, 0, ended, event="fallback", text="2K timed out after 2 s, trying 1K")
     job = await store.get(lease.job_id)
-    assert job.attempts == (ended, attempt(1))
+    assert job.attempts == (ended, attempt(index=1))
     assert job.cost_usd == 0.04
     assert job.progress.message == "0 of 2 images made; 2K timed out after 2 s, trying 1K"
     assert [event.type for event in (await store.news(job.id))[1]][2:] == ["attempt", "attempt", "fallback"]
@@ -224,16 +173,16 @@ async def test_calls_are_counted_before_they_are_made(store: JobStore) -> None:
 async def test_the_calls_of_each_image_are_counted_for_themselves(store: JobStore) -> None:
     lease = await claimed(store, await submitted(store))
     for number in range(2):
-        await store.begin_attempt(lease, number, attempt(1), max_calls=2)
+        await store.begin_attempt(lease, number, attempt(index=1), max_calls=2)
     with pytest.raises(CallRefused, match="call_budget_spent"):
-        await store.begin_attempt(lease, 2, attempt(1), max_calls=2)
-    await store.begin_attempt(lease, 2, attempt(0), max_calls=2)
+        await store.begin_attempt(lease, 2, attempt(index=1), max_calls=2)
+    await store.begin_attempt(lease, 2, attempt(index=0), max_calls=2)
     await let_lease_end(store.redis, lease.job_id)
     await sweep(store)
     again = await claimed(store, lease.job_id)
     with pytest.raises(CallRefused, match="call_budget_spent"):  # a crash gives none back
-        await store.begin_attempt(again, 3, attempt(1), max_calls=2)
-    await store.begin_attempt(again, 3, attempt(0), max_calls=2)
+        await store.begin_attempt(again, 3, attempt(index=1), max_calls=2)
+    await store.begin_attempt(again, 3, attempt(index=0), max_calls=2)
 
 
 async def test_no_call_after_the_deadline(store: JobStore) -> None:
@@ -558,7 +507,7 @@ async def test_a_gap_in_the_attempts_never_makes_a_call_reuse_a_field(store: Job
 async def test_attempts_are_read_in_the_order_of_their_numbers(store: JobStore, redis: Redis) -> None:
     lease = await claimed(store, await submitted(store))
     for number in (10, 9, 2):
-        await store.begin_attempt(lease, number, attempt(number), max_calls=9)
+        await store.begin_attempt(lease, number, attempt(index=number), max_calls=9)
     assert [call.index for call in (await store.get(lease.job_id)).attempts] == [2, 9, 10]
 
 

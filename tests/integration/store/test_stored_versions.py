@@ -11,20 +11,17 @@ from contract.errors.exceptions import DarkroomError
 from contract.jobs.job import JobState, Outcome
 from contract.store.keys import digest
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import attempt, image, new_job
+from tests.support.factories.jobs import attempt, image
+from tests.support.store.table import all_submitted, claimed, submitted
 
 UNREADABLE = ("{", "[]", '{"prompt": 1}')
-
-
-async def submitted(store: JobStore, **changes: object) -> str:
-    return (await store.submit(new_job(**changes)))[0]
 
 
 @pytest.mark.parametrize("request_", UNREADABLE)
 async def test_one_job_that_cannot_be_read_keeps_no_other_one_from_being_seen(
     store: JobStore, redis: Redis, request_: str
 ) -> None:
-    good, bad, other = [await submitted(store) for _ in range(3)]
+    good, bad, other = await all_submitted(store, 3)
     await redis.hset(f"darkroom:job:{bad}", "request", request_)
     await redis.hdel(f"darkroom:job:{bad}", "conversation")
     page, _ = await store.page_of("ann", before=None, limit=10, state=None, conversation=None)
@@ -78,8 +75,7 @@ async def test_damaged_calls_keep_no_job_from_ending_and_unknown_ones_may_have_b
     store: JobStore, redis: Redis
 ) -> None:
     job_id = await submitted(store, budget_usd=10, price_usd=1)
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease
+    lease = await claimed(store, job_id)
     calls = [attempt(Outcome.TRANSIENT), attempt(Outcome.DELIVERED, cost_usd=0.5)]
     texts = [call.model_dump_json() for call in calls]
     texts += [json.dumps(json.loads(texts[0]) | {"outcome": "moved"}), "damaged", "[]"]

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from contract.jobs.job import TERMINAL, JobState
 from contract.webhook import Webhook
 from tests.support.factories.job_store import JobStore
-from tests.support.factories.jobs import new_job
+from tests.support.store.table import claimed, submitted
 from worker.webhooks.outbox import LEASE_S, LOOK, Delivery, WebhookOutbox, WebhookState
 
 KEY = "darkroom:webhooks"
@@ -26,12 +26,8 @@ def kept(host: str = "one.example") -> str:
     return Webhook(url=f"https://{host}/in", host=host).model_dump_json()
 
 
-async def submitted(store: JobStore, webhook: str = kept()) -> str:
-    return (await store.submit(new_job(webhook=webhook)))[0]
-
-
 async def ended(store: JobStore, webhook: str = kept()) -> str:
-    job_id = await submitted(store, webhook)
+    job_id = await submitted(store, webhook=webhook)
     await store.cancel(job_id)
     return job_id
 
@@ -60,9 +56,8 @@ async def waits_s(redis: Redis, job_id: str) -> float:
 
 @pytest.mark.parametrize("state", sorted(TERMINAL - {JobState.EXPIRED, JobState.CANCELLED}))
 async def test_g21_whatever_ends_a_job_is_told(state: JobState, store: JobStore, outbox: WebhookOutbox) -> None:
-    job_id = await submitted(store)
-    lease = await store.claim(job_id, worker="w1", lease_s=15)
-    assert lease is not None
+    job_id = await submitted(store, webhook=kept())
+    lease = await claimed(store, job_id)
     assert await take(outbox) == []
     await store.end(lease, state)
     [delivery] = await take(outbox)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.ids import artifact_id
-from contract.jobs.job import JobState, Rendition
+from contract.jobs.job import JobState
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.keys import EVENTS_CHANNEL
@@ -23,6 +22,8 @@ from producer.chat.factory import ChatRuntime, open_image_requests
 from producer.chat.turn import Route, Turn
 from tests.support.factories.images import picture
 from tests.support.factories.job_store import JobStore
+from tests.support.factories.sidecars import AS_ASKED, a_sidecar
+from tests.support.store.table import claimed
 
 CHATTY = Turn(
     channel="websocket",
@@ -33,7 +34,6 @@ CHATTY = Turn(
     thread={"t": 1},
     hears_later=True,
 )
-RENDITION = Rendition(provider="openrouter", model="m", image_size="1K")
 
 
 def render(artifacts: Sequence[Mapping[str, Any]]) -> str:
@@ -96,8 +96,7 @@ class Hand:
         ending: JobState | None = JobState.SUCCEEDED,
     ) -> None:
         """Make a job's images and end it, or leave it running."""
-        lease = await self.store.claim(job_id, worker="hand", lease_s=15)
-        assert lease is not None
+        lease = await claimed(self.store, job_id)
         for index in range(count):
             await self.store.add_image(lease, self._write(job_id, index, degraded, files=files).image())
         if ending is not None:
@@ -105,8 +104,7 @@ class Hand:
 
     async def fail(self, job_id: str, code: str = "content_refused") -> None:
         """End a job without images."""
-        lease = await self.store.claim(job_id, worker="hand", lease_s=15)
-        assert lease is not None
+        lease = await claimed(self.store, job_id)
         await self.store.end(lease, JobState.FAILED, DarkroomError(KINDS[code]))
 
     async def chat_messages(self) -> list[str]:
@@ -132,27 +130,16 @@ class Hand:
         folder.mkdir(parents=True, exist_ok=True)
         name = artifact_id(job_id, index)
         data = picture(8)
-        delivered = RENDITION.model_copy(update={"image_size": "512"}) if degraded else RENDITION
-        sidecar = Sidecar(
+        sidecar = a_sidecar(
+            data,
             id=name,
             path=str(folder / f"{name}.png"),
-            mime="image/png",
-            prompt="a fox",
-            model="m",
-            provider="openrouter",
-            source_images=(),
-            created_at="2026-11-27T12:00:00+00:00",
             job_id=job_id,
             index=index,
             width=8,
             height=8,
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
-            requested=RENDITION,
-            delivered=delivered,
+            delivered=AS_ASKED.model_copy(update={"image_size": "512"}) if degraded else AS_ASKED,
             degraded=degraded,
-            attempts=(),
-            cost_usd=None,
         )
         if files:
             Path(sidecar.path).write_bytes(data)

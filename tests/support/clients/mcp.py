@@ -17,6 +17,11 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ImageContent, TextContent
 
+HELLO: dict[str, Any] = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "test", "version": "1"},
+}
 DARKROOM = str(Path(sys.executable).parent / "darkroom")
 
 
@@ -63,6 +68,12 @@ async def tools_of_command(
     with log.open("w") as errors:
         async with Client(stdio_client(started, errlog=errors), mode=mode) as client:
             yield client
+
+
+def message(method: str, number: int | None = None, **params: Any) -> dict[str, Any]:
+    """Write a message of JSON-RPC; without a number it is a notification."""
+    named = {} if number is None else {"id": number}
+    return {"jsonrpc": "2.0", **named, "method": method, "params": params}
 
 
 def told(answer: CallToolResult) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from contract.errors.exceptions import ConfigInvalid
-from contract.settings.loader import load_settings
+from contract.settings.environment import Environment
+from contract.settings.loader import Settings, load_settings
+from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
 
 SECRET = "sk-very-secret-0123456789"
 
@@ -23,6 +25,23 @@ def with_image(**options: object) -> dict[str, Any]:
 
 def with_provider(**options: object) -> dict[str, Any]:
     return {"providers": {"openrouter": {"apiKey": SECRET, **options}}}
+
+
+def some_settings(
+    folder: Path = Path("/nowhere"),
+    *,
+    image: dict[str, Any] | None = None,
+    providers: dict[str, ProviderConfig] | None = None,
+    **env: Any,
+) -> Settings:
+    """Make settings that no file was read for; `env` are fields of the environment."""
+    return Settings(
+        config_path=folder / "config.json",
+        image=ImageGeneration(**image or {}),
+        providers=providers or {},
+        workspace=folder,
+        env=Environment(**env),
+    )
 
 
 def problems() -> dict[str, str]:

@@ -37,18 +37,10 @@ def new_job(**changes: Any) -> NewJob:
     return replace(NEW, **{"id": str(uuid.uuid4()), **changes})
 
 
-def attempt(outcome: Outcome = Outcome.RUNNING, cost_usd: float | None = None) -> Attempt:
+def attempt(outcome: Outcome = Outcome.RUNNING, cost_usd: float | None = None, **changes: object) -> Attempt:
     """Make a call's record."""
-    return Attempt(
-        index=0,
-        rung=0,
-        provider="p",
-        model="m",
-        image_size="1K",
-        started_at=moment(0),
-        outcome=outcome,
-        cost_usd=cost_usd,
-    )
+    values = {"index": 0, "rung": 0, "provider": "p", "model": "m", "image_size": "1K", "started_at": moment(0)}
+    return Attempt.model_validate({**values, "outcome": outcome, "cost_usd": cost_usd, **changes})
 
 
 def image(job_id: str, index: int) -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import httpx
 from PIL import Image, ImageChops, ImageStat
+
+from tests.support.factories.image_files import opened
 
 
 def picture_at(answer: httpx.Response) -> bytes:
@@ -17,9 +18,7 @@ def picture_at(answer: httpx.Response) -> bytes:
 
 def decode(data: bytes) -> Image.Image:
     """Decode a picture to its colours."""
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image.convert("RGB")
+    return opened(data).convert("RGB")
 
 
 def difference(one: bytes, other: Image.Image) -> float:

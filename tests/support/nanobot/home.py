@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from simulator.catalogue.script import Step
@@ -22,7 +21,7 @@ from tests.support.nanobot.chat import Chat, Frame
 from tests.support.nanobot.gateway import Nanobot, merged
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venv
-from tests.support.stack.redis_server import MEMORY, RealRedis
+from tests.support.stack.redis_server import running_redis
 from tests.support.stack.stack import Stack
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -114,9 +113,7 @@ def order(line: str, asked: Asked) -> dict[str, Any]:
 @asynccontextmanager
 async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Home]:
     """Start all of it, and end it."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as socket_folder:
-        redis = RealRedis(Path(socket_folder))
-        redis.start()
+    with running_redis() as redis:
         async with Simulator(seconds=0.02) as simulator, Model(paint) as model:
             simulator.improvise(_small)
             stack = Stack(folder, redis, simulator)
@@ -133,7 +130,6 @@ async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Hom
                 assert model.errors == []
             finally:
                 stack.stop()
-                redis.kill()
 
 
 def _small(order: Order) -> Step:

@@ -13,8 +13,9 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.network.loopback import LoopbackServer
 
 NAME = "scripted"
 Message = dict[str, Any]
@@ -97,53 +98,32 @@ TITLE = Say("Pictures")  # what nanobot asks for without tools, after a chat's f
 Script = Callable[[Asked], Said | Awaitable[Said]]
 
 
-class Model:
+class Model(LoopbackServer):
     """Answers by a script, which a test may replace at any time, and remembers what it was asked."""
 
     def __init__(self, answer: Script = lambda _: Say("Hello."), *, port: int = 0) -> None:
+        super().__init__(port=port)
         self.answer = answer
         self.asked: list[Asked] = []
-        self.port = port
         self.errors: list[Exception] = []
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         """Return the base that nanobot's config names."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**20)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        async with asyncio.timeout(10):
-            while self._writers:
-                await asyncio.sleep(0.01)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, and keep what is wrong with it or with the answer."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             [length] = re.findall(r"^content-length: *(\d+)\r$", head, re.MULTILINE | re.IGNORECASE)
             writer.write(await self._reply(json.loads(await reader.readexactly(int(length)))))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # nanobot has been ended
+            raise  # nanobot has been ended
         except Exception as error:
             self.errors.append(error)
             raise
-        finally:
-            writer.close()
-            self._writers.discard(writer)
 
     async def _reply(self, body: dict[str, Any]) -> bytes:
         asked = Asked(body["messages"], body.get("tools") or [], bool(body.get("stream")))

@@ -1,6 +1,7 @@
 """Throw-away venvs with the real nanobot, each made once for all the processes of a test run.
 
-They come from the index that this machine is configured with; where pip is configured, uv is told the same.
+They come from the index that this machine is configured with; where pip is configured, uv is told the same. Each is
+installed anew; the bytecode of modules that an earlier one has imported is linked into it, as compiling takes seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ NANOBOT = "0.3.5"
 OLDEST_NANOBOT = "0.3.0"
 TOO_OLD_NANOBOT = "0.2.2"
 PATIENCE_S = 300
+# What nanobot imports sooner or later.
+USED = ("dulwich.porcelain", "mcp", "nanobot.cli.commands", "nanobot.cli.entry", "openai.resources", "requests")
 UV_FOR_PIP = {"index-url": "UV_DEFAULT_INDEX", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
 ENVIRONMENT = dict(os.environ)  # with the home of who runs the tests, where packages are cached
 
@@ -64,11 +67,9 @@ class Venvs:
         name = f"{version}-{'with' if with_darkroom else 'without'}-darkroom"
         return self._find(Venv(self.folder / name, version), f"nanobot-ai=={version}", with_darkroom=with_darkroom)
 
-    def with_pip(self, folder: Path) -> Venv:
-        """Make an environment for one test, with nanobot and a pip that may install more into it."""
-        venv = Venv(folder)
-        _make(venv, f"nanobot-ai=={NANOBOT}", "pip")
-        return venv
+    def with_pip(self) -> Venv:
+        """Make an environment with nanobot and a pip that may install more into it, or find it."""
+        return self._find(Venv(self.folder / "with-pip"), f"nanobot-ai=={NANOBOT}", "pip", with_darkroom=False)
 
     def only_darkroom(self) -> Venv:
         """Make an environment with Darkroom's base install and nothing else, or find it."""
@@ -82,9 +83,18 @@ class Venvs:
                 began = time.monotonic()
                 wheels = [str(self._wheel())] if with_darkroom else []
                 _make(venv, *packages, *wheels)
+                self._lend_bytecode(venv)
                 made.touch()
                 print(f"{venv.folder.name}: made in {time.monotonic() - began:.1f} s")
         return venv
+
+    def _lend_bytecode(self, venv: Venv) -> None:
+        """Have the modules of the first nanobot compiled once, though several of it may start at a time."""
+        others = [made.parent for made in self.folder.glob("*/.made")]
+        for other in others:
+            link_bytecode(other, venv.folder)
+        if venv.version and not others:
+            _run({}, str(venv.python), "-c", f"import {', '.join(USED)}")
 
     def _wheel(self) -> Path:
         folder = self.folder / "wheel"
@@ -95,6 +105,15 @@ class Venvs:
                 wheels = list(folder.glob("*.whl"))
         [wheel] = wheels
         return wheel
+
+
+def link_bytecode(source: Path, target: Path) -> None:
+    """Link what one environment has compiled into another; Python compiles again what is of another module or time."""
+    for compiled in source.glob("lib/python*/site-packages/**/__pycache__/*.pyc"):
+        place = target / compiled.relative_to(source)
+        if place.parent.parent.is_dir() and not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            place.hardlink_to(compiled)
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:

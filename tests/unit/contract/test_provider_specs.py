@@ -14,10 +14,9 @@ from contract import provider_specs
 from contract.errors.exceptions import Refused
 from contract.provider_specs import DEFAULT, SPECS
 from contract.settings import loader as settings_module
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 from producer.doctor import configuration
+from tests.support.factories.configs import some_settings
 from worker.providers.provider import headers
 from worker.providers.registry import PROVIDERS
 
@@ -66,16 +65,10 @@ def test_a_row_makes_sense(spec: provider_specs.ProviderSpec) -> None:
     assert spec.fast_quality is None or spec.fast_quality in spec.qualities
 
 
-def test_a_provider_that_needs_no_key_is_asked_without_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_provider_that_needs_no_key_is_asked_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (settings_module, configuration):
         monkeypatch.setattr(module, "SPECS", {**SPECS, KEYLESS.name: KEYLESS})
-    settings = Settings(
-        config_path=tmp_path / "config.json",
-        image=ImageGeneration(),
-        providers={name: ProviderConfig() for name in (*SPECS, KEYLESS.name)},
-        workspace=tmp_path,
-        env=Environment(),
-    )
+    settings = some_settings(providers={name: ProviderConfig() for name in (*SPECS, KEYLESS.name)})
     assert settings.provider(KEYLESS.name) == ProviderConfig()
     with pytest.raises(Refused) as refused:
         settings.provider(DEFAULT.name)

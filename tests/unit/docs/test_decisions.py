@@ -1,4 +1,4 @@
-"""The index of the decisions lists every decision as its own file states it, and paths that they name exist."""
+"""The index of the decisions lists every decision as its own file states it."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
 HEAD = re.compile(r"# (\d{4}) (.+)\n\n- Date: (\d{4}-\d\d-\d\d)\n- Status: (accepted|superseded|amended)(.*)\n\n\S")
-CODE = re.compile(r"`((?:contract|producer|worker|deploy|tests|docs)/[\w./-]+)`")
 
 
 def test_each_decision_has_one_row_of_the_index() -> None:
@@ -20,9 +19,3 @@ def test_each_decision_has_one_row_of_the_index() -> None:
     index = (ROOT / "docs/decisions/README.md").read_text()
     assert re.findall(r"^\| \[.*$", index, re.MULTILINE) == rows
     assert [row[3:7] for row in rows] == [f"{number:04d}" for number in range(1, len(rows) + 1)]
-
-
-def test_paths_that_decisions_name_exist() -> None:
-    named = {name for path in DECISIONS for name in CODE.findall(path.read_text())}
-    assert named
-    assert sorted(name for name in named if not (ROOT / name).exists()) == []

@@ -1,4 +1,4 @@
-"""Every link between our pages leads to a file, and to a heading of it."""
+"""Every link between our pages leads to a file, and to a heading of it; what they name in code is there, too."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,13 @@ PAGES = [path for path in (ROOT / name for name in ("README.md", "CONTRIBUTING.m
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)")
+NAMED = re.compile(r"`((?:contract|producer|worker|tests|docs|deploy)/[\w./@-]+)")
+ECHO = {"worker/providers/echo.py", "tests/unit/worker/providers/test_echo.py"}
+TO_BE_WRITTEN = {"docs/howto/add-a-provider.md": ECHO | {"tests/simulator/simulator/providers/echo.py"}}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def anchors(page: Path) -> set[str]:
@@ -18,7 +25,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     wrong = []
     for name, anchor in LINK.findall(FENCE.sub("", page.read_text())):
@@ -28,5 +35,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert wrong == []
 
 
-def test_there_are_links() -> None:
+@pytest.mark.parametrize("page", [name for name in map(name_of, PAGES) if name != "CHANGELOG.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    """The provider of add-a-provider.md is the reader's; CHANGELOG names what there was."""
+    named = NAMED.findall((ROOT / page).read_text())
+    assert {name for name in named if not (ROOT / name).exists()} == TO_BE_WRITTEN.get(page, set())
+
+
+def test_there_are_links_and_names() -> None:
     assert sum(len(LINK.findall(page.read_text())) for page in PAGES) > len(PAGES)
+    assert sum(len(NAMED.findall(page.read_text())) for page in PAGES) > len(PAGES)

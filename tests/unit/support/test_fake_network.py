@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.network.fake_network import Network
+from tests.support.network.loopback import loopback_server
 
 ROOT = Path(__file__).parents[3]
 PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:4700:4700::1111"
@@ -67,8 +68,7 @@ async def test_connections_are_led_to_loopback_ports(address: str, tmp_path: Pat
         writer.write(b"here")
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
+    async with loopback_server(serve) as port:
         target = f"[{address}]:443" if ":" in address else f"{address}:443"
         net = Network(log=tmp_path / "log", names={"a.test": [[address]]}, routes={target: port})
         with net.installed():

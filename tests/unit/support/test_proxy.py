@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tests.support.network.loopback import loopback_server
 from tests.support.network.proxy import Chunk, Proxy, Weather
 from tests.support.stack.redis_server import RealRedis
 
@@ -113,12 +114,10 @@ class Near:
 @pytest.fixture
 async def far() -> AsyncIterator[Far]:
     far = Far()
-    server = await asyncio.start_server(far.serve, "127.0.0.1")
-    far.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield far
-    far.reads.set()
-    server.close()
-    await server.wait_closed()
+    async with loopback_server(far.serve) as port:
+        far.address = f"127.0.0.1:{port}"
+        yield far
+        far.reads.set()
 
 
 @pytest.fixture

@@ -92,6 +92,12 @@ class Simulator:
         """Queue steps for calls whose prompt and model contain a text; `seconds` is the usual latency."""
         self._stage.direct(steps, match=match, model=model, seconds=seconds)
 
+    async def ended_call(self) -> Call:
+        """Wait until the record of the first call is complete."""
+        while not self.ledger or self.ledger[0].seconds is None:
+            await asyncio.sleep(0.01)
+        return self.ledger[0]
+
     def improvise(self, choose: Callable[[Order], Step]) -> None:
         """Let a function choose what happens to calls that nobody spoke about, by their order."""
         self._stage.improvise(choose)

@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contract.errors.catalogue.table import KINDS
 from contract.jobs import wording
@@ -129,23 +127,6 @@ def test_a_smaller_picture_is_told_with_its_reason() -> None:
 )
 def test_an_event_is_told_in_one_line(event: dict[str, Any], line: str) -> None:
     assert wording.told(JobEvent(at=WHEN, **event)) == line
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        *((0, "1 s"), (0.4, "1 s"), (2, "2 s"), (59.6, "60 s"), (119, "119 s"), (120, "2 min"), (300, "5 min")),
-        *((7199, "120 min"), (7200, "2 h"), (86_400, "24 h"), (259_199, "72 h"), (259_200, "several days")),
-        *((1e99, "several days"), (float("inf"), "several days"), (-3, "1 s")),
-    ],
-)
-def test_a_time_is_said_as_people_do(seconds: float, words: str) -> None:
-    assert wording.duration(seconds) == words
-
-
-@given(st.floats(0, 1e12))
-def test_any_time_is_short_to_say(seconds: float) -> None:
-    assert len(wording.duration(seconds)) <= len("several days")
 
 
 @pytest.mark.parametrize(

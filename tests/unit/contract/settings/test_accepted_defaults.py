@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ import pytest
 from contract.errors.exceptions import DarkroomError
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import accepted_with, defaults_of
-from contract.settings.environment import Environment
 from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
+from tests.support.factories.configs import some_settings
 from worker.policy.ladder import plan_ladder
 from worker.providers.registry import PROVIDERS
 
@@ -20,13 +19,8 @@ FOX = KeptRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K")
 
 
 def configured(provider: str, model: str, body: dict[str, Any], **env: Any) -> Settings:
-    return Settings(
-        config_path=Path("/nowhere/config.json"),
-        image=ImageGeneration(provider=provider, model=model),
-        providers={name: ProviderConfig(extra_body=body) for name in PROVIDERS},
-        workspace=Path("/nowhere"),
-        env=Environment(**env),
-    )
+    providers = {name: ProviderConfig(extra_body=body) for name in PROVIDERS}
+    return some_settings(image={"provider": provider, "model": model}, providers=providers, **env)
 
 
 def asked(fields: dict[str, str], request: KeptRequest, settings: Settings) -> tuple[str, str, str | None, object]:

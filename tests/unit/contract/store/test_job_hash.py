@@ -17,6 +17,7 @@ from contract.store.job_hash import read_attempts, read_job, read_snapshots, rea
 from contract.webhook import Webhook
 from producer.chat.turn import Route
 from tests.support.factories.jobs import attempt, image, new_job
+from tests.support.factories.sidecars import a_sidecar
 from worker.policy.ladder import Ladder, Rung
 from worker.policy.retry_policy import Call, GiveUp, next_step
 
@@ -53,13 +54,7 @@ def test_a_stored_record_is_read_without_what_a_newer_version_has_added(record: 
 
 
 def test_a_sidecar_is_read_without_what_a_newer_version_has_added() -> None:
-    known = {name: getattr(image("a", 0), name) for name in ("id", "index", "path", "mime", "width", "height")}
-    sidecar = Sidecar(
-        **known,
-        **{"prompt": "a fox", "model": "m", "provider": "p", "source_images": (), "created_at": "2026-11-30"},
-        **{"job_id": "a", "sha256": "0" * 64, "bytes": 80, "requested": KNOBS, "delivered": KNOBS},
-        **{"degraded": None, "attempts": (attempt(Outcome.DELIVERED),), "cost_usd": None},
-    )
+    sidecar = a_sidecar(b"image", path="/media/a.png", attempts=(attempt(Outcome.DELIVERED),))
     newer = json.loads(sidecar.model_dump_json()) | NEWER
     newer["requested"] |= NEWER
     newer["attempts"][0] |= NEWER | {"outcome": "teleported"}

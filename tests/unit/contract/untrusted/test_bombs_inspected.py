@@ -17,6 +17,7 @@ from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import save
 
 from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_FRAMES, ImageInfo, NotAnImage, inspect
+from tests.support.factories.image_files import into_gif, into_jpeg, into_webp, tiny_gif
 
 QUICK_S = 1.5
 PEAK_MIB = 250
@@ -25,13 +26,6 @@ LARGE = 30 * 2**20
 
 def with_chunks(extra: bytes) -> bytes:
     return png.png(64, 64, extra=extra)
-
-
-def tiny_gif(frames: int, width: int = 1, height: int = 1) -> bytes:
-    """Make a GIF by hand whose frames have 15 bytes each."""
-    header = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
-    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
-    return header + frame * frames + b";"
 
 
 LOOK = """
@@ -141,19 +135,6 @@ def missing_row() -> bytes:
     """Make a large PNG without its last row."""
     data = png.chunk(b"IDAT", png.black(6000, 5999))
     return png.SIGNATURE + png.header(6000, 6000) + data + png.END
-
-
-def into_jpeg(extra: bytes) -> bytes:
-    return specimen("good_jpeg")[:2] + extra + specimen("good_jpeg")[2:]
-
-
-def into_webp(extra: bytes) -> bytes:
-    whole = specimen("good_webp")
-    return b"RIFF" + struct.pack("<I", len(whole) - 8 + len(extra)) + whole[8:] + extra
-
-
-def into_gif(extra: bytes) -> bytes:
-    return specimen("good_gif")[:-1] + extra + b";"
 
 
 HEAPS = {

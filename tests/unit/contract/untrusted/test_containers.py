@@ -13,16 +13,13 @@ from simulator.pictures.corpus_good import exif, save, scene
 
 from contract.untrusted.imaging import read, strip
 from contract.untrusted.imaging.inspect import inspect
-
-Pixels = list[tuple[str, tuple[int, int], bytes]]
+from tests.support.factories.image_files import MIMES, TAKEN, into_jpeg, noise
 
 PROFILE = bytes(36) + b"acsp" + bytes(100)
-MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
-TAKEN = [*ROWS["good"], *ROWS["P62"], *(name for name in ROWS["P67"] if "mpx" not in name), *ROWS["P69"]]
 TAILS = [b"PK\x05\x06" + bytes(18), b"<script>alert(1)</script>", b"\xff\xd8\xff\xd9", b"\0", b";;", b"\n"]
 
 
-def pixels(data: bytes) -> Pixels:
+def pixels(data: bytes) -> list[tuple[str, tuple[int, int], bytes]]:
     """Decode all frames; of a JPEG the first picture only."""
     found = []
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
@@ -43,18 +40,11 @@ def stripped(data: bytes) -> bytes:
     return clean
 
 
-def noise(size: tuple[int, int] = (40, 30)) -> Image.Image:
-    return Image.effect_noise(size, 90).convert("RGB")
+def with_segments(*segments: tuple[int, bytes]) -> bytes:
+    return into_jpeg(b"".join(struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body for marker, body in segments))
 
 
-def into_jpeg(*segments: tuple[int, bytes]) -> bytes:
-    """Put segments right behind JFIF's."""
-    whole = specimen("good_jpeg")
-    extra = b"".join(struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body for marker, body in segments)
-    return whole[:20] + extra + whole[20:]
-
-
-def into_webp(*chunks: tuple[bytes, bytes], flags: int = 0) -> bytes:
+def with_chunks(*chunks: tuple[bytes, bytes], flags: int = 0) -> bytes:
     """Make an extended WebP with chunks behind its picture."""
     size = struct.pack("<HBHB", 319, 0, 239, 0)
     parts = [(b"VP8X", struct.pack("<I", flags) + size), *chunks]
@@ -64,7 +54,7 @@ def into_webp(*chunks: tuple[bytes, bytes], flags: int = 0) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def into_gif(extra: bytes) -> bytes:
+def before_the_frames(extra: bytes) -> bytes:
     whole = specimen("good_gif")
     return whole[: whole.index(b"\x2c", 13 + 768)] + extra + whole[whole.index(b"\x2c", 13 + 768) :]
 
@@ -134,7 +124,7 @@ def test_p67_png_colours_and_provenance_stay(name: bytes) -> None:
     ],
 )
 def test_p62_jpeg_metadata_go(marker: int, body: bytes) -> None:
-    data = into_jpeg((marker, body))
+    data = with_segments((marker, body))
     assert strip(data, "image/jpeg") == specimen("good_jpeg")
     assert inspect(data) == inspect(specimen("good_jpeg"))
 
@@ -144,7 +134,7 @@ def test_p62_jpeg_metadata_go(marker: int, body: bytes) -> None:
     [(0xE2, b"ICC_PROFILE\0\x01\x01" + PROFILE), (0xEB, b"JP\0\x01\0\0\0\x01"), (0xEE, b"Adobe\0\x64\0\0\0\0\x01")],
 )
 def test_p67_jpeg_colours_and_provenance_stay(marker: int, body: bytes) -> None:
-    data = into_jpeg((marker, body))
+    data = with_segments((marker, body))
     assert stripped(data) is data
 
 
@@ -189,12 +179,12 @@ def test_fill_and_junk_between_jpeg_segments_go() -> None:
 
 @pytest.mark.parametrize("name", [b"EXIF", b"XMP ", b"EVIL", b"\0\0\0\0"])
 def test_p62_webp_metadata_go_and_the_header_says_so(name: bytes) -> None:
-    clean = stripped(into_webp((name, b"odd"), flags=0x1C))
-    assert clean == into_webp(flags=0x10)
+    clean = stripped(with_chunks((name, b"odd"), flags=0x1C))
+    assert clean == with_chunks(flags=0x10)
 
 
 def test_p67_webp_colours_and_provenance_stay() -> None:
-    data = into_webp((b"C2PA", b"manifest"), flags=0x10)
+    data = with_chunks((b"C2PA", b"manifest"), flags=0x10)
     assert stripped(data) is data
     simple = specimen("good_webp") + b"C2PA" + struct.pack("<I", 4) + b"mani"
     simple = simple[:4] + struct.pack("<I", len(simple) - 8) + simple[8:]
@@ -225,7 +215,7 @@ def test_p62_chunks_hidden_in_a_webp_frame_go() -> None:
     ],
 )
 def test_p62_gif_extensions_go(extra: bytes) -> None:
-    data = into_gif(extra)
+    data = before_the_frames(extra)
     assert strip(data, "image/gif") == specimen("good_gif")
     assert inspect(data) == inspect(specimen("good_gif"))
 
@@ -234,9 +224,9 @@ def test_p62_gif_extensions_go(extra: bytes) -> None:
 def test_a_gif_goes_on_repeating_itself_and_hides_nothing_in_that(name: bytes) -> None:
     loop = b"\x21\xff\x0b" + name + b"\x03\x01\x07\0"
     control = b"\x21\xf9\x04\x01\x05\0\x03"
-    data = into_gif(loop + b"\0" + control + b"\0")
+    data = before_the_frames(loop + b"\0" + control + b"\0")
     assert stripped(data) is data
-    assert stripped(into_gif(loop + b"\x04evil\0" + control + b"\x04evil\0")) == data
+    assert stripped(before_the_frames(loop + b"\x04evil\0" + control + b"\x04evil\0")) == data
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -258,7 +248,7 @@ def test_a_simple_webp_is_not_turned_by_exif() -> None:
 
 def test_only_the_first_exif_data_count() -> None:
     two = [(0xE1, exif(orientation=orientation).tobytes()) for orientation in (6, 3)]
-    assert read(into_jpeg(*two), "image/jpeg").orientation == 6
+    assert read(with_segments(*two), "image/jpeg").orientation == 6
 
 
 @pytest.mark.parametrize(("name", "mime"), [("good_gif", "image/gif"), ("good_webp", "image/webp")])

@@ -14,17 +14,16 @@ from simulator.pictures.corpus_good import save, scene
 
 from contract.untrusted.imaging import strip
 from contract.untrusted.imaging.inspect import NotAnImage, inspect
+from tests.support.factories.image_files import MIMES, TAKEN, into_gif, into_jpeg, into_webp
 
-MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
-TAKEN = [*ROWS["good"], *ROWS["P62"], *(name for name in ROWS["P67"] if "mpx" not in name), *ROWS["P69"]]
 SMALL = [name for name in TAKEN if len(specimen(name)) < 5000]
 GIF, JPEG, PNG, WEBP = (specimen(f"good_{kind}") for kind in ("gif", "jpeg", "png", "webp"))
 
 
 def pixels(data: bytes) -> list[bytes]:
-    """Decode all frames; of a JPEG the first picture only."""
+    """Decode all frames as they are seen; of a JPEG the first picture only."""
     found = []
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+    with Image.open(io.BytesIO(data), formats=tuple(MIMES)) as image:
         for frame in range(1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)):
             image.seek(frame)
             found.append(image.convert("RGBA").tobytes())
@@ -33,18 +32,6 @@ def pixels(data: bytes) -> list[bytes]:
 
 def into_png(extra: bytes) -> bytes:
     return png.insert(PNG, extra)
-
-
-def into_jpeg(extra: bytes) -> bytes:
-    return JPEG[:20] + extra + JPEG[20:]
-
-
-def into_gif(extra: bytes) -> bytes:
-    return GIF[:-1] + extra + b";"
-
-
-def into_webp(extra: bytes) -> bytes:
-    return b"RIFF" + struct.pack("<I", len(WEBP) - 8 + len(extra)) + WEBP[8:] + extra
 
 
 @pytest.mark.parametrize("kind", MIMES)

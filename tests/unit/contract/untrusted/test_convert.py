@@ -1,7 +1,5 @@
 """A picture takes another form, and what is no part of one is left out."""
 
-import io
-
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from simulator.pictures import png
@@ -9,14 +7,9 @@ from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import save, scene
 
 from contract.untrusted.imaging.inspect import CONVERTIBLE, NotAnImage, TooLarge, clean, convert, inspect
+from tests.support.factories.image_files import opened
 
 KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
-
-
-def opened(data: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
 
 
 @pytest.mark.parametrize("mime", sorted(CONVERTIBLE))

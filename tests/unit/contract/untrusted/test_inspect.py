@@ -22,12 +22,7 @@ from contract.untrusted.imaging.inspect import (
     inspect,
     shrink,
 )
-
-MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
-
-
-def noise(size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Image.Image:
-    return Image.effect_noise(size, 90).convert(mode)
+from tests.support.factories.image_files import MIMES, noise, tiny_gif
 
 
 def encode(kind: str, frames: int = 1, mode: str = "RGB", **options: object) -> bytes:
@@ -47,13 +42,6 @@ def png(width: int, height: int, *, depth: int = 8, colour: int = 0, body: bytes
     """Make a PNG by hand, with any header."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + before + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
-
-
-def tiny_gif(frames: int, width: int = 1, height: int = 1) -> bytes:
-    """Make a GIF by hand whose frames have 15 bytes each."""
-    header = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
-    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
-    return header + frame * frames + b";"
 
 
 @pytest.mark.parametrize("kind", MIMES)

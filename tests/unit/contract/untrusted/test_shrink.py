@@ -1,6 +1,5 @@
 """A reference that a provider finds too large is made smaller, and still looks the same (row P39)."""
 
-import io
 import struct
 
 import pytest
@@ -9,12 +8,7 @@ from simulator.pictures.corpus import specimen
 from simulator.pictures.corpus_good import exif, save, scene
 
 from contract.untrusted.imaging.inspect import NotAnImage, inspect, shrink
-
-
-def opened(data: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
+from tests.support.factories.image_files import opened
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:

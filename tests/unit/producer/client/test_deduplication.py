@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import cast
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -32,15 +30,8 @@ class Store(ProducerStore):
 
 
 @pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    client: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def recent(redis: Redis) -> RecentRequests:
-    return RecentRequests(Store(redis, cast(Doorbell, None)), owner="ann")
+def recent(fake_redis: Redis) -> RecentRequests:
+    return RecentRequests(Store(fake_redis, cast(Doorbell, None)), owner="ann")
 
 
 class Door:
@@ -58,8 +49,10 @@ class Door:
         return Store.job, False
 
 
-async def test_who_comes_before_the_first_has_its_answer_has_the_same_key(recent: RecentRequests, redis: Redis) -> None:
-    bobs = RecentRequests(Store(redis, cast(Doorbell, None)), owner="bob")
+async def test_who_comes_before_the_first_has_its_answer_has_the_same_key(
+    recent: RecentRequests, fake_redis: Redis
+) -> None:
+    bobs = RecentRequests(Store(fake_redis, cast(Doorbell, None)), owner="bob")
     away = Door(Unavailable())  # nobody knows whether it has arrived
     for each in (recent, recent, bobs):
         with pytest.raises(Unavailable):
@@ -71,21 +64,21 @@ async def test_who_comes_before_the_first_has_its_answer_has_the_same_key(recent
     assert door.keys == away.keys[:1]
 
 
-async def test_a_job_that_was_accepted_is_found_for_a_while(recent: RecentRequests, redis: Redis) -> None:
+async def test_a_job_that_was_accepted_is_found_for_a_while(recent: RecentRequests, fake_redis: Redis) -> None:
     door = Door()
     assert await recent.once(WHAT, door.accept, for_s=60) == (Store.job, False)
     assert await recent.once(WHAT, door.accept, for_s=60) == (Store.job, True)
     assert len(door.keys) == 1
-    [key] = await redis.keys("*")
-    assert 5000 < await redis.pttl(key) <= 60_000
+    [key] = await fake_redis.keys("*")
+    assert 5000 < await fake_redis.pttl(key) <= 60_000
     await recent.note(WHAT, Store.job, for_s=5)
     assert await recent.find(WHAT) == Store.job
-    assert 0 < await redis.pttl(key) <= 5000
+    assert 0 < await fake_redis.pttl(key) <= 5000
     assert "fox" not in key
 
 
 async def test_what_was_cancelled_is_submitted_anew(
-    recent: RecentRequests, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    recent: RecentRequests, fake_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = Door()
     monkeypatch.setattr(Store, "job", a_job(state=JobState.CANCELLED))
@@ -95,7 +88,7 @@ async def test_what_was_cancelled_is_submitted_anew(
     assert (is_repeat, len(set(door.keys))) == (False, 2)
 
 
-async def test_what_was_refused_is_forgotten(recent: RecentRequests, redis: Redis) -> None:
+async def test_what_was_refused_is_forgotten(recent: RecentRequests, fake_redis: Redis) -> None:
     with pytest.raises(Refused):
         await recent.once(WHAT, Door(Refused(QUEUE_FULL)).accept, for_s=60)
-    assert await redis.keys("*") == []
+    assert await fake_redis.keys("*") == []

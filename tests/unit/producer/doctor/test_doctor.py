@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from producer.doctor.doctor import Finding, examine
 from producer.tokens import Tokens
+from tests.support.network.loopback import answering
 
 READY = b'{"ready": true, "checks": {"redis": {"ok": true}, "workers": {"ok": false, "detail": "0 running"}}}'
 OTHER = b'{"ready": true, "checks": {}, "version": "0.0.9 (contract 1)"}'
@@ -22,19 +19,6 @@ WAITING = b'{"ready": false, "checks": {"redis": {"ok": false, "detail": "does n
 @pytest.fixture(autouse=True)
 def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_REDIS_URL", "redis://127.0.0.1:1/0")
-
-
-@contextmanager
-def answering(body: bytes) -> Iterator[str]:
-    """Serve one answer; tell where."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
 
 
 async def found(name: str, url: str | None = None) -> Finding:
@@ -54,7 +38,8 @@ async def found(name: str, url: str | None = None) -> Finding:
     ],
 )
 async def test_a_gateway_is_asked_whether_it_could_take_a_job(body: bytes, ok: bool, words: str) -> None:
-    with answering(body) as place:
+    with answering(body) as port:
+        place = f"127.0.0.1:{port}"
         finding = await found("gateway", f"http://{place}")
     assert (finding.ok, finding.detail) == (ok, words.format(place))
 

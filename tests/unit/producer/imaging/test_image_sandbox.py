@@ -1,7 +1,6 @@
 """Strangers' pictures with a real child: what comes back is clean, and what is hostile costs a child at most."""
 
 import asyncio
-import io
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.sandbox_process import MEMORY_BYTES
 from producer.imaging.sandbox import Cleaned, ImageSandbox
+from tests.support.factories.image_files import opened
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
 
@@ -43,12 +43,6 @@ async def refusal(pictures: ImageSandbox, data: bytes) -> str:
     with pytest.raises(Refused) as caught:
         await pictures.clean(data)
     return caught.value.code
-
-
-def opened(data: bytes) -> Image.Image:
-    found = Image.open(io.BytesIO(data))
-    found.load()
-    return found
 
 
 async def test_nothing_is_started_until_it_is_needed(pictures: ImageSandbox, processes: list[Process]) -> None:

@@ -1,7 +1,6 @@
 """What a caller may ask for: every field of a request, with the code that a bad one gets."""
 
 import json
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -10,18 +9,12 @@ from pydantic import ValidationError
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration
-from contract.store.new_job import NewJob
 from producer.validation.request import read_request
+from tests.support.factories.configs import some_settings
+from tests.support.factories.jobs import new_job
 
-SETTINGS = Settings(
-    config_path=Path("/nowhere/config.json"),
-    image=ImageGeneration(default_aspect_ratio="3:4", default_image_size="2K", max_images_per_turn=4),
-    providers={},
-    workspace=Path("/nowhere"),
-    env=Environment(),
+SETTINGS = some_settings(
+    image={"default_aspect_ratio": "3:4", "default_image_size": "2K", "max_images_per_turn": 4},
 )
 
 
@@ -303,19 +296,7 @@ def test_limits_count_when_a_request_is_repeated() -> None:
 
 
 def digest(request: JobRequest, *, webhook: str = "", webhook_url: str = "") -> str:
-    return NewJob(
-        id="-",
-        owner="ann",
-        conversation=None,
-        request=request,
-        snapshots=(),
-        queue_time_s=1,
-        run_time_s=1,
-        max_active=1,
-        max_queued=1,
-        webhook=webhook,
-        webhook_url=webhook_url,
-    ).digest
+    return new_job(request=request, webhook=webhook, webhook_url=webhook_url).digest
 
 
 def test_b11_duplicate_references_count_once_and_keep_their_order() -> None:

@@ -1,17 +1,9 @@
 """Scripts may be written as text, and model names choose behaviours."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from simulator.catalogue.grammar import read_steps
 from simulator.providers.calls import CHAT, PREDICT, chat, converse, encode, predict, predict_path
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
 
 
 async def status_of(sim: Simulator, path: str, body: dict[str, object]) -> int:

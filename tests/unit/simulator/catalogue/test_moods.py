@@ -1,27 +1,12 @@
 """Moods outlive a call: flapping, dice, slowness, death, a limit of parallel calls, mix-ups (P81 to P85)."""
 
 import asyncio
-import ssl
 import time
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from simulator.providers.calls import CHAT, KEY, chat, converse, encode
+from simulator.providers.calls import CHAT, chat, converse, encode
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 def mood(row: str, variant: str, **options: object) -> list[dict[str, object]]:

@@ -10,19 +10,9 @@ import pytest
 from simulator.catalogue.behaviour import BEHAVIOURS
 from simulator.catalogue.table import CATALOGUE
 from simulator.providers.calls import CHAT, PREDICT, chat, predict
-from simulator.providers.ledger import Call
 from simulator.server.server import Simulator
 
 from tests.support.factories.simulated_images import decode, picture_at
-
-
-async def until_finished(sim: Simulator) -> Call:
-    """Return the only call once its record is complete."""
-    for _ in range(300):
-        if sim.ledger and sim.ledger[0].seconds is not None:
-            return sim.ledger[0]
-        await asyncio.sleep(0.01)
-    pytest.fail("the call did not end")
 
 
 async def test_steps_are_used_one_by_one(sim: Simulator, client: httpx.AsyncClient) -> None:
@@ -174,7 +164,7 @@ async def test_broken_connections(
     with pytest.raises(error):
         await client.post(CHAT, json=chat())
 
-    call = await until_finished(sim)
+    call = await asyncio.wait_for(sim.ended_call(), 5)
     assert (call.billed, call.aborted_by_client) == (billed, False)
     assert (await client.post(CHAT, json=chat())).status_code == 200
 
@@ -186,7 +176,7 @@ async def test_drip_beats_a_read_timeout(sim: Simulator, client: httpx.AsyncClie
         async with asyncio.timeout(0.3):
             await client.post(CHAT, json=chat(), timeout=0.2)
 
-    call = await until_finished(sim)
+    call = await asyncio.wait_for(sim.ended_call(), 5)
     assert (call.status, call.aborted_by_client, call.billed) == (200, True, True)
 
 

@@ -1,30 +1,15 @@
 """Statuses come with the headers and bodies of the catalogue (P24 to P42)."""
 
 import asyncio
-import ssl
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
 from simulator.catalogue.table import CATALOGUE
-from simulator.providers.calls import CHAT, KEY, PREDICT, chat, converse, encode, predict
+from simulator.providers.calls import CHAT, PREDICT, chat, converse, encode, predict
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 async def ask(sim: Simulator, client: httpx.AsyncClient, script: str) -> httpx.Response:

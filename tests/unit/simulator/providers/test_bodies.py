@@ -5,18 +5,11 @@ import json
 import struct
 import time
 import zlib
-from collections.abc import AsyncIterator
 
 import pytest
 from simulator.providers.calls import CHAT, PREDICT, chat, converse, encode, predict
 from simulator.server.encodings import BOMB_BYTES
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
 
 
 async def see(sim: Simulator, row: str, variant: str, *, path: str = CHAT, **options: object) -> tuple[bytes, bytes]:

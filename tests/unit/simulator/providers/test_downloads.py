@@ -1,26 +1,10 @@
 """Links lead where the catalogue says, and files are served as badly (P71 to P77)."""
 
-import ssl
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 from simulator.pictures.corpus import specimen
-from simulator.providers.calls import CHAT, KEY, PREDICT, chat, converse, predict
+from simulator.providers.calls import CHAT, PREDICT, chat, converse, predict
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 async def link_of(sim: Simulator, client: httpx.AsyncClient, row: str, variant: str, **options: object) -> str:

@@ -6,21 +6,12 @@ import hashlib
 import httpx
 import pytest
 from simulator.providers.calls import CHAT, chat
-from simulator.providers.ledger import Call
 from simulator.server.server import Simulator
-
-
-async def until_finished(sim: Simulator) -> Call:
-    """Return the only call once its record is complete."""
-    for _ in range(300):
-        if sim.ledger and sim.ledger[0].seconds is not None:
-            return sim.ledger[0]
-        await asyncio.sleep(0.01)
-    pytest.fail("the call did not end")
 
 
 async def test_ledger_keeps_the_call_but_not_the_key(sim: Simulator, client: httpx.AsyncClient) -> None:
     body = chat("a red fox", aspect_ratio="16:9")
+    sim.script([], seconds=0.02)
 
     answer = await client.post(CHAT, json=body, headers={"X-Request-Id": "job-1.2.1"})
 
@@ -44,7 +35,7 @@ async def test_hang_up_is_noticed_and_the_picture_is_billed(sim: Simulator, clie
     await asyncio.sleep(0.1)
 
     assert (sim.ledger[0].aborted_by_client, sim.ledger[0].billed) == (True, False)
-    call = await until_finished(sim)
+    call = await asyncio.wait_for(sim.ended_call(), 5)
     assert (call.status, call.bytes_sent, call.billed) == (200, 0, True)
 
 
@@ -54,5 +45,5 @@ async def test_hang_ends_with_the_client(sim: Simulator, client: httpx.AsyncClie
     with pytest.raises(httpx.ReadTimeout):
         await client.post(CHAT, json=chat(), timeout=0.05)
 
-    call = await until_finished(sim)
+    call = await asyncio.wait_for(sim.ended_call(), 5)
     assert (call.status, call.billed, call.aborted_by_client) == (None, False, True)

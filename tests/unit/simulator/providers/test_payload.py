@@ -6,7 +6,6 @@ import io
 import json
 import re
 import urllib.parse
-from collections.abc import AsyncIterator
 
 import pytest
 from PIL import Image
@@ -17,12 +16,6 @@ from simulator.server.server import Simulator
 
 # percent_bytes is no base64 at all
 SPELLINGS = [name for name in CATALOGUE["P57"] if name != "percent_bytes"]
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
 
 
 async def links_of(sim: Simulator, row: str, variant: str, **options: object) -> list[str]:

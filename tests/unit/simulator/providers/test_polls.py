@@ -1,25 +1,9 @@
 """Polled tasks behave as the catalogue says (P79)."""
 
-import ssl
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-from simulator.providers.calls import CHAT, KEY, PREDICT, chat, predict
+from simulator.providers.calls import CHAT, PREDICT, chat, predict
 from simulator.server.server import Simulator
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with httpx.AsyncClient(base_url=sim.url, headers=KEY, timeout=5, trust_env=False, verify=tls) as http:
-        yield http
 
 
 async def address_of(sim: Simulator, client: httpx.AsyncClient, variant: str) -> str:

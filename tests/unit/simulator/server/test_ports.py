@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-import subprocess
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -10,24 +10,22 @@ from simulator.pictures.corpus import specimen
 from simulator.providers.calls import CHAT, KEY, chat, converse, encode
 from simulator.server.server import Simulator
 
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+from tests.support.network.certificates import Certificates
 
 
-@pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
-    """Make a certificate for localhost, and return the server's context and a client's that trusts it."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *curve, *names, "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(certificate, key)
-    return server, ssl.create_default_context(cafile=certificate)
+@pytest.fixture
+async def secure_sim(certificates: Certificates) -> AsyncIterator[Simulator]:
+    """A simulator with a port that speaks TLS."""
+    async with Simulator(seconds=0, tls=certificates.good("localhost", "127.0.0.1")) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def secure_client(secure_sim: Simulator, certificates: Certificates) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that port, which trusts it."""
+    tls = certificates.client()
+    async with httpx.AsyncClient(base_url=secure_sim.tls_url, headers=KEY, trust_env=False, verify=tls) as http:
+        yield http
 
 
 async def test_refused() -> None:
@@ -82,54 +80,39 @@ async def test_ports_over_http() -> None:
         assert (await client.post("/__sim/port", json={"name": "nope"})).status_code == 400
 
 
-async def test_same_routes_over_tls(contexts: Contexts) -> None:
-    server, trusting = contexts
-    async with (
-        Simulator(seconds=0, tls=server) as sim,
-        httpx.AsyncClient(base_url=sim.tls_url, headers=KEY, trust_env=False, verify=trusting) as client,
-    ):
-        sim.script([{"kind": "P71", "specimen": "good_png"}, {"kind": "P71", "scheme": "http"}])
-        secure, plain = [
-            (await client.post(CHAT, json=chat())).json()["choices"][0]["message"]["images"][0]["image_url"]["url"]
-            for _ in range(2)
-        ]
+async def test_same_routes_over_tls(secure_sim: Simulator, secure_client: httpx.AsyncClient) -> None:
+    secure_sim.script([{"kind": "P71", "specimen": "good_png"}, {"kind": "P71", "scheme": "http"}])
+    secure, plain = [
+        (await secure_client.post(CHAT, json=chat())).json()["choices"][0]["message"]["images"][0]["image_url"]["url"]
+        for _ in range(2)
+    ]
 
-        assert secure.startswith(f"https://127.0.0.1:{sim.tls_port}/files/")
-        assert plain.startswith(sim.url)
-        assert (await client.get(secure)).content == specimen("good_png")
+    assert secure.startswith(f"https://127.0.0.1:{secure_sim.tls_port}/files/")
+    assert plain.startswith(secure_sim.url)
+    assert (await secure_client.get(secure)).content == specimen("good_png")
 
 
-async def test_downgrade_from_https(contexts: Contexts) -> None:
-    server, trusting = contexts
-    async with (
-        Simulator(seconds=0, tls=server) as sim,
-        httpx.AsyncClient(base_url=sim.tls_url, headers=KEY, trust_env=False, verify=trusting) as client,
-    ):
-        sim.script([{"kind": "P74", "variant": "downgrade", "specimen": "good_png"}])
-        answer = (await client.post(CHAT, json=chat())).json()
-        link = answer["choices"][0]["message"]["images"][0]["image_url"]["url"]
+async def test_downgrade_from_https(secure_sim: Simulator, secure_client: httpx.AsyncClient) -> None:
+    secure_sim.script([{"kind": "P74", "variant": "downgrade", "specimen": "good_png"}])
+    answer = (await secure_client.post(CHAT, json=chat())).json()
+    link = answer["choices"][0]["message"]["images"][0]["image_url"]["url"]
 
-        location = (await client.get(link)).headers["location"]
+    location = (await secure_client.get(link)).headers["location"]
 
-        assert (link[:8], location[: len(sim.url)]) == ("https://", sim.url)
-        assert (await client.get(location)).content == specimen("good_png")
+    assert (link[:8], location[: len(secure_sim.url)]) == ("https://", secure_sim.url)
+    assert (await secure_client.get(location)).content == specimen("good_png")
 
 
-async def test_faults_over_tls(contexts: Contexts) -> None:
-    server, trusting = contexts
-    async with (
-        Simulator(seconds=0, tls=server) as sim,
-        httpx.AsyncClient(base_url=sim.tls_url, headers=KEY, trust_env=False, verify=trusting) as client,
-    ):
-        sim.script("P15, P16, P04.rst")
-        for _ in range(3):
-            with pytest.raises(httpx.TransportError):
-                await client.post(CHAT, json=chat())
-        assert (await client.post(CHAT, json=chat())).status_code == 200
-        assert sim.errors == []
+async def test_faults_over_tls(secure_sim: Simulator, secure_client: httpx.AsyncClient) -> None:
+    secure_sim.script("P15, P16, P04.rst")
+    for _ in range(3):
+        with pytest.raises(httpx.TransportError):
+            await secure_client.post(CHAT, json=chat())
+    assert (await secure_client.post(CHAT, json=chat())).status_code == 200
+    assert secure_sim.errors == []
 
 
-async def test_strangers_do_not_trust_the_certificate(contexts: Contexts) -> None:
-    async with Simulator(tls=contexts[0]) as sim, httpx.AsyncClient(trust_env=False) as client:
+async def test_strangers_do_not_trust_the_certificate(secure_sim: Simulator) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
-            await client.get(sim.tls_url)
+            await client.get(secure_sim.tls_url)

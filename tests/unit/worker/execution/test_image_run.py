@@ -10,11 +10,9 @@ from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.errors.catalogue.provider import BAD_MODEL, PROVIDER_AUTH, PROVIDER_INTERRUPTED, PROVIDER_TIMEOUT
 from contract.jobs.job import Attempt, JobState
 from contract.jobs.request import JobRequest
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration
 from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore
+from tests.support.factories.configs import some_settings
 from tests.support.factories.ended_job import a_job
 from tests.support.factories.ladders import rung
 from worker.answers.errors import Interrupted, ProviderError, TimedOut, Unusable
@@ -38,13 +36,7 @@ from worker.sandbox.pool import Sandbox
 
 NOWHERE = Path("/nonexistent")
 ARTIFACTS = LocalDirectory(media=NOWHERE, save_dir="images", home=NOWHERE)
-SETTINGS = Settings(
-    config_path=NOWHERE / "config.json",
-    image=ImageGeneration(),
-    providers={},
-    workspace=NOWHERE,
-    env=Environment(),
-)
+SETTINGS = some_settings()
 
 
 class Turnstile(CircuitBreaker):

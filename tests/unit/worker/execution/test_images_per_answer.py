@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -81,19 +80,17 @@ def breakers(redis: Redis) -> dict[tuple[str, str], CircuitBreaker]:
     return {FIRST: found.to("openrouter", "key", FIRST[1]), HUB.route: found.to("aihubmix", "key", "e")}
 
 
-async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought() -> None:
-    redis: Redis = fakeredis.FakeAsyncRedis(decode_responses=True)
-    memory, ways = ImagesPerAnswerStore(redis), breakers(redis)
+async def test_what_is_remembered_is_told_for_a_day_and_by_whom_it_was_brought(fake_redis: Redis) -> None:
+    memory, ways = ImagesPerAnswerStore(fake_redis), breakers(fake_redis)
     assert await memory.look_up(ways) == {}
     await memory.note(ways[FIRST], Lesson(3))
     await memory.note(ways[FIRST], Lesson(4, is_guess=True))
     assert await memory.look_up(ways) == {FIRST: 3}
-    [key] = await redis.keys()
-    assert 86_000 < await redis.ttl(key) <= 86_400
+    [key] = await fake_redis.keys()
+    assert 86_000 < await fake_redis.ttl(key) <= 86_400
     for damaged, told in (("many", {}), ("0", {FIRST: 1}), ("9" * 30, {FIRST: MOST}), ("-3", {})):
-        await redis.set(key, damaged)
+        await fake_redis.set(key, damaged)
         assert await memory.look_up(ways) == told
-    await redis.aclose()
 
 
 async def test_without_redis_it_is_told_that_it_is_away() -> None:

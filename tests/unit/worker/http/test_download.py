@@ -29,11 +29,6 @@ URL = f"https://{ONE}/a"
 PICTURE = b"picture"
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
 def downloader(
     api_base: str = "https://provider.example/v1",
     *,

@@ -32,11 +32,6 @@ from worker.providers.openrouter import OPENROUTER
 from worker.providers.provider import Provider
 
 
-@pytest.fixture
-def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
-    return ProviderTransport(monkeypatch)
-
-
 async def test_p79_polls_end_when_an_answer_would_have_had_to_begin(provider_transport: ProviderTransport) -> None:
     looks = [answer({"status": "processing"}) for _ in range(1000)]
     slow = replace(AIHUBMIX, poll_interval_s=0.02)

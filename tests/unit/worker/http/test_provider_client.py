@@ -28,11 +28,6 @@ from worker.http.provider_client import MAX_JSON_BYTES
 from worker.providers.openrouter import OPENROUTER
 
 
-@pytest.fixture
-def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
-    return ProviderTransport(monkeypatch)
-
-
 async def test_a_call_is_one_post_with_key_and_request_id(provider_transport: ProviderTransport) -> None:
     assert await provider_transport.brings(answer(GOOD)) == (PICTURE, None)
     (request,) = provider_transport.sent

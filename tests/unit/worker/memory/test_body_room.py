@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.support.network.provider_transport import CDN, GOOD, ProviderTransport, answer, linking, raw
+from tests.support.process.waiting import until
 from worker.answers.errors import ProviderError, TimedOut
 from worker.http.response_body import read_body
 from worker.memory.body_room import FREE_BYTES, PIECE_BYTES, STEP_BYTES, BodyRoom
@@ -40,12 +41,6 @@ class Sender(httpx.AsyncByteStream):
 def response(sender: Sender, length: int | None = LENGTH) -> httpx.Response:
     headers = {} if length is None else {"content-length": str(length)}
     return httpx.Response(200, headers=headers, stream=sender)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("length", [LENGTH, None], ids=["length", "chunked"])
@@ -122,8 +117,8 @@ async def test_a_cancelled_wait_gives_its_place_in_the_line_back() -> None:
 
 
 @pytest.fixture
-def provider_transport(monkeypatch: pytest.MonkeyPatch) -> ProviderTransport:
-    provider_transport = ProviderTransport(monkeypatch)
+def provider_transport(provider_transport: ProviderTransport) -> ProviderTransport:
+    """A transport whose answers share little room."""
     provider_transport.budget = Budget(MOST)
     return provider_transport
 

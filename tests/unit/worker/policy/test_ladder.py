@@ -1,6 +1,5 @@
 """The ladder of a request: cheaper and smaller, or as the operator says, and only as far as its caller allows."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Rendition
 from contract.jobs.request import JobRequest
-from contract.settings.environment import Environment
 from contract.settings.environment_types import Fallback
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
+from tests.support.factories.configs import some_settings
 from worker.policy.ladder import Ladder, Rung, plan_ladder
 from worker.providers.registry import PROVIDERS
 
@@ -25,13 +23,9 @@ def plan(
     size: str = "4K", provider: str = "openrouter", body: Any = None, limits: Any = None, env: Any = None
 ) -> Ladder:
     """Plan a request of `size` with the caller's `limits`, the provider's extraBody and the operator's `env`."""
-    settings = Settings(
-        config_path=Path("/nowhere/config.json"),
-        image=ImageGeneration(provider=provider, model="vendor/model"),
-        providers={name: ProviderConfig(extra_body=body or {} if name == provider else {}) for name in PROVIDERS},
-        workspace=Path("/nowhere"),
-        env=Environment(**env or {}),
-    )
+    image = {"provider": provider, "model": "vendor/model"}
+    providers = {name: ProviderConfig(extra_body=body or {} if name == provider else {}) for name in PROVIDERS}
+    settings = some_settings(image=image, providers=providers, **env or {})
     request = JobRequest(prompt="a fox", aspect_ratio="1:1", image_size=size, **limits or {})
     return plan_ladder(request, settings, PROVIDERS)
 

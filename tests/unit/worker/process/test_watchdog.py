@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
 import pytest
 from celery.signals import task_postrun, task_prerun
-from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
 from contract.redis.client import open_redis
@@ -23,13 +21,6 @@ def watchdog(redis: Redis | None = None, *, slots: int = 2, leases: Leases | Non
     """Make a watchdog of a worker that has just begun; without a Redis, of one whose Redis is away."""
     store = WorkerStore(redis or open_redis("redis://127.0.0.1:1/0"), Doorbell())
     return Watchdog(store, leases or Leases(store, worker="w1", lease_s=15), slots=slots)
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    """An empty Redis."""
-    async with FakeAsyncRedis(decode_responses=True) as client:
-        yield client
 
 
 def after(*sights: Observation) -> list[bool]:
@@ -49,10 +40,10 @@ def test_there_is_hope_while_all_is_well_and_while_it_is_now_this_and_now_that()
     assert not any(after(*chain.from_iterable(repeat([Observation.STUCK, Observation.NOT_CONSUMING], 20))))
 
 
-async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
-    leases = Leases(WorkerStore(redis, Doorbell()), worker="w1", lease_s=15)
-    dog = watchdog(redis, leases=leases)
-    await redis.lpush(BELLS_KEY, "bell")
+async def test_a_worker_that_stops_need_hear_no_bells(fake_redis: Redis) -> None:
+    leases = Leases(WorkerStore(fake_redis, Doorbell()), worker="w1", lease_s=15)
+    dog = watchdog(fake_redis, leases=leases)
+    await fake_redis.lpush(BELLS_KEY, "bell")
     assert [await dog.look(), await dog.look()] == [Observation.WELL, Observation.NOT_CONSUMING]
     leases.close()
     assert await dog.look() is Observation.WELL
@@ -60,22 +51,22 @@ async def test_a_worker_that_stops_need_hear_no_bells(redis: Redis) -> None:
 
 @pytest.mark.parametrize("priority", ["", ":1", ":9"])
 async def test_bells_that_lie_while_a_slot_is_free_and_none_is_heard_make_a_deaf_worker(
-    redis: Redis, priority: str
+    fake_redis: Redis, priority: str
 ) -> None:
-    dog = watchdog(redis)
-    await redis.lpush(BELLS_KEY + priority, "bell")
+    dog = watchdog(fake_redis)
+    await fake_redis.lpush(BELLS_KEY + priority, "bell")
     assert await dog.look() is Observation.WELL, "it has just begun"
     assert await dog.look() is Observation.NOT_CONSUMING
     task_prerun.send(sender=None, task_id="a")
     assert await dog.look() is Observation.WELL, "it has heard one"
     assert await dog.look() is Observation.NOT_CONSUMING
-    await redis.delete(BELLS_KEY + priority)
+    await fake_redis.delete(BELLS_KEY + priority)
     assert await dog.look() is Observation.WELL
 
 
-async def test_a_worker_without_a_free_slot_need_not_hear(redis: Redis) -> None:
-    dog = watchdog(redis, slots=2)
-    await redis.lpush(BELLS_KEY, "bell")
+async def test_a_worker_without_a_free_slot_need_not_hear(fake_redis: Redis) -> None:
+    dog = watchdog(fake_redis, slots=2)
+    await fake_redis.lpush(BELLS_KEY, "bell")
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
         for slot, job in ((one, "a"), (other, "a"), (one, "b")):  # a bell of a running job was repeated
             slot.submit(task_prerun.send, sender=None, task_id=job).result()

@@ -117,11 +117,6 @@ class Table:
         self.settled.append((state, wait_s))
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
 def online(folder: Path, port: int, *addresses: str) -> Network:
     return Network(log=folder / "net.log", names={HOST: [addresses or [PUBLIC]]}, routes={f"{PUBLIC}:443": port})
 

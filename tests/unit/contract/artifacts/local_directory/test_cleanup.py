@@ -23,9 +23,9 @@ from contract.artifacts.local_directory.lookup import read_sidecar
 from contract.artifacts.local_directory.pair_writer import PairWriter
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.ids import artifact_id
-from contract.jobs.job import Job, JobState, Progress, Rendition
-from contract.jobs.request import JobRequest
+from tests.support.factories.ended_job import a_job
 from tests.support.factories.images import picture
+from tests.support.factories.sidecars import a_sidecar
 from worker import failpoint
 
 HOUR = 3600.0
@@ -36,25 +36,8 @@ DAY = "2026-03-04"
 SHA = hashlib.sha256(b"a reference").hexdigest()
 PNG = picture()
 PNG_SHA = hashlib.sha256(PNG).hexdigest()
-AS_ASKED = Rendition(provider="openrouter", model="a/b", image_size="1K")
 WHEN = datetime(2026, 3, 4, 12, tzinfo=UTC)
-JOB = Job(
-    id=JOB_ID,
-    state=JobState.RUNNING,
-    owner="tests",
-    conversation=None,
-    created_at=WHEN,
-    started_at=WHEN,
-    ended_at=None,
-    request=JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K"),
-    position=None,
-    progress=Progress(done=0, count=1, message=""),
-    images=(),
-    attempts=(),
-    degraded=None,
-    cost_usd=None,
-    error=None,
-)
+JOB = a_job(id=JOB_ID, created_at=WHEN)
 
 
 class Killed(BaseException):
@@ -92,28 +75,8 @@ class Rooms:
 
     def save(self, data: bytes = b"image", *, extension: str = "png") -> Sidecar:
         """Store an image as a worker does."""
-        sidecar = Sidecar(
-            id=NAME,
-            path=str(self.day / f"{NAME}.{extension}"),
-            mime="image/png",
-            prompt="a fox",
-            model="a/b",
-            provider="openrouter",
-            source_images=(),
-            created_at="2026-03-04T12:00:00+00:00",
-            job_id=JOB_ID,
-            index=0,
-            width=1,
-            height=1,
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
-            requested=AS_ASKED,
-            delivered=AS_ASKED,
-            degraded=None,
-            attempts=(),
-            cost_usd=None,
-        )
-        return self.writer.put(JOB, sidecar, data)
+        path = self.day / f"{NAME}.{extension}"
+        return self.writer.put(JOB, a_sidecar(data, id=NAME, path=str(path), job_id=JOB_ID), data)
 
     def leave_an_orphan(self, monkeypatch: pytest.MonkeyPatch, at: str = "after_image_link", times: int = 1) -> None:
         """Be killed at a named place of a save."""

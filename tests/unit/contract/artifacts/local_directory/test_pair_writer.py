@@ -1,6 +1,5 @@
 """Image and sidecar on disk: where they lie, who may read them, and that one artifact is never two."""
 
-import hashlib
 import json
 import os
 import stat
@@ -17,38 +16,14 @@ from contract.artifacts.local_directory.pair_writer import PairWriter
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.exceptions import Refused
 from contract.jobs.ids import artifact_id, is_artifact_id
-from contract.jobs.job import Attempt, Job, JobState, Outcome, Progress, Rendition
-from contract.jobs.request import JobRequest
+from contract.jobs.job import Outcome
+from tests.support.factories.ended_job import a_job
+from tests.support.factories.jobs import attempt
+from tests.support.factories.sidecars import a_sidecar
 
 JOB_ID = "6f1c9a52-7a0e-4a3b-9a58-000000000001"
 WHEN = datetime(2026, 3, 4, 12, tzinfo=UTC)
-AS_ASKED = Rendition(provider="openrouter", model="a/b", image_size="1K")
-ATTEMPT = Attempt(
-    index=0,
-    rung=0,
-    provider="openrouter",
-    model="a/b",
-    image_size="1K",
-    started_at=WHEN,
-    outcome=Outcome.DELIVERED,
-)
-JOB = Job(
-    id=JOB_ID,
-    state=JobState.RUNNING,
-    owner="tests",
-    conversation=None,
-    created_at=WHEN,
-    started_at=WHEN,
-    ended_at=None,
-    request=JobRequest(prompt="a fox", aspect_ratio="1:1", image_size="1K"),
-    position=None,
-    progress=Progress(done=0, count=1, message=""),
-    images=(),
-    attempts=(),
-    degraded=None,
-    cost_usd=None,
-    error=None,
-)
+JOB = a_job(id=JOB_ID, created_at=WHEN)
 
 
 @pytest.fixture
@@ -64,25 +39,14 @@ def writer(media: Path) -> PairWriter:
 def sidecar(writer: PairWriter, data: bytes, *, extension: str = "png", index: int = 0) -> Sidecar:
     """Describe an image as the worker does."""
     name = artifact_id(JOB_ID, index)
-    return Sidecar(
+    return a_sidecar(
+        data,
         id=name,
         path=str(writer.folder(JOB) / f"{name}.{extension}"),
-        mime="image/png",
-        prompt="a fox",
-        model="a/b",
-        provider="openrouter",
         source_images=("/workspace/in.png",),
-        created_at="2026-03-04T12:00:00+00:00",
         job_id=JOB_ID,
         index=index,
-        width=1,
-        height=1,
-        sha256=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
-        requested=AS_ASKED,
-        delivered=AS_ASKED,
-        degraded=None,
-        attempts=(ATTEMPT,),
+        attempts=(attempt(Outcome.DELIVERED),),
         cost_usd=0.04,
     )
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
-from contract.settings.environment import Environment
-from contract.settings.loader import Settings
-from contract.settings.nanobot_config import ImageGeneration, ProviderConfig
+from contract.settings.nanobot_config import ProviderConfig
 from producer.api.openai.request import OpenAIRequest, ratio_of, read_openai_request
+from tests.support.factories.configs import some_settings
 
 
 def order(any_model: bool = False, **body: Any) -> OpenAIRequest:
     """Read a request with these fields."""
-    settings = Settings(
-        config_path=Path("/c/config.json"),
-        image=ImageGeneration(model="a/b"),
-        providers={"openrouter": ProviderConfig(api_key=SecretStr("k"))},
-        workspace=Path("/c/w"),
-        env=Environment(models=("c/d",), any_model=any_model),
-    )
+    providers = {"openrouter": ProviderConfig(api_key=SecretStr("k"))}
+    settings = some_settings(image={"model": "a/b"}, providers=providers, models=("c/d",), any_model=any_model)
     return read_openai_request({"prompt": "a fox", **body}, settings)
 
 

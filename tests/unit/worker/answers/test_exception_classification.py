@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from tests.support.network.certificates import Certificates
-from worker.answers.error_classification import AT_ONCE_S, of_exception
+from tests.support.network.loopback import loopback_server
 from worker.answers.errors import ProviderError
+from worker.answers.exception_classification import AT_ONCE_S, of_exception
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTEXT = ssl.create_default_context()
@@ -54,9 +55,7 @@ async def serve(
             await reader.read(65536)
         writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", ssl=tls)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with loopback_server(talk, tls=tls) as port:
         scheme = "https" if client else "http"
         return await ask(f"{scheme}://127.0.0.1:{port}/", client or CONTEXT)
 
@@ -121,11 +120,6 @@ async def test_p02_a_closed_port_is_not_reached() -> None:
 async def test_p40_a_redirect_to_what_is_no_address_is_a_redirect(location: bytes) -> None:
     raised, has_answered = await serve(b"HTTP/1.1 307 Go\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n")
     assert told(of_exception(raised, has_answered=has_answered)) == BASE
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 async def test_p07_plain_http_on_the_tls_port_is_not_reached(certificates: Certificates) -> None:

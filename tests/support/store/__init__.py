@@ -1,0 +1,1 @@
+"""What tests do to a job table."""
