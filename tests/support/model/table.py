@@ -110,6 +110,7 @@ class JobTable:
         self.redis.edits = edits or {}
         self.store = JobStore(self.redis, Doorbell(), retention_s=RETENTION_S)
         self.now_ms = START_MS
+        self._was_killed = False
         self._move, self._look = (Redis.register_script(self.redis, script) for script in (_MOVE, _LOOK))
 
     def __enter__(self) -> Self:
@@ -126,6 +127,9 @@ class JobTable:
     def clear(self) -> None:
         """Forget everything and begin anew."""
         self.now_ms = START_MS
+        if self._was_killed:  # each start replays everything since the first one
+            self.server.empty()
+        self._was_killed = False
         self.run(self._flush())
         self.move(0)
 
@@ -152,6 +156,7 @@ class JobTable:
 
     def restart(self) -> None:
         """Kill Redis the hard way and start it again."""
+        self._was_killed = True
         self.server.kill()
         self.server.start()
 
