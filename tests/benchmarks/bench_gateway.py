@@ -122,7 +122,7 @@ async def a_bench(seconds: float = 0, *, slots: int = 8, **environment: str) -> 
     """Build everything anew, with a simulator that takes some seconds."""
     with running_redis(within=None) as redis, TemporaryDirectory() as folder:
         async with provider(seconds) as simulator:
-            stack = Stack(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator, forks=False)
             try:
                 token = stack.token("service", rights=[Right.READ, Right.SUBMIT, Right.USERS])
                 url = await stack.start_gateway(**environment)
