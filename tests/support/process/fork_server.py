@@ -158,10 +158,10 @@ def can_fork(environment: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and early(environment) in _USUAL
 
 
-def fork(preload: str, start: Start) -> ForkedProcess:
-    """Start a process by the server of this test process that has imported a module; blocking, for any thread."""
+def fork(preload: str, start: Start, *, first: Sequence[str] = ()) -> ForkedProcess:
+    """Start a process by the server of this test process that has imported modules; blocking, for any thread."""
     with _ONE_AT_A_TIME:
-        server = _server(preload, _USUAL.index(early(start.environment)))
+        server = _server((*first, preload), _USUAL.index(early(start.environment)))
     return server.start(start)
 
 
@@ -179,8 +179,8 @@ def spawn(command: Sequence[str | Path], environment: Mapping[str, str], log: Pa
 
 
 @cache
-def _server(preload: str, usual: int) -> ForkServer:
-    return ForkServer(preload, environment=FIXED | _USUAL[usual])
+def _server(preload: tuple[str, ...], usual: int) -> ForkServer:
+    return ForkServer(*preload, environment=FIXED | _USUAL[usual])
 
 
 @contextmanager
