@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -10,6 +11,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from contract.errors.exceptions import Refused
 from contract.jobs import wording
 from contract.jobs.ids import EVENT_ID_PATTERN, check_event_id
 from contract.jobs.job import JobEvent
@@ -54,8 +56,9 @@ class JobEventStream(EventSourceResponse):
 
 
 async def _told(client: OwnerClient, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
-    async for event in client.events(job_id, after=after):
-        yield server_sent(event)
+    with suppress(Refused):  # the token was revoked: the stream ends
+        async for event in client.events(job_id, after=after):
+            yield server_sent(event)
 
 
 def server_sent(event: JobEvent) -> ServerSentEvent:
