@@ -85,6 +85,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
         caller = caller.as_user(user)
     request.state.caller = caller
+    request.state.bodies = gateway.bodies.of(caller.owner)
     return caller
 
 
