@@ -1,6 +1,6 @@
 """Starts programs without their time to import: a server that has imported one forks, and the child runs it.
 
-`python -m tests.support.process.fork_server 3 worker.app` imports the module, then forks for each request that it reads
+`python -m tests.support.process.fork_server 3 worker.app` imports modules, then forks for each request that it reads
 from descriptor 3. The child takes environment, arguments, folder and files of the request, and runs a module as
 `python -m` does, or a script. It is a process as any other, in a session of its own, and a child of the process that
 asked. What a program reads only as it begins cannot be given to it any more: `can_fork` tells.
@@ -44,7 +44,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A process to be started: a module or the path of a script, its arguments, and the files that it writes to."""
+    """A process to be started: a module or the path of a script, its arguments, files that it writes to, its folder."""
 
     program: str
     arguments: Sequence[str]
@@ -99,13 +99,15 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """A server that has imported a module in some environment; it ends with this process."""
+    """A server that has imported modules in some environment; it ends with this process."""
 
-    def __init__(self, preload: str, environment: Mapping[str, str]) -> None:
-        self._preload = preload
+    def __init__(self, *preload: str, environment: Mapping[str, str], python: Path | None = None) -> None:
+        """Start a server, if need be with the Python of another environment, which then sees nothing of ours."""
+        self._preload = " ".join(preload)
         self._socket, theirs = socket.socketpair()
         self._errors = TemporaryFile()  # noqa: SIM115 (closed with the server)
-        command = [sys.executable, "-m", __name__, str(theirs.fileno()), preload]
+        here = [python, "-P", __file__] if python else [sys.executable, "-m", __name__]
+        command = [*here, str(theirs.fileno()), *preload]
         self._process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
@@ -156,10 +158,10 @@ def can_fork(environment: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and early(environment) in _USUAL
 
 
-def fork(preload: str, start: Start) -> ForkedProcess:
-    """Start a process by the server of this test process that has imported a module; blocking, for any thread."""
+def fork(preload: str, start: Start, *, first: Sequence[str] = ()) -> ForkedProcess:
+    """Start a process by the server of this test process that has imported modules; blocking, for any thread."""
     with _ONE_AT_A_TIME:
-        server = _server(preload, _USUAL.index(early(start.environment)))
+        server = _server((*first, preload), _USUAL.index(early(start.environment)))
     return server.start(start)
 
 
@@ -177,8 +179,8 @@ def spawn(command: Sequence[str | Path], environment: Mapping[str, str], log: Pa
 
 
 @cache
-def _server(preload: str, usual: int) -> ForkServer:
-    return ForkServer(preload, FIXED | _USUAL[usual])
+def _server(preload: tuple[str, ...], usual: int) -> ForkServer:
+    return ForkServer(*preload, environment=FIXED | _USUAL[usual])
 
 
 @contextmanager
@@ -230,7 +232,8 @@ def _become(start: Start) -> None:
     os.environ.clear()
     os.environ.update(coerced | {**start.environment})
     os.chdir(start.folder)
-    sys.path[0] = str(Path(start.program).parent) if "/" in start.program else start.folder
+    if not sys.flags.safe_path:
+        sys.path[0] = str(Path(start.program).parent) if "/" in start.program else start.folder
     said = os.pread(sys.stderr.fileno(), 2**16, 0)  # as it was imported, which is a part of its start
     for target, path in enumerate((os.devnull, start.output, start.errors)):
         opened = os.open(path, os.O_RDWR | os.O_APPEND)
@@ -238,15 +241,15 @@ def _become(start: Start) -> None:
         os.close(opened)
     os.write(sys.stderr.fileno(), said)
     sys.argv = [start.program, *start.arguments]
-    gc.unfreeze()
-    gc.enable()
+    gc.enable()  # what was imported stays frozen: to look through it would copy all its memory
 
 
 def main() -> None:
     """Import, then serve; as a child, run what is to be run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = socket.socket(fileno=int(sys.argv[1]))
-    importlib.import_module(sys.argv[2])
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
     assert threading.active_count() == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()

@@ -30,6 +30,7 @@ from tests.support.stack.redis_server import RealRedis
 Process = subprocess.Popen[bytes] | ForkedProcess
 ROOT = str(Path(__file__).parents[3])
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
+VERSIONS = {"": (), "1": ("tests.support.process.next_version",)}  # by how far they are ahead: what is imported first
 START_S = 20
 
 
@@ -156,7 +157,7 @@ class Stack:
         ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m command config.json`; what runs here as this version is forked, as its imports take long.
+        """Start `python -m command config.json`; what runs here is forked, as its imports take long.
 
         It is added to `started` here, as the caller may be cancelled meanwhile, and then `stop` has to find it.
         """
@@ -164,11 +165,10 @@ class Stack:
         program, *arguments = *command, str(self.config)
         log.write_bytes(b"")
         with self._starting:
-            if self.forks and can_fork(environment) and not ahead and not within:
+            if self.forks and can_fork(environment) and ahead in VERSIONS and not within:
                 files = {"output": str(log), "errors": str(log)}
-                process: Process = fork(
-                    preload, Start(program=program, arguments=arguments, environment=environment, **files)
-                )
+                start = Start(program=program, arguments=arguments, environment=environment, **files)
+                process: Process = fork(preload, start, first=VERSIONS[ahead])
             else:
                 python = [*within, sys.executable, "-m", *_version(ahead)]
                 process = spawn([*python, program, *arguments], environment, log)
