@@ -14,7 +14,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from contract.errors.exceptions import Refused, Unavailable
-from contract.jobs.ids import check_conversation, check_cursor, check_event_id, check_idempotency_key, check_job_id
+from contract.jobs.ids import (
+    check_conversation,
+    check_cursor,
+    check_event_id,
+    check_idempotency_key,
+    check_job_id,
+    is_event_at_most,
+)
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import defaults_of
@@ -196,12 +203,15 @@ class OwnerClient:
         return await self._get_patiently(job) if timeout_s is None else await self.get(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncIterator[JobEvent]:
-        """Follow a job's story from its begin, or after an event's id, to its end.
+        """Follow a job's story from its begin, or after an event's id, to its end; an id behind its end is none of it.
 
         Redis may come and go meanwhile; after `stop_waiting` it ends at once. Raises Refused (`job_not_found`).
         """
         check_event_id(after)
         await self.get(job_id)
+        if after != "0":
+            async with redis_deadline():
+                after = after if is_event_at_most(after, await self._store.last_event(job_id)) else "0"
         with self.connections.subscriber.news(job_id) as news:
             while True:
                 news.clear()

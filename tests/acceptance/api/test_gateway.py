@@ -74,6 +74,8 @@ async def test_a_story_can_be_followed_and_gone_on_with(ann: httpx.AsyncClient) 
     assert all(event["text"] for event in told)
     later = await events(ann, job["events_url"], after=told[2]["id"])
     assert later == told[3:]
+    for beyond in ("999999999999999-0", told[-1]["id"].partition("-")[0] + "-99"):
+        assert await events(ann, job["events_url"], after=beyond) == told
     nothing = await ann.get(job["events_url"], headers={"Last-Event-ID": told[-1]["id"]})
     assert nothing.status_code == 204
 

@@ -19,6 +19,7 @@ from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 RULES = Path(__file__).with_name("schemathesis.toml")
+OPERATIONS = 18
 ADDRESS = re.compile(r"""["'`(](https?://|//)[\w.-]""")
 
 
@@ -38,6 +39,11 @@ async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: P
     print(output[-400:])
     if told.returncode != 0:
         pytest.fail(output, pytrace=False)
+    counts = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)\b.*?(\d+) generated, (\d+) passed", output, re.S)
+    assert counts, output
+    selected, known, tested, generated, passed = map(int, counts.groups())
+    assert (selected, known, tested, generated - passed) == (OPERATIONS, OPERATIONS, OPERATIONS, 0)
+    assert generated > 30 * OPERATIONS
     assert "Traceback" not in stack.logs("gateway")
 
 
@@ -56,7 +62,7 @@ def test_everything_is_described(gateway: Gateway) -> None:
         for parameter in operation.get("parameters", [])
         if parameter["in"] == "query" and "description" not in parameter
     ]
-    assert (silent, nameless, len(list(operations(gateway)))) == ([], [], 18)
+    assert (silent, nameless, len(list(operations(gateway)))) == ([], [], OPERATIONS)
 
 
 def test_every_body_and_every_error_has_an_example(gateway: Gateway) -> None:

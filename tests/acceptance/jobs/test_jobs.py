@@ -278,7 +278,7 @@ async def test_redis_killed_and_restarted_under_ten_running_jobs(stack: Stack) -
         stack.redis.kill()
         with pytest.raises(Unavailable):
             await darkroom.get(jobs[0].id)
-        await asyncio.sleep(1)
+        await stack.says("worker", "Redis is away")
         stack.redis.start()
         done = await asyncio.gather(*(darkroom.wait(job.id, timeout_s=40) for job in jobs))
         late = await darkroom.submit(prompt="after")
