@@ -230,4 +230,6 @@ async def test_24_megapixels_do_not_hold_up_the_loop(pictures: ImageSandbox) -> 
             cleaned = await pictures.clean(png.insert(data, png.chunk(b"tEXt", b"Comment\0x")))
         assert cleaned.data == data
         longest.append(max(stalls))
+        if longest[-1] < 0.05:
+            break
     assert min(longest) < 0.05
