@@ -10,8 +10,10 @@ from typing import ClassVar
 
 from redis.asyncio import Redis
 
+from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_reader import JobReader
+from contract.store.keys import DELETING
 from contract.store.scripts import Scripts
 
 
@@ -24,6 +26,11 @@ class JobWriter(JobReader):
         super().__init__(redis)
         self._doorbell = doorbell
         self._run = Scripts(redis, self.SCRIPTS).run
+
+    async def end_deletion(self, job_id: str) -> None:
+        """Say that the images of a deleted job are removed. Raises Unavailable."""
+        async with reaching_redis():
+            await self.redis.hdel(DELETING, job_id)
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:

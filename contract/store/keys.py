@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 PREFIX = "darkroom:"
+DELETING = PREFIX + "deleting"
 EVENTS_CHANNEL = PREFIX + "events"
 BREAKERS = PREFIX + "breakers"
 GATE = PREFIX + "gate:"  # before a circuit breaker's name

@@ -15,12 +15,12 @@ from typing import ClassVar, Literal
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import DarkroomError, Unavailable
-from contract.jobs.job import Attempt, Image, JobState
+from contract.jobs.job import Attempt, Image, Job, JobState
 from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell
-from contract.store.job_hash import failure
+from contract.store.job_hash import failure, read_job
 from contract.store.job_writer import JobWriter, pairs
-from contract.store.keys import job_key, owner_key
+from contract.store.keys import DELETING, job_key, owner_key
 from contract.store.lease import CallRefused, Lease, LeaseLost
 from contract.version import Newer, own_version
 
@@ -45,6 +45,16 @@ class WorkerStore(JobWriter):
     def __init__(self, redis: Redis, doorbell: Doorbell) -> None:
         super().__init__(redis, doorbell)
         self._newer = Newer()
+
+    async def unfinished_deletions(self) -> list[Job]:
+        """List deleted jobs whose images may be there still. Raises Unavailable."""
+        async with reaching_redis():
+            found = await self.redis.hvals(DELETING)
+        jobs = []
+        for text in found:
+            with suppress(DarkroomError, ValueError, KeyError):  # another version's
+                jobs.append(read_job(pairs(json.loads(text)["fields"]), None))
+        return jobs
 
     async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import (
     check_conversation,
@@ -249,15 +250,17 @@ class OwnerClient:
 
         Raises Refused (`job_not_found`, and `media_elsewhere` where its files cannot be reached).
         """
-        if (await self.get(job_id)).images:
+        try:
+            has_images = bool((await self.get(job_id)).images)
+        except Refused as error:
+            if error.code != JOB_NOT_FOUND.code:
+                raise
+            has_images = False  # an earlier deletion may not have removed them
+        if has_images:
             await self.owner_images.check_disk()
         async with redis_deadline():
             job = await self._store.delete(check_job_id(job_id), owner=self.owner)
-        # The job is gone: nobody would find what is left here, be this caller cancelled or one image stuck.
-        removal = asyncio.gather(*(self.artifacts.delete(image.path) for image in job.images), return_exceptions=True)
-        for error in await asyncio.shield(removal):
-            if isinstance(error, BaseException):
-                raise error
+        await self.owner_images.remove(job)
         return job
 
     async def expectations(self, jobs: Sequence[Job]) -> dict[str, tuple[int, int] | None]:

@@ -17,7 +17,7 @@ from contract.errors.catalogue.request import (
 )
 from contract.errors.exceptions import Refused
 from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
-from contract.jobs.job import ReferenceSnapshot
+from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.loader import Settings
 from contract.store.installation import read_installation
 from contract.store.job_reader import JobReader
@@ -63,6 +63,22 @@ class OwnerImages:
     async def check_disk(self) -> None:
         """Find out whether the workers' images lie in our store. Raises Refused (`media_elsewhere`)."""
         await check_disk(self._artifacts, self._store)
+
+    async def remove(self, job: Job) -> None:
+        """Remove the images of a deleted job, also though the caller is cancelled; else a repeat, or a worker, does it.
+
+        Raises OSError, Unavailable.
+        """
+        await asyncio.shield(asyncio.create_task(self._remove(job)))
+
+    async def _remove(self, job: Job) -> None:
+        removals = (self._artifacts.delete(image.path) for image in job.images)
+        for error in await asyncio.gather(*removals, return_exceptions=True):  # one that is stuck holds up no other
+            if isinstance(error, BaseException):
+                raise error
+        if job.images:
+            async with redis_deadline():
+                await self._store.end_deletion(job.id)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep an image as a reference for later jobs; return its id, `up_…`.

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import SecretStr
 
+from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.errors.exceptions import Refused
+from contract.jobs.ids import artifact_id
 from contract.jobs.job import Image, Job
 from contract.settings.nanobot_config import ProviderConfig
+from contract.store.doorbell import Doorbell
+from contract.store.worker_store import WorkerStore
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
 from tests.support.factories.configs import some_settings
 from tests.support.factories.images import picture as png
+from tests.support.factories.sidecars import a_sidecar
 from tests.support.stack.redis_server import RealRedis
 
 pytestmark = pytest.mark.real_redis
@@ -121,3 +127,25 @@ async def test_the_name_of_a_conversation_is_bounded_on_every_way_in(conversatio
     assert (caught.value.code, caught.value.place) == ("type_error", ("conversation",))
     assert await ann.list() == []
     assert (await ann.submit(prompt="a fox", conversation="x" * 200)).conversation == "x" * 200
+
+
+async def test_a_deletion_that_could_not_remove_an_image_can_be_repeated(
+    ann: Darkroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await ann.submit(prompt="a fox")
+    worker = WorkerStore(ann.connections.redis, Doorbell())
+    lease = await worker.claim(job.id, worker="w", lease_s=15)
+    assert lease is not None
+    name = artifact_id(job.id, 0)
+    path = ann.artifacts.locator(job, f"{name}.png")
+    sidecar = await ann.artifacts.put(job, a_sidecar(b"fox", id=name, path=path, job_id=job.id, index=0), b"fox")
+    await worker.add_image(lease, sidecar.image())
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDirectory, "delete", AsyncMock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            await ann.delete(job.id)
+    assert Path(path).exists()
+    assert (await ann.delete(job.id)).id == job.id
+    assert not Path(path).exists()
+    with pytest.raises(Refused, match="no such job"):
+        await ann.delete(job.id)

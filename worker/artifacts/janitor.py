@@ -27,6 +27,7 @@ class Janitor:
             try:
                 await self._artifacts.remove_incomplete()
                 await self._artifacts.remove_references(age_s=self._snapshot_age_s)
+                await self._orphans.finish_deletions()
                 await self._orphans.take_back()
             except Exception:  # not worth a worker
                 logger.exception("cannot tidy")

@@ -23,19 +23,27 @@ class Orphans:
         self._store = store
         self._artifacts = artifacts
 
+    async def finish_deletions(self) -> None:
+        """Remove the images of deleted jobs whose deletion was not finished. Raises Unavailable."""
+        for job in await self._store.unfinished_deletions():
+            gone = [await self._delete(image.path, job.id) for image in job.images]
+            if all(gone):
+                await self._store.end_deletion(job.id)
+
     async def take_back(self) -> None:
         """Look through the last days once. Raises Unavailable."""
         for sidecar in await self._artifacts.recent():
             if await self._is_stray(sidecar):
-                await self._delete(sidecar)
+                await self._delete(sidecar.path, sidecar.job_id)
 
-    async def _delete(self, sidecar: Sidecar) -> None:
+    async def _delete(self, locator: str, job_id: str) -> bool:
         try:
-            await self._artifacts.delete(sidecar.path)
+            await self._artifacts.delete(locator)
         except OSError as error:
-            logger.warning("an image of an ended job stays: %s", error.strerror, extra={"job_id": sidecar.job_id})
-        else:
-            logger.info("took back an image of an ended job", extra={"job_id": sidecar.job_id})
+            logger.warning("an image of an ended job stays: %s", error.strerror, extra={"job_id": job_id})
+            return False
+        logger.info("removed an image of an ended job", extra={"job_id": job_id})
+        return True
 
     async def _is_stray(self, sidecar: Sidecar) -> bool:
         try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.sidecar import Sidecar
+from contract.errors.exceptions import Refused
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState
 from contract.store.lease import Lease
@@ -120,3 +122,47 @@ async def test_one_that_cannot_be_removed_holds_no_other_up(
     await place.orphans.take_back()
     assert not any(map(is_there, strays))
     assert sum("stays" in record.message for record in caplog.records) == 2
+
+
+async def test_a_deletion_that_was_not_finished_is_finished(place: Place, redis: Redis) -> None:
+    lease = await place.start()
+    listed = [await place.save(lease, index) for index in range(2)]
+    for sidecar in listed:
+        await place.store.add_image(lease, sidecar.image())
+    await place.store.end(lease, JobState.SUCCEEDED)
+    await place.artifacts.put_thumbnail(listed[0].id, 128, b"small")
+    await place.store.delete(lease.job_id, owner="ann")
+    await place.orphans.finish_deletions()
+    assert not any(map(is_there, listed))
+    assert await place.artifacts.thumbnail(listed[0].id, 128) is None
+    assert await redis.exists("darkroom:deleting") == 0
+
+
+async def test_a_deletion_whose_image_is_stuck_is_tried_again(place: Place, tmp_path: Path, redis: Redis) -> None:
+    lease = await place.start()
+    listed = await place.save(lease)
+    await place.store.add_image(lease, listed.image())
+    await place.store.delete(lease.job_id, owner="ann")
+    stuck = tmp_path / "home" / "thumbnails" / f"{listed.id}-128.png"
+    stuck.mkdir(parents=True)
+    await place.orphans.finish_deletions()
+    assert await redis.hkeys("darkroom:deleting") == [lease.job_id]
+    stuck.rmdir()
+    await redis.hset("darkroom:deleting", "another", "version's")
+    await place.orphans.finish_deletions()
+    assert await redis.hkeys("darkroom:deleting") == ["another"]
+
+
+async def test_a_repeated_deletion_is_answered_the_same_until_the_images_are_gone(place: Place) -> None:
+    lease = await place.start()
+    listed = await place.save(lease)
+    await place.store.add_image(lease, listed.image())
+    await place.store.end(lease, JobState.SUCCEEDED)
+    told = [await place.store.delete(lease.job_id, owner="ann") for _ in range(2)]
+    assert told[0] == told[1]
+    assert [image.path for image in told[0].images] == [listed.path]
+    with pytest.raises(Refused):
+        await place.store.delete(lease.job_id, owner="bob")
+    await place.store.end_deletion(lease.job_id)
+    with pytest.raises(Refused):
+        await place.store.delete(lease.job_id, owner="ann")

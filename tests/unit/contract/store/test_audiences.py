@@ -8,7 +8,11 @@ from contract.store.job_reader import JobReader
 from contract.store.producer_store import ProducerStore
 from contract.store.worker_store import WorkerStore
 
-OF_WORKERS = {"claim", "leave", "renew", "begin_attempt", "end_attempt", "add_image", "end", "release", "sweep", "ring"}
+OF_WORKERS = {
+    *("claim", "leave", "renew", "begin_attempt", "end_attempt", "add_image", "end", "release", "sweep", "ring"),
+    "unfinished_deletions",
+}
+OF_BOTH = {"end_deletion"}
 OF_PRODUCERS = {
     *("submit", "cancel", "delete", "add_upload", "check"),
     *("recent", "note_recent", "begin_recent", "forget_recent"),
@@ -22,8 +26,8 @@ def own(store: type[JobReader]) -> set[str]:
 
 
 def test_each_side_has_what_it_does_and_nothing_of_the_other_s() -> None:
-    assert own(ProducerStore) == OF_PRODUCERS
-    assert own(WorkerStore) == OF_WORKERS
+    assert own(ProducerStore) == OF_PRODUCERS | OF_BOTH
+    assert own(WorkerStore) == OF_WORKERS | OF_BOTH
 
 
 def test_no_script_is_loaded_by_both_sides() -> None:

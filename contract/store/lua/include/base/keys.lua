@@ -14,6 +14,7 @@ local SLOTS = 'darkroom:slots'          -- how many jobs each worker runs at a t
 local VERSIONS = 'darkroom:versions'    -- each worker's contract number and version
 local SWEEPER = 'darkroom:lock:sweeper' -- the worker that sweeps
 local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and since when without a gap
+local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not removed yet, with their owner and hash
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 
