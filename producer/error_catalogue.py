@@ -163,7 +163,21 @@ TOKENS_UNREADABLE = temporary(
     status=503,
 )
 TOO_BUSY = temporary(
-    "too_busy", "Too busy", "Too many jobs are being submitted right now. Try again in a few seconds.", status=503
+    "too_busy", "Too busy", "The gateway has too much to do right now. Try again in a few seconds.", status=503
+)
+TOO_MANY_BYTES = temporary(
+    "too_many_bytes",
+    "Too many bytes",
+    "You are sending too many bytes at the same time.",
+    "Send the next file when one of them has arrived.",
+    status=429,
+)
+TOO_MANY_IMAGES_WAITING = temporary(
+    "too_many_images_waiting",
+    "Too many images",
+    "You already have [{max}|too many] images that wait to be looked at.",
+    "Send the next one when some of them are done.",
+    status=429,
 )
 TOO_MANY_STREAMS = temporary(
     "too_many_streams",

@@ -43,21 +43,26 @@ class References:
     """Snapshots files and artifacts into the artifact store."""
 
     def __init__(
-        self, artifacts: ArtifactStore, files: ReferenceFiles, *, mime_of: Callable[[bytes], Awaitable[str]]
+        self, artifacts: ArtifactStore, files: ReferenceFiles, *, mime_of: Callable[[bytes, str], Awaitable[str]]
     ) -> None:
-        """Keep references in `artifacts`; `mime_of` decodes an image and tells its type, or raises NoReference."""
+        """Keep references in `artifacts`; `mime_of` decodes an owner's image and tells its type.
+
+        It raises NoReference, and Refused when it has too much to do.
+        """
         self._artifacts = artifacts
         self._files = files
         self._mime_of = mime_of
 
-    async def snapshot(self, sources: Sequence[str | ArtifactReference]) -> tuple[ReferenceSnapshot, ...]:
+    async def snapshot(
+        self, sources: Sequence[str | ArtifactReference], *, owner: str = ""
+    ) -> tuple[ReferenceSnapshot, ...]:
         """Copy files, named by their paths, and artifacts as they are now. Raises Refused with a `reference_…` code."""
         snapshots = []
         left = MAX_TOGETHER
         for source in sources:
             name, data = await self._read(source, most=min(MAX_EACH, left))
             left -= len(data)
-            snapshots.append(await self._keep(name, data))
+            snapshots.append(await self._keep(name, data, owner))
         return tuple(snapshots)
 
     async def keep(self, data: bytes, mime: str) -> ReferenceSnapshot:
@@ -95,9 +100,9 @@ class References:
             raise _too_large()
         return data
 
-    async def _keep(self, source: str, data: bytes) -> ReferenceSnapshot:
+    async def _keep(self, source: str, data: bytes, owner: str) -> ReferenceSnapshot:
         try:
-            mime = await self._mime_of(data)
+            mime = await self._mime_of(data, owner)
         except NoReference as error:
             raise _too_large() if error.is_too_large else Refused(REFERENCE_NOT_AN_IMAGE) from error
         return ReferenceSnapshot(source=source, sha256=await self._store(data), mime=mime, bytes=len(data))

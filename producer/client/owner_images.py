@@ -80,7 +80,7 @@ class OwnerImages:
             return ()  # as most have none, without a thread
         found = {name: await self._look_up(name, conversation) for name in references}
         sources = [what for what in found.values() if not isinstance(what, ReferenceSnapshot)]
-        copied = iter(await self._references.snapshot(sources))
+        copied = iter(await self._references.snapshot(sources, owner=self._owner))
         snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copied) for what in found.values())
         check_together(snapshots)
         await self._references.touch(snapshots)

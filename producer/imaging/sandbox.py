@@ -17,12 +17,14 @@ from contract.errors.exceptions import DarkroomError, Refused
 from contract.untrusted.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
+from producer.imaging.turns import Asker, Turns
 
 CHILD = "producer.imaging.sandbox_child"
 WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
+ANYONE = Asker()
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
-_REFUSALS = {kind.code: kind for kind in (UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE)}
+_REFUSALS = {"too_large": UPLOAD_IMAGE_TOO_LARGE, "not_an_image": UPLOAD_NOT_AN_IMAGE}  # as the child says it
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +40,10 @@ class Cleaned:
 
 
 class ImageSandbox:
-    """One child at most; an image waits until those before it are done."""
+    """One child at most; images wait for their turns. Whatever is asked may be refused as `Turns.take` refuses it."""
 
     def __init__(self, *, wall_s: float = WALL_S, most_pictures: int = MOST_PICTURES) -> None:
+        self._turns = Turns()
         self._pool = SandboxPool(CHILD, size=1, wall_s=wall_s, most_questions=most_pictures)
 
     async def __aenter__(self) -> ImageSandbox:
@@ -55,36 +58,41 @@ class ImageSandbox:
         """End the child."""
         await self._pool.close()
 
-    async def clean(self, data: bytes) -> Cleaned:
+    async def clean(self, data: bytes, asker: Asker = ANYONE) -> Cleaned:
         """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
 
         Nothing is encoded anew; the same object comes back if nothing has to go. Raises Refused
         (`upload_not_an_image`, `upload_image_too_large`).
         """
-        found, made = await self._ask(data, task="clean")
+        found, made = await self._ask(data, asker, task="clean")
         return Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
 
-    async def mime_of(self, data: bytes) -> str:
-        """Decode an image to its last pixel, and return its type. Raises NoReference."""
+    async def mime_of(self, data: bytes, owner: str = "") -> str:
+        """Decode an image to its last pixel, and return its type. Raises NoReference, Refused."""
         try:
-            return str((await self._ask(data, task="inspect"))[0]["mime"])
+            return str((await self._ask(data, Asker(owner), task="inspect"))[0]["mime"])
         except Refused as error:
+            if error.kind not in _REFUSALS.values():
+                raise
             raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE) from error
 
-    async def thumbnail(self, data: bytes, *, side: int) -> bytes:
+    async def thumbnail(self, data: bytes, *, side: int, asker: Asker = ANYONE) -> bytes:
         """Make a small JPEG, or a PNG if one can see through, upright. Raises Refused as `clean`."""
-        return (await self._ask(data, task="shrink", side=side))[1]
+        return (await self._ask(data, asker, is_urgent=True, task="shrink", side=side))[1]
 
-    async def convert(self, data: bytes, *, mime: str, quality: int | None) -> bytes:
+    async def convert(self, data: bytes, *, mime: str, quality: int | None, asker: Asker = ANYONE) -> bytes:
         """Encode an image upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
 
         The same object comes back if it is that already and no quality is asked for. Raises Refused as `clean`.
         """
-        return (await self._ask(data, task="convert", mime=mime, quality=quality))[1]
+        return (await self._ask(data, asker, task="convert", mime=mime, quality=quality))[1]
 
-    async def _ask(self, data: bytes, **question: Any) -> tuple[dict[str, Any], bytes]:
+    async def _ask(
+        self, data: bytes, asker: Asker, *, is_urgent: bool = False, **question: Any
+    ) -> tuple[dict[str, Any], bytes]:
         try:
-            found, made = await self._pool.ask(question, data)
+            async with self._turns.take(asker, is_urgent=is_urgent):
+                found, made = await self._pool.ask(question, data)
         except ChildLost as error:
             reason = type(error.__cause__).__name__
             logger.warning("a child was lost to an image of %d bytes: %s", len(data), reason)

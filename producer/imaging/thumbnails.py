@@ -11,6 +11,7 @@ from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.exceptions import Refused
 from producer.imaging.sandbox import ImageSandbox
+from producer.imaging.turns import Asker
 
 SIDES = (128, 256, 512, 1024)
 _TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -24,12 +25,13 @@ class Thumbnails:
         self._pictures = pictures
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def find(self, sidecar: Sidecar, locator: str, *, side: int) -> tuple[bytes, str]:
+    async def find(self, sidecar: Sidecar, locator: str, *, side: int, asker: Asker) -> tuple[bytes, str]:
         """Find the thumbnail of an image, or make it; answer it and its type. Raises Refused."""
         name = f"{sidecar.id}-{side}"
         async with self._making[name]:
             try:
-                data = await self._artifacts.thumbnail(sidecar.id, side) or await self._make(sidecar.id, locator, side)
+                data = await self._artifacts.thumbnail(sidecar.id, side)
+                data = data or await self._make(sidecar.id, locator, side, asker)
             except FileNotFoundError as error:
                 raise Refused(ARTIFACT_NOT_FOUND) from error
             except OSError as error:
@@ -38,7 +40,10 @@ class Thumbnails:
                 self._making.pop(name, None)
         return data, next(mime for begin, mime in _TYPES.items() if data.startswith(begin))
 
-    async def _make(self, artifact: str, locator: str, side: int) -> bytes:
-        data = await self._pictures.thumbnail(await self._artifacts.read(locator), side=side)
+    async def _make(self, artifact: str, locator: str, side: int, asker: Asker) -> bytes:
+        data = await self._pictures.thumbnail(await self._artifacts.read(locator), side=side, asker=asker)
         await self._artifacts.put_thumbnail(artifact, side, data)
+        if await self._artifacts.stat(locator) is None:  # deleted meanwhile, perhaps before this copy was there
+            await self._artifacts.delete(locator)
+            raise FileNotFoundError(locator)
         return data

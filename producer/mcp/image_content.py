@@ -19,6 +19,7 @@ from contract.jobs.job import Image
 from producer.client.owner_client import OwnerClient
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import SIDES, Thumbnails
+from producer.imaging.turns import Asker
 from producer.mcp.answer import ShownImage
 
 MOST_BYTES = 5 * 2**20 * 3 // 4
@@ -55,7 +56,7 @@ class ImageContents:
         if len(original) <= most:
             return original, image.mime
         with suppress(Refused):  # of a side that WebP does not have
-            copy = await self._pictures.convert(original, mime=COPY, quality=QUALITY)
+            copy = await self._pictures.convert(original, mime=COPY, quality=QUALITY, asker=Asker(client.owner))
             if len(copy) <= most:
                 return copy, COPY
         return await self._small(client, locator, most=most)
@@ -65,7 +66,7 @@ class ImageContents:
         sidecar = await client.artifacts.sidecar(locator)
         data, mime = b"", ""
         for side in reversed(SIDES):
-            data, mime = await self._thumbnails.find(sidecar, locator, side=side)
+            data, mime = await self._thumbnails.find(sidecar, locator, side=side, asker=Asker(client.owner))
             if len(data) <= most:
                 break
         return data, mime

@@ -120,9 +120,9 @@ async def provider(seconds: float) -> AsyncIterator[Simulator]:
 @asynccontextmanager
 async def a_bench(seconds: float = 0, *, slots: int = 8, **environment: str) -> AsyncIterator[Bench]:
     """Build everything anew, with a simulator that takes some seconds."""
-    with running_redis() as redis, TemporaryDirectory() as folder:
+    with running_redis(within=None) as redis, TemporaryDirectory() as folder:
         async with provider(seconds) as simulator:
-            stack = Stack(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator, forks=False)
             try:
                 token = stack.token("service", rights=[Right.READ, Right.SUBMIT, Right.USERS])
                 url = await stack.start_gateway(**environment)

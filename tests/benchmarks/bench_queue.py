@@ -65,9 +65,9 @@ async def whole(darkroom: Darkroom) -> None:
 
 async def main() -> None:
     """Build a stack, measure, tear it down."""
-    with running_redis() as redis, TemporaryDirectory() as folder:
+    with running_redis(within=None) as redis, TemporaryDirectory() as folder:
         async with Simulator(seconds=0) as simulator:
-            stack = Stack(Path(folder), redis, simulator)
+            stack = Stack(Path(folder), redis, simulator, forks=False)
             try:
                 await measure(stack)
             finally:

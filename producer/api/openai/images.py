@@ -30,6 +30,7 @@ from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.requests import idempotency_key, media_type, read_file, read_form, read_json
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
 from producer.imaging.intake import keep_upload
+from producer.imaging.turns import Asker
 
 FORM_BYTES = 2 * 2**20  # without the files
 
@@ -62,8 +63,8 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
     order = read_openai_request(body, gateway.settings)
     caller = caller.as_user(order.user)
     headers = await caller.count(gateway)  # before any image is decoded
-    own = caller.client.owner_images
-    kept = [await keep_upload(gateway.pictures, own, image) for image in images]
+    own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+    kept = [await keep_upload(gateway.pictures, own, image, asker=asker) for image in images]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)
 

@@ -28,6 +28,7 @@ from producer.api.openai.request import read_openai_request
 from producer.api.requests import read_json
 from producer.api.services.cancel_on_disconnect import gone
 from producer.imaging.intake import keep_upload
+from producer.imaging.turns import Asker
 
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
 
@@ -47,8 +48,8 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     body = await read_json(request, most=MAX_JSON_PICTURES)
     order = read_openai_request(body, gateway.settings)
     pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
-    own = caller.client.owner_images
-    kept = [await keep_upload(gateway.pictures, own, picture) for picture in pictures]
+    own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+    kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
     with _waiting(gateway, caller, job):

@@ -20,6 +20,7 @@ from producer.api.dependencies import Gateway
 from producer.api.openai.chunked_json import MARK, interleave
 from producer.api.openai.request import OpenAIRequest
 from producer.error_catalogue import GATEWAY_STOPPING, JOB_CANCELLED
+from producer.imaging.turns import Asker
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}
 _NO_TOKENS = {
@@ -110,8 +111,8 @@ async def _read(context: ResponseContext, image: Image) -> tuple[bytes, str]:
     data = await client.artifacts.read(await client.owner_images.find(image.id))
     if order.mime in (None, image.mime) and order.compression is None:
         return data, image.mime
-    mime = order.mime or image.mime
-    return await context.gateway.pictures.convert(data, mime=mime, quality=order.compression), mime
+    mime, asker = order.mime or image.mime, Asker(context.caller.owner)
+    return await context.gateway.pictures.convert(data, mime=mime, quality=order.compression, asker=asker), mime
 
 
 async def _completed(context: ResponseContext, job: Job, image: Image) -> list[bytes]:

@@ -19,6 +19,7 @@ from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
 from producer.client.owner_images import find_image
 from producer.imaging.thumbnails import SIDES
+from producer.imaging.turns import Asker
 from producer.tokens import Right
 
 may_read = needs(Right.READ)
@@ -67,7 +68,8 @@ async def image(
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
-    data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail)
+    asker = Asker(sidecar.job_id, request.is_disconnected)  # a signed link names no owner
+    data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterable
+from contextlib import aclosing
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -20,6 +21,7 @@ from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
 from producer.api.requests import media_type, read_file, read_form, stream_body
 from producer.error_catalogue import MULTIPART_INVALID, UNSUPPORTED_MEDIA_TYPE, UPLOAD_TOO_LARGE
 from producer.imaging.intake import keep_upload
+from producer.imaging.turns import Asker
 
 FORM_BYTES = 2**20  # around the file
 
@@ -37,10 +39,12 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
                 raise Refused(MULTIPART_INVALID, reason="it has no file")
             data = await read_file(file)
     elif media_type(request).startswith("image/"):
-        data = await _received(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE))
+        async with aclosing(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE)) as chunks:
+            data = await _received(chunks)
     else:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
-    kept = await keep_upload(gateway.pictures, caller.client.owner_images, data)
+    asker = Asker(caller.owner, request.is_disconnected)
+    kept = await keep_upload(gateway.pictures, caller.client.owner_images, data, asker=asker)
     return json_response(kept, status=201, headers=rates)
 
 

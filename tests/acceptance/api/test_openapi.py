@@ -12,18 +12,21 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from simulator.catalogue.script import Step
 
 from tests.catalogues.bad_input.gateway import PLENTY, Gateway
 from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
 RULES = Path(__file__).with_name("schemathesis.toml")
+OPERATIONS = 18
 ADDRESS = re.compile(r"""["'`(](https?://|//)[\w.-]""")
 
 
 @pytest.mark.timeout(300)  # hundreds of requests, on however busy a machine
 async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: Path) -> None:
     token = stack.token()
+    stack.simulator.improvise(lambda order: Step("ok", {"side": 96}, "ok"))  # drawing larger ones takes time
     url, _ = await asyncio.gather(stack.start_gateway(**PLENTY), stack.start_worker())
     told = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(RULES), "run", f"{url}/openapi.json"),
@@ -36,6 +39,11 @@ async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: P
     print(output[-400:])
     if told.returncode != 0:
         pytest.fail(output, pytrace=False)
+    counts = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)\b.*?(\d+) generated, (\d+) passed", output, re.S)
+    assert counts, output
+    selected, known, tested, generated, passed = map(int, counts.groups())
+    assert (selected, known, tested, generated - passed) == (OPERATIONS, OPERATIONS, OPERATIONS, 0)
+    assert generated > 30 * OPERATIONS
     assert "Traceback" not in stack.logs("gateway")
 
 
@@ -54,7 +62,7 @@ def test_everything_is_described(gateway: Gateway) -> None:
         for parameter in operation.get("parameters", [])
         if parameter["in"] == "query" and "description" not in parameter
     ]
-    assert (silent, nameless, len(list(operations(gateway)))) == ([], [], 18)
+    assert (silent, nameless, len(list(operations(gateway)))) == ([], [], OPERATIONS)
 
 
 def test_every_body_and_every_error_has_an_example(gateway: Gateway) -> None:

@@ -235,7 +235,7 @@ async def test_g21_an_outage_of_redis_only_pauses_it(stack: Stack, receiver: Rec
     job = await submit(stack, receiver.url())
     await receiver.hears()
     stack.redis.kill()
-    await asyncio.sleep(1.5)
+    await stack.says("worker", "Redis is away")
     receiver.answer = lambda _: GOOD
     stack.redis.start()
     await settled(stack, job, "delivered", within_s=15)

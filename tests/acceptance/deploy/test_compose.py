@@ -244,7 +244,8 @@ def test_dockerfile_copies_what_exists_and_ends_without_root_and_tools() -> None
     assert kept == set(copied), ".dockerignore lets in what is copied, and nothing else"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert [part for part in shipped if not {part, str(Path(part).parent)} & set(copied)] == []
+    assert set(shipped) - set(copied) == {"tests/simulator/simulator"}  # which is copied with its folder
+    assert "tests/simulator" in copied
     assert {"worker", "gateway", "flower"} <= project["project"]["optional-dependencies"].keys()
     final = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.search(r"^USER (\d+):\d+$", final, re.MULTILINE)[1] == "10001"  # type: ignore[index]

@@ -27,6 +27,7 @@ from simulator.providers import order as simulated
 from simulator.providers.ledger import Call
 
 from contract.artifacts.local_directory.marker import MARKER
+from contract.errors.exceptions import Unavailable
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import TERMINAL, Job, JobState, Outcome
 from contract.redis.client import open_redis
@@ -34,9 +35,10 @@ from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
 from tests.chaos.verdict.evidence import Found, find_jobs, find_pairs
 from tests.support.network.proxy import Proxy
-from tests.support.process.loop_stalls import watching_the_loop
+from tests.support.process.loop_stalls import Stall, stalled_s, watching_the_machine
 from tests.support.process.waiting import frozen
 from tests.support.stack.stack import Stack
+from worker.app import NICE
 
 pytestmark = pytest.mark.real_redis
 
@@ -45,6 +47,7 @@ SEED = int(os.environ.get("CANCELS_SEED", secrets.randbelow(1_000_000)))
 PER_S = 20.0
 OWNERS = 8
 SLOTS = 16
+FRESH = "fresh"  # the owner of jobs that nobody cancels
 SIDE = 96  # pixels of the pictures: drawing larger ones takes the processor from the workers
 KNOBS = {
     "DARKROOM_LEASE_SECONDS": "5",
@@ -63,6 +66,7 @@ MIX: tuple[tuple[int, Step], ...] = (
 HEARD_S = 2.0  # from a cancel until nothing of its job goes on
 # A call is recorded before it is made. One that was, is on its way, or is given up with the next renewal of leases.
 ON_ITS_WAY_S = 1.0
+MEASURABLE_S = 1.0  # of such a time in which the machine stood still; after more nobody can tell what went on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,19 +137,25 @@ class Case:
         before = self.found.events[-2]
         return "worker lost" if getattr(before, "why", "") else before.type
 
-    def closings(self) -> list[float]:
+    def closings(self) -> dict[str, float]:
         """Tell how long after the cancel the calls went on that did."""
-        ends = (call.started_at + (call.aborted_after_s or call.seconds or 3600.0) for call in self.calls)
-        return [end - self.ended for end in ends if end > self.ended]
+        ends = {each.id: each.started_at + (each.aborted_after_s or each.seconds or 3600.0) for each in self.calls}
+        return {name: end - self.ended for name, end in ends.items() if end > self.ended}
 
-    def late_calls(self) -> list[float]:
+    def late_calls(self) -> dict[str, float]:
         """Tell how long after the cancel calls arrived that did."""
-        return [call.started_at - self.ended for call in self.calls if call.started_at > self.ended]
+        return {call.id: call.started_at - self.ended for call in self.calls if call.started_at > self.ended}
+
+    def late_files(self, watch: Watch) -> dict[str, float]:
+        """Tell how long after the answer to the cancel files appeared that did."""
+        replied = self.answer.asked + self.answer.seconds
+        named = {name: at for artifact in self.artifacts for name, at in watch.first.get(artifact, {}).items()}
+        return {name: at - replied for name, at in named.items() if at > replied}
 
 
 @dataclass(slots=True)
 class Watch:
-    """Notes when each file of an artifact was first seen, also of one that does not stay."""
+    """Notes when each file of an artifact got its name, also of one that does not stay."""
 
     media: Path
     first: dict[str, dict[str, float]] = field(default_factory=dict)  # artifact → file → wall clock
@@ -158,10 +168,19 @@ class Watch:
 
     def look(self) -> None:
         """Note what is new."""
-        for _, _, names in os.walk(self.media):
+        for folder, _, names in os.walk(self.media):
             for name in names:
-                if artifact := re.search("img_[0-9a-f]{12}", name):
-                    self.first.setdefault(artifact[0], {}).setdefault(name, time.time())
+                artifact = re.search("img_[0-9a-f]{12}", name)
+                if artifact and name not in self.first.setdefault(artifact[0], {}):
+                    self.first[artifact[0]][name] = named_at(Path(folder, name))
+
+
+def named_at(file: Path) -> float:
+    """Tell when a file got its name or a later one, or that it is there now, if it has gone meanwhile."""
+    try:
+        return min(file.stat().st_ctime, time.time())
+    except FileNotFoundError:
+        return time.time()
 
 
 def make_orders(number: int) -> Iterator[Order]:
@@ -213,10 +232,23 @@ class Provider:
                 await asyncio.sleep(answer + (order.aim or math.inf) - time.monotonic())
 
 
+async def submitted(order: Order, darkroom: Darkroom) -> Job:
+    """Hand a job in, again with the same key while Redis writes too much to answer in time."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(Unavailable):
+                return await darkroom.submit(
+                    prompt=order.prompt,
+                    count=order.count,
+                    attempt_timeout_seconds=order.timeout_s,
+                    idempotency_key=order.key,
+                )
+
+
 async def submit_and_cancel(order: Order, darkroom: Darkroom, provider: Provider, began: float) -> Answer:
     """Hand a job in when its time has come, and cancel it a while after it was accepted."""
     await asyncio.sleep(began + order.at - time.monotonic())
-    job = await darkroom.submit(prompt=order.prompt, count=order.count, attempt_timeout_seconds=order.timeout_s)
+    job = await submitted(order, darkroom)
     await provider.reach(order)
     asked, began = time.time(), time.monotonic()
     job, was_possible = await darkroom.cancel(job.id)
@@ -260,7 +292,7 @@ async def submit_and_cancel_all(stack: Stack) -> tuple[list[Answer], dict[int, f
 async def run_as_many_as_there_are_slots(stack: Stack) -> int:
     """Run fresh jobs; answer how many calls there were at the same time."""
     stack.simulator.improvise(lambda order: Step("ok", {"seconds": 3.0, "side": SIDE}))
-    async with stack.client("fresh") as darkroom:
+    async with stack.client(FRESH) as darkroom:
         first = await darkroom.wait((await darkroom.submit(prompt="fresh")).id, timeout_s=20)  # closes the breaker
         assert first.state is JobState.SUCCEEDED
         assert [call for call in stack.simulator.ledger if call.seconds is None] == []
@@ -275,6 +307,7 @@ async def gather_cases(stack: Stack, answers: Sequence[Answer], kills: Mapping[i
     """Put together what the table, the provider and the clients know."""
     async with open_redis(stack.redis.url) as redis:
         found = {each.job.id: each for each in await find_jobs(JobReader(redis))}
+    assert {each.job.id for each in found.values() if each.job.owner != FRESH} == {each.job.id for each in answers}
     calls: dict[str, list[Call]] = {}
     for call in stack.simulator.ledger:
         calls.setdefault(call.job_id, []).append(call)
@@ -306,24 +339,32 @@ def faults_of_story(case: Case) -> Iterator[str]:
         yield f"its story is {[event.type for event in found.events]}"
 
 
-def faults_of_calls(case: Case, stall_s: float) -> Iterator[str]:
-    """Judge what the provider saw, on a machine that stands still for so long."""
+def too_late(
+    what: str, late: Mapping[str, float], since: float, bound: float, stalls: Sequence[Stall]
+) -> Iterator[str]:
+    """Judge what came, or went on, so many seconds after a moment; while the machine stood still nothing can end."""
+    stood_s = stalled_s(stalls, since, since + bound)
+    if found := {name: seconds for name, seconds in late.items() if seconds > bound + stood_s}:
+        yield f"{what}: {found}, while the machine stood still for {stood_s:.2f} s"
+    elif stood_s > MEASURABLE_S and max(late.values(), default=0) > bound:
+        yield f"not measurable, as the machine stood still for {stood_s:.2f} s: {what}: {late}"
+
+
+def faults_of_calls(case: Case, stalls: Sequence[Stall]) -> Iterator[str]:
+    """Judge what the provider saw."""
     if strangers := {int(call.request_id.split(".")[2]) for call in case.calls} - case.found.attempts:
         yield f"calls {strangers} were made without a record"
-    if any(late > ON_ITS_WAY_S + stall_s for late in case.late_calls()):
-        yield f"calls arrived {case.late_calls()} s after its end"
-    if any(closing > HEARD_S + stall_s for closing in case.closings()):
-        yield f"calls went on for {case.closings()} s after its end"
+    yield from too_late("calls arrived after its end", case.late_calls(), case.ended, ON_ITS_WAY_S, stalls)
+    yield from too_late("calls went on after its end", case.closings(), case.ended, HEARD_S, stalls)
 
 
 def faults_of_files(
-    case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str], stall_s: float
+    case: Case, watch: Watch, pairs: Mapping[str, str], others: Sequence[str], stalls: Sequence[Stall]
 ) -> Iterator[str]:
-    """Judge what is on disk, and what was, on a machine that stands still for so long."""
+    """Judge what is on disk, and what was."""
     replied = case.answer.asked + case.answer.seconds
-    seen = {name: at for artifact in case.artifacts for name, at in watch.first.get(artifact, {}).items()}
-    if late := {name: at - replied for name, at in seen.items() if at > replied + HEARD_S + stall_s}:
-        yield f"files appeared after its cancel: {late}"
+    late = case.late_files(watch)
+    yield from too_late("files appeared after its cancel", late, replied, HEARD_S, stalls)
     if missing := {image.id for image in case.found.job.images} - pairs.keys():
         yield f"it lists {missing}, which are not on disk"
     if not case.was_killed and (stray := case.stray(pairs)):
@@ -335,14 +376,16 @@ def faults_of_files(
 def figures(cases: Sequence[Case], kills: Mapping[int, float], watch: Watch, pairs: Mapping[str, str]) -> Iterator[str]:
     """Tell what was done and how long it took."""
     cancelled = [case for case in cases if case.answer.was_possible]
-    late = [seconds for case in cancelled for seconds in case.late_calls()]
+    late = [seconds for case in cancelled for seconds in case.late_calls().values()]
     stray = [case.was_killed for case in cancelled for _ in case.stray(pairs)]
     back = sum(len(case.artifacts & watch.first.keys() - pairs.keys()) for case in cancelled)
     yield f"{len(cases)} cancels, seed {SEED}, {len(kills)} workers killed, {len(cancelled)} were in time"
     yield f"what the jobs were at: {dict(Counter(case.moment() for case in cases).most_common())}"
     yield f"answered after {times([case.answer.seconds for case in cases])}"
-    yield f"calls under way ended after {times([each for case in cancelled for each in case.closings()])}"
+    yield f"calls under way ended after {times([each for case in cancelled for each in case.closings().values()])}"
     yield f"calls that arrived after it: {times(late)}; after 50 ms: {sum(seconds > 0.05 for seconds in late)}"
+    files = [seconds for case in cancelled for seconds in case.late_files(watch).values()]
+    yield f"files that appeared after its answer: {times(files)}"
     yield f"images taken back: {back}; pairs that no job lists: {len(stray)}, of these by killed workers {sum(stray)}"
 
 
@@ -355,14 +398,18 @@ def times(values: Sequence[float]) -> str:
     return f"{median(ordered):.0f} ms (p99 {p99:.0f}, at most {ordered[-1]:.0f}, {len(values)} times)"
 
 
+def p95(values: Sequence[float]) -> float:
+    """Find what all but a twentieth stay below; 0 if there are none."""
+    return sorted(values)[int(0.95 * len(values))] if values else 0.0
+
+
 @pytest.mark.timeout(60 + CANCELS / 5)
 async def test_cancels_at_random_moments(stack: Stack) -> None:
     watch = Watch(stack.folder / "media")
     watching = asyncio.create_task(watch.keep())
-    with watching_the_loop() as stalls:  # as the machine may be busy with other things
+    with watching_the_machine(NICE) as stalls:  # as it may be busy with other things
         answers, kills = await submit_and_cancel_all(stack)
-    stall_s = max(stalls)
-    parallel = await run_as_many_as_there_are_slots(stack)  # takes longer than HEARD_S
+        parallel = await run_as_many_as_there_are_slots(stack)  # takes longer than HEARD_S
     watching.cancel()
     cases = await gather_cases(stack, answers, kills)
     pairs, orphans = find_pairs(watch.media)
@@ -372,15 +419,19 @@ async def test_cancels_at_random_moments(stack: Stack) -> None:
     for case in cases:
         found = [*faults_of_story(case)]
         if case.answer.was_possible:
-            found += [*faults_of_calls(case, stall_s), *faults_of_files(case, watch, pairs, others, stall_s)]
+            found += [*faults_of_calls(case, stalls), *faults_of_files(case, watch, pairs, others, stalls)]
         story = ", ".join(f"{event.at.timestamp() - case.ended:+.3f} {event.type}" for event in case.found.events)
         faults += [f"{case.answer.order.key} {case.answer.job.id}: {fault}; {story}" for fault in found]
     assert faults == []
+    cancelled = [case for case in cases if case.answer.was_possible]
+    assert p95([each for case in cancelled for each in case.late_calls().values()]) <= ON_ITS_WAY_S
+    assert p95([each for case in cancelled for each in case.closings().values()]) <= HEARD_S
+    assert p95([each for case in cancelled for each in case.late_files(watch).values()]) <= HEARD_S
     assert parallel == 2 * SLOTS
     # 200 ms (p99) are promised, and told above; here the machine may be busy with other things.
-    seconds = sorted(answer.seconds for answer in answers)
-    assert seconds[len(seconds) // 2] < 0.2
-    assert seconds[int(0.95 * len(seconds))] < 1.0
+    seconds = [answer.seconds for answer in answers]
+    assert median(seconds) < 0.2
+    assert p95(seconds) < 1.0
     assert kills
     assert {case.moment() for case in cases} >= {"queued", "running", "attempt", "storing", "image", "retry", "ended"}
     assert "failed inside Darkroom" not in stack.logs()

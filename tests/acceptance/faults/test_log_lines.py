@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ from producer.stack.stack import free_port
 from tests.support.clients.mcp import tools_at
 from tests.support.clients.openapi_requests import routes
 from tests.support.network.http_client import Connection
+from tests.support.network.redis_outages import counted_redis
 from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
@@ -115,17 +114,19 @@ async def test_a_line_about_an_image_names_its_job(stack: Stack) -> None:
 
 
 async def test_a_lost_redis_and_its_return_are_a_line_each(stack: Stack) -> None:
-    await stack.start_worker()
-    said = len(stack.logs())
-    stack.redis.kill()
-    await stack.says("worker", "Redis is away")
-    await asyncio.sleep(4.5)  # Celery tries again every 2 s, the leases every second
-    stack.redis.start()
-    await stack.says("worker", "Redis is back")
-    async with stack.client() as darkroom:
+    stack.forks = False  # so that its imports can warn here
+    async with counted_redis(stack) as redis, stack.client() as darkroom:
+        await stack.start_worker(network=redis.network, DARKROOM_REDIS_URL=redis.url)
+        said = len(stack.logs())
+        redis.goes_away()
+        await stack.says("worker", "Redis is away")
+        await redis.is_tried(3, by="darkroom-loop")
+        await redis.is_tried(2, by="MainThread")  # which is Celery
+        redis.comes_back()
+        await stack.says("worker", "Redis is back")
         job = await darkroom.wait((await darkroom.submit(prompt="a canary")).id, timeout_s=20)
-    assert job.state is JobState.SUCCEEDED
-    await stack.says("worker", f"job {job.id} succeeded")
+        assert job.state is JobState.SUCCEEDED
+        await stack.says("worker", f"job {job.id} succeeded")
     lines = [line[24:] for line in stack.logs()[said:].splitlines() if re.match(r"\d{4}-", line)]
     assert len(lines) == 3, lines
     away, back, end = lines
@@ -138,25 +139,27 @@ async def test_a_lost_redis_and_its_return_are_a_line_each(stack: Stack) -> None
 async def test_a_gateway_tells_of_a_lost_redis_too(stack: Stack) -> None:
     async with open_redis(stack.redis.url) as redis:
         await redis.config_set("appendfsync", "everysec")
-    await stack.start_gateway()
-    await stack.says("gateway", "appendfsync everysec")  # it has looked
-    stack.redis.kill()
-    await stack.says("gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
-    await asyncio.sleep(3)  # it looks each second
-    stack.redis.start()
-    await stack.says("gateway", r"INFO .* Redis is back after \d+ s")
+    async with counted_redis(stack) as redis:
+        redis.start_command("producer.api", of="gateway", DARKROOM_PORT=str(free_port()))
+        await stack.says("gateway", "appendfsync everysec")  # it has looked
+        redis.goes_away()
+        await stack.says("gateway", "WARNING .* Redis is away: it does not answer: nothing listens there")
+        await redis.is_tried(3)
+        redis.comes_back()
+        await stack.says("gateway", r"INFO .* Redis is back after \d+ s")
     assert stack.logs("gateway").count("Redis is") == 2
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
 async def test_a_redis_that_is_waited_for_is_told_once_and_its_arrival_once(part: str, stack: Stack) -> None:
-    stack.redis.kill()
-    module = {"worker": "worker", "gateway": "producer.api"}[part]
-    stack.start_command(sys.executable, "-m", module, stack.config, of=part, DARKROOM_PORT=str(free_port()))
-    await stack.says(part, "waiting for Redis, which does not answer: nothing listens there")
-    await asyncio.sleep(3.5)  # it tries again every second
-    stack.redis.start()
-    await stack.says(part, "Redis is there")
+    async with counted_redis(stack) as redis:
+        redis.goes_away()
+        module = {"worker": "worker", "gateway": "producer.api"}[part]
+        redis.start_command(module, of=part, DARKROOM_PORT=str(free_port()))
+        await stack.says(part, "waiting for Redis, which does not answer: nothing listens there")
+        await redis.is_tried(3)
+        redis.comes_back()
+        await stack.says(part, "Redis is there")
     assert [len(await stack.says(part, words)) for words in ("waiting for Redis", "Redis is there")] == [1, 1]
 
 

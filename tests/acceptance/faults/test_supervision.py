@@ -19,6 +19,7 @@ from redis import Redis
 
 from contract.jobs.job import JobState
 from tests.support.lacking import redis_program
+from tests.support.network.redis_outages import counted_redis
 from tests.support.stack.stack import Process, Stack
 
 GIVEN_UP = os.EX_SOFTWARE
@@ -41,8 +42,7 @@ pytestmark = pytest.mark.real_redis
 
 
 def launch(stack: Stack, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
-    program = LAUNCHER.format(setup=setup, sweep=sweep)
-    return stack.start_command(sys.executable, "-c", program, stack.config, **environment)
+    return stack.start_script(LAUNCHER.format(setup=setup, sweep=sweep), **environment)
 
 
 async def end_of(worker: Process, *, within_s: float = 12) -> int:
@@ -104,14 +104,15 @@ async def test_a_configuration_that_cannot_work_ends_the_worker(
 
 
 async def test_a_redis_that_is_away_at_the_start_is_waited_for(stack: Stack) -> None:
-    stack.redis.kill()
-    worker = launch(stack)
-    await stack.says("worker", "waiting for Redis, which does not answer")
-    await asyncio.sleep(1.5)  # it tries again, and does not say so again
-    stack.redis.start()
-    await succeeds(stack)
-    worker.terminate()
-    assert await end_of(worker) == 0
+    async with counted_redis(stack) as redis:
+        redis.goes_away()
+        worker = redis.start_command("worker")
+        await stack.says("worker", "waiting for Redis, which does not answer")
+        await redis.is_tried(2)
+        redis.comes_back()
+        await succeeds(stack)
+        worker.terminate()
+        assert await end_of(worker) == 0
     assert stack.logs().count("waiting for Redis") == 1
 
 

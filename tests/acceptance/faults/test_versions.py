@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import pytest
 
 from contract.artifacts.sidecar import Sidecar
 from contract.jobs.job import JobState, Outcome
+from contract.store.scripts import script_text
+from tests.support.network.proxy import Proxy
 from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
+# What Redis is asked for when a worker reports an image.
+ADD_IMAGE = hashlib.sha1(script_text("jobs/add_image").encode(), usedforsecurity=False).hexdigest().encode()
 
 
 def grow(sidecar: Path) -> None:
@@ -62,12 +67,17 @@ async def test_a_picture_is_bought_again_only_if_it_is_lost(stack: Stack, harm: 
 async def test_a_damaged_sidecar_of_a_picture_that_came_in_another_ones_answer_is_written_anew(
     stack: Stack, harm: object
 ) -> None:
-    killed = await stack.start_worker(DARKROOM_LEASE_SECONDS="5", DARKROOM_FAILPOINT="after_sidecar:2")
     stack.simulator.script([{"kind": "ok", "images": 2}, {"kind": "slow", "seconds": 9, "times": "always"}])
-    async with stack.client() as darkroom:
+    async with stack.client() as darkroom, Proxy(to=stack.redis.socket) as proxy:
+        proxy.withhold(ADD_IMAGE)
+        killed = await stack.start_worker(
+            DARKROOM_LEASE_SECONDS="5",
+            DARKROOM_FAILPOINT="after_sidecar:2",
+            DARKROOM_REDIS_URL=f"redis://127.0.0.1:{proxy.port}",
+        )
         job = await darkroom.submit(prompt="a fox", count=2)
         await asyncio.to_thread(killed.wait, 20)
-        reported = {image.index for image in (await darkroom.get(job.id)).images}  # the first to be stored, if any
+        assert (await darkroom.get(job.id)).images == ()
         sidecars = sorted((stack.folder / "media").rglob("img_*.json"))
         assert (len(sidecars), callable(harm)) == (2, True)
         for sidecar in sidecars:
@@ -76,10 +86,9 @@ async def test_a_damaged_sidecar_of_a_picture_that_came_in_another_ones_answer_i
         job = await darkroom.wait(job.id, timeout_s=40)
     assert (job.state, len(job.images), len(stack.simulator.ledger)) == (JobState.SUCCEEDED, 2, 2)
     [paid] = [attempt.index for attempt in job.attempts if attempt.outcome is Outcome.DELIVERED]
-    anew = [image for image in job.images if image.index not in reported]
-    assert anew
-    for image in anew:
+    for image in job.images:
         read = Sidecar.model_validate_json(Path(image.sidecar).read_bytes())
         came_with = () if image.index == paid else (f"It came in the answer for image {paid + 1}.",)
         assert (read.image(), read.warnings) == (image, came_with)
         assert read.cost_usd == (job.cost_usd if image.index == paid else 0)
+    assert len([line for line in stack.logs().splitlines() if "was written anew" in line]) == 2

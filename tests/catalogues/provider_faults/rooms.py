@@ -22,7 +22,7 @@ from contract.redis.client import open_redis
 from producer.client.client import Darkroom
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
-from tests.support.stack.redis_server import RealRedis
+from tests.support.stack.redis_server import MEMORY, RealRedis
 from tests.support.stack.stack import Process, Stack
 
 KEY, PROMPT = "canary-key", "canary-prompt"
@@ -118,7 +118,7 @@ def _shown_of(value: object) -> str:
 async def open_room(kind: str, door: str = "", **settings: float) -> AsyncIterator[Room]:
     """Open a Darkroom with a running worker; a `door` is what is wrong with the way to its provider."""
     async with AsyncExitStack() as resources:
-        folder = Path(resources.enter_context(TemporaryDirectory(prefix="dr-")))
+        folder = Path(resources.enter_context(TemporaryDirectory(prefix="dr-", dir=MEMORY)))
         certificates = Certificates(folder)
         redis = RealRedis(folder)
         await asyncio.to_thread(redis.start)

@@ -1,4 +1,9 @@
-"""The real nanobot as processes: its gateway, which is stopped, killed and started again, and its one-shot agent."""
+"""The real nanobot as processes: its gateway, which is stopped, killed and started again, and its one-shot agent.
+
+The gateway is forked from a process of its environment that has imported nanobot, as that takes a second; what it
+imports of Darkroom it imports itself. The one-shot agent, and the gateway of tests/acceptance/docs, start as people
+start them.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +13,26 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from producer.stack.stack import free_port
 from tests.support.nanobot.model import NAME, Model
-from tests.support.nanobot.venv import Venv
+from tests.support.nanobot.venv import USED, Venv
+from tests.support.process.fork_server import ForkedProcess, ForkServer, Start
 
 Config = Mapping[str, Any]
 START_S = 60
 STOP_S = 20
 # Refuses at once: nanobot looks for tiktoken's table there, and while a lookup is lost all its chats stand still.
 AWAY = {"HTTPS_PROXY": "http://127.0.0.1:9"}
+CAN_FORK = bool(sys.platform == "linux")
+QUIET = {"NANOBOT_SKIP_WEBUI_BUILD": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 class Nanobot:
@@ -42,7 +52,7 @@ class Nanobot:
         self.token = secrets.token_hex(8)
         self.port = free_port()
         self.environment = dict(environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self.started_in_s: list[float] = []
         folder.mkdir(exist_ok=True)
         self.write_config(config or {})
@@ -82,16 +92,9 @@ class Nanobot:
     async def start(self) -> None:
         """Start the gateway and wait until chats can reach it."""
         began = time.monotonic()
-        with (self.folder / f"nanobot-{len(self.started_in_s)}.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                self._command("gateway"),
-                cwd=self.folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        log = self.folder / f"nanobot-{len(self.started_in_s)}.log"
+        log.touch()
+        self.process = await asyncio.to_thread(self._start, log)
         async with asyncio.timeout(START_S):
             while not await _accepts(self.port):
                 assert self.process.poll() is None, self.log
@@ -141,13 +144,41 @@ class Nanobot:
     ) -> None:
         self.kill()
 
+    def _start(self, log: Path) -> subprocess.Popen[bytes] | ForkedProcess:
+        """Start the gateway; blocking, as the first start imports nanobot."""
+        program, *arguments = self._command("gateway")
+        environment = self._environment()
+        if CAN_FORK:
+            files = {"output": str(log), "errors": str(log), "folder": str(self.folder)}
+            start = Start(program=program, arguments=arguments, environment=environment, **files)
+            return _imported(self.venv).start(start)
+        with log.open("ab") as written:
+            return subprocess.Popen(
+                [program, *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+                start_new_session=True,
+            )
+
     def _command(self, command: str, *arguments: str) -> list[str]:
         return [str(self.venv.nanobot), command, *arguments, "--config", str(self.config)]
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "TMPDIR") if name in os.environ}
-        quiet = {"NANOBOT_SKIP_WEBUI_BUILD": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-        return {**kept, **quiet, **AWAY, "HOME": str(self.folder), **self.environment}
+        return {**_plain(), "HOME": str(self.folder), **self.environment}
+
+
+def _plain() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "TMPDIR") if name in os.environ}
+    return {**kept, **QUIET, **AWAY}
+
+
+@cache
+def _imported(venv: Venv) -> ForkServer:
+    """Start what has imported the nanobot of an environment."""
+    return ForkServer(*USED, environment={**_plain(), "HOME": str(venv.folder)}, python=venv.python)
 
 
 def merged(config: Config, over: Config) -> dict[str, Any]:

@@ -24,7 +24,7 @@ OLDEST_NANOBOT = "0.3.0"
 TOO_OLD_NANOBOT = "0.2.2"
 PATIENCE_S = 300
 # What nanobot imports sooner or later.
-USED = ("dulwich.porcelain", "mcp", "nanobot.cli.commands", "nanobot.cli.entry", "openai.resources", "requests")
+USED = ("dulwich.porcelain", "mcp", "nanobot.cli.commands", "openai.resources", "requests")
 UV_FOR_PIP = {"index-url": "UV_DEFAULT_INDEX", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
 ENVIRONMENT = dict(os.environ)  # with the home of who runs the tests, where packages are cached
 

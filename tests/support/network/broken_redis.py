@@ -16,6 +16,7 @@ from producer.stack.stack import free_port
 from tests.support.lacking import redis_program
 from tests.support.network.certificates import Certificates
 from tests.support.network.loopback import loopback_server
+from tests.support.stack.redis_server import MEMORY
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 Setup = Callable[[], AbstractAsyncContextManager[str]]
@@ -25,7 +26,7 @@ Setup = Callable[[], AbstractAsyncContextManager[str]]
 async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIterator[str]:
     """Run a server that keeps everything but for these options; tell its address, with a login."""
     port = free_port()
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:

@@ -1,6 +1,6 @@
 """A network inside one process: names resolve from a table, and connections are led to loopback ports.
 
-    python -m network TABLE -- MODULE ARGUMENT...
+    python -m tests.support.network.fake_network TABLE -- MODULE ARGUMENT...
 
 runs a module as `python -m MODULE ARGUMENT...` would, inside the network that TABLE (JSON, or a file of
 it) describes. Loopback stays open; any other address without a route refuses connections. Each
@@ -72,8 +72,12 @@ class Network:
 
     def attempted(self, port: int) -> bool:
         """Tell whether a connection to a loopback port was attempted by its own address."""
-        targets = [entry["connect"] for entry in self._entries() if "connect" in entry]
-        return any(_is_loopback(target) and target.endswith(f":{port}") for target in targets)
+        return bool(self.attempts(port))
+
+    def attempts(self, port: int) -> list[str]:
+        """List the threads that attempted a connection to a loopback port by its own address, oldest first."""
+        tries = [(entry["connect"], entry["by"]) for entry in self._entries() if "connect" in entry]
+        return [by for target, by in tries if _is_loopback(target) and target.endswith(f":{port}")]
 
     def _entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
@@ -135,7 +139,7 @@ class _Inside:
         host, port = address[:2]
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         route = self._network.routes.get(target)
-        self._write(connect=target, route=route)
+        self._write(connect=target, route=route, by=threading.current_thread().name)
         if route is not None:
             return ("::ffff:127.0.0.1" if sock.family == socket.AF_INET6 else "127.0.0.1", route)
         if _is_loopback(target):
@@ -158,7 +162,7 @@ def _is_loopback(target: str) -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Run a module inside a network."""
     table, dashes, module, *rest = arguments
-    assert dashes == "--", "usage: python -m network TABLE -- MODULE ARGUMENT..."
+    assert dashes == "--", __doc__
     sys.argv = [module, *rest]
     with Network.read(table).installed():
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -45,11 +45,13 @@ class Weather:
     slice_delay_s: float = 0
     limit_bytes: float = math.inf
     is_black_hole: bool = False
+    withheld: bytes = b""  # what is in chunks that do not pass
 
     def hold_s(self, chunk: Chunk, now: float) -> float:
         """Say for how long a chunk may not pass yet."""
-        due_at = math.inf if self.is_black_hole else chunk.arrived_at + self.latency_s + self.jitter_s * chunk.luck
-        return due_at - now
+        if self.is_black_hole or (self.withheld and self.withheld in (chunk.data or b"")):
+            return math.inf
+        return chunk.arrived_at + self.latency_s + self.jitter_s * chunk.luck - now
 
     def piece_bytes(self, passed_bytes: int) -> int:
         """Say how much may pass in one go; a narrow line lets twenty pieces pass in a second."""
@@ -88,6 +90,10 @@ class Proxy:
     def black_hole(self) -> None:
         """Accept connections and keep them open, and let nothing pass."""
         self._turn(replace(self.weather, is_black_hole=True))
+
+    def withhold(self, words: bytes) -> None:
+        """Let no chunk pass that has some words, nor what comes after it on its connection."""
+        self._turn(replace(self.weather, withheld=words))
 
     def slice(self, size: int, delay: float) -> None:
         """Cut everything into pieces with a pause after each."""

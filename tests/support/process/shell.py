@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
@@ -25,7 +24,7 @@ import httpx
 import pytest
 
 from tests.support.lacking import redis_program
-from tests.support.process.fork_server import ForkServer, Start
+from tests.support.process.fork_server import Start, can_fork, fork
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -105,7 +104,7 @@ class Terminal:
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `darkroom …` to its end."""
         environment = self.environment | more
-        if sys.platform == "linux" and all(name.startswith("DARKROOM_") for name in more):
+        if can_fork(environment) and all(name.startswith("DARKROOM_") for name in more):
             return _run_forked(arguments, environment)
         return subprocess.run(
             [DARKROOM, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -189,24 +188,18 @@ def processes_of(folder: str) -> list[str]:
     return [line for line in listing.splitlines() if folder in line]
 
 
-@cache
-def _command_line() -> ForkServer:
-    """Start what has imported the command line, in an environment as its own."""
-    plain = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-    return ForkServer("producer.cli.main", plain | {"COLUMNS": "80"})
-
-
 def _run_forked(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run `darkroom …` without its time to import; `up` and all that is typed are started as people do."""
     with NamedTemporaryFile() as output, NamedTemporaryFile() as errors:
-        process = _command_line().start(
+        process = fork(
+            "producer.cli.main",
             Start(
                 program=str(DARKROOM),
                 arguments=[str(argument) for argument in arguments],
                 environment=environment,
                 output=output.name,
                 errors=errors.name,
-            )
+            ),
         )
         try:
             code = process.wait(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from redis.exceptions import RedisError
 
 from producer.stack.redis_server import write_redis_config
 from tests.support.lacking import redis_program
+
+# A file system in memory, if there is one with room: on a disk each write of a Redis that loses nothing waits for it.
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of one's own is made there)
+MEMORY = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free > 2**31 else None
 
 
 class RealRedis:
@@ -45,11 +50,18 @@ class RealRedis:
         self.process.kill()
         self.process.wait()
 
+    def empty(self) -> None:
+        """Kill the server, and start it without anything in it."""
+        self.kill()
+        for kept in self._config.parent.glob("appendonly*"):
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        self.start()
+
 
 @contextmanager
-def running_redis() -> Iterator[RealRedis]:
+def running_redis(*, within: Path | None = MEMORY) -> Iterator[RealRedis]:
     """Run a server in a folder of its own, whose name is short enough for a socket, and kill it."""
-    with TemporaryDirectory(prefix="dr-") as folder:
+    with TemporaryDirectory(prefix="dr-", dir=within) as folder:
         server = RealRedis(Path(folder))
         server.start()
         try:

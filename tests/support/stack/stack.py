@@ -10,7 +10,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -23,18 +24,26 @@ from producer.client.client import Darkroom
 from producer.stack.stack import free_port
 from producer.tokens import Right, Tokens
 from tests.support.network.fake_network import Network
-from tests.support.process.fork_server import ForkedProcess, Start, fork
+from tests.support.process.fork_server import ForkedProcess, Start, can_fork, fork, spawn
 from tests.support.stack.redis_server import RealRedis
 
 Process = subprocess.Popen[bytes] | ForkedProcess
 ROOT = str(Path(__file__).parents[3])
 DEFAULT_RIGHTS = (Right.READ, Right.SUBMIT)
+VERSIONS = {"": (), "1": ("tests.support.process.next_version",)}  # by how far they are ahead: what is imported first
+START_S = 20
+
+
+class NotStarted(AssertionError):
+    """A process ended as it started, or took too long; the message is its log."""
 
 
 class Stack:
     """Everything of one Darkroom; workers are started by the test."""
 
-    def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator) -> None:
+    def __init__(self, folder: Path, redis: RealRedis, simulator: Simulator, *, forks: bool = True) -> None:
+        """Put it into a folder; `forks` off lets each process import for itself, as one that is measured must."""
+        self.forks = forks
         self.folder = folder
         self.redis = redis
         self.simulator = simulator
@@ -44,6 +53,7 @@ class Stack:
         self.gateways: list[Process] = []
         self._gateway_at: dict[str, Process] = {}
         self._starts = itertools.count()
+        self._starting = threading.Lock()
         self.write_config()
 
     def write_config(
@@ -87,28 +97,35 @@ class Stack:
             "worker.app",
             self.new_log("worker"),
             environment,
+            self.workers,
             ahead=ahead,
             within=within,
         )
-        self.workers.append(worker)
         await self.is_working(worker)
         return worker
 
     async def is_working(self, worker: Process) -> None:
-        """Wait for a worker's sign of life."""
-        async with open_redis(self.redis.url) as client, asyncio.timeout(20):
+        """Wait for a worker's sign of life. Raises NotStarted."""
+        async with open_redis(self.redis.url) as client:
             store = JobReader(client)
-            while not any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60)):
-                assert worker.poll() is None, self.logs()
-                await asyncio.sleep(0.05)
+
+            async def is_there() -> bool:
+                return any(name.endswith(f"-{worker.pid}") for name in await store.workers(within_s=60))
+
+            await _until(is_there, worker, self.logs)
 
     def start_command(self, *command: str | Path, of: str = "worker", **environment: str) -> Process:
         """Start a command that becomes a worker, or a gateway, and wait for nothing."""
-        environment = os.environ | self.environment | environment
-        with self.new_log(of).open("wb") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        process = spawn(command, os.environ | self.environment | environment, self.new_log(of))
         self.workers.append(process)
         return process
+
+    def start_script(self, script: str, **environment: str) -> Process:
+        """Start a script that becomes a worker, with `config.json` as its argument, and wait for nothing."""
+        log = self.new_log("worker")
+        path = log.with_suffix(".py")
+        path.write_text(script)
+        return self._start([str(path)], "worker.app", log, environment, self.workers)
 
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
         """Make a token, by default of a user with the token's name."""
@@ -119,15 +136,13 @@ class Stack:
         port = int(environment.get("DARKROOM_PORT") or free_port())
         url = f"http://127.0.0.1:{port}"
         environment = {"DARKROOM_PORT": str(port)} | environment
+        log = self.new_log("gateway")
         gateway = await asyncio.to_thread(
-            self._start, [module], "producer.api.app", self.new_log("gateway"), environment, ahead=ahead
+            self._start, [module], "producer.api.app", log, environment, self.gateways, ahead=ahead
         )
-        self.gateways.append(gateway)
         self._gateway_at[url] = gateway
-        async with httpx.AsyncClient() as client, asyncio.timeout(20):
-            while not await _is_alive(client, url):
-                assert gateway.poll() is None, self.logs("gateway")
-                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient() as client:
+            await _until(lambda: _is_alive(client, url), gateway, log.read_text)
         return url
 
     def gateway_at(self, url: str) -> Process:
@@ -144,31 +159,33 @@ class Stack:
         preload: str,
         log: Path,
         environment: dict[str, str],
+        started: list[Process],
         *,
         ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m command config.json`; what runs here as this version is forked, as its imports take long."""
+        """Start `python -m command config.json`, or a script; what runs here is forked, as its imports take long.
+
+        It is added to `started` here, as the caller may be cancelled meanwhile, and then `stop` has to find it.
+        """
         environment = os.environ | self.environment | {"PYTHONPATH": ROOT} | {**environment}
         program, *arguments = *command, str(self.config)
         log.write_bytes(b"")
-        if sys.platform == "linux" and not ahead and not within:
-            start = Start(
-                program=program, arguments=arguments, environment=environment, output=str(log), errors=str(log)
-            )
-            return fork(preload, start)
-        with log.open("wb") as written:
-            return subprocess.Popen(
-                [*within, sys.executable, "-m", *_version(ahead), program, *arguments],
-                env=environment,
-                stdout=written,
-                stderr=written,
-                start_new_session=True,
-            )
+        with self._starting:
+            if self.forks and can_fork(environment) and ahead in VERSIONS and not within:
+                files = {"output": str(log), "errors": str(log)}
+                start = Start(program=program, arguments=arguments, environment=environment, **files)
+                process: Process = fork(preload, start, first=VERSIONS[ahead])
+            else:
+                python = [*within, sys.executable, *([] if "/" in program else ["-m", *_version(ahead)])]
+                process = spawn([*python, program, *arguments], environment, log)
+            started.append(process)
+        return process
 
     def stop(self) -> None:
-        """End all processes."""
-        self.end(*self.workers, *self.gateways)
+        """End all processes, also one that is being started."""
+        with self._starting:
+            self.end(*self.workers, *self.gateways)
 
     def end(self, *processes: Process) -> None:
         """Kill processes with all that they started."""
@@ -178,13 +195,14 @@ class Stack:
             process.wait()
 
     def logs(self, of: str = "worker") -> str:
-        """Read what the workers or gateways logged."""
-        return "".join(log.read_text() for log in self.folder.glob(f"{of}-*.log"))
+        """Read what the workers or gateways logged, one after another as they were started."""
+        logs = sorted(self.folder.glob(f"{of}-*.log"), key=lambda log: int(log.stem.rpartition("-")[2]))
+        return "".join(log.read_text() for log in logs)
 
-    async def says(self, of: str, words: str) -> list[str]:
-        """Wait until a log has lines that match a regular expression, and list them."""
+    async def says(self, of: str, words: str, *, times: int = 1) -> list[str]:
+        """Wait until a log has some lines, as a regular expression, and list them."""
         async with asyncio.timeout(20):
-            while not (found := [line for line in self.logs(of).splitlines() if re.search(words, line)]):
+            while len(found := [line for line in self.logs(of).splitlines() if re.search(words, line)]) < times:
                 await asyncio.sleep(0.05)
         return found
 
@@ -193,6 +211,18 @@ class Stack:
         async with asyncio.timeout(20):
             while len(self.simulator.ledger) < number:
                 await asyncio.sleep(0.02)
+
+
+async def _until(is_there: Callable[[], Awaitable[bool]], process: Process, said: Callable[[], str]) -> None:
+    """Wait until a process does what it is for. Raises NotStarted."""
+    try:
+        async with asyncio.timeout(START_S):
+            while not await is_there():
+                if process.poll() is not None:
+                    raise NotStarted(f"it ended ({process.returncode}): {said()}")
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise NotStarted(f"it has not started within {START_S} s: {said()}") from error
 
 
 def _version(ahead: str) -> list[str]:

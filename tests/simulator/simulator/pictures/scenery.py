@@ -79,7 +79,7 @@ def _hills(image: Image.Image, palette: Palette, skyline: float, random: Random)
         colour = _mix(_mix(palette.far, palette.horizon, 0.35), palette.near, depth**0.8)
         top = skyline + (height * 0.92 - skyline) * depth**1.15
         ridge = _ridge(width, top, height * (0.085 - 0.03 * depth) * ruggedness, random)
-        image.paste(colour, mask=_smooth_polygon(image.size, [*ridge, (width, height), (0, height)]))
+        _fill_below(image, colour, ridge)
         _mist(image, palette, top, height * 0.16, 0.5 * (1 - depth))
 
 
@@ -96,7 +96,8 @@ def _lake(image: Image.Image, palette: Palette, shore: int) -> None:
 def frame(image: Image.Image) -> Image.Image:
     """Darken the corners a little and draw a thin line inside the edge."""
     vignette = Image.radial_gradient("L").point(lambda value: max(0, value - 120) // 2)
-    framed = Image.composite(Image.new("RGB", image.size), image, vignette.resize(image.size))
+    framed = image.copy()
+    framed.paste(0, mask=vignette.resize(image.size))
     short = min(image.size)
     inset, line = round(short * 0.025), max(1, round(short * 0.002))
     canvas = ImageDraw.Draw(framed, "RGBA")
@@ -112,7 +113,13 @@ def _mix(one: Colour, other: Colour, share: float) -> Colour:
 
 def _sky(palette: Palette, size: tuple[int, int]) -> Image.Image:
     slope = Image.linear_gradient("L").point(lambda value: min(255, round(value * 1.75)))
-    return ImageOps.colorize(slope, palette.zenith, palette.horizon).resize(size, Image.Resampling.BICUBIC)
+    return _wide(ImageOps.colorize(slope, palette.zenith, palette.horizon), size)
+
+
+def _wide(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Bring to a size what is the same in each column."""
+    column = image.crop((0, 0, 1, image.height)).resize((1, size[1]), Image.Resampling.BICUBIC)
+    return column.resize(size, Image.Resampling.NEAREST)
 
 
 def _stars(image: Image.Image, palette: Palette, random: Random) -> None:
@@ -128,15 +135,18 @@ def _shine(image: Image.Image, palette: Palette, centre: tuple[float, float], ra
     reach = round(radius * 6)
     halo = Image.radial_gradient("L").point(lambda value: round(max(0, 180 - value) ** 2 / 200))
     box = (round(x) - reach, round(y) - reach)
-    glow = Image.new("L", image.size)
-    glow.paste(halo.resize((2 * reach, 2 * reach)), box)
-    image.paste(palette.light, mask=glow)
-    disc = _smooth_ellipse(image.size, (x - radius, y - radius, x + radius, y + radius))
+    image.paste(palette.light, box, halo.resize((2 * reach, 2 * reach)))
+    blur = max(1.0, min(image.size) * 0.0012)
+    room = math.ceil(1.5 * radius + blur) + 2
+    left, top = max(0, math.floor(x) - room), max(0, math.floor(y) - room)
+    size = (min(image.width, math.ceil(x) + room) - left, min(image.height, math.ceil(y) + room) - top)
+    x, y = x - left, y - top
+    disc = _smooth_ellipse(size, (x - radius, y - radius, x + radius, y + radius), blur)
     if palette.is_night:
         shift = radius * 0.45
         shadow = (x - radius + shift, y - radius - shift * 0.4, x + radius + shift, y + radius - shift * 0.4)
-        disc = ImageChops.subtract(disc, _smooth_ellipse(image.size, shadow))
-    image.paste(palette.light, mask=disc)
+        disc = ImageChops.subtract(disc, _smooth_ellipse(size, shadow, blur))
+    image.paste(palette.light, (left, top), disc)
     return image
 
 
@@ -159,7 +169,7 @@ def _mist(image: Image.Image, palette: Palette, top: float, depth: float, streng
     if strength <= 0:
         return
     fade = Image.linear_gradient("L").point(lambda value: round(value * strength))
-    band = fade.resize((image.width, max(1, round(depth))))
+    band = _wide(fade, (image.width, max(1, round(depth))))
     image.paste(palette.horizon, (0, round(top + depth * 0.15)), band)
 
 
@@ -174,14 +184,19 @@ def _birds(image: Image.Image, palette: Palette, random: Random) -> None:
         canvas.line(wings, fill=(*palette.near, 190), width=max(1, round(short * 0.0025)), joint="curve")
 
 
-def _smooth_polygon(size: tuple[int, int], points: list[tuple[float, float]]) -> Image.Image:
-    scale = 2 if size[0] * size[1] < SMOOTHING_LIMIT_PX else 1
-    mask = Image.new("L", (size[0] * scale, size[1] * scale))
-    ImageDraw.Draw(mask).polygon([(x * scale, y * scale) for x, y in points], fill=255)
-    return mask.reduce(scale) if scale > 1 else mask
+def _fill_below(image: Image.Image, colour: Colour, ridge: list[tuple[float, float]]) -> None:
+    """Fill what lies below a line; only the rows that the line crosses need a mask with smooth edges."""
+    heights = [y for _, y in ridge]
+    top, bottom = max(0, math.floor(min(heights)) - 2), min(image.height, math.ceil(max(heights)) + 2)
+    scale = 2 if image.width * image.height < SMOOTHING_LIMIT_PX else 1
+    mask = Image.new("L", (image.width * scale, (bottom - top) * scale))
+    outline = [*ridge, (image.width, image.height), (0, image.height)]
+    ImageDraw.Draw(mask).polygon([(x * scale, (y - top) * scale) for x, y in outline], fill=255)
+    image.paste(colour, (0, top), mask.reduce(scale) if scale > 1 else mask)
+    image.paste(colour, (0, bottom, image.width, image.height))
 
 
-def _smooth_ellipse(size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+def _smooth_ellipse(size: tuple[int, int], box: tuple[float, float, float, float], blur: float) -> Image.Image:
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).ellipse(box, fill=255)
-    return mask.filter(ImageFilter.BoxBlur(max(1.0, min(size) * 0.0012)))
+    return mask.filter(ImageFilter.BoxBlur(blur))

@@ -59,7 +59,7 @@ class Snapshots:
         return asyncio.run(self._artifacts.read_reference(snapshot.sha256))
 
 
-async def mime_of(data: bytes) -> str:
+async def mime_of(data: bytes, owner: str) -> str:
     """Decode an image here, as the sandbox would."""
     try:
         return inspect(data).mime

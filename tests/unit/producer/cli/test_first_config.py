@@ -15,7 +15,7 @@ from producer.cli.first_config import first_config
 from producer.cli.main import app
 
 ROOT = Path(__file__).parents[4]
-PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+README, PROVIDERS = ROOT / "README.md", ROOT / "docs/reference/providers.md"
 
 
 @pytest.mark.parametrize("provider", SPECS.values(), ids=SPECS)
@@ -32,11 +32,15 @@ def test_the_example_is_read_as_it_is_written(
     assert (settings.image.provider, settings.config_path) == (provider.name, path)
 
 
-def test_the_examples_are_those_of_the_pages() -> None:
-    texts = "\n".join(page.read_text() for page in PAGES)
-    examples = [json.loads(code) for code in re.findall(r"^```json\n(\{.*?)^```$", texts, re.M | re.S)]
-    for provider in SPECS.values():
-        assert first_config(provider) in examples
+def examples(page: Path) -> list[object]:
+    """Read the JSON that a page shows."""
+    return [json.loads(code) for code in re.findall(r"^```json\n(\{.*?)^```$", page.read_text(), re.M | re.S)]
+
+
+def test_the_readme_shows_the_first_example_and_its_page_each() -> None:
+    default, *_ = SPECS.values()
+    assert first_config(default) in examples(README)
+    assert [provider.name for provider in SPECS.values() if first_config(provider) not in examples(PROVIDERS)] == []
 
 
 @pytest.mark.parametrize("is_link", [False, True], ids=["file", "link to nowhere"])

@@ -16,6 +16,7 @@ from producer.client.client import Darkroom
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
+from producer.imaging.turns import Asker
 from producer.mcp.image_content import ImageContents
 from tests.support.artifacts.memory_store import MemoryArtifacts
 from tests.support.factories.ended_job import a_job
@@ -26,6 +27,7 @@ class Door:
     """A door behind which images are kept."""
 
     def __init__(self) -> None:
+        self.owner = "ann"
         self.owner_images = self
         self.artifacts = MemoryArtifacts()
 
@@ -51,15 +53,16 @@ class Copies:
         self._copy = copy
         self._small = small
 
-    async def convert(self, _: bytes, *, mime: str, quality: int) -> bytes:
+    async def convert(self, _: bytes, *, mime: str, quality: int, asker: Asker) -> bytes:
         """Make a copy."""
-        assert (mime, quality) == ("image/webp", 90)
+        assert (mime, quality, asker.owner) == ("image/webp", 90, "ann")
         if not self._copy:
             raise Refused(UPLOAD_IMAGE_TOO_LARGE)
         return b"c" * self._copy
 
-    async def find(self, _: object, __: str, *, side: int) -> tuple[bytes, str]:
+    async def find(self, _: object, __: str, *, side: int, asker: Asker) -> tuple[bytes, str]:
         """Make a thumbnail, of fewer bytes where it is smaller."""
+        assert asker.owner == "ann"
         return b"s" * (self._small * side // 128), "image/jpeg"
 
 

@@ -182,10 +182,20 @@ async def test_p02_a_host_that_cannot_be_reached_may_come_back(tmp_path: Path) -
     assert (type(error), error.code) == (Transient, "provider_unreachable")
 
 
+@pytest.mark.parametrize("failure", ["NXDOMAIN", "SERVFAIL"])
+async def test_p01_a_name_that_does_not_resolve_may_do_so_later(failure: str, tmp_path: Path) -> None:
+    net = Network(log=tmp_path / "net.log", names={ONE: [[failure]]})
+    with net.installed():
+        error = await failing()
+    assert (type(error), error.code, error.is_elsewhere) == (Transient, "provider_unreachable", True)
+    assert (net.resolved(), net.connected()) == ([ONE], [])
+
+
 async def test_p01_a_name_that_resolves_slowly_is_waited_for_as_long_as_a_connection(tmp_path: Path) -> None:
     net = Network(log=tmp_path / "net.log", names={ONE: [[PUBLIC]]}, slow={ONE: 0.15})
-    with net.installed(), pytest.raises(Transient):
+    with net.installed(), pytest.raises(Transient) as caught:
         await Downloader(ssl_context=CONTEXT, api_base="", proxy=None, connect_s=0.05).fetch(URL)
+    assert (type(caught.value), caught.value.code) == (Transient, "provider_unreachable")
     assert net.connected() == []
 
 
