@@ -14,7 +14,7 @@ from contract.errors.catalogue.request import JOB_NOT_FOUND, TYPE_ERROR
 from contract.errors.kind import ErrorKind
 from contract.jobs.ids import MAX_CONVERSATION
 from contract.jobs.request import AspectRatio, ImageSize, JobRequest
-from contract.untrusted.imaging.inspect import EXTENSIONS
+from contract.untrusted.imaging.limits import EXTENSIONS
 from producer.api.job_json import JobResponse
 from producer.error_catalogue import (
     BAD_REQUEST,

@@ -14,7 +14,7 @@ from typing import Any
 from contract.artifacts.references import NoReference
 from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from contract.untrusted.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 from producer.imaging.turns import Asker, Turns

@@ -22,7 +22,7 @@ from contract.errors.catalogue.provider import (
     PROVIDER_UNREACHABLE,
     UNSAFE_URL,
 )
-from contract.untrusted.imaging.inspect import MAX_BYTES
+from contract.untrusted.imaging.limits import MAX_BYTES
 from contract.untrusted.ssrf import Unresolvable, UnsafeUrl, address_of, follow, host_of, is_loopback, split
 from worker.answers.error_classification import of_download
 from worker.answers.errors import Interrupted, ProviderError, Transient, Unusable

@@ -29,7 +29,8 @@ from contract.errors.catalogue.provider import (
     UNSAFE_URL,
     UNSUPPORTED_IMAGE,
 )
-from contract.untrusted.imaging.inspect import MIN_SIDE, NotAllowed, NotAnImage, TooLarge, clean, shrink
+from contract.untrusted.imaging.inspect import NotAllowed, NotAnImage, TooLarge, clean, shrink
+from contract.untrusted.imaging.limits import MIN_SIDE
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.errors import Interrupted, ProviderError, Unusable

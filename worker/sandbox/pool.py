@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from weakref import finalize
 
 from contract.errors.catalogue.provider import BAD_IMAGE, PROVIDER_BAD_ANSWER
-from contract.untrusted.imaging.inspect import EXTENSIONS
+from contract.untrusted.imaging.limits import EXTENSIONS
 from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from contract.untrusted.sandbox_process import LARGE_BYTES, MEMORY_BYTES
 from worker.answers.errors import Interrupted, revive

@@ -17,18 +17,14 @@ from PIL import Image, ImageFile, ImageStat
 
 from contract.untrusted import imaging
 from contract.untrusted.imaging import Container
+from contract.untrusted.imaging.limits import EXTENSIONS, MAX_BYTES, MAX_PIXELS, MAX_SIDE
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF"}
 CONVERTIBLE = frozenset({"image/png", "image/jpeg", "image/webp"})
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
-MAX_BYTES = 32 * 2**20
-MAX_PIXELS = 40_000_000
-MAX_SIDE = 16_384
 MAX_FRAMES = 200
 MAX_ALL_PIXELS = 100_000_000
 BYTES_PER_PIXEL = {"image/webp": 17, "image/jpeg": 7, "image/png": 4, "image/gif": 4}  # while it is decoded
 BYTES_PER_MOVING_PIXEL = 17  # of an image with several frames
-MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
 
 _SHORTEST_BYTES = 12  # nothing can be told of less
 _BLANK_LEVELS = 8  # of 256: what JPEG makes of one colour

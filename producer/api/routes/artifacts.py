@@ -11,7 +11,7 @@ from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import Refused
-from contract.untrusted.imaging.inspect import EXTENSIONS
+from contract.untrusted.imaging.limits import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
 from producer.api.image_response import ImageFileResponse, copy_response

@@ -14,15 +14,13 @@ from PIL import Image
 
 from contract.untrusted.imaging import strip
 from contract.untrusted.imaging.inspect import (
-    EXTENSIONS,
     MAX_FRAMES,
-    MAX_PIXELS,
-    MAX_SIDE,
     ImageInfo,
     NotAnImage,
     inspect,
     shrink,
 )
+from contract.untrusted.imaging.limits import EXTENSIONS, MAX_PIXELS, MAX_SIDE
 from tests.fuzz.inputs.mutants import Edit, Mutant
 
 _MOST_S = 5.0  # of CPU: other work may go on on this machine

@@ -24,9 +24,10 @@ class Exhibit:
 class Studio:
     """Produces pictures; no two are alike, because each gets its own seed."""
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, side: int = 0) -> None:
         self._usual_seconds = seconds
         self.seconds = seconds
+        self.side = side
         self._seeds = itertools.count(1)
         self._files: dict[str, Exhibit] = {}
 

@@ -23,13 +23,15 @@ class Simulator:
     """Serves the providers' wire formats on one loopback port, and on a second one with TLS, until it is closed.
 
     `errors` holds what its own code raised; a test should find it empty. `public_tls_url` is where its links
-    lead when the port with TLS is known by another name and number outside.
+    lead when the port with TLS is known by another name and number outside. With a `side` all pictures are squares of
+    so many pixels, whatever was asked for, as drawing takes time.
     """
 
     def __init__(
         self,
         *,
         seconds: float = 3.0,
+        side: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
@@ -44,7 +46,7 @@ class Simulator:
         self.tls_port = 0
         self._servers: list[asyncio.Server] = []
         self._clients: dict[asyncio.Task[None], Connection] = {}
-        self._stage = Stage(seconds=seconds, host=host)
+        self._stage = Stage(seconds=seconds, host=host, side=side)
         self.errors: list[BaseException] = []
 
     @property
@@ -101,6 +103,10 @@ class Simulator:
     def improvise(self, choose: Callable[[Order], Step]) -> None:
         """Let a function choose what happens to calls that nobody spoke about, by their order."""
         self._stage.improvise(choose)
+
+    def draw_as_asked(self) -> None:
+        """Draw pictures of the sizes that calls ask for, from now on."""
+        self._stage.studio.side = 0
 
     def die(self, seconds: float) -> None:
         """Accept and reset every new connection for a while, whatever it would ask for."""

@@ -16,7 +16,8 @@ from simulator.pictures import animation, png
 from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import save
 
-from contract.untrusted.imaging.inspect import MAX_BYTES, MAX_FRAMES, ImageInfo, NotAnImage, inspect
+from contract.untrusted.imaging.inspect import MAX_FRAMES, ImageInfo, NotAnImage, inspect
+from contract.untrusted.imaging.limits import MAX_BYTES
 from tests.support.factories.image_files import into_gif, into_jpeg, into_webp, tiny_gif
 
 QUICK_S = 1.5

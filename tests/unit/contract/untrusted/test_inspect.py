@@ -12,9 +12,7 @@ from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import exif, save, scene
 
 from contract.untrusted.imaging.inspect import (
-    EXTENSIONS,
     MAX_FRAMES,
-    MIN_SIDE,
     ImageInfo,
     NotAllowed,
     NotAnImage,
@@ -22,6 +20,7 @@ from contract.untrusted.imaging.inspect import (
     inspect,
     shrink,
 )
+from contract.untrusted.imaging.limits import EXTENSIONS, MIN_SIDE
 from tests.support.factories.image_files import MIMES, noise, tiny_gif
 
 

@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 from simulator.pictures.draw import draw
-from simulator.providers.calls import CHAT, PREDICT, chat, predict
+from simulator.providers.calls import CHAT, KEY, PREDICT, chat, predict
 from simulator.providers.order import RATIOS
 from simulator.server.server import Simulator
 
@@ -39,6 +39,15 @@ async def test_openrouter_sizes(client: httpx.AsyncClient, size: str, pixels: tu
     answer = await client.post(CHAT, json=chat(image_size=size, aspect_ratio="16:9"))
 
     assert decode(picture_at(answer)).size == pixels
+
+
+async def test_a_side_makes_all_pictures_small_until_they_are_drawn_as_asked() -> None:
+    async with Simulator(seconds=0, side=96) as sim, httpx.AsyncClient(base_url=sim.url, headers=KEY) as client:
+        small = await client.post(CHAT, json=chat())
+        sim.draw_as_asked()
+        whole = await client.post(CHAT, json=chat())
+
+    assert [decode(picture_at(answer)).size for answer in (small, whole)] == [(96, 96), (512, 512)]
 
 
 async def test_openrouter_without_a_key_is_401(sim: Simulator, client: httpx.AsyncClient) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contract.untrusted.imaging.inspect import MAX_BYTES
+from contract.untrusted.imaging.limits import MAX_BYTES
 from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator.pictures import corpus_good, png
 
-from contract.untrusted.imaging.inspect import MIN_SIDE
+from contract.untrusted.imaging.limits import MIN_SIDE
 from tests.support.factories.images import picture
 from worker.answers.errors import Interrupted, ProviderError, revive
 from worker.sandbox.child import (

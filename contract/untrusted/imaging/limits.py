@@ -1,0 +1,7 @@
+"""Which images are taken, and how large they may be: for all who ask, without a decoder."""
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+MAX_BYTES = 32 * 2**20
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 16_384
+MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
