@@ -21,8 +21,8 @@ from tests.support.stack.stack import Stack
 
 @pytest.fixture
 async def stack(tmp_path: Path, own_redis: RealRedis) -> AsyncIterator[Stack]:
-    """A Darkroom whose simulator answers in 0.05 s; no worker runs yet."""
-    async with Simulator(seconds=0.05) as simulator:
+    """A Darkroom whose simulator answers in 0.05 s with small pictures; no worker runs yet."""
+    async with Simulator(seconds=0.05, side=96) as simulator:
         stack = Stack(tmp_path, own_redis, simulator)
         try:
             yield stack

@@ -98,7 +98,8 @@ async def events(ann: httpx.AsyncClient, url: str, after: str = "0") -> list[dic
         return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data: ")]
 
 
-async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.AsyncClient) -> None:
+async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.AsyncClient, stack: Stack) -> None:
+    stack.simulator.script([{"kind": "ok", "side": 1024}])
     job = await made(ann)
     [image] = job["images"]
     whole = await ann.get(image["url"])

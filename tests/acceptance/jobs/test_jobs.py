@@ -50,6 +50,7 @@ async def until(job_id: str, stack: Stack, state: JobState, *, within_s: float =
 
 
 async def test_from_a_prompt_to_images_and_an_edit_of_the_latest(stack: Stack) -> None:
+    stack.simulator.script([{"kind": "ok", "side": 0, "times": "always"}])  # as ordered
     await stack.start_worker()
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="a red fox", count=3, aspect_ratio="3:4", conversation="c")
@@ -191,7 +192,7 @@ async def test_a_provider_that_limits_without_saying_for_how_long_is_asked_again
 async def test_aihubmix_is_asked_in_its_own_way(stack: Stack) -> None:
     stack.write_config("aihubmix", model="gpt-image-2-free")
     await stack.start_worker()
-    stack.simulator.script([{"kind": "ok", "variant": "polling"}, {"kind": "ok", "variant": "urls"}])
+    stack.simulator.script([{"kind": "ok", "variant": variant, "side": 0} for variant in ("polling", "urls")])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", count=2, aspect_ratio="16:9")
         job = await darkroom.wait(job.id, timeout_s=30)

@@ -22,9 +22,10 @@ class Exhibit:
 
 
 class Studio:
-    """Produces pictures; no two are alike, because each gets its own seed."""
+    """Produces pictures; no two are alike, because each gets its own seed. Their usual `side` is 0 for as ordered."""
 
-    def __init__(self, *, seconds: float) -> None:
+    def __init__(self, *, seconds: float, side: int) -> None:
+        self.side = side
         self._usual_seconds = seconds
         self.seconds = seconds
         self._seeds = itertools.count(1)

@@ -47,7 +47,7 @@ class Exchange:
             made, _ = await asyncio.gather(asyncio.to_thread(specimen, name), asyncio.sleep(seconds))
             pictures = [made] * count
         else:
-            side = int(self.step.number("side", 0))
+            side = int(self.step.number("side", self.studio.side))
             order = replace(self.order, width=side, height=side) if side else self.order
             pictures = await self.studio.develop(order, seconds=seconds, count=count)
         self.ledger.bill(self.order.id)

@@ -23,13 +23,16 @@ class Simulator:
     """Serves the providers' wire formats on one loopback port, and on a second one with TLS, until it is closed.
 
     `errors` holds what its own code raised; a test should find it empty. `public_tls_url` is where its links
-    lead when the port with TLS is known by another name and number outside.
+    lead when the port with TLS is known by another name and number outside. With a `side` its pictures are squares
+    of so many pixels, whatever is ordered, as large ones take their time; a step's own `side` comes first, 0 being
+    what is ordered.
     """
 
     def __init__(
         self,
         *,
         seconds: float = 3.0,
+        side: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
@@ -44,7 +47,7 @@ class Simulator:
         self.tls_port = 0
         self._servers: list[asyncio.Server] = []
         self._clients: dict[asyncio.Task[None], Connection] = {}
-        self._stage = Stage(seconds=seconds, host=host)
+        self._stage = Stage(seconds=seconds, side=side, host=host)
         self.errors: list[BaseException] = []
 
     @property

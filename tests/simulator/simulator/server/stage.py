@@ -29,11 +29,11 @@ from simulator.server.reply import Reply
 class Stage:
     """Holds what all calls share: script, studio, polled tasks, moods, extra ports and ledger."""
 
-    def __init__(self, *, seconds: float, host: str) -> None:
+    def __init__(self, *, seconds: float, side: int, host: str) -> None:
         self.url = ""
         self.tls_url = ""
         self.ledger = Ledger()
-        self.studio = Studio(seconds=seconds)
+        self.studio = Studio(seconds=seconds, side=side)
         self.polls = PollDesk()
         self.moods = Moods()
         self.ports = Ports(host)
