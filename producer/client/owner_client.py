@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from producer.client.connections import Connections
 from producer.client.deduplication import RecentRequests
 from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
-from producer.error_catalogue import JOB_NOT_FINISHED
+from producer.error_catalogue import JOB_NOT_FINISHED, UNAUTHORIZED
 from producer.validation.request import kind_of, price_of, read_request
 from producer.validation.webhook_target import check_webhook
 
@@ -58,16 +58,19 @@ class OwnerClient:
         names_paths: bool,
         chat: str = "",
         reads_all: bool = False,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         """Build an owner's client.
 
         An owner who may not name paths refers to images by the ids of their own artifacts and uploads. Images of
         those who share a `chat` belong to all of them. One who `reads_all` may also name paths to images of others.
+        Whatever waits for a job ends as unauthorized once `may_go_on` denies it.
         """
         self.connections = connections
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
+        self._may_go_on = may_go_on
         self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
@@ -83,7 +86,7 @@ class OwnerClient:
 
     def of(self, owner: str, *, names_paths: bool, chat: str = "") -> OwnerClient:
         """Build another owner's client over the same connections."""
-        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat)
+        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat, may_go_on=self._may_go_on)
 
     async def submit(self, **fields: Any) -> Job:
         """Submit a job and return it as it was accepted; the arguments are those of `accept`."""
@@ -215,6 +218,8 @@ class OwnerClient:
         with self.connections.subscriber.news(job_id) as news:
             while True:
                 news.clear()
+                if not self._may_go_on():
+                    raise Refused(UNAUTHORIZED)
                 state, events = await self._look(job_id, after)
                 for event in events:
                     yield event

@@ -170,6 +170,20 @@ async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, stack: Stack) -> 
     assert not [path for path in stack.folder.rglob(f"*{image['id']}*") if path.is_file()]
 
 
+async def test_a_stream_of_a_job_that_is_deleted_ends_in_words_and_no_trouble_is_logged(
+    ann: httpx.AsyncClient, stack: Stack
+) -> None:
+    job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
+    following = asyncio.create_task(events(ann, job["events_url"]))
+    await asyncio.wait({following}, timeout=0.5)
+    assert (await ann.delete(job["status_url"])).status_code == 204
+    async with asyncio.timeout(10):
+        told = await following
+    assert (told[0]["type"], told[-1]["type"]) == ("queued", "cancelled")
+    assert told[-1]["text"]
+    assert "Traceback" not in stack.logs("gateway")
+
+
 async def test_own_jobs_are_listed_page_by_page(ann: httpx.AsyncClient) -> None:
     ids = [(await made(ann, conversation=f"c{number % 2}"))["id"] for number in range(5)]
     first = (await ann.get("/v1/jobs", params={"limit": 2})).json()

@@ -42,8 +42,7 @@ pytestmark = pytest.mark.real_redis
 
 
 def launch(stack: Stack, *, setup: str = "", sweep: str = "pass", **environment: str) -> Process:
-    program = LAUNCHER.format(setup=setup, sweep=sweep)
-    return stack.start_command(sys.executable, "-c", program, stack.config, **environment)
+    return stack.start_script(LAUNCHER.format(setup=setup, sweep=sweep), **environment)
 
 
 async def end_of(worker: Process, *, within_s: float = 12) -> int:

@@ -120,6 +120,13 @@ class Stack:
         self.workers.append(process)
         return process
 
+    def start_script(self, script: str, **environment: str) -> Process:
+        """Start a script that becomes a worker, with `config.json` as its argument, and wait for nothing."""
+        log = self.new_log("worker")
+        path = log.with_suffix(".py")
+        path.write_text(script)
+        return self._start([str(path)], "worker.app", log, environment, self.workers)
+
     def token(self, name: str = "ann", *, user: str | None = None, rights: Collection[Right] = DEFAULT_RIGHTS) -> str:
         """Make a token, by default of a user with the token's name."""
         return Tokens(self.settings().tokens_path).create(name, user=user, rights=frozenset(rights))
@@ -157,7 +164,7 @@ class Stack:
         ahead: str = "",
         within: Sequence[str] = (),
     ) -> Process:
-        """Start `python -m command config.json`; what runs here is forked, as its imports take long.
+        """Start `python -m command config.json`, or a script; what runs here is forked, as its imports take long.
 
         It is added to `started` here, as the caller may be cancelled meanwhile, and then `stop` has to find it.
         """
@@ -170,7 +177,7 @@ class Stack:
                 start = Start(program=program, arguments=arguments, environment=environment, **files)
                 process: Process = fork(preload, start, first=VERSIONS[ahead])
             else:
-                python = [*within, sys.executable, "-m", *_version(ahead)]
+                python = [*within, sys.executable, *([] if "/" in program else ["-m", *_version(ahead)])]
                 process = spawn([*python, program, *arguments], environment, log)
             started.append(process)
         return process

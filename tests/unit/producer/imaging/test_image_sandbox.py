@@ -58,7 +58,6 @@ def test_the_child_imports_nothing_of_the_gateway() -> None:
     found = {name for name in done.stdout.split() if name.split(".")[0] in ("contract", "producer", "worker")}
     assert {name for name in found if not name.startswith("contract")} == {
         "producer",
-        "producer.error_catalogue",
         "producer.imaging",
         "producer.imaging.sandbox_child",
     }
@@ -230,4 +229,6 @@ async def test_24_megapixels_do_not_hold_up_the_loop(pictures: ImageSandbox) -> 
             cleaned = await pictures.clean(png.insert(data, png.chunk(b"tEXt", b"Comment\0x")))
         assert cleaned.data == data
         longest.append(max(stalls))
+        if longest[-1] < 0.05:
+            break
     assert min(longest) < 0.05
