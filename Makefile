@@ -19,7 +19,11 @@ demo: setup ## Show the whole path with a simulated provider: no key, no Docker,
 	@$(BIN)/darkroom demo --folder .demo
 
 .PHONY: test
-test: lint ## Run all checks and tests
+test: setup ## Run all checks and tests, side by side
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+.PHONY: tests
+tests: setup ## Run the tests only
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
 .PHONY: unit

@@ -193,7 +193,7 @@ async def test_aihubmix_is_asked_in_its_own_way(stack: Stack) -> None:
     stack.write_config("aihubmix", model="gpt-image-2-free")
     stack.simulator.draw_as_asked()
     await stack.start_worker()
-    stack.simulator.script([{"kind": "ok", "variant": "polling"}, {"kind": "ok", "variant": "urls"}])
+    stack.simulator.script([{"kind": "ok", "variant": variant, "side": 0} for variant in ("polling", "urls")])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", count=2, aspect_ratio="16:9")
         job = await darkroom.wait(job.id, timeout_s=30)

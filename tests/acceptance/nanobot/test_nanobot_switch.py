@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from simulator.catalogue.script import Step
-from simulator.providers.order import Order
 from simulator.server.server import Simulator
 
 from producer.stack.redis_server import find_redis_server
@@ -84,10 +82,6 @@ def draw(asked: Asked) -> Said:
     return Say("Well.") if asked.user == "no picture" else paint(asked)
 
 
-def small(order: Order) -> Step:
-    return Step("ok", {"side": 96}, "ok")
-
-
 @asynccontextmanager
 async def a_nanobot(
     venvs: Venvs, version: str, environment: Mapping[str, str] = EMPTY, *, enabled: bool = True, env: str = ""
@@ -95,8 +89,7 @@ async def a_nanobot(
     """Start a nanobot with Darkroom in it, and no worker."""
     venv = venvs.get(version, with_darkroom=True)
     with TemporaryDirectory(prefix="dr-") as folder:
-        async with Simulator(seconds=0.02) as simulator, Model(draw) as model:
-            simulator.improvise(small)
+        async with Simulator(seconds=0.02, side=96) as simulator, Model(draw) as model:
             openrouter = {"apiKey": "canary-key", "apiBase": f"{simulator.url}/api/v1"}
             ours = {"providers": {"openrouter": openrouter}, "tools": {"imageGeneration": {"enabled": enabled}}}
             nanobot = LoggedNanobot(Path(folder), venv, model, merged(EXAMPLE, ours), environment)

@@ -114,7 +114,7 @@ def order(line: str, asked: Asked) -> dict[str, Any]:
 async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Home]:
     """Start all of it, and end it."""
     with running_redis() as redis:
-        async with Simulator(seconds=0.02) as simulator, Model(paint) as model:
+        async with Simulator(seconds=0.02, side=SIDE) as simulator, Model(paint) as model:
             simulator.improvise(_small)
             stack = Stack(folder, redis, simulator)
             stack.environment |= KNOBS | {"HOME": str(folder)} | knobs
@@ -135,4 +135,4 @@ async def open_home(folder: Path, venv: Venv, **knobs: str) -> AsyncIterator[Hom
 def _small(order: Order) -> Step:
     if "late failure" in order.prompt:
         return Step("status", {"status": 400, "failure": "refusal", "seconds": 4}, "status")
-    return Step("ok", {"side": SIDE}, "ok")
+    return Step(name="ok")

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
-from simulator.catalogue.script import Step
 from simulator.providers.ledger import Call
-from simulator.providers.order import Order
 from simulator.server.server import Simulator
 
 from contract.jobs.job import Job, JobState
@@ -111,8 +109,7 @@ class SharedStack:
 async def open_shared_stack(folder: Path) -> AsyncIterator[SharedStack]:
     """Start everything, and stop it."""
     with running_redis() as redis:
-        async with Simulator(seconds=0.02) as simulator:
-            simulator.improvise(_small)
+        async with Simulator(seconds=0.02, side=SIDE) as simulator:
             stack = Stack(folder, redis, simulator)
             stack.environment |= KNOBS | {"HOME": str(folder)}
             try:
@@ -132,7 +129,3 @@ def fresh(words: str = "a red fox") -> str:
 def opened(encoded: str) -> Image.Image:
     """Decode base64 to a picture."""
     return Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
-
-
-def _small(_: Order) -> Step:
-    return Step("ok", {"side": SIDE}, "ok")

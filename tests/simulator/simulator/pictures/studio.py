@@ -22,7 +22,7 @@ class Exhibit:
 
 
 class Studio:
-    """Produces pictures; no two are alike, because each gets its own seed."""
+    """Produces pictures; no two are alike, because each gets its own seed. Their usual `side` is 0 for as ordered."""
 
     def __init__(self, *, seconds: float, side: int = 0) -> None:
         self._usual_seconds = seconds

@@ -23,8 +23,9 @@ class Simulator:
     """Serves the providers' wire formats on one loopback port, and on a second one with TLS, until it is closed.
 
     `errors` holds what its own code raised; a test should find it empty. `public_tls_url` is where its links
-    lead when the port with TLS is known by another name and number outside. With a `side` all pictures are squares of
-    so many pixels, whatever was asked for, as drawing takes time.
+    lead when the port with TLS is known by another name and number outside. With a `side` its pictures are squares
+    of so many pixels, whatever is ordered, as large ones take their time; a step's own `side` comes first, 0 being
+    what is ordered.
     """
 
     def __init__(
