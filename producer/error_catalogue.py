@@ -165,6 +165,13 @@ TOKENS_UNREADABLE = temporary(
 TOO_BUSY = temporary(
     "too_busy", "Too busy", "The gateway has too much to do right now. Try again in a few seconds.", status=503
 )
+TOO_MANY_BYTES = temporary(
+    "too_many_bytes",
+    "Too many bytes",
+    "You are sending too many bytes at the same time.",
+    "Send the next file when one of them has arrived.",
+    status=429,
+)
 TOO_MANY_IMAGES_WAITING = temporary(
     "too_many_images_waiting",
     "Too many images",

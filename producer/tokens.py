@@ -158,6 +158,16 @@ class Tokens:
             found = _match(self._current(), digest)
         return None if found is None or found.is_expired else found
 
+    def knows(self, token: Token) -> bool:
+        """Tell whether a token that was found is still one; seen a second later at most."""
+        return not token.is_expired and token in self._current()
+
+    def refresh(self) -> Signature:
+        """Read the file again if it has changed; answer what tells it from another one."""
+        self._look_at = 0.0
+        self._current()
+        return self._seen
+
     def _current(self) -> tuple[Token, ...]:
         """Know the tokens as they were a second ago at most; `find` looks again for one that it does not know."""
         if time.monotonic() >= self._look_at:

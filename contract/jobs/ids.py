@@ -46,6 +46,16 @@ def check_event_id(text: str) -> None:
         raise Refused(EVENT_ID_INVALID)
 
 
+def is_event_at_most(text: str, other: str) -> bool:
+    """Tell whether an event's id is another one's, or comes before it."""
+    return _moment(text) <= _moment(other)
+
+
+def _moment(event_id: str) -> tuple[int, int]:
+    milliseconds, _, number = event_id.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
 def check_cursor(text: str) -> None:
     """Refuse what is no cursor of a page. Raises Refused (`cursor_invalid`)."""
     if not _CURSOR.fullmatch(text):

@@ -130,6 +130,12 @@ def read_config(path: Path, problems: list[Problem], *, may_be_missing: bool) ->
     return raw
 
 
+def variables_beside_keys(path: Path) -> frozenset[str]:
+    """Name the environment variables that a config.json refers to anywhere but in `providers`, which workers need."""
+    raw = read_config(path, [], may_be_missing=True)
+    return frozenset(_VARIABLE.findall(json.dumps({**raw, "providers": None})))
+
+
 def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], problems: list[Problem]) -> M:
     """Read one section of config.json; a section with problems counts as empty."""
     found: Any = raw

@@ -74,6 +74,12 @@ class JobReader:
             raise Refused(JOB_NOT_FOUND)
         return read_state(fields), _story(entries)
 
+    async def last_event(self, job_id: str) -> str:
+        """Tell the id of the last event of a job's story, "0" if it has none."""
+        async with reaching_redis():
+            entries = await self.redis.xrevrange(job_events_key(job_id), count=1)
+        return str(entries[0][0]) if entries else "0"
+
     async def snapshots(self, job_id: str) -> tuple[ReferenceSnapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
         async with reaching_redis():

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,7 @@ from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
-from producer.tokens import Tokens, default_owner, first_token
+from producer.tokens import LOOK_S, Signature, Tokens, default_owner, first_token
 
 FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
@@ -139,12 +139,14 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         leaving = asyncio.create_task(_stop_waiting(connections, closing))
         watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
         looking = asyncio.create_task(watch.keep())
+        revoking = asyncio.create_task(_stop_revoked(connections, tokens))
         try:
             async with app.state.sessions.open():
                 yield
         finally:
             leaving.cancel()
             looking.cancel()
+            revoking.cancel()
             await app.state.gateway.disconnects.close()
 
 
@@ -152,6 +154,17 @@ async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> Non
     """Answer all waiting clients when this process is stopped."""
     await closing.wait()
     connections.stop_waiting()
+
+
+async def _stop_revoked(connections: Connections, tokens: Tokens) -> None:
+    """Have waiting clients look at their tokens whenever the file of tokens has changed."""
+    known: Signature = None
+    while True:
+        await asyncio.sleep(LOOK_S)
+        with suppress(ConfigInvalid):  # it is told to those who ask
+            if (found := tokens.refresh()) != known:
+                known = found
+                connections.subscriber.wake_all()
 
 
 def is_loopback(host: str) -> bool:

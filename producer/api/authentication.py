@@ -75,11 +75,17 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)
-    client = OwnerClient(gateway.connections, owner=token.user, names_paths=Right.PATHS in token.rights)
+    client = OwnerClient(
+        gateway.connections,
+        owner=token.user,
+        names_paths=Right.PATHS in token.rights,
+        may_go_on=lambda: _is_known(gateway.tokens, token),
+    )
     caller = Caller(token=token, owner=token.user, client=client)
     for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
         caller = caller.as_user(user)
     request.state.caller = caller
+    request.state.bodies = gateway.bodies.of(caller.owner)
     return caller
 
 
@@ -89,6 +95,13 @@ def _find(tokens: Tokens, text: str) -> Token | None:
     except ConfigInvalid as error:  # somebody has spoilt the file
         logger.error("tokens: %s", error)
         raise Refused(TOKENS_UNREADABLE) from error
+
+
+def _is_known(tokens: Tokens, token: Token) -> bool:
+    try:
+        return tokens.knows(token)
+    except ConfigInvalid:  # what was let in stays while the file cannot be read
+        return True
 
 
 def _credentials(request: Request) -> str:

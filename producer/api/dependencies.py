@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
+from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
@@ -37,6 +38,7 @@ class Gateway:
     pictures: ImageSandbox
     thumbnails: Thumbnails
     disconnects: DisconnectTracker
+    bodies: BodyBudget = field(default_factory=BodyBudget)
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager

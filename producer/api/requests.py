@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from fastapi import Request
@@ -45,18 +45,35 @@ _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 async def read_body(request: Request, *, most: int) -> bytearray:
     """Read a body of `most` bytes. Raises Refused; ClientDisconnect."""
     body = bytearray()
-    async for chunk in stream_body(request, most=most):
-        body += chunk
+    async with aclosing(stream_body(request, most=most)) as chunks:
+        async for chunk in chunks:
+            body += chunk
     return body
 
 
 async def stream_body(request: Request, *, most: int, kind: ErrorKind = BODY_TOO_LARGE) -> AsyncGenerator[bytes, None]:
-    """Read a body piece by piece, of `most` bytes in all. Raises Refused; ClientDisconnect."""
+    """Read a body piece by piece, of `most` bytes in all; it is counted among those of its sender while it arrives.
+
+    Raises Refused; ClientDisconnect.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(UNSUPPORTED_ENCODING)
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
         raise Refused(kind, max=_amount(most))
+    with request.state.bodies.arrive() as count:
+        count(int(length))
+        received = 0
+        async for chunk in _in_time(request):
+            received += len(chunk)
+            if received > most:
+                raise Refused(kind, max=_amount(most))
+            if length == "0":  # it was not told
+                count(len(chunk))
+            yield chunk
+
+
+async def _in_time(request: Request) -> AsyncGenerator[bytes, None]:
     begun, received = asyncio.get_running_loop().time(), 0
     chunks = request.stream()
     while True:
@@ -68,8 +85,6 @@ async def stream_body(request: Request, *, most: int, kind: ErrorKind = BODY_TOO
         except TimeoutError as error:
             raise Refused(REQUEST_TIMEOUT) from error
         received += len(chunk)
-        if received > most:
-            raise Refused(kind, max=_amount(most))
         yield chunk
 
 
@@ -78,12 +93,12 @@ async def read_form(request: Request, *, most: int, most_files: int) -> AsyncIte
     """Read a multipart form, files onto disk for the time being. Raises Refused; ClientDisconnect."""
     if media_type(request) != "multipart/form-data":
         raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data")
-    chunks = stream_body(request, most=most, kind=UPLOAD_TOO_LARGE)
-    parser = MultiPartParser(
-        request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-    )
     try:
-        form = await parser.parse()
+        async with aclosing(stream_body(request, most=most, kind=UPLOAD_TOO_LARGE)) as chunks:
+            parser = MultiPartParser(
+                request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+            )
+            form = await parser.parse()
     except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:  # KeyError: no boundary
         raise Refused(MULTIPART_INVALID) from error
     except OSError as error:

@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from contract.errors.exceptions import Refused, Unavailable
-from contract.jobs.ids import check_conversation, check_cursor, check_event_id, check_idempotency_key, check_job_id
+from contract.jobs.ids import (
+    check_conversation,
+    check_cursor,
+    check_event_id,
+    check_idempotency_key,
+    check_job_id,
+    is_event_at_most,
+)
 from contract.jobs.job import TERMINAL, Job, JobEvent, JobState, ReferenceSnapshot
 from contract.jobs.request import KeptRequest
 from contract.settings.accepted_defaults import defaults_of
@@ -23,7 +30,7 @@ from producer.client.connections import Connections
 from producer.client.deduplication import RecentRequests
 from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
-from producer.error_catalogue import JOB_NOT_FINISHED
+from producer.error_catalogue import JOB_NOT_FINISHED, UNAUTHORIZED
 from producer.validation.request import kind_of, price_of, read_request
 from producer.validation.webhook_target import check_webhook
 
@@ -51,16 +58,19 @@ class OwnerClient:
         names_paths: bool,
         chat: str = "",
         reads_all: bool = False,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         """Build an owner's client.
 
         An owner who may not name paths refers to images by the ids of their own artifacts and uploads. Images of
         those who share a `chat` belong to all of them. One who `reads_all` may also name paths to images of others.
+        Whatever waits for a job ends as unauthorized once `may_go_on` denies it.
         """
         self.connections = connections
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
+        self._may_go_on = may_go_on
         self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
@@ -76,7 +86,7 @@ class OwnerClient:
 
     def of(self, owner: str, *, names_paths: bool, chat: str = "") -> OwnerClient:
         """Build another owner's client over the same connections."""
-        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat)
+        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat, may_go_on=self._may_go_on)
 
     async def submit(self, **fields: Any) -> Job:
         """Submit a job and return it as it was accepted; the arguments are those of `accept`."""
@@ -196,15 +206,20 @@ class OwnerClient:
         return await self._get_patiently(job) if timeout_s is None else await self.get(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncIterator[JobEvent]:
-        """Follow a job's story from its begin, or after an event's id, to its end.
+        """Follow a job's story from its begin, or after an event's id, to its end; an id behind its end is none of it.
 
         Redis may come and go meanwhile; after `stop_waiting` it ends at once. Raises Refused (`job_not_found`).
         """
         check_event_id(after)
         await self.get(job_id)
+        if after != "0":
+            async with redis_deadline():
+                after = after if is_event_at_most(after, await self._store.last_event(job_id)) else "0"
         with self.connections.subscriber.news(job_id) as news:
             while True:
                 news.clear()
+                if not self._may_go_on():
+                    raise Refused(UNAUTHORIZED)
                 state, events = await self._look(job_id, after)
                 for event in events:
                     yield event

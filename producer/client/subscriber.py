@@ -43,7 +43,7 @@ class JobSubscriber:
     def stop_waiting(self) -> None:
         """Wake all waiters, for the last time."""
         self.is_closing = True
-        self._wake_all()
+        self.wake_all()
 
     async def close(self) -> None:
         """End the subscription and its connection."""
@@ -68,17 +68,18 @@ class JobSubscriber:
                         else:
                             await subscription.ping()
                         is_asked = message is None
-            self._wake_all()  # what was said meanwhile was missed
+            self.wake_all()  # what was said meanwhile was missed
             await asyncio.sleep(RECONNECT_S)
 
     def _wake(self, message: dict[str, object]) -> None:
         if message["type"] == "subscribe":
-            self._wake_all()
+            self.wake_all()
         else:
             for event in self._waiting.get(str(message["data"]), ()):
                 event.set()
 
-    def _wake_all(self) -> None:
+    def wake_all(self) -> None:
+        """Have all waiters look whether there is news, and whether they may still wait."""
         for events in self._waiting.values():
             for event in events:
                 event.set()

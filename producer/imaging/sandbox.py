@@ -24,7 +24,7 @@ WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
 ANYONE = Asker()
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
-_REFUSALS = {kind.code: kind for kind in (UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE)}
+_REFUSALS = {"too_large": UPLOAD_IMAGE_TOO_LARGE, "not_an_image": UPLOAD_NOT_AN_IMAGE}  # as the child says it
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, inspect, shrink
 from contract.untrusted.sandbox_process import Reply, serve
-from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 
 
 def reply(question: dict[str, Any], body: bytearray) -> Reply:
@@ -18,15 +17,15 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
     try:
         return _done(bytes(body), **question)
     except (TooLarge, MemoryError):
-        return {"refused": UPLOAD_IMAGE_TOO_LARGE.code}, b""
+        return {"refused": "too_large"}, b""
     except NotAnImage:
-        return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
+        return {"refused": "not_an_image"}, b""
     except ValueError as error:  # `contract.untrusted.imaging` makes none of a picture
         return {"misused": str(error)}, b""
     # Bytes that raise an unforeseen exception in a parser are no image.
     except Exception as error:  # noqa: BLE001
         sys.stderr.write(f"retouch: {type(error).__name__}\n")
-        return {"refused": UPLOAD_NOT_AN_IMAGE.code}, b""
+        return {"refused": "not_an_image"}, b""
 
 
 def _done(data: bytes, task: str, **options: Any) -> Reply:

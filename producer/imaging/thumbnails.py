@@ -43,4 +43,7 @@ class Thumbnails:
     async def _make(self, artifact: str, locator: str, side: int, asker: Asker) -> bytes:
         data = await self._pictures.thumbnail(await self._artifacts.read(locator), side=side, asker=asker)
         await self._artifacts.put_thumbnail(artifact, side, data)
+        if await self._artifacts.stat(locator) is None:  # deleted meanwhile, perhaps before this copy was there
+            await self._artifacts.delete(locator)
+            raise FileNotFoundError(locator)
         return data

@@ -1,6 +1,6 @@
 """The embedded stack: Redis, worker, gateway, Flower and simulator as supervised processes on loopback.
 
-Ctrl-C ends all, the worker first and Redis last. Redis and Flower get an environment without keys.
+Ctrl-C ends all, the worker first and Redis last. Only the worker gets the environment with the providers' keys.
 `stack.json` tells other commands where everything is.
 """
 
@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from itertools import cycle
@@ -29,6 +29,7 @@ from contract.errors.exceptions import ConfigInvalid, Problem
 from contract.redis.client import open_redis
 from contract.settings.extras import how_to_install
 from contract.settings.loader import Settings, load_settings
+from contract.settings.nanobot_config import variables_beside_keys
 from contract.settings.running_stack import Running
 from contract.store.job_reader import JobReader
 from contract.store.keys import digest
@@ -173,7 +174,8 @@ class Stack:
     async def _start_gateway(self, running: Running, port: int) -> None:
         given = {"DARKROOM_REDIS_URL": running.redis_url, "DARKROOM_HOST": "127.0.0.1", "DARKROOM_PORT": str(port)}
         command = (sys.executable, "-m", "producer.api", str(self._config))
-        await self._launch("gateway", command, {**os.environ, **given}, ready=lambda _: _listens(port), stop_s=15)
+        environment = gateway_environment(os.environ, self._config) | given
+        await self._launch("gateway", command, environment, ready=lambda _: _listens(port), stop_s=15)
 
     async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
         environment = {
@@ -219,6 +221,13 @@ def _socket_place(folder: Path) -> Path:
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or short.is_symlink():
         raise ConfigInvalid([Problem(str(short), "belongs to somebody else; remove it")])
     return short / "redis.sock"
+
+
+def gateway_environment(given: Mapping[str, str], config: Path) -> dict[str, str]:
+    """Pick what a gateway needs of an environment: not the providers' keys, which only workers use."""
+    wanted = {*PLAIN_ENVIRONMENT, "TZ", *variables_beside_keys(config)}
+    kept = {name: value for name, value in given.items() if name in wanted or name.startswith("DARKROOM_")}
+    return kept | {"DARKROOM_KEYS_ELSEWHERE": "true"}
 
 
 def _plain() -> dict[str, str]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from contract.errors.catalogue.configuration import UNKNOWN_PROVIDER
-from contract.errors.catalogue.request import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED
+from contract.errors.catalogue.request import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED, SIZE_CONTRADICTS_RATIO
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
+from contract.image_size import contradicts, explicit_size
 from contract.jobs.pricing import estimate
 from contract.jobs.request import CONFIGURED, JobRequest, KeptRequest
 from contract.settings.loader import Settings
@@ -31,7 +32,17 @@ def read_request(fields: Mapping[str, object], settings: Settings) -> JobRequest
         request = JobRequest.model_validate(given, context=limits)
     except ValidationError as error:
         raise refused_by(error, JobRequest, _kind_of) from error
+    _check_shape(fields, request)
     return _with_model(request, settings)
+
+
+def _check_shape(fields: Mapping[str, object], request: JobRequest) -> None:
+    """Refuse a size of another shape than the ratio, where the caller has named both."""
+    sides = explicit_size(request.image_size)
+    is_named = fields.get("aspect_ratio") is not None and fields.get("image_size") is not None
+    if is_named and sides and contradicts(request.aspect_ratio, *sides):
+        values = {"size": request.image_size, "ratio": request.aspect_ratio}
+        raise Refused(SIZE_CONTRADICTS_RATIO, **values).at("image_size")
 
 
 def _with_model(request: JobRequest, settings: Settings) -> JobRequest:

@@ -1,8 +1,8 @@
 """The webhook dispatcher: notifies receivers of ended jobs, without delaying any job.
 
 Each delivery is a task of its own with a client of its own, pinned to a checked address, 15 s long at most.
-So many at a time, and not more than a few to one host: a slow receiver holds up no other. What
-fails is tried again by the schedule. The log names hosts only: an address with its path may be a secret.
+So many at a time, and not more than a few to one host and for one owner: slow receivers of one owner hold up no
+other. What fails is tried again by the schedule. The log names hosts only: an address with its path may be a secret.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from worker.webhooks.payload import event
 
 LOOK_S = 1.0
 PAGES = 10  # of the outbox, in one look
-MOST = 16  # deliveries at a time
+MOST = 64  # deliveries at a time
+MOST_OF_OWNER = 8
 MOST_TO_HOST = 4
+RESOLVERS = 16
 WHOLE_S = 15.0
 CONNECT_S = 5.0
 REST_S = 1.0  # for the answer's body, which says nothing that matters
@@ -77,8 +79,8 @@ class WebhookDispatcher:
         self._schedule = schedule
         self._allowed = allowed
         # Apart from those of downloads, which must not wait for the name servers of receivers.
-        self._resolvers = ThreadPoolExecutor(MOST, thread_name_prefix="darkroom-webhooks")
-        self._under_way: dict[asyncio.Task[None], str] = {}
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="darkroom-webhooks")
+        self._under_way: dict[asyncio.Task[None], Delivery] = {}
         self._free = asyncio.Event()
 
     async def keep(self) -> None:
@@ -98,13 +100,15 @@ class WebhookDispatcher:
             most = MOST - len(self._under_way)
             if not most:
                 return
-            busy = Counter(self._under_way.values())
-            deliveries, more = await self._outbox.take(most, busy=busy, most_to_host=MOST_TO_HOST)
+            busy = Counter(share for delivery in self._under_way.values() for share in delivery.shares)
+            deliveries, more = await self._outbox.take(
+                most, busy=busy, most_to_host=MOST_TO_HOST, most_of_owner=MOST_OF_OWNER
+            )
             for delivery in deliveries:
                 with about(job_id=delivery.job_id):
                     task = asyncio.create_task(self._deliver(delivery))
                     task.add_done_callback(self._ended)
-                self._under_way[task] = delivery.host
+                self._under_way[task] = delivery
             if not more:
                 return
 

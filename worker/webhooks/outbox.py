@@ -36,6 +36,11 @@ class Delivery:
     host: str
     fields: Mapping[str, str] = field(repr=False)  # of the job hash
 
+    @property
+    def shares(self) -> tuple[str, str]:
+        """Name what has a bound of its own: its host, and its owner."""
+        return f"host {self.host}", f"owner {self.fields.get('owner_digest', '')}"
+
 
 class WebhookOutbox:
     """Webhooks that wait to be delivered."""
@@ -44,14 +49,15 @@ class WebhookOutbox:
         self._run = Scripts(redis, ("webhook_outbox/take", "webhook_outbox/settle")).run
 
     async def take(
-        self, most: int, *, busy: Mapping[str, int], most_to_host: int, lease_s: float = LEASE_S
+        self, most: int, *, busy: Mapping[str, int], most_to_host: int, most_of_owner: int, lease_s: float = LEASE_S
     ) -> tuple[list[Delivery], bool]:
-        """Take what is due, and tell whether to look again at once; `busy` counts what is under way to each host.
+        """Take what is due, and tell whether to look again at once; `busy` counts what is under way by its `shares`.
 
         Raises Unavailable.
         """
         pairs = (part for item in busy.items() for part in item)
-        looked, *taken = await self._run("webhook_outbox/take", most, int(lease_s * 1000), LOOK, most_to_host, *pairs)
+        bounds = (most_to_host, most_of_owner)
+        looked, *taken = await self._run("webhook_outbox/take", most, int(lease_s * 1000), LOOK, *bounds, *pairs)
         deliveries = [
             Delivery(job_id=job_id, number=number, host=host, fields=dict(zip(flat[::2], flat[1::2], strict=True)))
             for job_id, number, host, flat in taken

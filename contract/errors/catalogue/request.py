@@ -57,6 +57,12 @@ IMAGE_SIZE_INVALID = permanent(
     "Unknown image size",
     f"image_size must be {', '.join(SIZES)}, auto, or WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE}.",
 )
+SIZE_CONTRADICTS_RATIO = permanent(
+    "size_contradicts_ratio",
+    "Size and ratio contradict each other",
+    "The size [{size}|that was named] does not have the aspect ratio[ {ratio}].",
+    "Name only one of the two, or a size of that shape.",
+)
 JOB_NOT_FOUND = permanent(
     "job_not_found",
     "No such job",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -10,9 +11,11 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from contract.errors.catalogue.request import JOB_NOT_FOUND
+from contract.errors.exceptions import Refused
 from contract.jobs import wording
 from contract.jobs.ids import EVENT_ID_PATTERN, check_event_id
-from contract.jobs.job import JobEvent
+from contract.jobs.job import JobEvent, JobState
 from producer.api.authentication import Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.openapi import EVENT_STREAM, errors
@@ -54,11 +57,15 @@ class JobEventStream(EventSourceResponse):
 
 
 async def _told(client: OwnerClient, job_id: str, after: str) -> AsyncIterator[ServerSentEvent]:
-    async for event in client.events(job_id, after=after):
-        yield server_sent(event)
+    try:
+        async for event in client.events(job_id, after=after):
+            yield server_sent(event)
+    except Refused as error:  # the job was deleted, or the token revoked: the stream ends
+        if error.code == JOB_NOT_FOUND.code:
+            yield server_sent(JobEvent(type=JobState.CANCELLED, at=datetime.now(UTC)))
 
 
 def server_sent(event: JobEvent) -> ServerSentEvent:
     """Write one event as a single line of JSON, with its words, and without the worker: its name tells the host's."""
     told = event.model_copy(update={"text": wording.told(event)}).model_dump_json(exclude={"worker"})
-    return ServerSentEvent(told, event=event.type, id=event.id, retry=RECONNECT_MS, sep="\n")
+    return ServerSentEvent(told, event=event.type, id=event.id or None, retry=RECONNECT_MS, sep="\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterable
+from contextlib import aclosing
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -38,7 +39,8 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
                 raise Refused(MULTIPART_INVALID, reason="it has no file")
             data = await read_file(file)
     elif media_type(request).startswith("image/"):
-        data = await _received(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE))
+        async with aclosing(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE)) as chunks:
+            data = await _received(chunks)
     else:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
     asker = Asker(caller.owner, request.is_disconnected)

@@ -74,6 +74,8 @@ async def test_a_story_can_be_followed_and_gone_on_with(ann: httpx.AsyncClient) 
     assert all(event["text"] for event in told)
     later = await events(ann, job["events_url"], after=told[2]["id"])
     assert later == told[3:]
+    for beyond in ("999999999999999-0", told[-1]["id"].partition("-")[0] + "-99"):
+        assert await events(ann, job["events_url"], after=beyond) == told
     nothing = await ann.get(job["events_url"], headers={"Last-Event-ID": told[-1]["id"]})
     assert nothing.status_code == 204
 
@@ -165,6 +167,20 @@ async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, stack: Stack) -> 
     for address in (job["status_url"], job["events_url"], image["url"], image["signed_url"]):
         assert (await ann.get(address)).status_code == 404
     assert not [path for path in stack.folder.rglob(f"*{image['id']}*") if path.is_file()]
+
+
+async def test_a_stream_of_a_job_that_is_deleted_ends_in_words_and_no_trouble_is_logged(
+    ann: httpx.AsyncClient, stack: Stack
+) -> None:
+    job = (await ann.post("/v1/jobs", json={"prompt": "[slow 30] a fox"})).json()
+    following = asyncio.create_task(events(ann, job["events_url"]))
+    await asyncio.wait({following}, timeout=0.5)
+    assert (await ann.delete(job["status_url"])).status_code == 204
+    async with asyncio.timeout(10):
+        told = await following
+    assert (told[0]["type"], told[-1]["type"]) == ("queued", "cancelled")
+    assert told[-1]["text"]
+    assert "Traceback" not in stack.logs("gateway")
 
 
 async def test_own_jobs_are_listed_page_by_page(ann: httpx.AsyncClient) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from simulator.catalogue.script import Step
 
 from tests.catalogues.bad_input.gateway import PLENTY, Gateway
 from tests.support.stack.stack import Stack
@@ -25,6 +26,7 @@ ADDRESS = re.compile(r"""["'`(](https?://|//)[\w.-]""")
 @pytest.mark.timeout(300)  # hundreds of requests, on however busy a machine
 async def test_every_operation_does_what_its_page_says(stack: Stack, tmp_path: Path) -> None:
     token = stack.token()
+    stack.simulator.improvise(lambda order: Step("ok", {"side": 96}, "ok"))  # drawing larger ones takes time
     url, _ = await asyncio.gather(stack.start_gateway(**PLENTY), stack.start_worker())
     told = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(RULES), "run", f"{url}/openapi.json"),

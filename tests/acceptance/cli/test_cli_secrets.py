@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,8 @@ from tests.support.lacking import redis_program
 from tests.support.process.shell import Terminal, processes_of
 
 pytestmark = pytest.mark.real_redis
+KEY = "sk-or-canary"
+PARTS = ("worker", "producer.api", "producer.flower", "simulator")
 
 
 @pytest.fixture
@@ -33,13 +36,26 @@ def find(pattern: str, said: str) -> str:
     return found[1]
 
 
+def environments(home: Path, part: str) -> list[str]:
+    """Read the environments of the processes of a stack that run a part; there must be some."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            command = (process / "cmdline").read_text().split("\0")
+            environment = (process / "environ").read_text()
+            if part in command and f"HOME={home}" in environment.split("\0"):
+                found.append(environment)
+    assert found, part
+    return found
+
+
 def written(folder: Path) -> dict[Path, bytes]:
     """Read all files there are."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
 
 
 def test_the_token_that_a_terminal_shows_opens_the_gateway_and_stands_nowhere_else(shell: Terminal) -> None:
-    up = shell.type("up", "--demo", "--flower", DARKROOM_PORT="0")
+    up = shell.type("up", "--demo", "--flower", DARKROOM_PORT="0", OPENROUTER_API_KEY=KEY)
     said = up.until("Ctrl-C stops everything.")
     token, url = find(r"Token: (dk_\S+) \(shown this once\)", said), find(r"Gateway: (\S+)", said)
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as gateway:
@@ -48,6 +64,8 @@ def test_the_token_that_a_terminal_shows_opens_the_gateway_and_stands_nowhere_el
         job = gateway.post("/v1/jobs", json={"prompt": "a fox [slow 0.1]"}, headers={"Prefer": "wait=20"}).json()
         assert (job["state"], job["owner"]) == ("succeeded", shell.owner)
     assert job["id"] in shell.run("list", "-q").stdout.split()
+    known = {part for part in PARTS if any(KEY in environment for environment in environments(shell.home, part))}
+    assert known == {"worker"}
     user, password = find(r"\(login (\S+)\)", said).split(":")
     assert httpx.get(find(r"Flower: (\S+)", said), auth=(user, password), follow_redirects=True).status_code == 200
     up.press("\x03")

@@ -119,7 +119,7 @@ async def test_a_passing_fault_is_retried(stack: Stack) -> None:
 
 
 async def test_a_timed_out_2k_is_delivered_at_1k_and_says_so(stack: Stack) -> None:
-    await stack.start_worker(DARKROOM_ATTEMPT_TIMEOUT_SECONDS="0.6")
+    await stack.start_worker(DARKROOM_ATTEMPT_TIMEOUT_SECONDS="1.4")  # a busy machine may need one for a picture
     stack.simulator.script([{"kind": "hang"}])
     async with stack.client() as darkroom:
         job = await darkroom.submit(prompt="x", image_size="2K")

@@ -248,7 +248,7 @@ async def test_a_damaged_count_of_tries_stops_no_other_webhook(store: JobStore, 
     await harm(redis, jobs[0], "webhook_tries", "x")
     await redis.delete(f"darkroom:job:{jobs[1]}")
     await redis.set(f"darkroom:job:{jobs[1]}", "damaged")
-    taken, _ = await WebhookOutbox(redis).take(9, busy={}, most_to_host=9)
+    taken, _ = await WebhookOutbox(redis).take(9, busy={}, most_to_host=9, most_of_owner=9)
     assert {delivery.job_id for delivery in taken} == {jobs[0], jobs[2]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -26,14 +27,14 @@ def kept(host: str = "one.example") -> str:
     return Webhook(url=f"https://{host}/in", host=host).model_dump_json()
 
 
-async def ended(store: JobStore, webhook: str = kept()) -> str:
-    job_id = await submitted(store, webhook=webhook)
+async def ended(store: JobStore, webhook: str = kept(), **fields: Any) -> str:
+    job_id = await submitted(store, webhook=webhook, **fields)
     await store.cancel(job_id)
     return job_id
 
 
 async def take(outbox: WebhookOutbox, most: int = 16, **how: Any) -> list[Delivery]:
-    return (await outbox.take(most, **{"busy": {}, "most_to_host": 4, **how}))[0]
+    return (await outbox.take(most, **{"busy": {}, "most_to_host": 4, "most_of_owner": 99, **how}))[0]
 
 
 async def make_due(redis: Redis) -> None:
@@ -155,10 +156,22 @@ async def test_no_more_are_taken_than_asked_for_and_to_one_host(store: JobStore,
     for _ in range(3):
         await ended(store, kept("two.example"))
     assert len(await take(outbox, 3)) == 3
-    taken = await take(outbox, busy={"one.example": 3})
+    taken = await take(outbox, busy={"host one.example": 3})
     assert [delivery.host for delivery in taken] == ["one.example", *["two.example"] * 3]
-    assert await take(outbox, busy={"one.example": 4}) == []
+    assert await take(outbox, busy={"host one.example": 4}) == []
     assert len(await take(outbox)) == 2
+
+
+async def test_no_more_are_taken_for_one_owner_wherever_they_go(store: JobStore, outbox: WebhookOutbox) -> None:
+    for number in range(20):
+        await ended(store, kept(f"{number}.example"), owner="ann")
+    his = [await ended(store, kept(f"{number}.example"), owner="bob") for number in range(3)]
+    taken = await take(outbox, most_of_owner=8)
+    assert Counter(delivery.fields["owner"] for delivery in taken) == {"ann": 8, "bob": 3}
+    busy = Counter(share for delivery in taken for share in delivery.shares)
+    assert await take(outbox, busy=busy, most_of_owner=8) == []
+    await outbox.settle(next(one for one in taken if one.job_id == his[0]), WebhookState.PENDING, wait_s=0)
+    assert [delivery.job_id for delivery in await take(outbox, busy={}, most_of_owner=1)][1:] == [his[0]]
 
 
 async def test_a_crowd_for_a_busy_host_lets_those_behind_it_go_before(
@@ -167,9 +180,9 @@ async def test_a_crowd_for_a_busy_host_lets_those_behind_it_go_before(
     for _ in range(LOOK + 10):
         await ended(store)
     last = await ended(store, kept("two.example"))
-    busy = {"one.example": 4}
-    assert await outbox.take(16, busy=busy, most_to_host=4) == ([], True)
-    taken, more = await outbox.take(16, busy=busy, most_to_host=4)
+    bounds: dict[str, Any] = {"busy": {"host one.example": 4}, "most_to_host": 4, "most_of_owner": 99}
+    assert await outbox.take(16, **bounds) == ([], True)
+    taken, more = await outbox.take(16, **bounds)
     assert ([delivery.job_id for delivery in taken], more) == ([last], False)
     assert await redis.zcard(KEY) == LOOK + 11
     await redis.zrem(KEY, last)

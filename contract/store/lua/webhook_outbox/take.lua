@@ -6,17 +6,18 @@
 --   lease_ms      integer  how long they are the taker's
 --   look          integer  most that are looked at
 --   most_to_host  integer  that may be under way to one host
---   then host, under_way, …  text, integer  each host to which the taker delivers now
+--   most_of_owner integer  that may be under way for one owner
+--   then name, under_way, …  text, integer  `host <name>` and `owner <digest>`: what the taker delivers now
 -- Answers: {looked, {id, number, host, hash}, …}
 --   looked  how many were looked at
 --   number  of the try, from 1
 --   hash    the job hash as field, value, …
 -- Touches: job:{id}, webhooks.
-local most, lease_ms, look, most_to_host = unpack(ARGV, 1, 4)
+local most, lease_ms, look, most_to_host, most_of_owner = unpack(ARGV, 1, 5)
 
 despite_full_memory()
 local busy = {}
-for host, under_way in argument_pairs(5) do busy[host] = tonumber(under_way) end
+for name, under_way in argument_pairs(6) do busy[name] = tonumber(under_way) end
 
 local function host_of(text)
   local host = decoded(text).host
@@ -30,12 +31,13 @@ for _, id in ipairs(due) do
   local key = job_key(id)
   local text = redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'webhook')
   local host = text and host_of(text)
+  local to_host, of_owner = 'host ' .. (host or ''), 'owner ' .. (text and redis.call('HGET', key, 'owner_digest') or '')
   if not text then
     redis.call('ZREM', WEBHOOKS, id)  -- its job is forgotten
-  elseif (busy[host] or 0) >= tonumber(most_to_host) then
+  elseif (busy[to_host] or 0) >= tonumber(most_to_host) or (busy[of_owner] or 0) >= tonumber(most_of_owner) then
     table.insert(passed, id)
   else
-    busy[host] = (busy[host] or 0) + 1
+    for _, name in ipairs({to_host, of_owner}) do busy[name] = (busy[name] or 0) + 1 end
     redis.call('ZADD', WEBHOOKS, now + lease_ms, id)
     redis.call('HSET', key, 'webhook_state', 'pending')
     if not is_number(redis.call('HGET', key, 'webhook_tries')) then redis.call('HDEL', key, 'webhook_tries') end
@@ -43,7 +45,7 @@ for _, id in ipairs(due) do
     table.insert(taken, {id, try, host, redis.call('HGETALL', key)})
   end
 end
--- Nothing but busy hosts in sight: they let those behind them go before.
+-- Nothing but busy hosts and owners in sight: they let those behind them go before.
 if #taken == 0 and #due == tonumber(look) then
   for _, id in ipairs(passed) do redis.call('ZADD', WEBHOOKS, now + 1000, id) end
 end

@@ -12,6 +12,7 @@ from starlette.types import Message
 from contract.errors.exceptions import Refused
 from producer.api import requests
 from producer.api.requests import parse_json, read_body, read_json
+from producer.api.services.body_budget import BodyBudget
 
 REFUSED = {
     "malformed": (b'{"prompt": ', "json_invalid"),
@@ -57,7 +58,9 @@ def request(*chunks: bytes, pause_s: float = 0, **headers: str) -> Request:
     coming = messages()
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": named}
-    return Request(scope, lambda: anext(coming))
+    made = Request(scope, lambda: anext(coming))
+    made.state.bodies = BodyBudget().of("ann")
+    return made
 
 
 async def test_a_body_is_read_to_its_last_piece() -> None:

@@ -58,7 +58,6 @@ def test_the_child_imports_nothing_of_the_gateway() -> None:
     found = {name for name in done.stdout.split() if name.split(".")[0] in ("contract", "producer", "worker")}
     assert {name for name in found if not name.startswith("contract")} == {
         "producer",
-        "producer.error_catalogue",
         "producer.imaging",
         "producer.imaging.sandbox_child",
     }

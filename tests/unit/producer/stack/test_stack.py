@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from pathlib import Path
 
-from producer.stack.stack import free_port
+from producer.stack.stack import free_port, gateway_environment
 
 
 def test_a_wished_port_is_taken_when_nobody_listens_there_though_somebody_just_did() -> None:
@@ -18,3 +20,19 @@ def test_a_wished_port_is_taken_when_nobody_listens_there_though_somebody_just_d
 
 def test_a_process_is_told_no_port_twice() -> None:
     assert len({free_port() for _ in range(50)}) == 50
+
+
+def test_a_gateway_gets_what_it_needs_of_the_environment_and_no_key(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "providers": {"openrouter": {"apiKey": "${OPENROUTER_API_KEY}", "extraHeaders": {"X-Key": "${OTHER}"}}},
+                "agents": {"defaults": {"workspace": "${WORK}/here"}},
+            }
+        )
+    )
+    needed = {"HOME": "/home/ann", "WORK": "/work", "TZ": "UTC", "DARKROOM_SECRET": "s", "DARKROOM_PORT": "1"}
+    keys = {"OPENROUTER_API_KEY": "canary", "OTHER": "canary", "AWS_SECRET_ACCESS_KEY": "canary"}
+    assert gateway_environment(needed | keys, config) == needed | {"DARKROOM_KEYS_ELSEWHERE": "true"}
+    assert gateway_environment(keys, tmp_path / "absent.json") == {"DARKROOM_KEYS_ELSEWHERE": "true"}

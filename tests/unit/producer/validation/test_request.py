@@ -346,3 +346,12 @@ def test_b88_no_refusal_repeats_what_was_sent() -> None:
     ]
     for fields in bad:
         assert secret not in refusal(**{"prompt": "a fox", **fields}).detail
+
+
+def test_a_size_of_another_shape_than_the_ratio_is_refused_where_both_are_named() -> None:
+    refused = refusal(prompt="a fox", aspect_ratio="16:9", image_size="1024x1024")
+    assert (refused.code, refused.place) == ("size_contradicts_ratio", ("image_size",))
+    assert refused.detail == "The size 1024x1024 does not have the aspect ratio 16:9."
+    assert read(prompt="a fox", aspect_ratio="16:9", image_size="1920x1080").image_size == "1920x1080"
+    assert read(prompt="a fox", aspect_ratio="auto", image_size="1920x1080").aspect_ratio == "auto"
+    assert read(prompt="a fox", image_size="640x1920").aspect_ratio == SETTINGS.image.default_aspect_ratio

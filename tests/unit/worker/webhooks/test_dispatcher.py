@@ -19,7 +19,15 @@ from tests.support.network.certificates import Certificates
 from tests.support.network.fake_network import Network
 from tests.support.network.image_host import Cdn, reply
 from worker.webhooks import dispatcher
-from worker.webhooks.dispatcher import MOST, MOST_TO_HOST, SPARE, WebhookAnswer, WebhookDispatcher, outcome
+from worker.webhooks.dispatcher import (
+    MOST,
+    MOST_OF_OWNER,
+    MOST_TO_HOST,
+    SPARE,
+    WebhookAnswer,
+    WebhookDispatcher,
+    outcome,
+)
 from worker.webhooks.outbox import Delivery, WebhookState
 
 SCHEDULE = Environment().webhook_schedule
@@ -94,9 +102,11 @@ class Table:
         self.settled: list[tuple[WebhookState, float]] = []
         self.most = 0
         self.under_way: Counter[str] = Counter()
-        self.most_to_host = 0
+        self.most_of: Counter[str] = Counter()
 
-    async def take(self, most: int, *, busy: Mapping[str, int], most_to_host: int) -> tuple[list[Delivery], bool]:
+    async def take(
+        self, most: int, *, busy: Mapping[str, int], most_to_host: int, most_of_owner: int
+    ) -> tuple[list[Delivery], bool]:
         """Hand out what there is, as the script does."""
         if self.away:
             self.away -= 1
@@ -104,12 +114,13 @@ class Table:
         counts = Counter(busy)
         taken: list[Delivery] = []
         for one in list(self.waiting):
-            if len(taken) < most and counts[one.host] < most_to_host:
-                counts[one.host] += 1
+            bounds = dict(zip(one.shares, (most_to_host, most_of_owner), strict=True))
+            if len(taken) < most and all(counts[share] < bound for share, bound in bounds.items()):
+                counts.update(one.shares)
                 self.waiting.remove(one)
                 taken.append(one)
-        self.most = max(self.most, sum(counts.values()))
-        self.most_to_host = max(self.most_to_host, *counts.values(), 0)
+        self.most = max(self.most, sum(counts.values()) // 2)
+        self.most_of |= counts
         return taken, False
 
     async def settle(self, _: Delivery, state: WebhookState, *, wait_s: float = 0) -> None:
@@ -178,14 +189,18 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], object]) -> 
 
 
 @pytest.mark.usefixtures("fast")
-async def test_b82_only_so_many_are_under_way_and_only_a_few_to_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    crowd = [delivery(host="one.example") for _ in range(30)]
-    others = [delivery(host=f"{number}.example") for number in range(30)]
-    table = Table(*crowd, *others)
+async def test_b82_only_so_many_are_under_way_and_only_a_few_to_one_host_or_for_one_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = [delivery(host="one.example", owner_digest=f"owner-{number}") for number in range(30)]
+    others = [delivery(host=f"{number}.example", owner_digest=f"owner-{number}") for number in range(80)]
+    bobs = [delivery(host=f"{number}.bob.example", owner_digest="bob") for number in range(30)]
+    table = Table(*crowd, *bobs, *others)
     with answering(monkeypatch, lambda: WebhookAnswer(200)):
-        await deliver(table, count=60)
-    assert table.settled == [(WebhookState.DELIVERED, 0)] * 60
-    assert (table.most, table.most_to_host) == (MOST, MOST_TO_HOST)
+        await deliver(table, count=140)
+    assert table.settled == [(WebhookState.DELIVERED, 0)] * 140
+    assert table.most == MOST
+    assert (table.most_of["host one.example"], table.most_of["owner bob"]) == (MOST_TO_HOST, MOST_OF_OWNER)
 
 
 @pytest.mark.usefixtures("fast")
