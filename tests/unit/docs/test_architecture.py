@@ -13,7 +13,7 @@ ELSEWHERE = re.compile(r"darkroom( \w+)?|make \w+|DARKROOM_\*|simulator|docker-c
 
 def folders() -> set[str]:
     """List the packages, and the top folders of tests and docs."""
-    roots = (ROOT / name for name in ("contract", "producer", "worker"))
+    roots = (ROOT / name for name in ("contract", "darkroom", "producer", "worker"))
     packages = {path.parent for root in roots for path in root.rglob("*.py")}
     tops = {path for top in ("tests", "docs") for path in (ROOT / top).iterdir() if path.is_dir()}
     kept = {path for path in packages | tops if path.name not in NOT_OURS}
