@@ -29,11 +29,9 @@ HERE = Path(__file__).parent
 LONGEST_FIRST = (
     "acceptance/docs/test_pages.py",
     "acceptance/faults/test_faults.py",
-    "acceptance/faults/test_rolling.py",
     "acceptance/faults/test_memory_limit.py",
     "acceptance/nanobot/",
     "acceptance/cli/test_cli.py",
-    "acceptance/api/test_openapi.py",
     "acceptance/jobs/",
     "acceptance/faults/",
     "acceptance/",
