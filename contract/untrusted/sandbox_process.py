@@ -35,18 +35,22 @@ class SandboxProcess:
         """Start a process; it gets the descriptor of the socket, that of a `lock` file, and further arguments."""
         locks = [lock.fileno()] if lock else []
         self._socket, theirs = socket.socketpair()
-        with theirs:
-            # Of our environment it has only where Python finds its modules.
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", module, *map(str, [theirs.fileno(), *locks]), *arguments],
-                pass_fds=[theirs.fileno(), *locks],
-                env={
-                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                    "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+        try:
+            with theirs:
+                # Of our environment it has only where Python finds its modules.
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-P", "-m", module, *map(str, [theirs.fileno(), *locks]), *arguments],
+                    pass_fds=[theirs.fileno(), *locks],
+                    env={
+                        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                        "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES),
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.settimeout(ANSWER_S)
 
     def ask(self, question: dict[str, Any], body: bytes | bytearray) -> Frame:
