@@ -1,8 +1,8 @@
 # Every target does its own set-up in .venv.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-# Acceptance tests wait more than they compute: two for each core.
-WORKERS ?= 3
+# Acceptance tests wait about as long as they compute: two for each core.
+WORKERS ?= 4
 # Every process of the tests would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
