@@ -6,9 +6,11 @@ import asyncio
 import logging
 
 from contract.artifacts.artifact_store import ArtifactStore
+from contract.errors.exceptions import Unavailable
 from worker.artifacts.orphans import Orphans
 
 TIDY_S = 3600.0
+AGAIN_S = 60.0  # while Redis is away
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +24,17 @@ class Janitor:
         self._orphans = orphans
 
     async def keep(self) -> None:
-        """Tidy now, and every hour for ever."""
+        """Tidy now, and every hour for ever; sooner where Redis was away."""
         while True:
             try:
                 await self._artifacts.remove_incomplete()
                 await self._artifacts.remove_references(age_s=self._snapshot_age_s)
                 await self._orphans.finish_deletions()
                 await self._orphans.take_back()
+            except Unavailable:
+                logger.debug("Redis is away; what ended jobs left stays a little longer")
+                await asyncio.sleep(AGAIN_S)
+                continue
             except Exception:  # not worth a worker
                 logger.exception("cannot tidy")
             await asyncio.sleep(TIDY_S)

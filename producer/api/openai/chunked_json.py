@@ -6,6 +6,7 @@ would hold all of it for ever.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ async def send_parts(send: Send, parts: Iterable[bytes]) -> None:
     for part in parts:
         for piece in cut(part):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0)  # a client that takes everything at once does not hold up the others
     await send({"type": "http.response.body", "body": b""})
 
 

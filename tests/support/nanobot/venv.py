@@ -23,6 +23,7 @@ NANOBOT = "0.3.5"
 OLDEST_NANOBOT = "0.3.0"
 TOO_OLD_NANOBOT = "0.2.2"
 PATIENCE_S = 300
+WITH_PIP = "with-pip"
 # What nanobot imports sooner or later.
 USED = ("dulwich.porcelain", "mcp", "nanobot.cli.commands", "openai.resources", "requests")
 UV_FOR_PIP = {"index-url": "UV_DEFAULT_INDEX", "find-links": "UV_FIND_LINKS", "cert": "SSL_CERT_FILE"}
@@ -69,7 +70,7 @@ class Venvs:
 
     def with_pip(self) -> Venv:
         """Make an environment with nanobot and a pip that may install more into it, or find it."""
-        return self._find(Venv(self.folder / "with-pip"), f"nanobot-ai=={NANOBOT}", "pip", with_darkroom=False)
+        return self._find(Venv(self.folder / WITH_PIP), f"nanobot-ai=={NANOBOT}", "pip", with_darkroom=False)
 
     def only_darkroom(self) -> Venv:
         """Make an environment with Darkroom's base install and nothing else, or find it."""
@@ -90,7 +91,8 @@ class Venvs:
 
     def _lend_bytecode(self, venv: Venv) -> None:
         """Have the modules of the first nanobot compiled once, though several of it may start at a time."""
-        others = [made.parent for made in self.folder.glob("*/.made")]
+        # Tests install more into the one with pip meanwhile.
+        others = [made.parent for made in self.folder.glob("*/.made") if made.parent.name != WITH_PIP]
         for other in others:
             link_bytecode(other, venv.folder)
         if venv.version and not others:
