@@ -231,7 +231,7 @@ async def test_a_picture_that_cannot_be_fetched_may_have_been_billed_and_keeps_i
 ) -> None:
     answers = [download() for _ in range(500)]
     error = await provider_transport.refused(
-        linking(), *answers, provider=OPENROUTER, begin_s=0.05, whole_s=0.1, fetch_s=0.2
+        linking(), *answers, provider=OPENROUTER, begin_s=0.05, whole_s=0.1, fetch_s=0.5
     )
     assert (error.outcome, error.code, error.cost_usd) == ("interrupted", code, 0.04)
     assert (len(provider_transport.methods) == 4) if code == "result_expired" else (len(provider_transport.methods) > 6)
