@@ -1,6 +1,6 @@
 """Load shedding: when submits under way have become slow, further ones are refused at once instead of kept waiting.
 
-Owners share the room that there is: one that has none under way is let in however many others have.
+Owners share the room that there is: one that has none under way is let in however many another one has.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contract.errors.exceptions import Refused
 from producer.error_catalogue import TOO_BUSY
 
 FEW = 32  # are never too many
+MOST = 512  # of all owners, while those under way stand still
 LONG_S = 0.2
 
 
@@ -30,7 +31,8 @@ class LoadShedder:
         Raises Refused (`too_busy`).
         """
         is_slow = len(self._since) >= FEW and time.monotonic() - next(iter(self._since.values())) > LONG_S
-        if is_slow and self._each[owner] >= max(1, FEW // len({*self._each, owner})):
+        share = max(1, FEW // len({*self._each, owner}))
+        if is_slow and (self._each[owner] >= share or len(self._since) >= MOST):
             raise Refused(TOO_BUSY, retry_after_s=2)
 
     @contextmanager

@@ -1,7 +1,7 @@
 """How many bytes of request bodies may be arriving at a time: for each owner, and in all.
 
-Slow senders hold memory or disk for minutes. An owner may have half of what the others leave, so that there is always
-room for one more owner.
+Slow senders hold memory or disk for minutes. An owner may have half of what the others leave, so that there is room for
+one more owner.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from contract.errors.exceptions import Refused
-from producer.error_catalogue import TOO_MANY_BYTES
+from producer.error_catalogue import TOO_BUSY, TOO_MANY_BYTES
 
 MOST = 256 * 2**20
 MOST_EACH = 96 * 2**20  # the largest body that is taken, with images in JSON, has some 90 MiB
-ALWAYS_EACH = 4 * 2**20  # a job with the longest prompt and its references by name has less
+LEAST_EACH = 4 * 2**20  # a job with the longest prompt and its references by name has less
+RESERVE = 64 * 2**20  # beyond MOST, for the least of further owners
 
 
 class BodyBudget:
@@ -38,7 +39,10 @@ class OwnerBodies:
 
     @contextmanager
     def arrive(self) -> Iterator[Callable[[int], None]]:
-        """Count a body while it arrives, as it is told its bytes. They raise Refused (`too_many_bytes`)."""
+        """Count a body while it arrives, as it is told its bytes.
+
+        Telling raises Refused: `too_many_bytes` for too many of the owner's, `too_busy` for too many in all.
+        """
         counted = 0
 
         def count(size: int) -> None:
@@ -57,5 +61,7 @@ class OwnerBodies:
     def _check(self, size: int) -> None:
         own = self._arriving[self._owner]
         others = self._arriving.total() - own
-        if own + size > max(ALWAYS_EACH, min(MOST_EACH, (MOST - others) // 2)):
+        if own + size > max(LEAST_EACH, min(MOST_EACH, (MOST - others) // 2)):
             raise Refused(TOO_MANY_BYTES, retry_after_s=5)
+        if own + others + size > MOST + RESERVE:
+            raise Refused(TOO_BUSY, retry_after_s=5)

@@ -56,10 +56,12 @@ def measure(found: Sequence[Found], struck: Sequence[Struck], lives: Sequence[Li
     stops = [each for each in struck if each.gust.kind == "stop_worker" and each.pid in stopped]
     ends += [(each.pid, each.at, recoveries.stop) for each in stops]
     for pid, end, kind in ends:
-        for queued, again, is_last_chance in _again(stories, pid, end):
+        for queued, again, story in _again(stories, pid, end):
             further = [(since, until) for other, since, until in blows if other != pid]
             is_struck = _overlap(outages, end - 1, again) or _overlap(further, queued, again)
-            is_calm = not is_struck and not is_last_chance
+            # On its last chance a job waits, by design, until it runs beside no other such job.
+            others = [span for other in stories if other is not story for span in _last_chances(other)]
+            is_calm = not is_struck and not (_is_last_chance(story, again) and _overlap(others, queued, again))
             (kind if is_calm else recoveries.in_trouble).append(again - end)
     for each in struck:
         if each.gust.kind == "kill_redis":
@@ -85,11 +87,8 @@ def _steps(found: Found) -> list[Step]:
     ]
 
 
-def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[tuple[float, float, bool]]:
-    """Find the jobs that a process held at a time: when each was queued anew, and when it ran again elsewhere.
-
-    Tells also whether two of its workers were killed by then: it waits until it can run beside no other such job.
-    """
+def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[tuple[float, float, Sequence[Step]]]:
+    """Find the jobs that a process held at a time: when each was queued anew, and when it ran again elsewhere."""
     for story in stories:
         before = [step for step in story if step.at <= at]
         if not before or (before[-1].state, before[-1].pid) != ("running", pid):
@@ -97,8 +96,19 @@ def _again(stories: Sequence[Sequence[Step]], pid: int, at: float) -> Iterator[t
         after = story[len(before) :]
         again = next((step for step in after if step.state in ("running", *TERMINAL)), None)
         if again is not None and again.state == "running":
-            queued = next((step.at for step in after if step.state == "queued"), at)
-            yield queued, again.at, sum(step.is_lost for step in story if step.at <= again.at) > 1
+            yield next((step.at for step in after if step.state == "queued"), at), again.at, story
+
+
+def _is_last_chance(story: Sequence[Step], at: float) -> bool:
+    """Tell whether two workers of a job were killed by then."""
+    return sum(step.is_lost for step in story if step.at <= at) > 1
+
+
+def _last_chances(story: Sequence[Step]) -> Iterator[tuple[float, float]]:
+    """Find when a job ran on its last chance."""
+    for step, following in zip(story, [*story[1:], *story[-1:]], strict=True):
+        if step.state == "running" and _is_last_chance(story, step.at):
+            yield step.at, following.at
 
 
 def _overlap(spans: Sequence[tuple[float, float]], begin: float, end: float) -> bool:

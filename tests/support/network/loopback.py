@@ -6,6 +6,7 @@ import asyncio
 import http.server
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Self
@@ -20,7 +21,7 @@ async def loopback_server(handler: Handler, *, tls: ssl.SSLContext | None = None
         yield int(server.sockets[0].getsockname()[1])
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """Listens while it is entered, and leaves no connection behind; a subclass talks."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -30,9 +31,9 @@ class LoopbackServer:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
+    @abstractmethod
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk on one connection; it is closed behind this."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self._host, self.port, limit=2**20, ssl=self._tls)

@@ -8,7 +8,7 @@ import pytest
 
 from contract.errors.exceptions import Refused
 from producer.client import load_shedding
-from producer.client.load_shedding import FEW, LoadShedder
+from producer.client.load_shedding import FEW, MOST, LoadShedder
 
 
 @pytest.mark.parametrize(("there", "long_s", "is_refused"), [(FEW, 0, True), (FEW - 1, 0, False), (FEW, 60, False)])
@@ -27,12 +27,13 @@ def test_more_are_sent_away_when_many_have_been_there_for_long(
 @pytest.mark.parametrize(
     ("others", "mine", "is_refused"),
     [
-        ({"bob": 500}, 0, False),  # a crowd of one owner refuses no other one
-        ({"bob": 500}, FEW // 2 - 1, False),
-        ({"bob": 500}, FEW // 2, True),
+        ({"bob": 400}, 0, False),  # a crowd of one owner refuses no other one
+        ({"bob": 400}, FEW // 2 - 1, False),
+        ({"bob": 400}, FEW // 2, True),
         ({"bob": 20, "carl": 20, "dora": 20}, FEW // 4, True),
         ({f"owner {number}": 1 for number in range(100)}, 0, False),
         ({f"owner {number}": 1 for number in range(100)}, 1, True),
+        ({f"owner {number}": 1 for number in range(MOST)}, 0, True),  # names are easily made up
     ],
 )
 def test_those_who_stand_still_share_the_room_by_owner(
