@@ -25,7 +25,8 @@ Setup = Callable[[], AbstractAsyncContextManager[str]]
 @asynccontextmanager
 async def serving(*options: str, login: str = "", database: int = 0) -> AsyncIterator[str]:
     """Run a server that keeps everything but for these options; tell its address, with a login."""
-    port = free_port()
+    while (port := free_port()) >= 22_768:
+        pass  # a cluster listens at 10,000 more, too: there any connection may have taken the port
     with TemporaryDirectory(prefix="dr-", dir=MEMORY) as folder:
         command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *SAFE, *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
