@@ -121,7 +121,7 @@ class _Spoken(Response):
             return message or await receive()
 
         if not self._is_first:
-            await self._sessions.handle(self._session, self._owner, scope, given, send)
+            await self._sessions.handle(self._session, scope, given, send)
         elif not await self._sessions.begin(self._owner, scope, given, send):
             await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
 

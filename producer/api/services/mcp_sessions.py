@@ -36,6 +36,11 @@ class Session:
     used_at: float = field(default_factory=time.monotonic)
 
     @property
+    def is_coming(self) -> bool:
+        """Tell whether the SDK has not named it yet."""
+        return self.id.startswith(" ")
+
+    @property
     def is_over(self) -> bool:
         """Tell whether it has been idle for so long that it has ended."""
         return not self.busy and time.monotonic() - self.used_at > IDLE_S
@@ -87,16 +92,17 @@ class Sessions:
 
     async def begin(self, owner: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Let the SDK answer a request that opens a session, if its owner may have one more; tell if so."""
-        coming = Session(" ", owner, busy=1)  # counted from now on, under a name that no header has
-        coming.id += str(id(coming))
-        self._known[coming.id] = coming
+        coming = Session(" ", owner)  # counted from now on, under a name that no header has
+        coming.id = placeholder = f" {id(coming)}"
+        self._known[placeholder] = coming
         try:
-            if not await self._make_room(owner):
-                return False
-            await self.handle(None, owner, scope, receive, send)
+            with self._busy(coming):
+                if not await self._make_room(owner):
+                    return False
+                await self.handle(coming, scope, receive, send)
             return True
         finally:
-            del self._known[coming.id]
+            self._known.pop(placeholder, None)
 
     async def _make_room(self, owner: str) -> bool:
         """End the session of an owner that was idle for the longest, if there is one too many."""
@@ -109,23 +115,27 @@ class Sessions:
             await self._end(min(idle, key=lambda session: session.used_at))
         return bool(idle)
 
-    async def handle(self, session: Session | None, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, session: Session | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the SDK answer a request, of a session or of none."""
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._note(session, owner, scope["method"], message)
+                self._note(session, scope["method"], message)
             await send(message)
 
         with self._busy(session), self._counted(scope["method"]):
             await self._manager.handle_request(scope, receive, watch)
 
-    def _note(self, session: Session | None, owner: str, method: str, begin: Message) -> None:
-        """Note from the head of an answer that a session was opened, or has ended."""
+    def _note(self, session: Session | None, method: str, begin: Message) -> None:
+        """Note from the head of an answer that a session was opened, which names it, or has ended."""
         status, named = begin["status"], Headers(raw=begin["headers"]).get(MCP_SESSION_ID_HEADER)
-        if session is None and status < 400 and named:
-            self._known[named] = Session(named, owner)
-        elif session is not None and (status == 404 or (method == "DELETE" and status < 400)):
+        if session is None:
+            return
+        if session.is_coming and status < 400 and named:  # one and the same from here on: it is counted once
+            del self._known[session.id]
+            session.id = named
+            self._known[named] = session
+        elif not session.is_coming and (status == 404 or (method == "DELETE" and status < 400)):
             self._known.pop(session.id, None)
 
     async def _end(self, session: Session) -> None:
@@ -138,7 +148,7 @@ class Sessions:
             "query_string": b"",
             "headers": [(MCP_SESSION_ID_HEADER.encode(), session.id.encode())],
         }
-        await self.handle(session, session.owner, scope, _nothing, _nowhere)
+        await self.handle(session, scope, _nothing, _nowhere)
 
     @contextmanager
     def _busy(self, session: Session | None) -> Iterator[None]:

@@ -25,8 +25,10 @@ def sessions(closing: asyncio.Event | None = None, *, most: int = 2) -> Sessions
     return Sessions(Server("test"), closing or asyncio.Event(), most_of_owner=most)
 
 
-async def ask(served: Sessions, owner: str, method: str = "POST", named: str = "") -> list[Message]:
-    """Ask for something as the route does; answer what is sent."""
+async def ask(
+    served: Sessions, owner: str, method: str = "POST", named: str = "", *, holds: asyncio.Event | None = None
+) -> list[Message]:
+    """Ask for something as the route does; answer what is sent, whose end a client may hold up."""
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     headers |= {"mcp-session-id": named} if named else {}
     scope: dict[str, Any] = {
@@ -47,9 +49,11 @@ async def ask(served: Sessions, owner: str, method: str = "POST", named: str = "
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if holds and message["type"] == "http.response.body":
+            await holds.wait()
 
     if named:
-        await served.handle(served.find(named, owner), owner, scope, receive, send)
+        await served.handle(served.find(named, owner), scope, receive, send)
     else:
         assert await served.begin(owner, scope, receive, send) is bool(sent)
     return sent
@@ -87,6 +91,19 @@ async def test_the_longest_idle_one_gives_way_and_those_in_use_do_not() -> None:
         last.busy = 1
         assert await opened(served, "ann") == ""
         assert await opened(served, "bob")
+
+
+async def test_one_whose_first_answer_is_still_on_its_way_counts_once() -> None:
+    served, holds = sessions(), asyncio.Event()
+    async with served.open(), asyncio.timeout(5):
+        opening = asyncio.create_task(ask(served, "ann", holds=holds))
+        while not (named := [name for name in served._known if not name.startswith(" ")]):
+            await asyncio.sleep(0)
+        second = await opened(served, "ann")
+        assert [served.find(name, "ann") is not None for name in (*named, second)] == [True, True]
+        holds.set()
+        await opening
+        assert [served.find(name, "ann") is not None for name in (*named, second)] == [True, True]
 
 
 async def test_of_many_that_come_at_once_no_more_are_let_in() -> None:
