@@ -5,7 +5,7 @@ local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of th
 local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
-local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local UNRUNG = 'darkroom:unrung'        -- jobs that have become ready and have no bell yet
 local SERVED = 'darkroom:served'        -- how far each list of bells was served
 local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
 local WEBHOOKS = 'darkroom:webhooks'    -- ended jobs whose webhook is not delivered, scored by when it is due
@@ -15,6 +15,7 @@ local VERSIONS = 'darkroom:versions'    -- each worker's contract number and ver
 local SWEEPER = 'darkroom:lock:sweeper' -- the worker that sweeps
 local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and since when without a gap
 local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not removed yet, with their owner and hash
+local DAMAGED = 'darkroom:damaged'      -- damaged jobs that have ended, and may stand in the lists of their owners
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 
