@@ -13,6 +13,7 @@ from typing import Any
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import JobState, Outcome, ReferenceSnapshot
 from contract.store.job_writer import new_name
+from contract.store.keys import owner_key
 from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
@@ -143,17 +144,19 @@ async def ring(world: World) -> object:
 
 
 async def sweep(world: World) -> object:
-    """A dead lease, a damaged job, one whose wait is over, and one that was admitted have their sweep."""
+    """A lease ends; a damaged job does; and one that stands far behind has become ready without a bell."""
     dead = await run(world, webhook=HOOK)
     await world.calm.submit(a_job(1))
     await world.calm_redis.hset("darkroom:job:job-1", "owner_digest", "?")
-    for number in range(2, 125):
+    for number in range(2, 120):
         await world.calm.submit(a_job(number, owner=f"owner {number}"))
-    await world.calm_redis.sadd("darkroom:unrung", "job-124")
-    await world.calm_redis.hset("darkroom:job:job-124", mapping={"bell_at": 0, "bells": 0})
+    await world.calm_redis.hset("darkroom:job:job-99", mapping={"bell_at": 0, "bells": 0})
+    await world.calm_redis.sadd("darkroom:unrung", "job-99")
+    await world.calm_redis.zadd("darkroom:queued", {"job-99": 1e17})
     await world.calm_redis.zadd("darkroom:running", {dead.job_id: 1})
+    await world.calm_redis.zadd("darkroom:deadlines", {"job-1": 1})
     await insist(lambda: world.store.sweep("w1", patience_s=0, lock_s=60, bell_s=60))
-    return None
+    return await world.calm_redis.zscore(owner_key("ann", "active"), "job-1")
 
 
 async def add_upload(world: World) -> object:
