@@ -39,7 +39,7 @@ class WaitingResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
         disconnects = self._context.gateway.disconnects
-        with disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=self._env.linger_seconds):
+        async with disconnects.wait_for(self._job.id, linger_s=self._env.linger_seconds):
             finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
             try:
                 await self._hold(finishing, leaving, scope, receive, send)
@@ -47,7 +47,7 @@ class WaitingResponse(Response):
                 for task in (finishing, leaving):
                     task.cancel()
         if finishing.done() and not finishing.cancelled():
-            disconnects.stay(self._job.id)
+            await disconnects.stay(self._job.id)
 
     async def _hold(
         self,
@@ -113,8 +113,7 @@ class EventStream(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
         gateway = self._context.gateway
-        linger_s = gateway.settings.env.linger_seconds
-        with gateway.disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=linger_s):
+        async with gateway.disconnects.wait_for(self._job.id, linger_s=gateway.settings.env.linger_seconds):
             await super().__call__(scope, receive, send)
 
 
