@@ -8,7 +8,7 @@ outage of Redis is reported as PROCESSING. If the client disconnects or stops po
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import pybase64
@@ -51,7 +51,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
-    with _waiting(gateway, caller, job):
+    async with _waiting(gateway, job):
         pass  # from now on it is waited for by asking
     return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
 
@@ -64,14 +64,14 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
     """
     try:
         job = await caller.client.get(task_id)
-        # A job that was submitted otherwise, or before this process started, is not cancelled when polling stops.
-        with _waiting(gateway, caller, job) if gateway.disconnects.expects(job.id) else nullcontext():
+        # A job that was submitted otherwise is not cancelled when polling stops.
+        async with _waiting(gateway, job) if await gateway.disconnects.expects(job.id) else nullcontext():
             job = await _held(request, gateway, caller, job)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
     if job.is_over:
-        gateway.disconnects.stay(job.id)
+        await gateway.disconnects.stay(job.id)
     return ChunkedJSONResponse(parts, headers={})
 
 
@@ -96,9 +96,8 @@ async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) ->
         return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
-def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
-    linger_s = gateway.settings.env.polling_linger_seconds
-    return gateway.disconnects.wait_for(job.id, caller.client, linger_s=linger_s)
+def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:
+    return gateway.disconnects.wait_for(job.id, linger_s=gateway.settings.env.polling_linger_seconds)
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:
