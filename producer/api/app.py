@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -58,11 +59,21 @@ def main(config: Path | None = None) -> None:
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
+    _choose_spool(settings)
     closing = asyncio.Event()
     app = build_app(settings, closing)
     _welcome(settings)
     gc.freeze()  # to look through all that stays for good stops the event loop for 90 ms
     serve(app, on_stop=closing.set, host=settings.env.host, port=settings.env.port)
+
+
+def _choose_spool(settings: Settings) -> None:
+    """Have bodies that arrive lie beside our other files, as /tmp may be memory; their files have no names."""
+    spool = settings.home / "spool"
+    with suppress(OSError):  # then it is where it is by default
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(spool, os.W_OK | os.X_OK):
+            tempfile.tempdir = str(spool)
 
 
 def _welcome(settings: Settings) -> None:
