@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from contract.errors.exceptions import DarkroomError
 from producer.client.owner_client import OwnerClient
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -75,3 +79,16 @@ async def gone(receive: Receive) -> None:
     """Wait until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def while_present(receive: Receive, waiting: Coroutine[object, object, Answer]) -> Answer:
+    """Wait for something as long as the client is there. Raises ClientDisconnect."""
+    answering, leaving = asyncio.create_task(waiting), asyncio.create_task(gone(receive))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientDisconnect
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
