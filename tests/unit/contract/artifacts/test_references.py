@@ -10,7 +10,8 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -21,7 +22,7 @@ from simulator.pictures import png
 from contract.artifacts.atomic_file import meant_name
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.reference_files import ReferenceFiles
-from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, References
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, Read, References
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
@@ -47,7 +48,7 @@ class Snapshots:
     def __init__(self, *, roots: Sequence[Path], workspace: Path, inputs: Path) -> None:
         self._artifacts = LocalDirectory(media=workspace.parent / "media", save_dir="generated", home=inputs.parent)
         self._references = References(
-            self._artifacts, ReferenceFiles(roots=roots, workspace=workspace), mime_of=mime_of
+            self._artifacts, ReferenceFiles(roots=roots, workspace=workspace), decoded=decoded
         )
 
     def snapshot(self, paths: Sequence[str]) -> tuple[ReferenceSnapshot, ...]:
@@ -59,10 +60,12 @@ class Snapshots:
         return asyncio.run(self._artifacts.read_reference(snapshot.sha256))
 
 
-async def mime_of(data: bytes, owner: str) -> str:
+@asynccontextmanager
+async def decoded(read: Read, owner: str) -> AsyncIterator[tuple[bytes, str]]:
     """Decode an image here, as the sandbox would."""
+    data = await read()
     try:
-        return inspect(data).mime
+        yield data, inspect(data).mime
     except NotAnImage as error:
         raise NoReference(is_too_large=isinstance(error, TooLarge)) from error
 
