@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 PREFIX = "darkroom:"
+DAMAGED = PREFIX + "damaged"
 DELETING = PREFIX + "deleting"
 EVENTS_CHANNEL = PREFIX + "events"
 BREAKERS = PREFIX + "breakers"

@@ -71,7 +71,10 @@ class Caller:
 
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
-    """Identify the caller. Raises Refused (`unauthorized`, `bad_request`, `users_differ`)."""
+    """Identify the caller, and count the connection among the owner's.
+
+    Raises Refused (`unauthorized`, `bad_request`, `users_differ`, `too_many_connections`, `too_busy`).
+    """
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)
@@ -84,6 +87,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     caller = Caller(token=token, owner=token.user, client=client)
     for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
         caller = caller.as_user(user)
+    request.state.vouch(caller.owner)
     request.state.caller = caller
     request.state.bodies = gateway.bodies.of(caller.owner)
     return caller

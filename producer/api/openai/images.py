@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -84,13 +84,16 @@ async def _read_edit(request: Request) -> tuple[dict[str, Any], list[bytes]]:
 async def _develop(
     request: Request, gateway: Gateway, caller: Caller, order: OpenAIRequest, *, kind: str, headers: dict[str, str]
 ) -> Response:
-    """Submit a job, or find the job of a repeated request, and wait for it as the request asks."""
-    job = await _job_of(request, caller, order)
+    """Submit a job, or find the job of a repeated request, and wait for it as the request asks, if it may wait."""
+    with ExitStack() as place:
+        place.enter_context(gateway.waits.join(caller.owner))
+        job = await _job_of(request, caller, order)
+        kept = place.pop_all()
     headers |= {"X-Darkroom-Job": job.id}
     if order.is_default_model:
         headers["X-Darkroom-Model"] = gateway.settings.image.model
     context = ResponseContext(gateway=gateway, caller=caller, order=order, base=base_url(request, gateway), kind=kind)
-    return (EventStream if order.is_stream else WaitingResponse)(context, job, headers=headers)
+    return (EventStream if order.is_stream else WaitingResponse)(context, job, place=kept, headers=headers)
 
 
 async def _job_of(request: Request, caller: Caller, order: OpenAIRequest) -> Job:

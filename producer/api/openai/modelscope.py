@@ -13,7 +13,6 @@ from typing import Any
 
 import pybase64
 from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contract.errors.exceptions import Unavailable
@@ -26,7 +25,7 @@ from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
 from producer.api.requests import read_json
-from producer.api.services.cancel_on_disconnect import gone
+from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
 
@@ -59,7 +58,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
 
 @router.get("/{task_id}", responses=TASK)
 async def look(request: Request, gateway: Here, caller: Reader, task_id: str) -> Response:
-    """Tell how a task stands; the answer is held until it is over, but for half a minute at most.
+    """Tell how a task stands; the answer is held until it is over, but for half a minute at most, if there is room.
 
     Raises ClientDisconnect.
     """
@@ -67,7 +66,7 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
         job = await caller.client.get(task_id)
         # A job that was submitted otherwise is not cancelled when polling stops.
         async with _waiting(gateway, job) if await gateway.disconnects.expects(job.id) else nullcontext():
-            job = await _held(request, caller, task_id)
+            job = await _held(request, gateway, caller, job)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
@@ -90,17 +89,11 @@ async def shown(caller: Caller, job: Job) -> list[bytes]:
     return interleave(task, pictures)
 
 
-async def _held(request: Request, caller: Caller, task_id: str) -> Job:
-    waiting = asyncio.create_task(caller.client.wait(task_id, timeout_s=HOLD_S))
-    leaving = asyncio.create_task(gone(request.receive))
-    try:
-        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise ClientDisconnect
-        return waiting.result()
-    finally:
-        waiting.cancel()
-        leaving.cancel()
+async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) -> Job:
+    with gateway.waits.join_if_possible(caller.owner) as may_wait:
+        if not may_wait or job.is_over:
+            return job
+        return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
 def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from contract.errors.exceptions import Unavailable
 from producer.api.services.presence import LEAST_S, RENEW_S
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -118,3 +121,16 @@ async def gone(receive: Receive) -> None:
     """Wait until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def while_present(receive: Receive, waiting: Coroutine[object, object, Answer]) -> Answer:
+    """Wait for something as long as the client is there. Raises ClientDisconnect."""
+    answering, leaving = asyncio.create_task(waiting), asyncio.create_task(gone(receive))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientDisconnect
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()

@@ -5,7 +5,7 @@ local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of th
 local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
-local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local UNRUNG = 'darkroom:unrung'        -- jobs that have become ready and have no bell yet
 local SERVED = 'darkroom:served'        -- how far each list of bells was served
 local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
 local WEBHOOKS = 'darkroom:webhooks'    -- ended jobs whose webhook is not delivered, scored by when it is due
@@ -17,6 +17,7 @@ local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and
 local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not removed yet, with their owner and hash
 local PRESENCE = 'darkroom:presence'    -- jobs that end when no client waits for them, scored by the end of the last note of one
 local GATEWAY_CONTACT = 'darkroom:gateway_contact'  -- when gateways reached Redis last, and since when without a gap
+local DAMAGED = 'darkroom:damaged'      -- damaged jobs that have ended, and may stand in the lists of their owners
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 

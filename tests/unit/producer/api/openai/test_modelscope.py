@@ -17,6 +17,7 @@ from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from producer.api.services.waits import Waits
 from tests.support.store.presence import MemoryPresence
 
 IMAGE = SimpleNamespace(id="img_0", mime="image/png")
@@ -69,8 +70,8 @@ async def looked(
     request = SimpleNamespace(receive=receive)
     env = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(env=env)
-    gateway = SimpleNamespace(disconnects=disconnects, settings=settings)
-    caller = SimpleNamespace(client=door)
+    gateway = SimpleNamespace(disconnects=disconnects, settings=settings, waits=Waits(most=9, most_each=1))
+    caller = SimpleNamespace(client=door, owner="ann")
     answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
     return dict(json.loads(b"".join(parts)))
