@@ -9,8 +9,8 @@ from simulator.catalogue.script import Step
 
 from contract.jobs.job import JobState, Outcome
 from contract.redis.client import open_redis
-from tests.support.network.lossy_redis import LossyRedis, Mode, names_by_digest
 from tests.support.stack.stack import Stack
+from tests.support.store.lossy_redis import LossyRedis, Mode, names_by_digest
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(120)]
 

@@ -16,8 +16,8 @@ from producer.chat import late_delivery
 from producer.chat.outbox import ChatOutbox
 from tests.support.factories.jobs import attempt, new_job
 from tests.support.model.table import JobTable
-from tests.support.network.lossy_redis import MODES, Mode, script_names
 from tests.support.stack.redis_server import RealRedis
+from tests.support.store.lossy_redis import MODES, Mode, script_names
 from tests.support.store.lost_answers import LETTER, SCENARIOS, Scenario
 from tests.support.store.world import lossy_world
 from worker.policy import backoff

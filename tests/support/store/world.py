@@ -21,7 +21,7 @@ from contract.store.doorbell import Doorbell
 from producer.chat.outbox import ChatOutbox
 from tests.support.factories.job_store import JobStore
 from tests.support.model.table import JobTable, Look, with_test_clock
-from tests.support.network.lossy_redis import LossyRedis, names_by_digest
+from tests.support.store.lossy_redis import LossyRedis, names_by_digest
 from tests.support.store.table import sweep
 from worker.policy.circuit_breaker import CircuitBreaker, CircuitBreakers
 from worker.webhooks.outbox import WebhookOutbox

@@ -53,7 +53,9 @@ local function make_room()
 end
 
 local is_open = 1
-if opened ~= '' then
+if opened ~= '' and redis.call('ZSCORE', sessions, opened) then
+  note_use(opened)  -- as the answer was lost
+elseif opened ~= '' then
   if redis.call('ZCARD', sessions) >= tonumber(most) and not make_room() then is_open = 0 else note_use(opened) end
 end
 redis.call('PEXPIRE', sessions, idle_ms)
