@@ -9,8 +9,9 @@ import logging
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,8 +34,10 @@ from producer.api.server.connection_limits import ConnectionLimits, room_for
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.mcp_sessions import Sessions
+from producer.api.services.mcp_sessions import IDLE_S, MOST_OF_OWNER, Sessions
+from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
+from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.token_watch import TokenWatch
@@ -61,6 +64,7 @@ def main(config: Path | None = None) -> None:
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
+    _choose_spool(settings)
     closing = asyncio.Event()
     app = build_app(settings, closing)
     _welcome(settings)
@@ -79,6 +83,15 @@ def allow_files(wanted: int) -> int:
     files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return files
+
+
+def _choose_spool(settings: Settings) -> None:
+    """Have bodies that arrive lie beside our other files, as /tmp may be memory; their files have no names."""
+    spool = settings.home / "spool"
+    with suppress(OSError):  # then it is where it is by default
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(spool, os.W_OK | os.X_OK):
+            tempfile.tempdir = str(spool)
 
 
 def _welcome(settings: Settings) -> None:
@@ -138,7 +151,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         pictures = connections.sandbox
         thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
+        records = SessionRecords(connections.redis, idle_s=IDLE_S, most_of_owner=MOST_OF_OWNER)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records)
         app.state.gateway = Gateway(
             settings=settings,
             connections=connections,
@@ -151,20 +165,25 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             ),
             pictures=pictures,
             thumbnails=thumbnails,
-            disconnects=DisconnectTracker(closing),
+            disconnects=DisconnectTracker(closing, Presence(connections.redis)),
             waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
         )
-        leaving = asyncio.create_task(_stop_waiting(connections, closing))
         watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
-        looking = asyncio.create_task(watch.keep())
-        revoking = asyncio.create_task(app.state.gateway.token_watch.keep(connections.subscriber.wake_all))
+        tasks = [
+            asyncio.create_task(kept)
+            for kept in (
+                _stop_waiting(connections, closing),
+                watch.keep(),
+                app.state.gateway.token_watch.keep(connections.subscriber.wake_all),
+                app.state.gateway.disconnects.keep(),
+            )
+        ]
         try:
             async with app.state.sessions.open():
                 yield
         finally:
-            leaving.cancel()
-            looking.cancel()
-            revoking.cancel()
+            for task in tasks:
+                task.cancel()
             await app.state.gateway.disconnects.close()
 
 

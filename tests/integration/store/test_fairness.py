@@ -178,6 +178,40 @@ async def test_no_more_jobs_of_an_owner_are_in_play_than_may_run(store: JobStore
     assert (await redis.hgetall(f"darkroom:job:{ids[2]}"))["priority"] == "1"
 
 
+# The share of the slots
+
+
+async def test_an_owner_leaves_a_slot_for_the_next_one(store: JobStore, redis: Redis) -> None:
+    await store.renew("w1", [], lease_s=15, slots=8)
+    await store.renew("w2", [], lease_s=15, slots=8)
+    anns = [await claimed(store, job_id) for job_id in (await all_submitted(store, 20))[:14]]
+    assert await ready(redis) == []  # two of sixteen slots are kept for others
+    bobs = await all_submitted(store, 3, owner="bob")
+    assert await ready(redis) == [bobs[0]]
+    await claimed(store, bobs[0])
+    for lease in anns[:7]:
+        await store.end(lease, JobState.FAILED, DarkroomError(NO_IMAGE))
+    assert len(await ready(redis)) == 6  # seven eighths of what bob leaves, and seven still run
+    assert await parked(redis) == bobs[1:]
+
+
+async def test_owners_of_parked_jobs_have_one_in_play_although_others_have_all_slots(
+    store: JobStore, redis: Redis
+) -> None:
+    await store.renew("w1", [], lease_s=15, slots=8)
+    for owner in ("ann", "bob", "carl"):
+        for job_id in await all_submitted(store, 8, owner=owner):
+            await store.claim(job_id, worker="w1", lease_s=15)
+    last = await submitted(store, owner="dora")
+    assert await ready(redis) == [last]
+
+
+async def test_few_slots_are_not_divided(store: JobStore, redis: Redis) -> None:
+    await store.renew("w1", [], lease_s=15, slots=7)
+    ids = await all_submitted(store, 9)
+    assert await ready(redis) == ids
+
+
 # The budget
 
 
