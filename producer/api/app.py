@@ -42,7 +42,6 @@ from producer.api.services.rate_limits import Rates
 from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
-from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
@@ -50,6 +49,7 @@ from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
+from producer.token_watch import TokenWatch
 from producer.tokens import Tokens, default_owner, first_token
 
 logger = logging.getLogger(__name__)
@@ -164,9 +164,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             token_watch=TokenWatch(tokens),
             secret=secret,
             links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
-            rates=Rates(
-                env.redis_url.get_secret_value(), rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2
-            ),
+            rates=Rates.of(env, timeout_s=ANSWER_S / 2),
             pictures=pictures,
             thumbnails=thumbnails,
             disconnects=DisconnectTracker(closing, Presence(connections.redis)),
