@@ -33,14 +33,14 @@ from producer.api.server.connection_limits import ConnectionLimits, room_for
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.mcp_sessions import IDLE_S, MOST_OF_OWNER, Sessions
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
-from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
+from producer.api.sessions.records import SessionRecords
+from producer.api.sessions.sessions import Sessions
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
 from producer.health.queue import read_queue_health
@@ -140,8 +140,7 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         pictures = connections.sandbox
         thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
-        records = SessionRecords(connections.redis, idle_s=IDLE_S, most_of_owner=MOST_OF_OWNER)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, SessionRecords(connections.redis))
         app.state.gateway = Gateway(
             settings=settings,
             connections=connections,
