@@ -9,8 +9,9 @@ import logging
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -63,6 +64,7 @@ def main(config: Path | None = None) -> None:
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
+    _choose_spool(settings)
     closing = asyncio.Event()
     app = build_app(settings, closing)
     _welcome(settings)
@@ -81,6 +83,15 @@ def allow_files(wanted: int) -> int:
     files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return files
+
+
+def _choose_spool(settings: Settings) -> None:
+    """Have bodies that arrive lie beside our other files, as /tmp may be memory; their files have no names."""
+    spool = settings.home / "spool"
+    with suppress(OSError):  # then it is where it is by default
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(spool, os.W_OK | os.X_OK):
+            tempfile.tempdir = str(spool)
 
 
 def _welcome(settings: Settings) -> None:

@@ -45,6 +45,11 @@ class Caller:
         """Tell whether the token has a right."""
         return right in self.token.rights
 
+    @property
+    def may_become_another(self) -> bool:
+        """Tell whether the body may still name the end user whose jobs these are."""
+        return self.user is None and self.may(Right.USERS)
+
     async def count(self, gateway: Gateway) -> dict[str, str]:
         """Count a submit; return the headers with the number left.
 

@@ -21,10 +21,10 @@ from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
 from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, interleave
-from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
+from producer.api.openai.data_url import images_in
+from producer.api.openai.json_images import open_json_images
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
-from producer.api.requests import read_json
 from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
@@ -44,11 +44,11 @@ def is_meant(request: Request) -> bool:
 async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
     """Submit a job and return its id immediately."""
     headers = await caller.count(gateway)
-    body = await read_json(request, most=MAX_JSON_PICTURES)
-    order = read_openai_request(body, gateway.settings)
-    pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
-    own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
-    kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
+    async with open_json_images(request) as body:
+        order = read_openai_request(body, gateway.settings)
+        pictures = images_in(body, "image_url")
+        own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+        kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
     async with _waiting(gateway, job):
