@@ -37,6 +37,7 @@ from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
+from producer.api.services.streams import Streams
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
@@ -145,36 +146,20 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
-    env = settings.env
-    secret = InstallationSecret(settings.home, env.secret)
     async with Connections(settings) as connections:
-        pictures = connections.sandbox
-        thumbnails = Thumbnails(connections.artifacts, pictures)
-        tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
+        gateway = app.state.gateway = _build_gateway(settings, connections, tokens, closing)
+        prints = ImageContents(gateway.pictures, gateway.thumbnails)
+        tools = Tools(prints=prints, wait_s=settings.env.tool_wait_seconds)
         app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, SessionRecords(connections.redis))
-        app.state.gateway = Gateway(
-            settings=settings,
-            connections=connections,
-            tokens=tokens,
-            token_watch=TokenWatch(tokens),
-            secret=secret,
-            links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
-            rates=Rates(
-                env.redis_url.get_secret_value(), rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2
-            ),
-            pictures=pictures,
-            thumbnails=thumbnails,
-            disconnects=DisconnectTracker(closing, Presence(connections.redis)),
-            waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
-        )
-        watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
+        watch = SurroundingsWatch(gateway.readiness, partial(read_queue_health, connections.store))
         tasks = [
             asyncio.create_task(kept)
             for kept in (
                 _stop_waiting(connections, closing),
                 watch.keep(),
-                app.state.gateway.token_watch.keep(connections.subscriber.wake_all),
-                app.state.gateway.disconnects.keep(),
+                gateway.token_watch.keep(connections.subscriber.wake_all),
+                gateway.disconnects.keep(),
+                gateway.streams.keep(),
             )
         ]
         try:
@@ -183,7 +168,27 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         finally:
             for task in tasks:
                 task.cancel()
-            await app.state.gateway.disconnects.close()
+            await gateway.disconnects.close()
+
+
+def _build_gateway(settings: Settings, connections: Connections, tokens: Tokens, closing: asyncio.Event) -> Gateway:
+    env = settings.env
+    secret = InstallationSecret(settings.home, env.secret)
+    redis_url = env.redis_url.get_secret_value()
+    return Gateway(
+        settings=settings,
+        connections=connections,
+        tokens=tokens,
+        token_watch=TokenWatch(tokens),
+        secret=secret,
+        links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
+        rates=Rates(redis_url, rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2),
+        pictures=connections.sandbox,
+        thumbnails=Thumbnails(connections.artifacts, connections.sandbox),
+        disconnects=DisconnectTracker(closing, Presence(connections.redis)),
+        streams=Streams(connections.redis, most=env.max_streams_per_owner),
+        waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
+    )
 
 
 async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:
