@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
+from producer.api.server.owner_turns import OwnerTurns
 from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
@@ -42,6 +43,7 @@ class Gateway:
     waits: Waits
     streams: Streams
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    turns: OwnerTurns = field(default_factory=OwnerTurns)
 
     @asynccontextmanager
     async def stream(self, owner: str) -> AsyncIterator[None]:

@@ -115,8 +115,8 @@ async def test_after_an_outage_gateways_have_time_to_renew_their_notes(
     await run_out(redis, job_id)
     assert await patient.sweep() == []
     seconds, _ = await redis.time()
-    contact = {"at": 1000 * seconds - last_ms, "since": 1000 * seconds - since_ms}
-    await redis.hset(f"{PREFIX}gateway_contact", mapping=contact)
+    for field, ago_ms in (("at", last_ms), ("since", since_ms)):
+        await redis.hset(f"{PREFIX}gateway_contact", field, str(1000 * seconds - ago_ms))
     assert await patient.sweep() == ([job_id] if is_judged else [])
 
 
