@@ -34,8 +34,10 @@ from producer.api.server.connection_limits import ConnectionLimits, room_for
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.mcp_sessions import Sessions
+from producer.api.services.mcp_sessions import IDLE_S, MOST_OF_OWNER, Sessions
+from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
+from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.token_watch import TokenWatch
@@ -149,7 +151,8 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         pictures = connections.sandbox
         thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
+        records = SessionRecords(connections.redis, idle_s=IDLE_S, most_of_owner=MOST_OF_OWNER)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records)
         app.state.gateway = Gateway(
             settings=settings,
             connections=connections,
@@ -162,20 +165,25 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             ),
             pictures=pictures,
             thumbnails=thumbnails,
-            disconnects=DisconnectTracker(closing),
+            disconnects=DisconnectTracker(closing, Presence(connections.redis)),
             waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
         )
-        leaving = asyncio.create_task(_stop_waiting(connections, closing))
         watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
-        looking = asyncio.create_task(watch.keep())
-        revoking = asyncio.create_task(app.state.gateway.token_watch.keep(connections.subscriber.wake_all))
+        tasks = [
+            asyncio.create_task(kept)
+            for kept in (
+                _stop_waiting(connections, closing),
+                watch.keep(),
+                app.state.gateway.token_watch.keep(connections.subscriber.wake_all),
+                app.state.gateway.disconnects.keep(),
+            )
+        ]
         try:
             async with app.state.sessions.open():
                 yield
         finally:
-            leaving.cancel()
-            looking.cancel()
-            revoking.cancel()
+            for task in tasks:
+                task.cancel()
             await app.state.gateway.disconnects.close()
 
 

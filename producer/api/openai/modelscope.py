@@ -7,7 +7,7 @@ outage of Redis is reported as PROCESSING. If the client disconnects or stops po
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -50,7 +50,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
         kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
-    with _waiting(gateway, caller, job):
+    async with _waiting(gateway, job):
         pass  # from now on it is waited for by asking
     return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
 
@@ -63,8 +63,8 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
     """
     try:
         job = await caller.client.get(task_id)
-        # A job that was submitted otherwise, or before this process started, is not cancelled when polling stops.
-        with _waiting(gateway, caller, job) if gateway.disconnects.expects(job.id) else nullcontext():
+        # A job that was submitted otherwise is not cancelled when polling stops.
+        async with _waiting(gateway, job) if await gateway.disconnects.expects(job.id) else nullcontext():
             job = await _held(request, gateway, caller, job)
         with ExitStack() as place:
             if job.state is JobState.SUCCEEDED and not place.enter_context(
@@ -72,12 +72,11 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
             ):
                 return _unfinished(task_id)
             parts = await shown(caller, job)
-            kept = place.pop_all()
+            if job.is_over:
+                await gateway.disconnects.stay(job.id)
+            return ChunkedJSONResponse(parts, headers={}, place=place.pop_all())
     except Unavailable:
         return _unfinished(task_id)
-    if job.is_over:
-        gateway.disconnects.stay(job.id)
-    return ChunkedJSONResponse(parts, headers={}, place=kept)
 
 
 def _unfinished(task_id: str) -> Response:
@@ -106,6 +105,5 @@ async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) ->
         return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
-def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
-    linger_s = gateway.settings.env.polling_linger_seconds
-    return gateway.disconnects.wait_for(job.id, caller.client, linger_s=linger_s)
+def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:
+    return gateway.disconnects.wait_for(job.id, linger_s=gateway.settings.env.polling_linger_seconds)

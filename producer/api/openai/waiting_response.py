@@ -45,19 +45,17 @@ class WaitingResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
         disconnects = self._context.gateway.disconnects
-        with (
-            self._place,
-            self._context.kept,
-            disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=self._env.linger_seconds),
-        ):
-            finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
-            try:
-                await self._hold(finishing, leaving, scope, receive, send)
-            finally:
-                for task in (finishing, leaving):
-                    task.cancel()
+        linger_s = self._env.linger_seconds
+        with self._place, self._context.kept:
+            async with disconnects.wait_for(self._job.id, linger_s=linger_s):
+                finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
+                try:
+                    await self._hold(finishing, leaving, scope, receive, send)
+                finally:
+                    for task in (finishing, leaving):
+                        task.cancel()
         if finishing.done() and not finishing.cancelled():
-            disconnects.stay(self._job.id)
+            await disconnects.stay(self._job.id)
 
     async def _hold(
         self,
@@ -127,10 +125,9 @@ class EventStream(EventSourceResponse):
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
         gateway = self._context.gateway
         linger_s = gateway.settings.env.linger_seconds
-        client = self._context.caller.client
-        place = gateway.disconnects.wait_for(self._job.id, client, linger_s=linger_s)
-        with self._place, self._context.kept, place:
-            await super().__call__(scope, receive, send)
+        with self._place, self._context.kept:
+            async with gateway.disconnects.wait_for(self._job.id, linger_s=linger_s):
+                await super().__call__(scope, receive, send)
 
 
 async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[Part]]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, jsonrpc_message_adapter
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -98,11 +99,12 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
             return _wrong(400, INVALID_REQUEST, "A body is one JSON-RPC message.")
     sessions: Sessions = request.app.state.sessions
     named = request.headers.get(MCP_SESSION_ID_HEADER)
-    session = sessions.find(named, caller.owner) if named is not None else None
-    if named is not None and session is None:
-        return _wrong(404, INVALID_REQUEST, NO_SESSION)
     if gateway.disconnects.is_closing:
         raise Refused(GATEWAY_STOPPING, retry_after_s=1)
+    version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    session = await sessions.find(named, caller.owner, version) if named is not None else None
+    if named is not None and session is None:
+        return _wrong(404, INVALID_REQUEST, NO_SESSION)
     is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
     if request.method == "GET":
         return _Followed(gateway, caller, sessions, session)

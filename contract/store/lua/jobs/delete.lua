@@ -20,13 +20,12 @@ if job.owner_digest ~= owner then
   local left = decoded(redis.call('HGET', DELETING, id))
   return left.owner == owner and left.fields or false
 end
-local fields, has_images = redis.call('HGETALL', key), false
+local fields = redis.call('HGETALL', key)
 if not job.ended_at then finish(id, 'cancelled', '') end
 
 local latest = owner_key(job.gallery_digest or owner, 'latest:' .. (job.conversation_digest or ''))
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 6) == 'image:' then
-    has_images = true
     local image = decoded(fields[i + 1])
     if type(image.id) == 'string' then redis.call('DEL', image_key(image.id)) end
     if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
@@ -36,6 +35,6 @@ redis.call('ZREM', owner_key(owner, 'jobs'), id)
 redis.call('ZREM', WEBHOOKS, id)
 if job.mailbox then redis.call('ZREM', mail_key(job.mailbox), id) end
 redis.call('DEL', key, events_key(id))
-if has_images then redis.call('HSET', DELETING, id, cjson.encode({owner = owner, fields = fields})) end
+redis.call('HSET', DELETING, id, cjson.encode({owner = owner, fields = fields}))
 redis.call('SET', 'darkroom:deleted:' .. id, 1, 'PX', retention_ms)
 return fields

@@ -143,6 +143,26 @@ def test_b03_links_out_of_the_root_are_refused(references: Snapshots, space: Pat
         assert refusal(references, path).code == "reference_outside_roots", path
 
 
+def test_a_hard_link_to_a_file_elsewhere_is_refused(references: Snapshots, space: Path) -> None:
+    (space / "hard.png").hardlink_to(space.parent / "outside" / "x.png")
+    (space / "link.png").symlink_to(space / "hard.png")
+    assert {refusal(references, name).code for name in ("hard.png", "link.png")} == {"reference_has_links"}
+
+
+def test_a_file_whose_names_all_lie_beside_it_is_read(references: Snapshots, space: Path) -> None:
+    (space / "hard.png").hardlink_to(space / "in.png")
+    assert read(references, "hard.png") == INSIDE
+    (space / "sub").mkdir()
+    (space / "sub" / "third.png").hardlink_to(space / "in.png")
+    assert refusal(references, "hard.png").code == "reference_has_links"
+
+
+def test_a_hard_link_is_no_secret_to_who_may_read_everything(space: Path) -> None:
+    references = Snapshots(roots=(Path("/"),), workspace=space, inputs=space.parent / "inputs")
+    (space / "hard.png").hardlink_to(space.parent / "outside" / "x.png")
+    assert read(references, "hard.png") == OUTSIDE
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_b03_the_root_of_the_process_is_just_another_name(references: Snapshots, space: Path) -> None:
     assert read(references, f"/proc/self/root{space}/in.png") == INSIDE

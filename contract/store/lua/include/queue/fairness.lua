@@ -75,7 +75,6 @@ local function admit(owner)
       redis.call('HSET', job_key(id), 'priority', priority)
       set_order(id, priority)
       enqueue(id, 0)
-      redis.call('SADD', UNRUNG, id)
       table.insert(admitted, id)
     elseif redis.call('TYPE', job_key(id)).ok == 'hash' then
       condemn(id)

@@ -18,7 +18,7 @@ from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.waits import Waits
-from producer.client.client import Darkroom
+from tests.support.store.presence import MemoryPresence
 
 IMAGE = SimpleNamespace(id="img_0", mime="image/png")
 
@@ -79,29 +79,31 @@ async def looked(
 
 
 async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
     assert (await looked(Door(), disconnects))["task_status"] == "PROCESSING"
-    assert not disconnects.expects("job")
+    assert not await disconnects.expects("job")
 
 
 async def test_a_task_is_waited_for_until_it_is_over() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
-    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
+    async with disconnects.wait_for("job", linger_s=60):
         pass
     await looked(Door(), disconnects)
-    assert disconnects.expects("job")
+    assert await disconnects.expects("job")
     assert (await looked(Door(JobState.FAILED), disconnects))["message"] == "It failed."
-    assert not disconnects.expects("job")
+    assert not await disconnects.expects("job")
 
 
 async def test_who_hangs_up_is_waited_for_no_longer() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
-    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
+    async with disconnects.wait_for("job", linger_s=60):
         pass
     with pytest.raises(ClientDisconnect):
         await looked(Door(wait_s=60), disconnects, hang_up)
-    assert disconnects.expects("job")
+    assert await disconnects.expects("job")
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
-    assert (await looked(Door(JobState.SUCCEEDED), DisconnectTracker(asyncio.Event())))["task_status"] == "PROCESSING"
+    assert (await looked(Door(JobState.SUCCEEDED), DisconnectTracker(asyncio.Event(), MemoryPresence())))[
+        "task_status"
+    ] == "PROCESSING"
