@@ -139,3 +139,9 @@ async def test_lists_of_large_jobs_come_in_pages_of_few(
     lists = await asyncio.gather(*(client.get("/v1/jobs?limit=100", headers=his) for _ in range(15)))
     assert {answer.status_code for answer in lists} == {200}
     assert peak() < 300 * MIB
+    listed, address = 0, "/v1/jobs?limit=100"
+    while address:
+        page = (await client.get(address, headers=his)).json()
+        listed += len(page["jobs"])
+        address = page["next"] and f"/v1/jobs?limit=100&cursor={page['next']}"
+    assert listed == 60
