@@ -172,6 +172,13 @@ TOO_MANY_ANSWERS = temporary(
     "Ask for the next one when some of them have arrived.",
     status=429,
 )
+TOO_MANY_AT_ONCE = temporary(
+    "too_many_at_once",
+    "Too many requests at the same time",
+    "Too many of your requests came at the same time.",
+    "Send the next one when one has been answered.",
+    status=429,
+)
 TOO_MANY_BYTES = temporary(
     "too_many_bytes",
     "Too many bytes",

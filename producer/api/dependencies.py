@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
+from producer.api.server.owner_turns import OwnerTurns
 from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
@@ -51,6 +52,7 @@ class Gateway:
     bodies: BodyBudget = field(default_factory=BodyBudget)
     answers: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # with images
     copies: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # converted images on disk
+    turns: OwnerTurns = field(default_factory=OwnerTurns)
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager
