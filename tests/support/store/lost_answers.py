@@ -20,7 +20,7 @@ from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
 from producer.api.services.presence import Presence
-from producer.api.services.session_records import SessionRecords
+from producer.api.sessions.records import SessionRecords
 from producer.chat.late_delivery import insist as insist_of_chat
 from tests.support.factories.jobs import attempt, image, new_job
 from tests.support.store.world import World, insist
