@@ -15,6 +15,8 @@ local VERSIONS = 'darkroom:versions'    -- each worker's contract number and ver
 local SWEEPER = 'darkroom:lock:sweeper' -- the worker that sweeps
 local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and since when without a gap
 local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not removed yet, with their owner and hash
+local LIVE = 'darkroom:live'            -- bytes of jobs that are not over, by owner, and of all
+local KEPT = 'darkroom:kept'            -- bytes of what is remembered of others, by owner, and of all
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 
@@ -22,8 +24,12 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
--- What an owner has: jobs active parked running uploads, spent:{day} upload:{sha256} latest:{conversation}.
+-- What an owner has: jobs active parked running kept awaited marks uploads, spent:{day} upload:{sha256} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
+
+local function idempotency_key(owner, key) return 'darkroom:idem:' .. owner .. ':' .. key end
+
+local function deleted_key(id) return 'darkroom:deleted:' .. id end
 
 local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
 
