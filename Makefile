@@ -46,6 +46,10 @@ chaos: setup ## Kill workers, Redis and gateway under 700 jobs (3 minutes; SEED=
 chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery beside it; writes docs/explanation/reliability.md
 	$(BIN)/python -m tests.chaos full recovery outages control --write docs/explanation/reliability.md $(if $(SEED),--seed $(SEED))
 
+.PHONY: siege
+siege: setup ## Let ten tenants live while one at a time abuses what they share (4 minutes)
+	$(BIN)/python -m tests.siege $(SIEGE)
+
 .PHONY: bench
 bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, what the gateway bears, and memory
 	$(BIN)/python -m tests.benchmarks.bench_queue

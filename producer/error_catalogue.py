@@ -172,6 +172,13 @@ TOO_MANY_BYTES = temporary(
     "Send the next file when one of them has arrived.",
     status=429,
 )
+TOO_MANY_CONNECTIONS = temporary(
+    "too_many_connections",
+    "Too many connections",
+    "You have too many connections in use at the same time.",
+    "Wait for some of the answers; the operator can raise DARKROOM_MAX_CONNECTIONS.",
+    status=429,
+)
 TOO_MANY_IMAGES_WAITING = temporary(
     "too_many_images_waiting",
     "Too many images",
@@ -184,6 +191,13 @@ TOO_MANY_STREAMS = temporary(
     "Too many streams",
     "You already follow [{max}|too many] jobs.",
     "Close some of the streams; the operator can raise DARKROOM_MAX_STREAMS_PER_OWNER.",
+    status=429,
+)
+TOO_MANY_WAITS = temporary(
+    "too_many_waits",
+    "Too many waiting requests",
+    "Too many of your requests already wait for a job.",
+    "Ask without waiting, or use a webhook; the operator can raise DARKROOM_MAX_WAITS_PER_OWNER.",
     status=429,
 )
 UNAUTHORIZED = permanent(

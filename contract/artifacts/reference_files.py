@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from contract.errors.catalogue.request import (
+    REFERENCE_HAS_LINKS,
     REFERENCE_INVALID,
     REFERENCE_NOT_A_FILE,
     REFERENCE_OUTSIDE_ROOTS,
@@ -58,6 +59,8 @@ class ReferenceFiles:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Refused(REFERENCE_NOT_A_FILE)
+            if self._may_be_elsewhere(opened, status):
+                raise Refused(REFERENCE_HAS_LINKS)
             with open(descriptor, "rb", closefd=False) as file:
                 data = b"" if status.st_size > most else _read_all(file, most + 1)
             if status.st_size > most or len(data) > most:
@@ -79,6 +82,17 @@ class ReferenceFiles:
         if odd:
             raise Refused(REFERENCE_INVALID)
         return self._workspace / text  # an absolute path stays as it is
+
+    def _may_be_elsewhere(self, path: Path, status: os.stat_result) -> bool:
+        """Tell whether a file has further names (hard links) that do not lie in its own directory."""
+        if status.st_nlink == 1 or Path("/") in self._roots:
+            return False
+        try:
+            with os.scandir(path.parent) as entries:
+                beside = sum(entry.inode() == status.st_ino and not entry.is_symlink() for entry in entries)
+        except OSError:
+            return True
+        return beside < status.st_nlink
 
     def _inside(self, path: Path) -> bool:
         return any(path.is_relative_to(root) for root in self._roots)

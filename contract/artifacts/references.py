@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from contract.artifacts.artifact_store import ArtifactStore
@@ -23,6 +24,10 @@ from contract.jobs.job import ReferenceSnapshot
 
 MAX_EACH = 32 * 2**20
 MAX_TOGETHER = 64 * 2**20
+
+
+Read = Callable[[], Awaitable[bytes]]
+Decoded = AbstractAsyncContextManager[tuple[bytes, str]]
 
 
 class NoReference(Exception):
@@ -43,15 +48,16 @@ class References:
     """Snapshots files and artifacts into the artifact store."""
 
     def __init__(
-        self, artifacts: ArtifactStore, files: ReferenceFiles, *, mime_of: Callable[[bytes, str], Awaitable[str]]
+        self, artifacts: ArtifactStore, files: ReferenceFiles, *, decoded: Callable[[Read, str], Decoded]
     ) -> None:
-        """Keep references in `artifacts`; `mime_of` decodes an owner's image and tells its type.
+        """Keep references in `artifacts`; `decoded` reads an owner's image when its turn has come, and decodes it.
 
-        It raises NoReference, and Refused when it has too much to do.
+        It gives the bytes and their type for as long as they are used. It raises what reading raises, NoReference, and
+        Refused when it has too much to do.
         """
         self._artifacts = artifacts
         self._files = files
-        self._mime_of = mime_of
+        self._decoded = decoded
 
     async def snapshot(
         self, sources: Sequence[str | ArtifactReference], *, owner: str = ""
@@ -60,9 +66,8 @@ class References:
         snapshots = []
         left = MAX_TOGETHER
         for source in sources:
-            name, data = await self._read(source, most=min(MAX_EACH, left))
-            left -= len(data)
-            snapshots.append(await self._keep(name, data, owner))
+            snapshots.append(await self._keep(source, owner, most=min(MAX_EACH, left)))
+            left -= snapshots[-1].bytes
         return tuple(snapshots)
 
     async def keep(self, data: bytes, mime: str) -> ReferenceSnapshot:
@@ -100,12 +105,19 @@ class References:
             raise _too_large()
         return data
 
-    async def _keep(self, source: str, data: bytes, owner: str) -> ReferenceSnapshot:
+    async def _keep(self, source: str | ArtifactReference, owner: str, *, most: int) -> ReferenceSnapshot:
+        name = ""
+
+        async def read() -> bytes:
+            nonlocal name
+            name, data = await self._read(source, most=most)
+            return data
+
         try:
-            mime = await self._mime_of(data, owner)
+            async with self._decoded(read, owner) as (data, mime):
+                return ReferenceSnapshot(source=name, sha256=await self._store(data), mime=mime, bytes=len(data))
         except NoReference as error:
             raise _too_large() if error.is_too_large else Refused(REFERENCE_NOT_AN_IMAGE) from error
-        return ReferenceSnapshot(source=source, sha256=await self._store(data), mime=mime, bytes=len(data))
 
     async def _store(self, data: bytes) -> str:
         try:

@@ -56,6 +56,11 @@ async def reaching_redis() -> AsyncIterator[None]:
         raise unavailable(error) from error
 
 
+def is_unanswered(error: Unavailable) -> bool:
+    """Tell whether Redis may have done what was asked: its answer was lost, or the request."""
+    return isinstance(error.__cause__, RedisConnectionError | RedisTimeoutError | OSError)
+
+
 def unavailable(error: BaseException) -> Unavailable:
     """Make the error that says why Redis cannot be used; a no without words of its own is logged as it is."""
     cause = cause_of(error)

@@ -194,6 +194,18 @@ class GatewayVariables(BaseModel):
     max_streams_per_owner: int = Field(
         5, ge=1, description="maximum number of event streams of one owner at the same time"
     )
+    max_waits_per_owner: int = Field(
+        200,
+        ge=1,
+        description="maximum number of answers to one owner that wait for a job at the same time: long polls, streams, "
+        "waiting responses, MCP calls",
+    )
+    max_connections: int = Field(
+        4000,
+        ge=32,
+        description="maximum number of open connections of one gateway. A quarter is for those that have sent no "
+        "token. There are fewer where the limit of open files is lower",
+    )
     max_uploads_per_owner: int = Field(200, ge=1, description="maximum number of kept uploads of one owner")
     link_seconds: int = Field(
         3600, ge=60, description="minimum lifetime of a signed link to an image; the maximum is twice as long"

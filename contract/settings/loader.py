@@ -6,6 +6,7 @@ config.json is read, never written. All problems are found before any is reporte
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -159,14 +160,40 @@ def _load(config: Path | None, *, needs_keys: bool) -> Settings:
     workspace = read_workspace(raw, problems)
     settings = Settings(config_path=path, image=image, providers=providers, workspace=workspace, env=env)
     _check_providers(settings, provider_problems)
-    if not (settings.media / image.save_dir).resolve().is_relative_to(settings.media.resolve()):
-        problems.append(Problem("tools.imageGeneration.saveDir", Refused(SAVE_DIR_INVALID).detail))
+    problems += _save_dir_problems(settings.media, image.save_dir)
     is_known = not any(problem.path == "tools.imageGeneration.provider" for problem in problems)
     if needs_keys and is_known and not env.keys_elsewhere:
         problems += provider_problems
     if problems:
         raise ConfigInvalid(list(dict.fromkeys(problems)))
     return settings
+
+
+def _save_dir_problems(media: Path, save_dir: str) -> list[Problem]:
+    """Find what is wrong with the directory of images, and whether another one was meant that is there."""
+    name = "tools.imageGeneration.saveDir"
+    if not (media / save_dir).resolve().is_relative_to(media.resolve()):
+        return [Problem(name, Refused(SAVE_DIR_INVALID).detail)]
+    at = media
+    for part in Path(save_dir).parts:
+        if twin := _twin_of(at, part):
+            return [Problem(name, f"differs from the directory {twin} only in case or Unicode form; write it as that")]
+        at /= part
+    return []
+
+
+def _twin_of(folder: Path, name: str) -> str | None:
+    """Name what people, and some file systems, take for the same name, unless that name itself is there."""
+    try:
+        there = [path.name for path in folder.iterdir()]
+    except OSError:
+        return None
+    alike = [each for each in there if _folded(each) == _folded(name)]
+    return None if name in there or not alike else ascii(alike[0])
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", name).casefold())
 
 
 def _check_providers(settings: Settings, problems: list[Problem]) -> None:

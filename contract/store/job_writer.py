@@ -5,6 +5,7 @@ Whatever Redis does, callers see `Unavailable` or an answer.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -31,6 +32,11 @@ class JobWriter(JobReader):
         """Say that the images of a deleted job are removed. Raises Unavailable."""
         async with reaching_redis():
             await self.redis.hdel(DELETING, job_id)
+
+
+def new_name() -> str:
+    """Name what is asked of a script, so that the script knows a repeat."""
+    return secrets.token_hex(5)
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:

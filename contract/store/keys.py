@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 PREFIX = "darkroom:"
+DAMAGED = PREFIX + "damaged"
 DELETING = PREFIX + "deleting"
 EVENTS_CHANNEL = PREFIX + "events"
 BREAKERS = PREFIX + "breakers"
@@ -17,6 +18,7 @@ JOURNAL = PREFIX + "journal"
 KEPT = PREFIX + "kept"
 LIVE = PREFIX + "live"
 PARKED = PREFIX + "parked"
+PRESENCE = PREFIX + "presence"
 QUEUED = PREFIX + "queued"
 RATES = PREFIX + "rate"
 RUNNING = PREFIX + "running"
@@ -84,3 +86,8 @@ def mail_key(outbox: str) -> str:
 def memo_key(outbox: str, session: str) -> str:
     """Name the list of notes for a chat session's next turn."""
     return f"{PREFIX}memo:{outbox}:{digest(session)}"
+
+
+def presence_key(job_id: str) -> str:
+    """Name the set of the gateways at which clients wait for a job."""
+    return f"{PRESENCE}:{job_id}"

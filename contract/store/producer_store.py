@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 
@@ -15,12 +15,12 @@ from contract.errors.catalogue.queue import (
     TOO_MANY_UPLOADS,
 )
 from contract.errors.catalogue.request import IDEMPOTENCY_KEY_FORGOTTEN, IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobState, ReferenceSnapshot
-from contract.redis.client import reaching_redis
+from contract.redis.client import is_unanswered, reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_job, read_state
-from contract.store.job_writer import JobWriter, pairs
+from contract.store.job_writer import JobWriter, new_name, pairs
 from contract.store.keys import digest, micro, recent_key
 from contract.store.new_job import KeepLimits, NewJob
 
@@ -51,7 +51,7 @@ class ProducerStore(JobWriter):
         Raises Refused: the key was used for another request, or a cap is reached; then `values` may have
         a `retry_after_s`.
         """
-        status, answer = await self._run(
+        status, answer = await self._ask(
             "jobs/submit",
             new.id,
             digest(new.owner),
@@ -74,19 +74,22 @@ class ProducerStore(JobWriter):
             raise refusal
         return answer, status == "replayed"
 
-    async def cancel(self, job_id: str, *, owner: str | None = None, silently: bool = False) -> JobState:
+    async def cancel(
+        self, job_id: str, *, owner: str | None = None, silently: bool = False, call: str = ""
+    ) -> JobState:
         """Cancel a job unless it is over, and its message if `silently`; answer the state it had.
 
-        Raises Refused (`job_not_found`).
+        `call` is a text that is used once: a repeat with it is answered the same. Raises Refused (`job_not_found`).
         """
-        state = await self._run("jobs/cancel", job_id, "" if owner is None else digest(owner), int(silently))
+        told = ("" if owner is None else digest(owner), int(silently), call or new_name())
+        state = await self._ask("jobs/cancel", job_id, *told)
         if state is None:
             raise Refused(JOB_NOT_FOUND)
         return read_state({"state": state, "ended_at": "1"})
 
     async def delete(self, job_id: str, *, owner: str) -> Job:
         """Forget a job, cancelling it first; answer it as it was, for its files. Raises Refused (`job_not_found`)."""
-        flat = await self._run("jobs/delete", job_id, digest(owner), self._retention_ms)
+        flat = await self._ask("jobs/delete", job_id, digest(owner), self._retention_ms)
         if flat is None:
             raise Refused(JOB_NOT_FOUND)
         return read_job(pairs(flat), None)
@@ -94,9 +97,18 @@ class ProducerStore(JobWriter):
     async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
         """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
         text = snapshot.model_dump_json()
-        answer = await self._run("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
+        answer = await self._ask("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
         if answer != "ok":
             raise Refused(TOO_MANY_UPLOADS, max=most)
+
+    async def _ask(self, script: str, *args: str | float) -> Any:
+        """Run a script, once more if its answer was lost: each knows a repeat by its arguments. Raises Unavailable."""
+        try:
+            return await self._run(script, *args)
+        except Unavailable as error:
+            if not is_unanswered(error):
+                raise
+        return await self._run(script, *args)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""

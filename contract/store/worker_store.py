@@ -1,13 +1,13 @@
 """The job table for workers: claim a job, hold its lease, record calls and images, end it, and bring lost ones back.
 
 Writes of a running job carry the fence of its claim; one with an old fence raises `LeaseLost` and changes nothing.
+`claim` and `writing` name what is asked: with the same name a repeat, as after a lost answer, is answered the same.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import ClassVar, Literal
@@ -19,8 +19,8 @@ from contract.jobs.job import Attempt, Image, Job, JobState
 from contract.redis.client import reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import failure, read_job
-from contract.store.job_writer import JobWriter, pairs
-from contract.store.keys import DELETING, job_key, owner_key
+from contract.store.job_writer import JobWriter, new_name, pairs
+from contract.store.keys import DAMAGED, DELETING, job_key, owner_key
 from contract.store.lease import CallRefused, Lease, LeaseLost
 from contract.version import Newer, own_version
 
@@ -56,9 +56,9 @@ class WorkerStore(JobWriter):
                 jobs.append(read_job(pairs(json.loads(text)["fields"]), None))
         return jobs
 
-    async def claim(self, job_id: str, *, worker: str, lease_s: float) -> Lease | None:
+    async def claim(self, job_id: str, *, worker: str, lease_s: float, claim: str = "") -> Lease | None:
         """Take a queued job that may start now, or nothing; ring for those it has made room for."""
-        answer = await self._run("jobs/claim", job_id, worker, int(lease_s * 1000), secrets.token_hex(8))
+        answer = await self._run("jobs/claim", job_id, worker, int(lease_s * 1000), claim or new_name())
         if not answer:
             return None
         if answer[0] == "newer":
@@ -101,10 +101,12 @@ class WorkerStore(JobWriter):
         *,
         event: Literal["", "retry", "fallback", "unused"] = "",
         text: str = "",
+        writing: str = "",
     ) -> None:
         """Write how a call ended and, if the ladder goes on, how. Raises LeaseLost."""
         told = json.dumps({"type": event, "index": attempt.index, "text": text}) if event else ""
-        await self._fenced("jobs/end_attempt", lease, number, attempt.model_dump_json(), told, text)
+        said = (told, text, writing or new_name())
+        await self._fenced("jobs/end_attempt", lease, number, attempt.model_dump_json(), *said)
 
     async def add_image(self, lease: Lease, image: Image, *, text: str = "") -> None:
         """Add a stored image, and tell of it; adding it again changes nothing. Raises LeaseLost."""
@@ -114,9 +116,12 @@ class WorkerStore(JobWriter):
             "jobs/add_image", lease, image.index, image.model_dump_json(), json.dumps(event), image.id, image.path
         )
 
-    async def end(self, lease: Lease, state: JobState, error: DarkroomError | None = None) -> JobState:
+    async def end(
+        self, lease: Lease, state: JobState, error: DarkroomError | None = None, *, writing: str = ""
+    ) -> JobState:
         """End a job; one with images that `failed` has `succeeded` in part. Raises LeaseLost."""
-        answer = await self._run("jobs/end", lease.job_id, lease.fence, state, failure(error) if error else "")
+        told = failure(error) if error else ""
+        answer = await self._run("jobs/end", lease.job_id, lease.fence, state, told, writing or new_name())
         if answer == "lost":
             raise LeaseLost(lease.job_id)
         ended, admitted = answer
@@ -124,14 +129,17 @@ class WorkerStore(JobWriter):
             await self.ring(admitted)
         return JobState(ended)
 
-    async def release(self, lease: Lease, *, wait_s: float = 0, note: str = "", at_breaker: bool = False) -> None:
+    async def release(
+        self, lease: Lease, *, wait_s: float = 0, note: str = "", at_breaker: bool = False, writing: str = ""
+    ) -> None:
         """Give the job back to the queue, to start again after `wait_s`. Raises LeaseLost.
 
         With `at_breaker` the job waits for nothing but a circuit breaker, which may wake it before.
         """
         event = {"type": "waiting" if wait_s else "queued", "text": note}
         bell = self._doorbell.bell(lease.job_id)
-        await self._fenced("jobs/release", lease, int(wait_s * 1000), note, bell, json.dumps(event), int(at_breaker))
+        told = (int(wait_s * 1000), note, bell, json.dumps(event), int(at_breaker), writing or new_name())
+        await self._fenced("jobs/release", lease, *told)
 
     async def sweep(self, sweeper: str, *, patience_s: float, lock_s: float, bell_s: float) -> int:
         """Bring lost jobs and bells back, if no other sweeper does; answer how many bells were rung.
@@ -163,6 +171,7 @@ class WorkerStore(JobWriter):
                     await self.redis.zrem(owner_key(str(owner), "active"), job_id)
                     await self.redis.zrem(owner_key(str(owner), "parked"), job_id)
                     await self.redis.srem(owner_key(str(owner), "running"), job_id)
+                await self.redis.srem(DAMAGED, job_id)
 
     async def _fenced(self, script: str, lease: Lease, *args: str | int) -> str:
         answer = str(await self._run(script, lease.job_id, lease.fence, *args))

@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -29,20 +30,27 @@ from producer.api.openai import error_envelope, images, models, modelscope
 from producer.api.openapi import finished
 from producer.api.problem_details import ProblemDetails
 from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
+from producer.api.server.connection_limits import ConnectionLimits, room_for
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.mcp_sessions import Sessions
+from producer.api.services.mcp_sessions import IDLE_S, MOST_OF_OWNER, Sessions
+from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
+from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.surroundings import SurroundingsWatch
+from producer.api.services.token_watch import TokenWatch
+from producer.api.services.waits import Waits
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
 from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
-from producer.tokens import LOOK_S, Signature, Tokens, default_owner, first_token
+from producer.tokens import Tokens, default_owner, first_token
+
+logger = logging.getLogger(__name__)
 
 FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
@@ -52,17 +60,38 @@ def main(config: Path | None = None) -> None:
     settings = load_settings(config)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    files = allow_files(FILES)
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops
     log_to_stderr()
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it names sessions
+    _choose_spool(settings)
     closing = asyncio.Event()
     app = build_app(settings, closing)
     _welcome(settings)
     gc.freeze()  # to look through all that stays for good stops the event loop for 90 ms
-    serve(app, on_stop=closing.set, host=settings.env.host, port=settings.env.port)
+    connections = room_for(files, settings.env.max_connections)
+    if connections < settings.env.max_connections:
+        logger.warning("room for %d connections, as only %d files may be open: raise ulimit -n", connections, files)
+    serve(
+        app, limits=ConnectionLimits(connections), on_stop=closing.set, host=settings.env.host, port=settings.env.port
+    )
+
+
+def allow_files(wanted: int) -> int:
+    """Let this process open so many files, or as many as the system lets it; answer how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files
+
+
+def _choose_spool(settings: Settings) -> None:
+    """Have bodies that arrive lie beside our other files, as /tmp may be memory; their files have no names."""
+    spool = settings.home / "spool"
+    with suppress(OSError):  # then it is where it is by default
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(spool, os.W_OK | os.X_OK):
+            tempfile.tempdir = str(spool)
 
 
 def _welcome(settings: Settings) -> None:
@@ -122,11 +151,13 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         pictures = connections.sandbox
         thumbnails = Thumbnails(connections.artifacts, pictures)
         tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing)
+        records = SessionRecords(connections.redis, idle_s=IDLE_S, most_of_owner=MOST_OF_OWNER)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records)
         app.state.gateway = Gateway(
             settings=settings,
             connections=connections,
             tokens=tokens,
+            token_watch=TokenWatch(tokens),
             secret=secret,
             links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
             rates=Rates(
@@ -134,19 +165,25 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
             ),
             pictures=pictures,
             thumbnails=thumbnails,
-            disconnects=DisconnectTracker(closing),
+            disconnects=DisconnectTracker(closing, Presence(connections.redis)),
+            waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
         )
-        leaving = asyncio.create_task(_stop_waiting(connections, closing))
         watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
-        looking = asyncio.create_task(watch.keep())
-        revoking = asyncio.create_task(_stop_revoked(connections, tokens))
+        tasks = [
+            asyncio.create_task(kept)
+            for kept in (
+                _stop_waiting(connections, closing),
+                watch.keep(),
+                app.state.gateway.token_watch.keep(connections.subscriber.wake_all),
+                app.state.gateway.disconnects.keep(),
+            )
+        ]
         try:
             async with app.state.sessions.open():
                 yield
         finally:
-            leaving.cancel()
-            looking.cancel()
-            revoking.cancel()
+            for task in tasks:
+                task.cancel()
             await app.state.gateway.disconnects.close()
 
 
@@ -154,17 +191,6 @@ async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> Non
     """Answer all waiting clients when this process is stopped."""
     await closing.wait()
     connections.stop_waiting()
-
-
-async def _stop_revoked(connections: Connections, tokens: Tokens) -> None:
-    """Have waiting clients look at their tokens whenever the file of tokens has changed."""
-    known: Signature = None
-    while True:
-        await asyncio.sleep(LOOK_S)
-        with suppress(ConfigInvalid):  # it is told to those who ask
-            if (found := tokens.refresh()) != known:
-                known = found
-                connections.subscriber.wake_all()
 
 
 def is_loopback(host: str) -> bool:

@@ -45,6 +45,11 @@ class Caller:
         """Tell whether the token has a right."""
         return right in self.token.rights
 
+    @property
+    def may_become_another(self) -> bool:
+        """Tell whether the body may still name the end user whose jobs these are."""
+        return self.user is None and self.may(Right.USERS)
+
     async def count(self, gateway: Gateway) -> dict[str, str]:
         """Count a submit; return the headers with the number left.
 
@@ -71,7 +76,10 @@ class Caller:
 
 
 async def identify(request: Request, gateway: Here, _: Annotated[object, Depends(_scheme)] = None) -> Caller:
-    """Identify the caller. Raises Refused (`unauthorized`, `bad_request`, `users_differ`)."""
+    """Identify the caller, and count the connection among the owner's.
+
+    Raises Refused (`unauthorized`, `bad_request`, `users_differ`, `too_many_connections`, `too_busy`).
+    """
     token = _find(gateway.tokens, _credentials(request))
     if token is None:
         raise Refused(UNAUTHORIZED)
@@ -84,6 +92,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     caller = Caller(token=token, owner=token.user, client=client)
     for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
         caller = caller.as_user(user)
+    request.state.vouch(caller.owner)
     request.state.caller = caller
     request.state.bodies = gateway.bodies.of(caller.owner)
     return caller

@@ -18,6 +18,8 @@ from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
+from producer.api.services.token_watch import TokenWatch
+from producer.api.services.waits import Waits
 from producer.client.connections import Connections
 from producer.error_catalogue import TOO_MANY_STREAMS
 from producer.imaging.sandbox import ImageSandbox
@@ -32,24 +34,27 @@ class Gateway:
     settings: Settings
     connections: Connections
     tokens: Tokens
+    token_watch: TokenWatch
     secret: InstallationSecret
     links: SignedLinks
     rates: Rates
     pictures: ImageSandbox
     thumbnails: Thumbnails
     disconnects: DisconnectTracker
+    waits: Waits
     bodies: BodyBudget = field(default_factory=BodyBudget)
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager
     def stream(self, owner: str) -> Iterator[None]:
-        """Count a stream while it lasts. Raises Refused (`too_many_streams`)."""
+        """Count a stream while it lasts. Raises Refused (`too_many_streams`, `too_many_waits`, `too_busy`)."""
         most = self.settings.env.max_streams_per_owner
         if self.streams[owner] >= most:
             raise Refused(TOO_MANY_STREAMS, max=most, retry_after_s=5)
         self.streams[owner] += 1
         try:
-            yield
+            with self.waits.join(owner):
+                yield
         finally:
             self.streams[owner] -= 1
             if not self.streams[owner]:

@@ -6,17 +6,12 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from contract.artifacts.references import MAX_EACH
-from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import IDEMPOTENCY_KEY_INVALID, TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
@@ -24,20 +19,16 @@ from producer.error_catalogue import (
     BODY_TOO_LARGE,
     JSON_DUPLICATE_KEY,
     JSON_INVALID,
-    MULTIPART_INVALID,
     REQUEST_TIMEOUT,
     UNSUPPORTED_ENCODING,
     UNSUPPORTED_MEDIA_TYPE,
-    UPLOAD_TOO_LARGE,
 )
 
 BODY_S = 30.0
-LEAST_BYTES_PER_S = 65_536  # once it has begun
+LEAST_BYTES_PER_S = 65_536  # on average
 MAX_JSON = 2 * 2**20  # bytes; a prompt of the most characters, each spelt as an escape, has 400 KB
 MAX_PARTS = 50_000  # values of a JSON body; a prompt of nothing but commas has fewer
 LARGE = 2**18  # bytes; more of JSON is read in a thread
-MAX_FIELDS = 64
-MAX_FIELD_BYTES = 2**20
 
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -45,14 +36,17 @@ _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 async def read_body(request: Request, *, most: int) -> bytearray:
     """Read a body of `most` bytes. Raises Refused; ClientDisconnect."""
     body = bytearray()
-    async with aclosing(stream_body(request, most=most)) as chunks:
+    async with open_body(request, most=most) as chunks:
         async for chunk in chunks:
             body += chunk
     return body
 
 
-async def stream_body(request: Request, *, most: int, kind: ErrorKind = BODY_TOO_LARGE) -> AsyncGenerator[bytes, None]:
-    """Read a body piece by piece, of `most` bytes in all; it is counted among those of its sender while it arrives.
+@asynccontextmanager
+async def open_body(
+    request: Request, *, most: int, kind: ErrorKind = BODY_TOO_LARGE
+) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    """Read a body piece by piece, of `most` bytes in all; to the end of the block it counts among its sender's.
 
     Raises Refused; ClientDisconnect.
     """
@@ -63,57 +57,57 @@ async def stream_body(request: Request, *, most: int, kind: ErrorKind = BODY_TOO
         raise Refused(kind, max=_amount(most))
     with request.state.bodies.arrive() as count:
         count(int(length))
-        received = 0
-        async for chunk in _in_time(request):
-            received += len(chunk)
-            if received > most:
-                raise Refused(kind, max=_amount(most))
-            if length == "0":  # it was not told
-                count(len(chunk))
-            yield chunk
+        async with aclosing(_counted(request, most, kind, count if length == "0" else None)) as chunks:
+            yield chunks
+
+
+async def _counted(
+    request: Request, most: int, kind: ErrorKind, count: Callable[[int], None] | None
+) -> AsyncGenerator[bytes, None]:
+    """Read a body, and `count` it if its length was not told. Raises Refused; ClientDisconnect."""
+    received = 0
+    async for chunk in _in_time(request):
+        received += len(chunk)
+        if received > most:
+            raise Refused(kind, max=_amount(most))
+        if count is not None:
+            count(len(chunk))
+        yield chunk
 
 
 async def _in_time(request: Request) -> AsyncGenerator[bytes, None]:
-    begun, received = asyncio.get_running_loop().time(), 0
+    """Read a body that keeps coming: each BODY_S bring what the least speed brings in that time, or the end."""
+    loop = asyncio.get_running_loop()
+    until, received = loop.time() + BODY_S, 0
     chunks = request.stream()
     while True:
         try:
-            async with asyncio.timeout_at(begun + BODY_S + received / LEAST_BYTES_PER_S):
+            async with asyncio.timeout_at(until):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
             raise Refused(REQUEST_TIMEOUT) from error
         received += len(chunk)
+        if received >= BODY_S * LEAST_BYTES_PER_S:
+            until, received = loop.time() + BODY_S, 0
         yield chunk
-
-
-@asynccontextmanager
-async def read_form(request: Request, *, most: int, most_files: int) -> AsyncIterator[FormData]:
-    """Read a multipart form, files onto disk for the time being. Raises Refused; ClientDisconnect."""
-    if media_type(request) != "multipart/form-data":
-        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data")
-    try:
-        async with aclosing(stream_body(request, most=most, kind=UPLOAD_TOO_LARGE)) as chunks:
-            parser = MultiPartParser(
-                request.headers, chunks, max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-            )
-            form = await parser.parse()
-    except (MultiPartException, FormParserError, KeyError, UnicodeError) as error:  # KeyError: no boundary
-        raise Refused(MULTIPART_INVALID) from error
-    except OSError as error:
-        raise Refused(STORAGE_FULL) from error
-    try:
-        yield form
-    finally:
-        await form.close()
 
 
 async def read_json(request: Request, *, most: int = MAX_JSON) -> dict[str, Any]:
     """Read a JSON object. Raises Refused; ClientDisconnect."""
+    check_json(request)
+    return await parse_object(await read_body(request, most=most))
+
+
+def check_json(request: Request) -> None:
+    """Require a body of JSON. Raises Refused."""
     if media_type(request) != "application/json":
         raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="application/json")
-    body = await read_body(request, most=most)
+
+
+async def parse_object(body: bytes | bytearray) -> dict[str, Any]:
+    """Parse a JSON object, a large one in a thread. Raises Refused."""
     value = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
     if not isinstance(value, dict):
         raise Refused(TYPE_ERROR, field="The body", expected="it must be an object")
@@ -165,14 +159,6 @@ def _float(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
-
-
-async def read_file(file: UploadFile) -> bytes:
-    """Read a file of a form. Raises Refused (`upload_too_large`)."""
-    data = await file.read(MAX_EACH + 1)
-    if len(data) > MAX_EACH:
-        raise Refused(UPLOAD_TOO_LARGE, max=f"{MAX_EACH // 2**20} MiB")
-    return data
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contract.errors.exceptions import DarkroomError, Refused, Unavailable
 from contract.jobs.job import Job, JobState
+from contract.store.job_writer import new_name
 from producer.chat import messages
 from producer.chat.outbox import ChatOutbox
 from producer.chat.turn import Route
@@ -101,10 +102,11 @@ class LateDelivery:
         except DarkroomError:  # its job cannot be read
             self._leave(job_id)
             return
-        if await insist(lambda: self._outbox.take(job_id)):
-            await self._send(job, route)
+        taking = new_name()
+        if await insist(lambda: self._outbox.take(job_id, taking)):
+            await self._send(job, route, taking)
 
-    async def _send(self, job: Job, route: Route) -> None:
+    async def _send(self, job: Job, route: Route, taking: str) -> None:
         """Send a message that was taken; what its channel does not take comes back, as long as its job is known."""
         paths = [image.path for image in job.images] if job.state is JobState.SUCCEEDED else []
         if missing := await self._first_missing(route, paths):
@@ -113,7 +115,7 @@ class LateDelivery:
         text = messages.misplaced(job) if missing else messages.late_message(job)
         if not await self._post.send(route, text, paths):
             logger.warning("%s did not take the message of job %s; it is sent again", route.channel, job.id)
-            await insist(lambda: self._outbox.put_back(job.id, wait_s=PUT_BACK_S))
+            await insist(lambda: self._outbox.put_back(job.id, taking, wait_s=PUT_BACK_S))
         else:
             note = messages.note(job, paths)
             await insist(lambda: self._outbox.close(job.id, session=route.session, note=note))

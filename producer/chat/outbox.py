@@ -43,13 +43,16 @@ class ChatOutbox:
         async with reaching_redis():
             await self._redis.zadd(self._key, {job_id: 0}, xx=True)
 
-    async def take(self, job_id: str, *, lease_s: float = LEASE_S) -> bool:
-        """Take an ended job's message to send it now; tell whether there is one to be sent. Raises Unavailable."""
-        return bool(await self._run("chat_outbox/take", self.name, job_id, int(lease_s * 1000), MOST_TRIES))
+    async def take(self, job_id: str, taking: str, *, lease_s: float = LEASE_S) -> bool:
+        """Take an ended job's message to send it now; tell whether there is one to be sent. Raises Unavailable.
 
-    async def put_back(self, job_id: str, *, wait_s: float) -> None:
+        `taking` is a text that is used once: by it the same taking is known, if its answer was lost.
+        """
+        return bool(await self._run("chat_outbox/take", self.name, job_id, int(lease_s * 1000), MOST_TRIES, taking))
+
+    async def put_back(self, job_id: str, taking: str, *, wait_s: float) -> None:
         """Put a message back that its channel has not taken. Raises Unavailable."""
-        await self._run("chat_outbox/put_back", self.name, job_id, int(wait_s * 1000))
+        await self._run("chat_outbox/put_back", self.name, job_id, int(wait_s * 1000), taking)
 
     async def has(self, job_id: str) -> bool:
         """Tell whether a job's message is still to be sent, or being sent. Raises Unavailable."""
@@ -65,14 +68,18 @@ class ChatOutbox:
         return bool(await self._run("chat_outbox/close", self.name, job_id, named, note, NOTE_S * 1000))
 
     async def notes(self, session: str) -> list[str]:
-        """Take the notes for a session's next turn; each is returned once. Raises Unavailable."""
+        """Take the notes for a session's next turn; each is returned once, twice if an answer is lost.
+
+        Raises Unavailable.
+        """
         key = memo_key(self.name, session)
         async with reaching_redis():
+            found = [str(note) for note in await self._redis.lrange(key, 0, -1)]
             pipe = self._redis.pipeline(transaction=True)
-            pipe.lrange(key, 0, -1)
-            pipe.delete(key)
-            found, _ = await pipe.execute()
-        return [str(note) for note in found]
+            for note in found:  # they are known, so their removal may be repeated
+                pipe.lrem(key, 1, note)
+            await pipe.execute()
+        return found
 
     @property
     def _key(self) -> str:

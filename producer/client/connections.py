@@ -37,7 +37,7 @@ class Connections:
         self.artifacts = open_artifact_store(settings)
         self.sandbox = ImageSandbox()
         files = open_reference_files(settings, roots)
-        self.references = References(self.artifacts, files, mime_of=self.sandbox.mime_of)
+        self.references = References(self.artifacts, files, decoded=self.sandbox.decoded)
         self.secret = InstallationSecret(settings.home, settings.env.secret)
         self.eta = EtaCache(self.store)
         self.load_shedder = LoadShedder()

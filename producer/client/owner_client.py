@@ -71,7 +71,7 @@ class OwnerClient:
         self.settings = connections.settings
         self.owner = owner
         self._chat = chat
-        self._may_go_on = may_go_on
+        self.may_go_on = may_go_on
         self.artifacts = connections.artifacts
         self._store = connections.store
         self.owner_images = OwnerImages(
@@ -87,7 +87,7 @@ class OwnerClient:
 
     def of(self, owner: str, *, names_paths: bool, chat: str = "") -> OwnerClient:
         """Build another owner's client over the same connections."""
-        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat, may_go_on=self._may_go_on)
+        return OwnerClient(self.connections, owner=owner, names_paths=names_paths, chat=chat, may_go_on=self.may_go_on)
 
     async def submit(self, **fields: Any) -> Job:
         """Submit a job and return it as it was accepted; the arguments are those of `accept`."""
@@ -219,7 +219,7 @@ class OwnerClient:
         with self.connections.subscriber.news(job_id) as news:
             while True:
                 news.clear()
-                if not self._may_go_on():
+                if not self.may_go_on():
                     raise Refused(UNAUTHORIZED)
                 state, events = await self._look(job_id, after)
                 for event in events:

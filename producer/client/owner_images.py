@@ -76,9 +76,8 @@ class OwnerImages:
         for error in await asyncio.gather(*removals, return_exceptions=True):  # one that is stuck holds up no other
             if isinstance(error, BaseException):
                 raise error
-        if job.images:
-            async with redis_deadline():
-                await self._store.end_deletion(job.id)
+        async with redis_deadline():
+            await self._store.end_deletion(job.id)
 
     async def keep(self, data: bytes, *, mime: str) -> str:
         """Keep an image as a reference for later jobs; return its id, `up_…`.

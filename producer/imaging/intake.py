@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from producer.imaging.sandbox import ImageSandbox
+from producer.imaging.sandbox import ImageSandbox, Picture
 from producer.imaging.turns import Asker
 
 
@@ -15,10 +15,10 @@ class OwnerImages(Protocol):
         """Keep an image that was looked at; answer its id, `up_…`. Raises Refused, Unavailable."""
 
 
-async def keep_upload(sandbox: ImageSandbox, images: OwnerImages, data: bytes, *, asker: Asker) -> dict[str, Any]:
+async def keep_upload(sandbox: ImageSandbox, images: OwnerImages, picture: Picture, *, asker: Asker) -> dict[str, Any]:
     """Look at an image, clean it, and keep it; answer what it is. Raises Refused, Unavailable."""
-    cleaned = await sandbox.clean(data, asker)
-    name = await images.keep(cleaned.data, mime=cleaned.mime)
+    async with sandbox.cleaned(picture, asker) as cleaned:
+        name = await images.keep(cleaned.data, mime=cleaned.mime)
     return {
         "id": name,
         "mime": cleaned.mime,

@@ -7,6 +7,8 @@ long, which costs the one picture it was looking at; and now and then, so that n
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -25,6 +27,9 @@ MOST_PICTURES = 200  # of one child
 ANYONE = Asker()
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
 _REFUSALS = {"too_large": UPLOAD_IMAGE_TOO_LARGE, "not_an_image": UPLOAD_NOT_AN_IMAGE}  # as the child says it
+
+Picture = bytes | Callable[[], Awaitable[bytes]]  # what is read only when its turn has come takes no memory before
+Answer = tuple[dict[str, Any], bytes]
 
 logger = logging.getLogger(__name__)
 
@@ -58,41 +63,61 @@ class ImageSandbox:
         """End the child."""
         await self._pool.close()
 
-    async def clean(self, data: bytes, asker: Asker = ANYONE) -> Cleaned:
+    async def clean(self, picture: Picture, asker: Asker = ANYONE) -> Cleaned:
         """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
 
         Nothing is encoded anew; the same object comes back if nothing has to go. Raises Refused
         (`upload_not_an_image`, `upload_image_too_large`).
         """
-        found, made = await self._ask(data, asker, task="clean")
-        return Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
+        async with self.cleaned(picture, asker) as cleaned:
+            return cleaned
 
-    async def mime_of(self, data: bytes, owner: str = "") -> str:
-        """Decode an image to its last pixel, and return its type. Raises NoReference, Refused."""
+    @asynccontextmanager
+    async def cleaned(self, picture: Picture, asker: Asker = ANYONE) -> AsyncIterator[Cleaned]:
+        """Clean an image, and keep the turn to the end of the block: what is done there holds one image at a time."""
+        async with self._turn(picture, asker, task="clean") as (found, made):
+            yield Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
+
+    @asynccontextmanager
+    async def decoded(self, picture: Picture, owner: str = "") -> AsyncIterator[tuple[bytes, str]]:
+        """Decode an image to its last pixel; give its bytes and its type, and keep the turn to the end of the block.
+
+        Raises NoReference, Refused.
+        """
         try:
-            return str((await self._ask(data, Asker(owner), task="inspect"))[0]["mime"])
+            async with self._turn(picture, Asker(owner), task="inspect") as (found, data):
+                yield data, str(found["mime"])
         except Refused as error:
             if error.kind not in _REFUSALS.values():
                 raise
             raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE) from error
 
-    async def thumbnail(self, data: bytes, *, side: int, asker: Asker = ANYONE) -> bytes:
+    async def thumbnail(self, picture: Picture, *, side: int, asker: Asker = ANYONE) -> bytes:
         """Make a small JPEG, or a PNG if one can see through, upright. Raises Refused as `clean`."""
-        return (await self._ask(data, asker, is_urgent=True, task="shrink", side=side))[1]
+        return (await self._ask(picture, asker, is_urgent=True, task="shrink", side=side))[1]
 
-    async def convert(self, data: bytes, *, mime: str, quality: int | None, asker: Asker = ANYONE) -> bytes:
+    async def convert(self, picture: Picture, *, mime: str, quality: int | None, asker: Asker = ANYONE) -> bytes:
         """Encode an image upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
 
         The same object comes back if it is that already and no quality is asked for. Raises Refused as `clean`.
         """
-        return (await self._ask(data, asker, task="convert", mime=mime, quality=quality))[1]
+        return (await self._ask(picture, asker, task="convert", mime=mime, quality=quality))[1]
 
-    async def _ask(
-        self, data: bytes, asker: Asker, *, is_urgent: bool = False, **question: Any
-    ) -> tuple[dict[str, Any], bytes]:
+    async def _ask(self, picture: Picture, asker: Asker, *, is_urgent: bool = False, **question: Any) -> Answer:
+        async with self._turn(picture, asker, is_urgent=is_urgent, **question) as answer:
+            return answer
+
+    @asynccontextmanager
+    async def _turn(
+        self, picture: Picture, asker: Asker, *, is_urgent: bool = False, **question: Any
+    ) -> AsyncIterator[Answer]:
+        """Read an image when its turn has come, and have the child do something with it."""
+        async with self._turns.take(asker, is_urgent=is_urgent):
+            yield await self._put(picture if isinstance(picture, bytes) else await picture(), question)
+
+    async def _put(self, data: bytes, question: dict[str, Any]) -> Answer:
         try:
-            async with self._turns.take(asker, is_urgent=is_urgent):
-                found, made = await self._pool.ask(question, data)
+            found, made = await self._pool.ask(question, data)
         except ChildLost as error:
             reason = type(error.__cause__).__name__
             logger.warning("a child was lost to an image of %d bytes: %s", len(data), reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
@@ -41,7 +42,7 @@ class Thumbnails:
         return data, next(mime for begin, mime in _TYPES.items() if data.startswith(begin))
 
     async def _make(self, artifact: str, locator: str, side: int, asker: Asker) -> bytes:
-        data = await self._pictures.thumbnail(await self._artifacts.read(locator), side=side, asker=asker)
+        data = await self._pictures.thumbnail(partial(self._artifacts.read, locator), side=side, asker=asker)
         await self._artifacts.put_thumbnail(artifact, side, data)
         if await self._artifacts.stat(locator) is None:  # deleted meanwhile, perhaps before this copy was there
             await self._artifacts.delete(locator)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import pybase64
 
@@ -52,11 +53,14 @@ class ImageContents:
     async def _fit(self, client: OwnerClient, image: Image, *, most: int) -> tuple[bytes, str]:
         """Read an image, or make the best copy of it that fits."""
         locator = await client.owner_images.find(image.id)
-        original = await client.artifacts.read(locator)
-        if len(original) <= most:
-            return original, image.mime
+        stored = await client.artifacts.stat(locator)
+        if stored is None:
+            raise FileNotFoundError(locator)
+        read = partial(client.artifacts.read, locator)
+        if stored.bytes <= most:
+            return await read(), image.mime
         with suppress(Refused):  # of a side that WebP does not have
-            copy = await self._pictures.convert(original, mime=COPY, quality=QUALITY, asker=Asker(client.owner))
+            copy = await self._pictures.convert(read, mime=COPY, quality=QUALITY, asker=Asker(client.owner))
             if len(copy) <= most:
                 return copy, COPY
         return await self._small(client, locator, most=most)

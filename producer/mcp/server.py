@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -61,6 +61,9 @@ class ToolCaller(Protocol):
     async def count_miss(self) -> None:
         """Count that somebody asked for what does not exist. Raises Refused (`rate_limited`), Unavailable."""
 
+    def wait(self) -> AbstractContextManager[bool]:
+        """Be among the answers that wait for a while, if there is room, and tell if so."""
+
     def links(self, image: Image) -> Links:
         """Tell where an image can be had."""
 
@@ -83,7 +86,7 @@ class Tools:
         fields, key = job_fields(given)
         what = json.dumps(["mcp", fields], sort_keys=True)
         job, is_repeat = await self._submit(caller.client, what, fields, key)
-        job = await _follow(request, caller.client, job, until=until)
+        job = await _follow(request, caller, job, until=until)
         result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
         if key is None and not caller.client.connections.is_stopping:
             with suppress(Unavailable):
@@ -96,7 +99,7 @@ class Tools:
         caller.check(Right.READ)
         asked = read(given, LookArguments)
         job = await caller.client.get(asked.job_id)
-        job = await _follow(request, caller.client, job, until=until + (asked.wait_seconds or 0))
+        job = await _follow(request, caller, job, until=until + (asked.wait_seconds or 0))
         return await self._show(caller, job)
 
     async def cancel(self, _: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
@@ -193,13 +196,19 @@ async def _counted(error: DarkroomError, caller: ToolCaller) -> DarkroomError:
     return error
 
 
-async def _follow(request: Request, client: OwnerClient, job: Job, *, until: float) -> Job:
+async def _follow(request: Request, caller: ToolCaller, job: Job, *, until: float) -> Job:
+    """Wait for a job until some time, if there is room for one more who waits; answer how it stands."""
+    if job.is_over or until <= asyncio.get_running_loop().time():
+        return job
+    with caller.wait() as may_wait:
+        return await _waited(request, caller.client, job, until=until) if may_wait else job
+
+
+async def _waited(request: Request, client: OwnerClient, job: Job, *, until: float) -> Job:
     """Wait for a job until some time, and tell a client that wants to know how it goes; answer how it stands.
 
     When Redis goes away meanwhile, that is how it stood before.
     """
-    if job.is_over or until <= asyncio.get_running_loop().time():
-        return job
     wants_to_know = bool(request.meta and "progress_token" in request.meta)
     told: tuple[int, str] | None = None
     with suppress(TimeoutError, Unavailable):

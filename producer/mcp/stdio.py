@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from mcp.server.stdio import stdio_server
@@ -31,6 +32,10 @@ class LocalCaller:
 
     async def count_miss(self) -> None:
         """Count nothing."""
+
+    def wait(self) -> AbstractContextManager[bool]:
+        """Wait whenever that is wished."""
+        return nullcontext(True)
 
     def links(self, image: Image) -> Links:
         """Tell where an image lies."""

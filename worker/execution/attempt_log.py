@@ -10,6 +10,7 @@ from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
 from contract.jobs.job import Attempt, Outcome, moment
+from contract.store.job_writer import new_name
 from contract.store.lease import CallRefused, Lease
 from contract.store.worker_store import WorkerStore
 from worker.answers.errors import ProviderError
@@ -97,7 +98,8 @@ class AttemptLog:
         self, number: int, *, event: Literal["", "retry", "fallback", "unused"] = "", text: str = ""
     ) -> None:
         """Write how a call ended. Raises LeaseLost."""
-        await persist(self._store.end_attempt, self._lease, number, self._attempts[number], event=event, text=text)
+        write, ended = self._store.end_attempt, self._attempts[number]
+        await persist(write, self._lease, number, ended, event=event, text=text, writing=new_name())
 
     async def settle(self, outcome: Outcome, *, delivered: frozenset[int] = frozenset()) -> None:
         """End the calls that are still open; those of images in `delivered` have brought them."""

@@ -17,6 +17,7 @@ from contract.errors.exceptions import DarkroomError, Unavailable
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome
+from contract.store.job_writer import new_name
 from contract.store.lease import Lease, LeaseLost
 from contract.store.worker_store import WorkerStore
 from contract.telemetry.logs import about
@@ -31,6 +32,7 @@ from worker.execution.leases import HeldJob
 from worker.execution.provider_call import CallResources
 from worker.execution.reference_urls import ReferenceUrls
 from worker.http.provider_client import ProviderClient
+from worker.policy.backoff import until_reachable
 from worker.policy.retry_policy import GiveUp, Later, most_useful
 from worker.providers.registry import PROVIDERS
 
@@ -47,17 +49,24 @@ async def run(job_id: str, worker: WorkerContext) -> None:
     if worker.leases.is_closed():
         return
     with about(job_id=job_id):
-        lease = await worker.store.claim(job_id, worker=worker.worker, lease_s=worker.settings.env.lease_seconds)
+        lease = await _claim(job_id, worker)
         if lease is not None:
             failpoint.reach("after_claim")
             await _run(lease, worker)
+
+
+async def _claim(job_id: str, worker: WorkerContext) -> Lease | None:
+    """Claim a job until Redis answers: a lease that nobody knows of would count as a crash. Raises Unavailable."""
+    claim, lease_s = new_name(), worker.settings.env.lease_seconds
+    insist = until_reachable(is_stopping=worker.leases.is_closed)
+    return await insist(worker.store.claim, job_id, worker=worker.worker, lease_s=lease_s, claim=claim)
 
 
 async def _run(lease: Lease, worker: WorkerContext) -> None:
     job_id = lease.job_id
     with worker.leases.hold(lease) as held, suppress(LeaseLost, asyncio.CancelledError):  # it is others' now
         if worker.leases.is_closed():  # the claim was under way
-            await worker.store.release(lease)
+            await persist(worker.store.release, lease, writing=new_name())
             return
         try:
             await JobRun(JobContext.of(lease, worker), worker).run(held)
@@ -72,7 +81,7 @@ async def _run(lease: Lease, worker: WorkerContext) -> None:
 
 async def end(lease: Lease, store: WorkerStore, state: JobState, error: DarkroomError | None = None) -> None:
     """Write the end of a job. Raises LeaseLost."""
-    reached = await persist(store.end, lease, state, error)
+    reached = await persist(store.end, lease, state, error, writing=new_name())
     failpoint.reach("after_commit_before_ack")
     why = f": {error.code}" if error and reached is not JobState.CANCELLED else ""
     logger.info("job %s %s%s", lease.job_id, reached, why, extra={"job_id": lease.job_id})
@@ -191,10 +200,17 @@ class JobRun:
             longest = max(waits, key=lambda wait: wait.wait_s)
             note = wording.waiting(longest.provider, longest.code, longest.wait_s)
             at_breaker = all(wait.at_breaker for wait in waits)
-            await persist(store.release, lease, wait_s=longest.wait_s, note=note, at_breaker=at_breaker)
+            await persist(
+                store.release,
+                lease,
+                wait_s=longest.wait_s,
+                note=note,
+                at_breaker=at_breaker,
+                writing=new_name(),
+            )
             failpoint.reach("after_release")
         elif any(isinstance(stop, Stopped) for stop in stops):
-            await persist(store.release, lease, note=STOPPED)
+            await persist(store.release, lease, note=STOPPED, writing=new_name())
         elif codes:
             code = most_useful(codes)
             state = JobState.EXPIRED if code == DEADLINE_PASSED.code else JobState.FAILED
@@ -207,4 +223,4 @@ class JobRun:
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._context.attempts.settle(Outcome.CANCELLED)
-                await persist(self._worker.store.release, self._context.lease, note=STOPPED)
+                await persist(self._worker.store.release, self._context.lease, note=STOPPED, writing=new_name())

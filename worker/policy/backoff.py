@@ -35,6 +35,7 @@ _MAY_PASS = frozenset(
     {PROVIDER_INTERRUPTED.code, PROVIDER_TIMEOUT.code, PROVIDER_BAD_ANSWER.code}
 )  # of a poll or a download
 _FEW = {RESULT_EXPIRED.code: 3, BAD_IMAGE.code: 2}  # looks at what will hardly change
+STOPPING_TRIES = 3  # of a write while the worker stops
 _spread = SystemRandom()
 
 
@@ -86,11 +87,15 @@ def is_settled(error: ProviderError) -> bool:
     return not may_pass(error) or error.code in _FEW
 
 
-def until_reachable() -> AsyncRetrying:
-    """Repeat a write of the job table until Redis is back; the fence keeps it harmless."""
+def until_reachable(*, is_stopping: Callable[[], bool] = lambda: False) -> AsyncRetrying:
+    """Repeat a write of the job table until Redis is back; each script knows a repeat, so it is harmless.
+
+    Once the worker is stopping, nothing is tried more than so many times.
+    """
+    too_long = stop_after_delay(300)
     return AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_random(0.2, 0.6),
-        stop=stop_after_delay(300),
+        stop=lambda state: too_long(state) or (is_stopping() and state.attempt_number >= STOPPING_TRIES),
         reraise=True,
     )

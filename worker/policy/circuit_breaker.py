@@ -124,8 +124,9 @@ class CircuitBreaker:
     async def enter(self, lease: Lease, number: int, *, most_s: float) -> Blocked | None:
         """Ask whether a call of at most `most_s` may be made now: None is yes. Raises LeaseLost.
 
-        Every call that was let in has to leave. The waits of refused ones are spread, so that they do
-        not come back in the same instant; give the slot back with `release(…, at_breaker=True)`.
+        `number` names this call alone: a repeat with it gets the answer again that was lost. Every call that was let in
+        has to leave. The waits of refused ones are spread, so that they do not come back in the same instant; give
+        the slot back with `release(…, at_breaker=True)`.
         """
         call = self._call(lease, number)
         answer = await self._run("breaker/enter", *call, int((most_s + GRACE_S) * 1000))
@@ -156,9 +157,10 @@ class CircuitBreaker:
         was asked for before and met an error: a provider that does so falters, for some minutes.
         """
         call = self._call(lease, number)
-        begun = self._begun.pop(call, 0)
+        begun = self._begun.get(call, 0)  # it is asked for again if the answer is lost
         said = begun, outcome, code, int(since_ms), int(has_passed), *self._way
         woken, falters, changes = await self._run("breaker/leave", *call, *said)
+        self._begun.pop(call, None)
         log_changes(changes, self._way)
         await self._ring(woken)
         return bool(falters)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from redis.asyncio import Redis
 
+from contract.store.job_writer import new_name
 from contract.store.scripts import Scripts
 
 LEASE_S = 60.0
@@ -47,17 +48,22 @@ class WebhookOutbox:
 
     def __init__(self, redis: Redis) -> None:
         self._run = Scripts(redis, ("webhook_outbox/take", "webhook_outbox/settle")).run
+        self._taking = ""  # names a take whose answer has not come yet
 
     async def take(
         self, most: int, *, busy: Mapping[str, int], most_to_host: int, most_of_owner: int, lease_s: float = LEASE_S
     ) -> tuple[list[Delivery], bool]:
         """Take what is due, and tell whether to look again at once; `busy` counts what is under way by its `shares`.
 
-        Raises Unavailable.
+        One whose answer was lost is repeated by the next one, which gets what that has taken. Raises Unavailable.
         """
         pairs = (part for item in busy.items() for part in item)
         bounds = (most_to_host, most_of_owner)
-        looked, *taken = await self._run("webhook_outbox/take", most, int(lease_s * 1000), LOOK, *bounds, *pairs)
+        self._taking = self._taking or new_name()
+        looked, *taken = await self._run(
+            "webhook_outbox/take", most, int(lease_s * 1000), LOOK, *bounds, self._taking, *pairs
+        )
+        self._taking = ""
         deliveries = [
             Delivery(job_id=job_id, number=number, host=host, fields=dict(zip(flat[::2], flat[1::2], strict=True)))
             for job_id, number, host, flat in taken

@@ -93,6 +93,12 @@ PROMPT_TOO_LONG = permanent(
     "prompt_too_long", "Prompt too long", "The prompt must have [at most {max}|fewer] characters.", "Shorten it."
 )
 QUALITY_INVALID = permanent("quality_invalid", "Unknown quality", "quality must be low, medium or high.")
+REFERENCE_HAS_LINKS = permanent(
+    "reference_has_links",
+    "Reference has further names",
+    "Reference image rejected: it is a hard link, and its other names may lie outside the workspace.",
+    "Copy the image into the workspace.",
+)
 REFERENCE_INVALID = permanent(
     "reference_invalid",
     "Reference not usable",

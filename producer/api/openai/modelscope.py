@@ -8,12 +8,11 @@ outage of Redis is reported as PROCESSING. If the client disconnects or stops po
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import pybase64
 from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contract.errors.exceptions import Unavailable
@@ -22,11 +21,11 @@ from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
 from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, interleave
-from producer.api.openai.data_url import MAX_JSON_PICTURES, decode, read_urls
+from producer.api.openai.data_url import images_in
+from producer.api.openai.json_images import open_json_images
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
-from producer.api.requests import read_json
-from producer.api.services.cancel_on_disconnect import gone
+from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
 
@@ -45,34 +44,34 @@ def is_meant(request: Request) -> bool:
 async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response:
     """Submit a job and return its id immediately."""
     headers = await caller.count(gateway)
-    body = await read_json(request, most=MAX_JSON_PICTURES)
-    order = read_openai_request(body, gateway.settings)
-    pictures = [await asyncio.to_thread(decode, url) for url in read_urls(body, "image_url")]
-    own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
-    kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
+    async with open_json_images(request) as body:
+        order = read_openai_request(body, gateway.settings)
+        pictures = images_in(body, "image_url")
+        own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+        kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
-    with _waiting(gateway, caller, job):
+    async with _waiting(gateway, job):
         pass  # from now on it is waited for by asking
     return json_response({"task_id": job.id, "task_status": _STATUS[JobState.QUEUED]}, headers=headers)
 
 
 @router.get("/{task_id}", responses=TASK)
 async def look(request: Request, gateway: Here, caller: Reader, task_id: str) -> Response:
-    """Tell how a task stands; the answer is held until it is over, but for half a minute at most.
+    """Tell how a task stands; the answer is held until it is over, but for half a minute at most, if there is room.
 
     Raises ClientDisconnect.
     """
     try:
         job = await caller.client.get(task_id)
-        # A job that was submitted otherwise, or before this process started, is not cancelled when polling stops.
-        with _waiting(gateway, caller, job) if gateway.disconnects.expects(job.id) else nullcontext():
-            job = await _held(request, caller, task_id)
+        # A job that was submitted otherwise is not cancelled when polling stops.
+        async with _waiting(gateway, job) if await gateway.disconnects.expects(job.id) else nullcontext():
+            job = await _held(request, gateway, caller, job)
         parts = await shown(caller, job)
     except Unavailable:
         return json_response({"task_id": task_id, "task_status": "PROCESSING"})
     if job.is_over:
-        gateway.disconnects.stay(job.id)
+        await gateway.disconnects.stay(job.id)
     return ChunkedJSONResponse(parts, headers={})
 
 
@@ -90,22 +89,15 @@ async def shown(caller: Caller, job: Job) -> list[bytes]:
     return interleave(task, pictures)
 
 
-async def _held(request: Request, caller: Caller, task_id: str) -> Job:
-    waiting = asyncio.create_task(caller.client.wait(task_id, timeout_s=HOLD_S))
-    leaving = asyncio.create_task(gone(request.receive))
-    try:
-        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise ClientDisconnect
-        return waiting.result()
-    finally:
-        waiting.cancel()
-        leaving.cancel()
+async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) -> Job:
+    with gateway.waits.join_if_possible(caller.owner) as may_wait:
+        if not may_wait or job.is_over:
+            return job
+        return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
-def _waiting(gateway: Gateway, caller: Caller, job: Job) -> AbstractContextManager[None]:
-    linger_s = gateway.settings.env.polling_linger_seconds
-    return gateway.disconnects.wait_for(job.id, caller.client, linger_s=linger_s)
+def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:
+    return gateway.disconnects.wait_for(job.id, linger_s=gateway.settings.env.polling_linger_seconds)
 
 
 async def _base64(caller: Caller, image: Image) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from itertools import chain
 
 from sse_starlette import EventSourceResponse
@@ -29,8 +30,11 @@ from producer.error_log import report
 class WaitingResponse(Response):
     """An answer that is held back until its job is over."""
 
-    def __init__(self, context: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
+    def __init__(
+        self, context: ResponseContext, job: Job, *, place: AbstractContextManager[object], headers: dict[str, str]
+    ) -> None:
         super().__init__(headers=headers, media_type="application/json")
+        self._place = place  # among the answers that wait
         self._context = context
         self._job = job
         self._more = headers
@@ -39,15 +43,17 @@ class WaitingResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
         disconnects = self._context.gateway.disconnects
-        with disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=self._env.linger_seconds):
-            finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
-            try:
-                await self._hold(finishing, leaving, scope, receive, send)
-            finally:
-                for task in (finishing, leaving):
-                    task.cancel()
+        linger_s = self._env.linger_seconds
+        with self._place:
+            async with disconnects.wait_for(self._job.id, linger_s=linger_s):
+                finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
+                try:
+                    await self._hold(finishing, leaving, scope, receive, send)
+                finally:
+                    for task in (finishing, leaving):
+                        task.cancel()
         if finishing.done() and not finishing.cancelled():
-            disconnects.stay(self._job.id)
+            await disconnects.stay(self._job.id)
 
     async def _hold(
         self,
@@ -100,7 +106,10 @@ class WaitingResponse(Response):
 class EventStream(EventSourceResponse):
     """A job's story as events; news of the queue are comments, as typed ones would be misunderstood."""
 
-    def __init__(self, context: ResponseContext, job: Job, *, headers: dict[str, str]) -> None:
+    def __init__(
+        self, context: ResponseContext, job: Job, *, place: AbstractContextManager[object], headers: dict[str, str]
+    ) -> None:
+        self._place = place  # among the answers that wait
         beat_s = context.gateway.settings.env.heartbeat_seconds
         super().__init__(
             _in_pieces(_tell(context, job), beat_s=beat_s),
@@ -114,8 +123,9 @@ class EventStream(EventSourceResponse):
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
         gateway = self._context.gateway
         linger_s = gateway.settings.env.linger_seconds
-        with gateway.disconnects.wait_for(self._job.id, self._context.caller.client, linger_s=linger_s):
-            await super().__call__(scope, receive, send)
+        with self._place:
+            async with gateway.disconnects.wait_for(self._job.id, linger_s=linger_s):
+                await super().__call__(scope, receive, send)
 
 
 async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -17,6 +18,7 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint
 from producer.api.openapi import BODY, JOB_LIST, SUBMIT, errors, job_answer
 from producer.api.requests import idempotency_key, read_json
+from producer.api.services.cancel_on_disconnect import while_present
 from producer.client.owner_client import Accepted
 from producer.error_catalogue import JOB_ALREADY_FINISHED
 
@@ -70,9 +72,10 @@ async def list_jobs(
 @router.get("/{job_id}", responses=job_answer(200) | errors("404"))
 async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wait: Wait = 0) -> Response:
     """Look at a job; with `wait` the answer comes when the job is over, or after so many seconds."""
-    job = await caller.client.get(job_id)
-    if wait and not job.is_over:
-        job = await caller.client.wait(job_id, timeout_s=wait)
+    with gateway.waits.join(caller.owner) if wait else nullcontext():
+        job = await caller.client.get(job_id)
+        if wait and not job.is_over:
+            job = await while_present(request.receive, caller.client.wait(job_id, timeout_s=wait))
     shown = await job_json(request, gateway, caller, job)
     headers = {"ETag": etag_of(shown), "Cache-Control": "private, no-cache"} | polling_hint(job, shown["eta_seconds"])
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
@@ -111,9 +114,10 @@ async def _accepted(
     job, headers = accepted.job, dict(headers)
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    if wait := _preferred_wait(request):
-        headers["Preference-Applied"] = f"wait={wait}"
-        job = await caller.client.wait(job.id, timeout_s=wait)
+    with gateway.waits.join_if_possible(caller.owner) as may_wait:
+        if may_wait and (wait := _preferred_wait(request)):
+            headers["Preference-Applied"] = f"wait={wait}"
+            job = await while_present(request.receive, caller.client.wait(job.id, timeout_s=wait))
     shown = await job_json(request, gateway, caller, job)
     headers |= {"Location": shown["status_url"]} | polling_hint(job, shown["eta_seconds"])
     return json_response(shown, status=200 if job.is_over else 202, headers=headers)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, jsonrpc_message_adapter
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -62,6 +64,10 @@ class TokenCaller:
         """Count that somebody asked for what does not exist. Raises Refused (`rate_limited`), Unavailable."""
         await self.gateway.rates.count_miss(f"{self.caller.token.name}\n{self.caller.owner}")
 
+    def wait(self) -> AbstractContextManager[bool]:
+        """Be among the answers that wait for a while, if there is room, and tell if so."""
+        return self.gateway.waits.join_if_possible(self.caller.owner)
+
     def links(self, image: Image) -> Links:
         """Tell where an image can be had."""
         return Links(
@@ -93,12 +99,15 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
             return _wrong(400, INVALID_REQUEST, "A body is one JSON-RPC message.")
     sessions: Sessions = request.app.state.sessions
     named = request.headers.get(MCP_SESSION_ID_HEADER)
-    session = sessions.find(named, caller.owner) if named is not None else None
-    if named is not None and session is None:
-        return _wrong(404, INVALID_REQUEST, NO_SESSION)
     if gateway.disconnects.is_closing:
         raise Refused(GATEWAY_STOPPING, retry_after_s=1)
+    version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    session = await sessions.find(named, caller.owner, version) if named is not None else None
+    if named is not None and session is None:
+        return _wrong(404, INVALID_REQUEST, NO_SESSION)
     is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
+    if request.method == "GET":
+        return _Followed(gateway, caller, sessions, session)
     return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
 
 
@@ -124,6 +133,43 @@ class _Spoken(Response):
             await self._sessions.handle(self._session, scope, given, send)
         elif not await self._sessions.begin(self._owner, scope, given, send):
             await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
+
+
+class _Followed(Response):
+    """The stream of a session, which ends when its caller's token is revoked."""
+
+    def __init__(self, gateway: Gateway, caller: Caller, sessions: Sessions, session: Session | None) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._caller = caller
+        self._sessions = sessions
+        self._session = session
+        self._is_open = False  # an answer has begun and is not over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it for as long as that takes. Raises Refused (`too_many_waits`, `too_busy`) before it begins."""
+        client = self._caller.client
+        revoked = asyncio.create_task(self._gateway.token_watch.until_revoked(client.may_go_on))
+
+        async def received() -> Message:
+            receiving = asyncio.ensure_future(receive())
+            try:
+                await asyncio.wait({receiving, revoked}, return_when=asyncio.FIRST_COMPLETED)
+                return {"type": "http.disconnect"} if revoked.done() else await receiving
+            finally:
+                receiving.cancel()
+
+        async def sent(message: Message) -> None:
+            self._is_open = bool(message.get("more_body", message["type"] == "http.response.start"))
+            await send(message)
+
+        try:
+            with self._gateway.waits.join(self._caller.owner):
+                await self._sessions.handle(self._session, scope, received, sent)
+            if self._is_open:
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            revoked.cancel()
 
 
 def _is_message(value: Any) -> bool:

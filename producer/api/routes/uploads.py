@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import IO
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -16,14 +18,17 @@ from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.exceptions import Refused
 from producer.api.authentication import Submitter
 from producer.api.dependencies import Here
+from producer.api.forms import FormImage, open_form
 from producer.api.job_json import json_response
 from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
-from producer.api.requests import media_type, read_file, read_form, stream_body
+from producer.api.requests import media_type, open_body
 from producer.error_catalogue import MULTIPART_INVALID, UNSUPPORTED_MEDIA_TYPE, UPLOAD_TOO_LARGE
 from producer.imaging.intake import keep_upload
+from producer.imaging.sandbox import Picture
 from producer.imaging.turns import Asker
 
 FORM_BYTES = 2**20  # around the file
+IN_MEMORY = 2**16  # bytes of an image before it goes to disk
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
@@ -32,29 +37,39 @@ router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 async def upload(request: Request, gateway: Here, caller: Submitter) -> Response:
     """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
     rates = await caller.count(gateway)
-    if media_type(request) == "multipart/form-data":
-        async with read_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
-            file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)
-            if file is None:
-                raise Refused(MULTIPART_INVALID, reason="it has no file")
-            data = await read_file(file)
-    elif media_type(request).startswith("image/"):
-        async with aclosing(stream_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE)) as chunks:
-            data = await _received(chunks)
-    else:
-        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
     asker = Asker(caller.owner, request.is_disconnected)
-    kept = await keep_upload(gateway.pictures, caller.client.owner_images, data, asker=asker)
+    async with _open_image(request) as image:
+        kept = await keep_upload(gateway.pictures, caller.client.owner_images, image, asker=asker)
     return json_response(kept, status=201, headers=rates)
 
 
-async def _received(chunks: AsyncIterable[bytes]) -> bytes:
-    """Collect a body on disk, so that a slow client costs no memory, and read it back at its end."""
+@asynccontextmanager
+async def _open_image(request: Request) -> AsyncIterator[Picture]:
+    """Receive an image, and have it for the length of the block. Raises Refused; ClientDisconnect."""
+    if media_type(request) == "multipart/form-data":
+        async with open_form(request, most=MAX_EACH + FORM_BYTES, most_files=1) as form:
+            file = next((item for _, item in form.multi_items() if isinstance(item, UploadFile)), None)
+            if file is None:
+                raise Refused(MULTIPART_INVALID, reason="it has no file")
+            yield FormImage(file)
+    elif media_type(request).startswith("image/"):
+        async with open_body(request, most=MAX_EACH, kind=UPLOAD_TOO_LARGE) as chunks:
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as received:
+                await _receive(chunks, received)
+                yield partial(asyncio.to_thread, _read_whole, received)
+    else:
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="multipart/form-data, image/png, image/jpeg, image/webp")
+
+
+async def _receive(chunks: AsyncIterable[bytes], file: IO[bytes]) -> None:
+    """Collect a body on disk, so that a slow client costs no memory."""
     try:
-        with tempfile.TemporaryFile() as file:
-            async for chunk in chunks:
-                file.write(chunk)
-            file.seek(0)
-            return await asyncio.to_thread(file.read)
+        async for chunk in chunks:
+            file.write(chunk)
     except OSError as error:
         raise Refused(STORAGE_FULL) from error
+
+
+def _read_whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

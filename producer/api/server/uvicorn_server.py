@@ -7,31 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from contract.errors.exceptions import Refused
-from producer.api.problem_details import document_of
+from producer.api.problem_details import document_of, headers_of
+from producer.api.server.connection_limits import RETRY_S, ConnectionLimits, Place
 from producer.api.server.security_middleware import dressed, new_request_id
 from producer.api.server.strict_http import StrictBuffer
-from producer.error_catalogue import BAD_REQUEST, HEADERS_TOO_LARGE
+from producer.error_catalogue import BAD_REQUEST, HEADERS_TOO_LARGE, TOO_BUSY
 
-HEADERS_S = 20.0
+HEADERS_S = 10.0
 STALLED_S = 30.0
 LEAST_BYTES = 32_768  # that a client takes in that time, or all there is
 MAX_HEADER_BYTES = 32_768
-MAX_CONNECTIONS = 4_000
 DRAIN_S = 10
+ACCEPTED = 64  # connections that are let in before those there are get their turn
+BACKLOG = 2048  # that wait in the kernel
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +49,19 @@ class TimeLimitedProtocol(H11Protocol):
 
     _waiting: asyncio.TimerHandle | None = None
     _stalling: asyncio.TimerHandle | None = None
+    _place: Place
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._limits = limits
+        self._app, self.app = self.app, self._serve
         self.conn._receive_buffer = self._received = StrictBuffer()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self._place = self._limits.enter(self.client[0] if self.client else "", self._give_way)
+        self.app_state = {**self.app_state, "vouch": partial(self._limits.vouch, self._place)}
         transport.set_write_buffer_limits(0)  # writing is paused while the client is behind
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # for clients that have vanished, or that take nothing at all
             connection = transport.get_extra_info("socket")
@@ -64,6 +73,7 @@ class TimeLimitedProtocol(H11Protocol):
         self._stop_waiting()
         super().connection_lost(exc)
         self._stop_watching()
+        self._limits.lose(self._place)
 
     def pause_writing(self) -> None:
         """Begin to watch a client that is behind."""
@@ -87,16 +97,23 @@ class TimeLimitedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the form of all our errors."""
+        is_long = len(self._received) > MAX_HEADER_BYTES
+        self._refuse(Refused(HEADERS_TOO_LARGE if is_long else self._received.fault or BAD_REQUEST))
+
+    def _refuse(self, error: Refused) -> None:
+        """Answer with a problem, unless another answer has begun, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            is_long = len(self._received) > MAX_HEADER_BYTES
-            error = Refused(HEADERS_TOO_LARGE if is_long else self._received.fault or BAD_REQUEST)
             request_id = new_request_id()
             body = document_of(error, request_id=request_id)
-            headers = dressed(request_id) | {
-                "Content-Type": "application/problem+json",
-                "Content-Length": str(len(body)),
-                "Connection": "close",
-            }
+            headers = (
+                dressed(request_id)
+                | headers_of(error)
+                | {
+                    "Content-Type": "application/problem+json",
+                    "Content-Length": str(len(body)),
+                    "Connection": "close",
+                }
+            )
             head = h11.Response(
                 status_code=error.kind.status,
                 headers=list(headers.items()),
@@ -105,6 +122,23 @@ class TimeLimitedProtocol(H11Protocol):
             for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._limits.serve(self._place):
+            await self._app(scope, receive, send)
+
+    def _give_way(self) -> None:
+        """End a connection whose place is needed; a client that has begun to speak is told why."""
+        has_begun = len(self._received) > 0 or self._place.requests > 0
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what its request still says goes nowhere
+            self.cycle.message_event.set()
+        if has_begun and not self.transport.is_closing():
+            self._refuse(Refused(TOO_BUSY, retry_after_s=RETRY_S))
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _ask_for_more(self) -> None:
         """Wait for the rest of a head or of an ignored body, for which nothing else waits."""
@@ -142,11 +176,20 @@ class TimeLimitedProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Reports when it starts to stop, so that open requests end soon."""
+    """Accepts connections in small groups, and reports when it starts to stop, so that open requests end soon."""
 
     def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen. asyncio takes one number for two things: what the kernel keeps, and how many are accepted
+        in a row, also where there is no file left for any.
+        """
+        await super().startup(sockets)
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            with socket.socket(fileno=os.dup(listener.fileno())) as same:
+                same.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and end those there are."""
@@ -154,18 +197,18 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: ASGIApp, *, on_stop: Callable[[], None], **options: Any) -> None:
+def serve(app: ASGIApp, *, limits: ConnectionLimits, on_stop: Callable[[], None], **options: Any) -> None:
     """Run a server until it is stopped; open responses then have some seconds to end."""
     config = uvicorn.Config(
         app,
-        http=TimeLimitedProtocol,
+        http=partial(TimeLimitedProtocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         access_log=False,
         log_config=None,
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        limit_concurrency=MAX_CONNECTIONS,
+        backlog=ACCEPTED,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=DRAIN_S,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,

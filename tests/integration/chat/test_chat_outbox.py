@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 from redis.asyncio import Redis
 
@@ -21,6 +23,10 @@ def box(redis: Redis) -> ChatOutbox:
     return ChatOutbox(redis, "box")
 
 
+def new_name() -> str:
+    return secrets.token_hex(4)
+
+
 async def hand_in(store: JobStore, chat_delivery: ChatDelivery = LETTER) -> str:
     return await submitted(store, chat_delivery=chat_delivery)
 
@@ -30,27 +36,27 @@ async def test_a_letter_waits_for_its_job_and_for_its_turn(store: JobStore, box:
     assert await box.due() == {}
     await box.let_go(job_id)
     assert await box.due() == {job_id: "r"}
-    assert not await box.take(job_id)
+    assert not await box.take(job_id, new_name())
     await store.cancel(job_id)
-    assert await box.take(job_id)
+    assert await box.take(job_id, new_name())
 
 
 async def test_a_letter_that_is_held_back_is_not_taken(store: JobStore, box: ChatOutbox) -> None:
     job_id = await hand_in(store, ChatDelivery(outbox="box", route="r", hold_s=30))
     await store.cancel(job_id)
-    assert not await box.take(job_id)
+    assert not await box.take(job_id, new_name())
     await box.let_go(job_id)
-    assert await box.take(job_id)
+    assert await box.take(job_id, new_name())
 
 
 async def test_one_that_was_taken_comes_back_once(store: JobStore, box: ChatOutbox) -> None:
     job_id = await hand_in(store)
     await store.cancel(job_id)
-    assert await box.take(job_id)
+    assert await box.take(job_id, new_name())
     assert await box.due() == {}
     for is_there in (True, False):
         await box.let_go(job_id)  # as the end of the lease does
-        assert await box.take(job_id) is is_there
+        assert await box.take(job_id, new_name()) is is_there
     assert not await box.close(job_id)
 
 
@@ -63,10 +69,10 @@ async def test_whoever_cancels_silently_takes_the_letter_back(store: JobStore, b
 async def test_a_try_that_its_channel_refused_does_not_count(store: JobStore, box: ChatOutbox) -> None:
     job_id = await hand_in(store)
     await store.cancel(job_id)
-    for _ in range(5):
-        assert await box.take(job_id)
-        await box.put_back(job_id, wait_s=60)
-        assert not await box.take(job_id)
+    for name in "abcde":
+        assert await box.take(job_id, name)
+        await box.put_back(job_id, name, wait_s=60)
+        assert not await box.take(job_id, new_name())
         await box.let_go(job_id)  # as time does
     assert await box.has(job_id)
 
@@ -74,14 +80,14 @@ async def test_a_try_that_its_channel_refused_does_not_count(store: JobStore, bo
 async def test_a_forgotten_job_is_not_made_again_by_its_letter(store: JobStore, box: ChatOutbox, redis: Redis) -> None:
     job_id = await hand_in(store)
     await redis.delete(f"darkroom:job:{job_id}")
-    await box.put_back(job_id, wait_s=60)
+    await box.put_back(job_id, "name", wait_s=60)
     assert not await redis.exists(f"darkroom:job:{job_id}")
 
 
 async def test_closing_again_answers_the_same(store: JobStore, box: ChatOutbox) -> None:
     answered, taken = await hand_in(store), await hand_in(store)
     await store.cancel(taken)
-    assert await box.take(taken)
+    assert await box.take(taken, new_name())
     for _ in range(2):
         assert await box.close(answered)
         assert not await box.close(taken)
@@ -91,7 +97,7 @@ async def test_one_that_was_closed_is_gone_and_its_session_is_told_once(store: J
     job_id = await hand_in(store)
     assert await box.close(job_id, session="chat", note="said")
     assert await box.close(job_id, session="chat", note="said twice")
-    assert not await box.take(job_id)
+    assert not await box.take(job_id, new_name())
     assert await box.notes("other") == []
     assert await box.notes("chat") == ["said"]
     assert await box.notes("chat") == []
@@ -114,7 +120,7 @@ async def test_the_letter_of_a_forgotten_job_is_dropped(store: JobStore, box: Ch
     job_id = await hand_in(store)
     await redis.delete(f"darkroom:job:{job_id}")
     assert await box.due() == {job_id: ""}
-    assert not await box.take(job_id)
+    assert not await box.take(job_id, new_name())
     assert await box.due() == {}
 
 

@@ -178,6 +178,40 @@ async def test_no_more_jobs_of_an_owner_are_in_play_than_may_run(store: JobStore
     assert (await redis.hgetall(f"darkroom:job:{ids[2]}"))["priority"] == "1"
 
 
+# The share of the slots
+
+
+async def test_an_owner_leaves_a_slot_for_the_next_one(store: JobStore, redis: Redis) -> None:
+    await store.renew("w1", [], lease_s=15, slots=8)
+    await store.renew("w2", [], lease_s=15, slots=8)
+    anns = [await claimed(store, job_id) for job_id in (await all_submitted(store, 20))[:14]]
+    assert await ready(redis) == []  # two of sixteen slots are kept for others
+    bobs = await all_submitted(store, 3, owner="bob")
+    assert await ready(redis) == [bobs[0]]
+    await claimed(store, bobs[0])
+    for lease in anns[:7]:
+        await store.end(lease, JobState.FAILED, DarkroomError(NO_IMAGE))
+    assert len(await ready(redis)) == 6  # seven eighths of what bob leaves, and seven still run
+    assert await parked(redis) == bobs[1:]
+
+
+async def test_owners_of_parked_jobs_have_one_in_play_although_others_have_all_slots(
+    store: JobStore, redis: Redis
+) -> None:
+    await store.renew("w1", [], lease_s=15, slots=8)
+    for owner in ("ann", "bob", "carl"):
+        for job_id in await all_submitted(store, 8, owner=owner):
+            await store.claim(job_id, worker="w1", lease_s=15)
+    last = await submitted(store, owner="dora")
+    assert await ready(redis) == [last]
+
+
+async def test_few_slots_are_not_divided(store: JobStore, redis: Redis) -> None:
+    await store.renew("w1", [], lease_s=15, slots=7)
+    ids = await all_submitted(store, 9)
+    assert await ready(redis) == ids
+
+
 # The budget
 
 
@@ -265,7 +299,7 @@ async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, red
     assert (job.state, job.images, job.owner) == (JobState.SUCCEEDED, (image(job_id, 0),), "ann")
     await store.end_deletion(job_id)
     left = {str(key) async for key in redis.scan_iter("*")} - before
-    counted = {"darkroom:kept", f"darkroom:owner:{digest('ann')}:kept"}
+    counted = {"darkroom:marks", f"darkroom:owner:{digest('ann')}:kept"}
     assert left == {f"darkroom:deleted:{job_id}", "darkroom:served", "darkroom:journal", *counted}
     assert 0 < await redis.pttl(f"darkroom:deleted:{job_id}") <= 3_600_000
     assert await store.is_deleted(job_id)
@@ -277,6 +311,7 @@ async def test_a_deleted_job_that_no_worker_has_had_leaves_nothing(store: JobSto
     job_id = await submitted(store, idempotency_key="key")
     await bells(redis)
     await store.delete(job_id, owner="ann")
+    await store.end_deletion(job_id)
     assert {str(key) async for key in redis.scan_iter("*")} - before == {"darkroom:journal"}
 
 

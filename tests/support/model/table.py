@@ -52,6 +52,11 @@ return cjson.encode(all)
 """
 
 
+def with_test_clock(script: str) -> str:
+    """Put the test's clock in the place of Redis's."""
+    return script.replace(_TIME, _TEST_TIME)
+
+
 class TestedRedis(Redis):
     """A client whose scripts ask the test for the time; `edits` break them on purpose.
 
@@ -71,7 +76,7 @@ class TestedRedis(Redis):
         assert script.count(_TIME) == 1, "`clock.lua` asks for the time in another way: teach this client"
         for old, new in self.edits.items():
             script = script.replace(old, new)
-        return super().register_script(script.replace(_TIME, _TEST_TIME))
+        return super().register_script(with_test_clock(script))
 
 
 class Look:

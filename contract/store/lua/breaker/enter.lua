@@ -5,7 +5,7 @@
 --   id          text     the job
 --   fence       integer  of its lease
 --   name        text     a digest of provider and key: {g}
---   number      integer  of the call in its job
+--   number      integer  name of the place, used once: the same one, when its answer was lost, is answered again
 --   most        integer  calls at a time with this key, or 0 for any number
 --   open_ms     integer  how long a breaker stays open
 --   model       text     digest: {m}

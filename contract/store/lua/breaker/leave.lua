@@ -6,7 +6,7 @@
 --   id             text     the job
 --   fence          integer  of its lease
 --   name           text     a digest of provider and key: {g}
---   number         integer  of the call in its job
+--   number         integer  name of the place, as `enter` was told
 --   most           integer  calls at a time with this key, or 0 for any number
 --   open_ms        integer  how long a breaker stays open
 --   model          text     digest: {m}
@@ -21,7 +21,7 @@
 --   ids      jobs that were woken, for their bells
 --   falters  1 if others' calls to this model have failed as well, else 0
 --   changes  breakers that were opened or closed: {level, what, code, milliseconds, owner}
---   A call that has left before, or was given up, changes nothing: {{}, 0, {}}.
+--   A call that has left before, or was given up, changes nothing: {{}, falters, {}}.
 -- Touches: gate:{g}, :calls and :waiters, gate:{g}:{m} and :waiters, gate:{g}:{m}:{o}, breakers; the queue of jobs that are
 -- woken.
 local id, fence, name, number, most, open_ms, model, begun, verdict, code, since_ms, has_passed,
@@ -34,9 +34,12 @@ despite_full_memory()
 local gate = gate_key(name)
 local calls, call_id = calls_key(gate), call_name(id, fence, number)
 local under_way = redis.call('ZCARD', calls)
-if redis.call('ZREM', calls, call_id) == 0 then return {{}, 0, changes} end
-
 local owner = redis.call('HGET', job_key(id), 'owner_digest') or ''
+local way = gate .. ':' .. model
+if redis.call('ZREM', calls, call_id) == 0 then
+  return {{}, verdict == 'bad' and is_faltering(way, owner, id, tonumber(since_ms)) and 1 or 0, changes}
+end
+
 local of_key, of_model, of_owner = unpack(breakers(gate, model, owner, call_id))
 local call = {
   gate = gate, begun = tonumber(begun), code = code, open_ms = tonumber(open_ms),

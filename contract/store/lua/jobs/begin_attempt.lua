@@ -19,8 +19,12 @@ local id, fence, number, most_calls, attempt, event = unpack(ARGV)
 despite_full_memory()
 local key = job_key(id)
 if not holds(id, fence) then return 'lost' end
-if tonumber(redis.call('HGET', key, 'deadline')) <= now then return 'deadline_passed' end
 local field = 'attempt:' .. number
+if tonumber(redis.call('HGET', key, 'deadline')) <= now then
+  -- Its answer was lost, and now there is no time to make the call.
+  if redis.call('HDEL', key, field) == 1 then redis.call('HINCRBY', key, 'calls', -1) end
+  return 'deadline_passed'
+end
 if redis.call('HEXISTS', key, field) == 1 then return 'ok' end
 local index, fields, calls = cjson.decode(attempt).index, redis.call('HGETALL', key), 0
 for i = 1, #fields, 2 do

@@ -6,7 +6,7 @@
 --   id        text     the job
 --   worker    text     name
 --   lease_ms  integer  how long the lease is
---   claim     text     used once: the same claim, when its answer was lost, is answered again
+--   claim     text     used once: the same claim, when its answer was lost, is answered again, with a lease from now on
 -- Answers:
 --   {}                                 the job may not start, or is gone
 --   {'newer', contract}                the job needs a worker with a higher contract number; it stays as it is
@@ -49,6 +49,7 @@ if not intact(id) and redis.call('EXISTS', key) == 1 then
   return {}
 end
 if job.state == 'running' and job.claim == claim then
+  redis.call('ZADD', RUNNING, now + lease_ms, id)
   return {tonumber(job.fence), now, tonumber(job.deadline), redis.call('HGETALL', key), {}}
 end
 if job.state ~= 'queued' or tonumber(job.not_before or 0) > now then return {} end

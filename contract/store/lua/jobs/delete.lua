@@ -26,7 +26,8 @@ if not job.ended_at then finish(id, 'cancelled', '') end
 
 local idempotency = key_of(id, owner)
 if idempotency then redis.call('DEL', idempotency) end
-if remove_job(id, owner) then redis.call('HSET', DELETING, id, cjson.encode({owner = owner, fields = fields})) end
+remove_job(id, owner)
+redis.call('HSET', DELETING, id, cjson.encode({owner = owner, fields = fields}))
 if job.fence ~= '0' then  -- else no worker has had it
   redis.call('SET', deleted_key(id), 1, 'PX', retention_ms)
   join_line('marks', owner, 'deleted:' .. id, MARK_BYTES)

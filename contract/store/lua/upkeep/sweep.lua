@@ -10,10 +10,10 @@
 --   most         integer  jobs of each sort in one go
 -- Answers: {ids, damaged, id, contract}
 --   ids       jobs whose bells have to be rung
---   damaged   jobs that were ended because their hashes are damaged
+--   damaged   jobs that were ended because their hashes are damaged, until the worker has seen to them
 --   id        one that needs a newer worker, with its contract number; both are left out if none was seen
 --   Another worker sweeps: {{}, {}}.
--- Touches: contact, lock:sweeper, workers, slots, versions, Celery's pidbox; every index of jobs;
+-- Touches: damaged, contact, lock:sweeper, workers, slots, versions, Celery's pidbox; every index of jobs;
 -- live, kept, owner:{o}:kept, :awaited and :marks; all that `finish` does.
 local worker, lock_ms, patience_ms, bell_ms, most = unpack(ARGV)
 
@@ -72,4 +72,4 @@ for _, index in ipairs({LIVE, KEPT}) do
 end
 
 local silent, newer = lost_bells(candidates(most), bell_ms)
-return {silent, damaged, unpack(newer)}
+return {silent, redis.call('SRANDMEMBER', DAMAGED, most), unpack(newer)}

@@ -10,7 +10,8 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -21,7 +22,7 @@ from simulator.pictures import png
 from contract.artifacts.atomic_file import meant_name
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.reference_files import ReferenceFiles
-from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, References
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, Read, References
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
@@ -47,7 +48,7 @@ class Snapshots:
     def __init__(self, *, roots: Sequence[Path], workspace: Path, inputs: Path) -> None:
         self._artifacts = LocalDirectory(media=workspace.parent / "media", save_dir="generated", home=inputs.parent)
         self._references = References(
-            self._artifacts, ReferenceFiles(roots=roots, workspace=workspace), mime_of=mime_of
+            self._artifacts, ReferenceFiles(roots=roots, workspace=workspace), decoded=decoded
         )
 
     def snapshot(self, paths: Sequence[str]) -> tuple[ReferenceSnapshot, ...]:
@@ -59,10 +60,12 @@ class Snapshots:
         return asyncio.run(self._artifacts.read_reference(snapshot.sha256))
 
 
-async def mime_of(data: bytes, owner: str) -> str:
+@asynccontextmanager
+async def decoded(read: Read, owner: str) -> AsyncIterator[tuple[bytes, str]]:
     """Decode an image here, as the sandbox would."""
+    data = await read()
     try:
-        return inspect(data).mime
+        yield data, inspect(data).mime
     except NotAnImage as error:
         raise NoReference(is_too_large=isinstance(error, TooLarge)) from error
 
@@ -138,6 +141,26 @@ def test_b03_links_out_of_the_root_are_refused(references: Snapshots, space: Pat
     (space / "proc").symlink_to("/proc/self/root")
     for path in ("file.png", "folder/x.png", "chain.png", f"proc{outside}/x.png", "proc/etc/passwd"):
         assert refusal(references, path).code == "reference_outside_roots", path
+
+
+def test_a_hard_link_to_a_file_elsewhere_is_refused(references: Snapshots, space: Path) -> None:
+    (space / "hard.png").hardlink_to(space.parent / "outside" / "x.png")
+    (space / "link.png").symlink_to(space / "hard.png")
+    assert {refusal(references, name).code for name in ("hard.png", "link.png")} == {"reference_has_links"}
+
+
+def test_a_file_whose_names_all_lie_beside_it_is_read(references: Snapshots, space: Path) -> None:
+    (space / "hard.png").hardlink_to(space / "in.png")
+    assert read(references, "hard.png") == INSIDE
+    (space / "sub").mkdir()
+    (space / "sub" / "third.png").hardlink_to(space / "in.png")
+    assert refusal(references, "hard.png").code == "reference_has_links"
+
+
+def test_a_hard_link_is_no_secret_to_who_may_read_everything(space: Path) -> None:
+    references = Snapshots(roots=(Path("/"),), workspace=space, inputs=space.parent / "inputs")
+    (space / "hard.png").hardlink_to(space.parent / "outside" / "x.png")
+    assert read(references, "hard.png") == OUTSIDE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

@@ -130,6 +130,8 @@ KNOBS = {
     "polling_linger_seconds": 60,
     "max_running_per_owner": 0,
     "max_streams_per_owner": 5,
+    "max_waits_per_owner": 200,
+    "max_connections": 4000,
     "max_uploads_per_owner": 200,
     "budget_usd_per_day": 0,
     "price_usd": 0.2,

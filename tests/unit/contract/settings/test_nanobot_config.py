@@ -2,6 +2,7 @@
 
 import pytest
 
+from contract.settings.loader import load_settings
 from contract.settings.nanobot_config import MAX_CONFIG_BYTES
 from tests.support.factories.configs import SECRET, Write, problems, with_image, with_provider
 
@@ -84,6 +85,24 @@ def test_b78_a_bad_provider_option_is_named(options: dict[str, object], path: st
 def test_b13_a_save_dir_that_is_no_plain_directory_is_refused(save_dir: str, config: Write) -> None:
     config(with_image(saveDir=save_dir))
     assert "plain relative directory" in problems()["tools.imageGeneration.saveDir"]
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        ("generated", "Generated"),
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"),
+        ("art/Made", "art/made"),
+        ("\N{FULLWIDTH LATIN SMALL LETTER A}", "a"),
+    ],
+    ids=ascii,
+)
+def test_a_save_dir_that_looks_like_another_one_is_refused(there: str, written: str, config: Write) -> None:
+    path = config(with_image(saveDir=written))
+    (path.parent / "media" / there).mkdir(parents=True)
+    assert f"the directory {there.rpartition('/')[2]!a} only" in problems()["tools.imageGeneration.saveDir"]
+    (path.parent / "media" / written).mkdir(parents=True)
+    assert load_settings().image.save_dir == written  # both are there: this one was meant
 
 
 @pytest.mark.parametrize(

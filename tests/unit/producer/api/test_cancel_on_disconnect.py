@@ -1,90 +1,123 @@
-"""A job that nobody waits for any more is cancelled, but not at once."""
+"""A job that nobody waits for any more, at any gateway, is cancelled, but not at once."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Callable
 
 import pytest
 
-from contract.errors.exceptions import Unavailable
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.client.client import Darkroom
+from tests.support.store.presence import MemoryPresence, SharedNotes
+
+LINGER_S = 0.02
 
 
-class Door:
-    """A door that only cancels."""
-
-    def __init__(self, *, error: Exception | None = None) -> None:
-        self.cancelled: list[str] = []
-        self._error = error
-
-    async def cancel(self, job_id: str) -> tuple[object, bool]:
-        """Note what was cancelled."""
-        self.cancelled.append(job_id)
-        if self._error:
-            raise self._error
-        return None, True
+@pytest.fixture
+def notes() -> SharedNotes:
+    """What all gateways know."""
+    return SharedNotes()
 
 
-async def attended(door: Door, disconnects: DisconnectTracker, *, linger_s: float = 0.02) -> None:
-    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=linger_s):
+@pytest.fixture
+def tracker(notes: SharedNotes) -> DisconnectTracker:
+    """The clients of one gateway."""
+    return DisconnectTracker(asyncio.Event(), notes.of("one"))
+
+
+async def attended(disconnects: DisconnectTracker, *, linger_s: float = LINGER_S) -> None:
+    async with disconnects.wait_for("job", linger_s=linger_s):
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("error", [None, Unavailable()])
-async def test_a_job_without_clients_is_cancelled_once(error: Exception | None) -> None:
-    door, disconnects = Door(error=error), DisconnectTracker(asyncio.Event())
-    await attended(door, disconnects)
-    assert door.cancelled == []
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_job_without_clients_is_cancelled_once(notes: SharedNotes, tracker: DisconnectTracker) -> None:
+    await attended(tracker)
+    assert notes.cancelled == []
+    await until(lambda: notes.cancelled)
     await asyncio.sleep(0.1)
-    assert door.cancelled == ["job"]
+    assert notes.cancelled == ["job"]
 
 
-async def test_a_client_that_comes_back_saves_it() -> None:
-    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
-    await attended(door, disconnects)
-    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=0.02):
+async def test_a_redis_that_is_away_then_disturbs_nobody(notes: SharedNotes, tracker: DisconnectTracker) -> None:
+    notes.is_away = True
+    await attended(tracker)
+    await asyncio.sleep(0.1)
+    notes.is_away = False
+    assert (notes.cancelled, await tracker.expects("job")) == ([], False)
+
+
+async def test_a_client_that_comes_back_saves_it(notes: SharedNotes, tracker: DisconnectTracker) -> None:
+    await attended(tracker)
+    async with tracker.wait_for("job", linger_s=LINGER_S):
         await asyncio.sleep(0.1)
-        assert door.cancelled == []
-    await asyncio.sleep(0.1)
-    assert door.cancelled == ["job"]
+        assert notes.cancelled == []
+    await until(lambda: notes.cancelled)
 
 
-async def test_one_client_of_two_is_enough() -> None:
-    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
-    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=0.02):
-        await attended(door, disconnects)
+async def test_a_client_that_comes_back_at_another_gateway_saves_it(
+    notes: SharedNotes, tracker: DisconnectTracker
+) -> None:
+    other = DisconnectTracker(asyncio.Event(), notes.of("two"))
+    await attended(tracker)
+    assert await other.expects("job")
+    async with other.wait_for("job", linger_s=LINGER_S):
+        await until(lambda: notes.notes["job"] == {"two"})  # the first one has given up
+        assert notes.cancelled == []
+    await until(lambda: notes.cancelled)
+    assert notes.cancelled == ["job"]
+
+
+async def test_one_client_of_two_is_enough(notes: SharedNotes, tracker: DisconnectTracker) -> None:
+    async with tracker.wait_for("job", linger_s=LINGER_S):
+        await attended(tracker)
         await asyncio.sleep(0.1)
-        assert door.cancelled == []
-    disconnects.stay("job")
+        assert notes.cancelled == []
+    await tracker.stay("job")
     await asyncio.sleep(0.1)
-    assert door.cancelled == []
+    assert notes.cancelled == []
 
 
-async def test_it_knows_whom_it_waits_for() -> None:
-    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
-    assert not disconnects.expects("job")
-    with disconnects.wait_for("job", cast(Darkroom, door), linger_s=60):
-        assert disconnects.expects("job")
-    assert disconnects.expects("job")
-    disconnects.stay("job")
-    assert not disconnects.expects("job")
+async def test_it_knows_whom_it_waits_for(tracker: DisconnectTracker) -> None:
+    assert not await tracker.expects("job")
+    async with tracker.wait_for("job", linger_s=60):
+        assert await tracker.expects("job")
+    assert await tracker.expects("job")
+    await tracker.stay("job")
+    assert not await tracker.expects("job")
 
 
-async def test_a_process_that_ends_cancels_nothing() -> None:
-    door, disconnects = Door(), DisconnectTracker(asyncio.Event())
-    await attended(door, disconnects)
+async def test_what_was_noted_is_renewed_when_redis_is_back() -> None:
+    presence = MemoryPresence()
+    disconnects = DisconnectTracker(asyncio.Event(), presence)
+    presence.shared.is_away = True
+    async with disconnects.wait_for("job", linger_s=60):
+        presence.shared.is_away = False
+        keeping = asyncio.create_task(disconnects.keep())
+        await until(lambda: presence.shared.notes["job"])
+        keeping.cancel()
     await disconnects.close()
+
+
+async def test_a_process_that_ends_cancels_nothing_and_waits_for_nothing(
+    notes: SharedNotes, tracker: DisconnectTracker
+) -> None:
+    await attended(tracker)
+    await tracker.close()
     await asyncio.sleep(0.1)
-    assert door.cancelled == []
+    assert (notes.cancelled, notes.notes["job"]) == ([], set())
 
 
-async def test_clients_that_a_stop_has_sent_away_do_not_take_their_jobs_along() -> None:
+async def test_clients_that_a_stop_has_sent_away_do_not_take_their_jobs_along(notes: SharedNotes) -> None:
     closing = asyncio.Event()
-    door, disconnects = Door(), DisconnectTracker(closing)
-    await attended(door, disconnects)
+    disconnects = DisconnectTracker(closing, notes.of("one"))
+    await attended(disconnects)
     closing.set()
-    await attended(door, disconnects)
-    await asyncio.sleep(0.1)
-    assert door.cancelled == []
+    await attended(disconnects)
+    await until(lambda: not notes.notes["job"])
+    assert notes.cancelled == []

@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from producer.api.server import uvicorn_server
+from producer.api.server.connection_limits import ConnectionLimits
 from producer.api.server.uvicorn_server import TimeLimitedProtocol
 
 LIMIT_S = 0.3
@@ -32,7 +35,8 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server in a hurry."""
     monkeypatch.setattr(uvicorn_server, "HEADERS_S", LIMIT_S)
     monkeypatch.setattr(uvicorn_server, "STALLED_S", LIMIT_S)
-    config = uvicorn.Config(app, port=0, http=TimeLimitedProtocol, ws="none", lifespan="off", log_config=None)
+    protocol: Any = partial(TimeLimitedProtocol, limits=ConnectionLimits(100))
+    config = uvicorn.Config(app, port=0, http=protocol, ws="none", lifespan="off", log_config=None)
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve())
     while not running.started:

@@ -188,14 +188,16 @@ async def test_a_child_is_replaced_after_so_many_pictures(processes: list[Proces
 
 
 async def test_the_type_of_a_reference_is_what_its_bytes_say(pictures: ImageSandbox) -> None:
-    assert await pictures.mime_of(PICTURE) == "image/png"
-    assert await pictures.mime_of(specimen("jpeg_exif_rotated")) == "image/jpeg"
+    for data, mime in ((PICTURE, "image/png"), (specimen("jpeg_exif_rotated"), "image/jpeg")):
+        async with pictures.decoded(data) as found:
+            assert found == (data, mime)
 
 
 @pytest.mark.parametrize(("data", "is_too_large"), [(b"no image at all", False), (png.png(9_000, 9_000), True)])
 async def test_what_is_no_reference_is_told_apart(data: bytes, is_too_large: bool, pictures: ImageSandbox) -> None:
     with pytest.raises(NoReference) as caught:
-        await pictures.mime_of(data)
+        async with pictures.decoded(data):
+            pass
     assert caught.value.is_too_large is is_too_large
 
 

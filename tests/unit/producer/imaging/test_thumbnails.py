@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -26,13 +27,13 @@ class Sandbox:
         self.has_begun, self.may_go_on = asyncio.Event(), asyncio.Event()
         self.may_go_on.set()
 
-    async def thumbnail(self, data: bytes, *, side: int, asker: Asker) -> bytes:
+    async def thumbnail(self, picture: Callable[[], Awaitable[bytes]], *, side: int, asker: Asker) -> bytes:
         """Make a copy."""
         assert asker is ANN
         self.made += 1
         self.has_begun.set()
         await self.may_go_on.wait()
-        return b"\x89PNG" + data + b"%d" % side
+        return b"\x89PNG" + await picture() + b"%d" % side
 
 
 @pytest.fixture

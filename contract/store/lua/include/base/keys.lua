@@ -5,7 +5,7 @@ local RUNNING = 'darkroom:running'      -- running jobs, scored by the end of th
 local DEADLINES = 'darkroom:deadlines'  -- queued jobs, scored by when they expire
 local PARKED = 'darkroom:parked'        -- queued jobs whose owner has no room for them, scored by their turn
 local BACKLOGS = 'darkroom:backlogs'    -- owners of parked jobs, scored by when a sweep has looked at them
-local UNRUNG = 'darkroom:unrung'        -- jobs that were admitted and have no bell yet
+local UNRUNG = 'darkroom:unrung'        -- jobs that have become ready and have no bell yet
 local SERVED = 'darkroom:served'        -- how far each list of bells was served
 local JOURNAL = 'darkroom:journal'      -- each move of each job, without what was asked for and by whom
 local WEBHOOKS = 'darkroom:webhooks'    -- ended jobs whose webhook is not delivered, scored by when it is due
@@ -15,6 +15,9 @@ local VERSIONS = 'darkroom:versions'    -- each worker's contract number and ver
 local SWEEPER = 'darkroom:lock:sweeper' -- the worker that sweeps
 local CONTACT = 'darkroom:contact'      -- when sweepers reached Redis last, and since when without a gap
 local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not removed yet, with their owner and hash
+local PRESENCE = 'darkroom:presence'    -- jobs that end when no client waits for them, scored by the end of the last note of one
+local GATEWAY_CONTACT = 'darkroom:gateway_contact'  -- when gateways reached Redis last, and since when without a gap
+local DAMAGED = 'darkroom:damaged'      -- damaged jobs that have ended, and may stand in the lists of their owners
 local LIVE = 'darkroom:live'            -- bytes of jobs that are not over, by owner, and of all
 local KEPT = 'darkroom:kept'            -- bytes of what is remembered of others, by owner, and of all
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
@@ -24,12 +27,16 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
--- What an owner has: jobs active parked running kept awaited marks uploads, spent:{day} upload:{sha256} latest:{conversation}.
+-- What an owner has: jobs active parked running kept awaited marks uploads sessions sessions_in_use, spent:{day}
+-- upload:{sha256} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
 
 local function idempotency_key(owner, key) return 'darkroom:idem:' .. owner .. ':' .. key end
 
 local function deleted_key(id) return 'darkroom:deleted:' .. id end
+
+-- The gateways at which clients wait for a job, scored by when the note of it runs out.
+local function presence_key(id) return 'darkroom:presence:' .. id end
 
 local function mail_key(mailbox) return 'darkroom:mail:' .. mailbox end
 

@@ -3,14 +3,13 @@
 
 local looks = 50  -- at what could be forgotten, so that no script takes long
 
--- Removes an ended job's keys but for its idempotency key; answers whether it had images.
+-- Removes an ended job's keys but for its idempotency key.
 local function remove_job(id, owner)
-  local key, has_images = job_key(id), false
+  local key = job_key(id)
   local job = read(key, 'conversation_digest', 'gallery_digest', 'mailbox', 'bytes')
   local latest = owner_key(job.gallery_digest or owner, 'latest:' .. (job.conversation_digest or ''))
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 6) == 'image:' then
-      has_images = true
       local image = decoded(redis.call('HGET', key, field))
       if type(image.id) == 'string' then redis.call('DEL', image_key(image.id)) end
       if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
@@ -21,7 +20,6 @@ local function remove_job(id, owner)
   if job.mailbox then redis.call('ZREM', mail_key(job.mailbox), id) end
   for _, line in ipairs({'kept', 'awaited'}) do leave_line(line, owner, id, job.bytes or '') end
   redis.call('DEL', key, events_key(id))
-  return has_images
 end
 
 -- Names the idempotency key of a job, unless another job has it by now.

@@ -1,8 +1,6 @@
 -- include: base/keys job/damage job/finish
 -- Jobs that cannot be handled any more: they end, so that they stop no sweep.
 
-local damaged = {}  -- those that this script has ended
-
 local function drop(id)
   for _, index in ipairs({QUEUED, WAITING, RUNNING, DEADLINES, PARKED}) do redis.call('ZREM', index, id) end
 end
@@ -11,7 +9,7 @@ end
 local function end_damaged(id)
   if redis.call('HEXISTS', job_key(id), 'ended_at') == 0 then
     finish(id, 'failed', '{"code":"job_unreadable"}')
-    table.insert(damaged, id)
+    redis.call('SADD', DAMAGED, id)
   end
   drop(id)
 end

@@ -9,10 +9,29 @@ local function in_play(owner)
   return redis.call('ZCARD', owner_key(owner, 'active')) - redis.call('ZCARD', owner_key(owner, 'parked'))
 end
 
+local all_slots = nil
+
+-- How many jobs all workers together run at a time; they are asked once for each script.
+local function slots()
+  if not all_slots then
+    all_slots = 0
+    for _, one in ipairs(redis.call('HVALS', SLOTS)) do all_slots = all_slots + (tonumber(one) or 0) end
+  end
+  return all_slots
+end
+
+-- How many jobs of an owner may be in play, so that a slot is free when another owner comes: a part of the slots that
+-- others leave. Few slots are not divided.
+local function share(running)
+  local left = slots() - (redis.call('ZCARD', RUNNING) - running)
+  if slots() < 8 then return math.huge end
+  return math.max(1, math.floor(left * 7 / 8))
+end
+
 -- Whether one more job of an owner may be ready; 'most' of them may be in play, 0 is any number.
 local function has_room(owner, most)
-  local playing = in_play(owner)
-  return playing - redis.call('SCARD', owner_key(owner, 'running')) < READY and (most == 0 or playing < most)
+  local playing, running = in_play(owner), redis.call('SCARD', owner_key(owner, 'running'))
+  return playing - running < READY and (most == 0 or playing < most) and playing < share(running)
 end
 
 -- The more jobs an owner has in play, the later the next one is served.
@@ -56,7 +75,6 @@ local function admit(owner)
       redis.call('HSET', job_key(id), 'priority', priority)
       set_order(id, priority)
       enqueue(id, 0)
-      redis.call('SADD', UNRUNG, id)
       table.insert(admitted, id)
     elseif redis.call('TYPE', job_key(id)).ok == 'hash' then
       condemn(id)

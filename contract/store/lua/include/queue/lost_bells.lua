@@ -1,13 +1,17 @@
 -- include: base/clock base/keys base/hash base/contract job/unreadable
 -- Ready jobs whose bell is lost: its time is over, and its list is empty or younger bells of the list were served.
 
--- Ready jobs that are looked at: the first ones, and those that were just admitted and wait for their first bell,
+-- Ready jobs that are looked at: the first ones, and those that have become ready and wait for their first bell,
 -- however far behind they stand.
 local function candidates(most)
   local ids, known = redis.call('ZRANGE', QUEUED, 0, most - 1), {}
   for _, id in ipairs(ids) do known[id] = true end
-  for _, id in ipairs(redis.call('SPOP', UNRUNG, most)) do
-    if not known[id] and redis.call('ZSCORE', QUEUED, id) then table.insert(ids, id) end
+  for _, id in ipairs(redis.call('SRANDMEMBER', UNRUNG, most)) do
+    if not redis.call('ZSCORE', QUEUED, id) then
+      redis.call('SREM', UNRUNG, id)
+    elseif not known[id] then
+      table.insert(ids, id)  -- it stays there until its bell is rung, as the answer may be lost
+    end
   end
   return ids
 end

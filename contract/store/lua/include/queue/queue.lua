@@ -14,6 +14,7 @@ local function enqueue(id, not_before)
     redis.call('ZADD', WAITING, not_before, id)
   else
     redis.call('ZADD', QUEUED, job.order, id)
+    redis.call('SADD', UNRUNG, id)
   end
 end
 

@@ -1,15 +1,9 @@
--- include: base/clock base/keys base/hash base/contract
+-- include: base/clock base/keys base/contract base/contact
 -- Which worker sweeps, and what it may judge.
 
 -- A lease looks dead when its worker is, but also when no worker could reach Redis. So leases are judged only
 -- when sweepers, of whichever worker, have reached Redis without a gap for so long that every living worker has renewed.
-local function may_judge_leases(patience)
-  local contact = read(CONTACT, 'at', 'since')
-  local gap = is_number(contact.at) and now - contact.at or math.huge
-  local since = gap >= 0 and gap <= patience and tonumber(contact.since) or now  -- below 0: the clock was set back
-  redis.call('HSET', CONTACT, 'at', now, 'since', since)
-  return now - since >= patience
-end
+local function may_judge_leases(patience) return is_in_touch(CONTACT, patience) end
 
 -- Whether a worker may sweep now. A newer version takes the lock over, as it may know more of the jobs; one that tells no
 -- number is older than all.

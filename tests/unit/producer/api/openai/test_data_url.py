@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from contract.errors.exceptions import Refused
-from producer.api.openai.data_url import decode, read_urls
+from producer.api.openai.data_url import decode, images_in
 
 PICTURE = bytes(range(256))
 URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
@@ -17,9 +17,9 @@ def test_a_picture_is_decoded() -> None:
     assert decode(URL) == PICTURE
 
 
-@pytest.mark.parametrize(("value", "urls"), [(None, []), ("", []), (URL, [URL]), ([URL, URL], [URL, URL])])
-def test_a_field_has_none_one_or_several(value: object, urls: list[str]) -> None:
-    assert read_urls({"image": value}, "image") == urls
+@pytest.mark.parametrize(("value", "count"), [(None, 0), ("", 0), (URL, 1), ([URL, URL], 2)])
+def test_a_field_has_none_one_or_several(value: object, count: int) -> None:
+    assert images_in({"image": value}, "image") == [PICTURE] * count
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_field_has_none_one_or_several(value: object, urls: list[str]) -> None
 )
 def test_other_values_are_refused_with_their_place(value: object, code: str) -> None:
     with pytest.raises(Refused) as caught:
-        read_urls({"image": value}, "image")
+        images_in({"image": value}, "image")
     assert (caught.value.code, caught.value.place) == (code, ("image",))
 
 

@@ -17,7 +17,8 @@ from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.client.client import Darkroom
+from producer.api.services.waits import Waits
+from tests.support.store.presence import MemoryPresence
 
 IMAGE = SimpleNamespace(id="img_0", mime="image/png")
 
@@ -69,37 +70,39 @@ async def looked(
     request = SimpleNamespace(receive=receive)
     env = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(env=env)
-    gateway = SimpleNamespace(disconnects=disconnects, settings=settings)
-    caller = SimpleNamespace(client=door)
+    gateway = SimpleNamespace(disconnects=disconnects, settings=settings, waits=Waits(most=9, most_each=1))
+    caller = SimpleNamespace(client=door, owner="ann")
     answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
     return dict(json.loads(b"".join(parts)))
 
 
 async def test_a_job_that_is_nobodys_task_is_not_cancelled_because_it_was_looked_at() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
     assert (await looked(Door(), disconnects))["task_status"] == "PROCESSING"
-    assert not disconnects.expects("job")
+    assert not await disconnects.expects("job")
 
 
 async def test_a_task_is_waited_for_until_it_is_over() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
-    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
+    async with disconnects.wait_for("job", linger_s=60):
         pass
     await looked(Door(), disconnects)
-    assert disconnects.expects("job")
+    assert await disconnects.expects("job")
     assert (await looked(Door(JobState.FAILED), disconnects))["message"] == "It failed."
-    assert not disconnects.expects("job")
+    assert not await disconnects.expects("job")
 
 
 async def test_who_hangs_up_is_waited_for_no_longer() -> None:
-    disconnects = DisconnectTracker(asyncio.Event())
-    with disconnects.wait_for("job", cast(Darkroom, Door()), linger_s=60):
+    disconnects = DisconnectTracker(asyncio.Event(), MemoryPresence())
+    async with disconnects.wait_for("job", linger_s=60):
         pass
     with pytest.raises(ClientDisconnect):
         await looked(Door(wait_s=60), disconnects, hang_up)
-    assert disconnects.expects("job")
+    assert await disconnects.expects("job")
 
 
 async def test_an_outage_between_a_jobs_end_and_its_images_is_no_error() -> None:
-    assert (await looked(Door(JobState.SUCCEEDED), DisconnectTracker(asyncio.Event())))["task_status"] == "PROCESSING"
+    assert (await looked(Door(JobState.SUCCEEDED), DisconnectTracker(asyncio.Event(), MemoryPresence())))[
+        "task_status"
+    ] == "PROCESSING"

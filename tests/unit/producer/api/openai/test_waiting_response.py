@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from contract.jobs.job import Job
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from tests.support.store.presence import MemoryPresence
 
 JOB = cast(Job, SimpleNamespace(id="job", progress=SimpleNamespace(message="Queued.")))
 
@@ -81,36 +83,40 @@ def asker(door: Door, disconnects: DisconnectTracker) -> ResponseContext:
 @pytest.mark.parametrize("kind", [WaitingResponse, EventStream])
 @pytest.mark.parametrize("stays_for", [0, 1, 3])
 async def test_a_job_is_left_to_the_attendance(kind: type[WaitingResponse | EventStream], stays_for: int) -> None:
-    client, disconnects = Client(stays_for=stays_for), DisconnectTracker(asyncio.Event())
-    answer = kind(asker(Door(), disconnects), JOB, headers={})
+    client, disconnects = Client(stays_for=stays_for), DisconnectTracker(asyncio.Event(), MemoryPresence())
+    answer = kind(asker(Door(), disconnects), JOB, place=nullcontext(), headers={})
     async with asyncio.timeout(5):
         await answer(SCOPE, client.receive, client.send)
-    assert disconnects.expects("job")
+    assert await disconnects.expects("job")
     assert stays_for <= len(client.had) <= stays_for + 2
     await disconnects.close()
 
 
 async def test_nothing_is_sent_to_who_leaves_in_the_time_of_grace() -> None:
-    client, disconnects = Client(stays_for=0), DisconnectTracker(asyncio.Event())
-    await WaitingResponse(asker(Door(), disconnects), JOB, headers={})(SCOPE, client.receive, client.send)
+    client, disconnects = Client(stays_for=0), DisconnectTracker(asyncio.Event(), MemoryPresence())
+    await WaitingResponse(asker(Door(), disconnects), JOB, place=nullcontext(), headers={})(
+        SCOPE, client.receive, client.send
+    )
     assert client.had == []
     await disconnects.close()
 
 
 @pytest.mark.parametrize(("kind", "status"), [(WaitingResponse, 404), (EventStream, 200)])
 async def test_an_error_is_told(kind: type[WaitingResponse | EventStream], status: int) -> None:
-    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event())
-    await kind(asker(Door(is_gone=True), disconnects), JOB, headers={"X-A": "b"})(SCOPE, client.receive, client.send)
+    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event(), MemoryPresence())
+    await kind(asker(Door(is_gone=True), disconnects), JOB, place=nullcontext(), headers={"X-A": "b"})(
+        SCOPE, client.receive, client.send
+    )
     assert (client.had[0]["status"], (b"x-a", b"b") in client.had[0]["headers"]) == (status, True)
     assert b'"code": "job_not_found"' in b"".join(message.get("body", b"") for message in client.had)
     await disconnects.close()
 
 
 async def test_a_gateway_that_stops_asks_its_clients_to_come_again_and_cancels_nothing() -> None:
-    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event())
-    await WaitingResponse(asker(Door(is_stopping=True), disconnects), JOB, headers={})(
+    client, disconnects = Client(stays_for=99), DisconnectTracker(asyncio.Event(), MemoryPresence())
+    await WaitingResponse(asker(Door(is_stopping=True), disconnects), JOB, place=nullcontext(), headers={})(
         SCOPE, client.receive, client.send
     )
     headers = dict(client.had[0]["headers"])
     assert (client.had[0]["status"], headers[b"retry-after"], headers[b"x-should-retry"]) == (503, b"1", b"true")
-    assert not disconnects.expects("job")
+    assert not await disconnects.expects("job")

@@ -1,0 +1,1 @@
+"""Ten tenants behave well while one at a time abuses what they share: `make siege`."""

@@ -1,0 +1,1 @@
+"""What one tenant may do to the others, by subject."""
