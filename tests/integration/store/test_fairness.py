@@ -299,7 +299,7 @@ async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, red
     assert (job.state, job.images, job.owner) == (JobState.SUCCEEDED, (image(job_id, 0),), "ann")
     await store.end_deletion(job_id)
     left = {str(key) async for key in redis.scan_iter("*")} - before
-    counted = {"darkroom:marks", f"darkroom:owner:{digest('ann')}:kept"}
+    counted = {"darkroom:kept", f"darkroom:owner:{digest('ann')}:marks"}
     assert left == {f"darkroom:deleted:{job_id}", "darkroom:served", "darkroom:journal", *counted}
     assert 0 < await redis.pttl(f"darkroom:deleted:{job_id}") <= 3_600_000
     assert await store.is_deleted(job_id)
