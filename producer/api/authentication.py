@@ -60,6 +60,10 @@ class Caller:
         gateway.connections.load_shedder.check(self.owner)
         return await gateway.rates.count(name)
 
+    async def check_rate(self, gateway: Gateway) -> None:
+        """Require that a submit is within the rate, and do not count it. Raises Refused, Unavailable."""
+        await gateway.rates.check(f"{self.token.name}\n{self.owner}")
+
     def as_user(self, user: str | None) -> Caller:
         """Act for an end user, if the token has the right to name one; otherwise the name is ignored.
 
@@ -95,6 +99,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
         caller = caller.as_user(user)
     request.state.vouch(caller.owner)
     request.state.caller = caller
+    request.state.turn = await gateway.turns.take(caller.owner)
     request.state.bodies = gateway.bodies.of(caller.owner)
     return caller
 

@@ -72,6 +72,15 @@ class Rates:
         if refusal is not None and time.monotonic() < until:
             raise Refused(refusal.kind, **refusal.values)
 
+    async def check(self, caller: str) -> None:
+        """Require that a submit is within the rate, without counting it. Raises Refused, Unavailable."""
+        self.recall("submit", caller)
+        for item in self._rate:
+            async with reaching_redis():
+                is_let = await self._limiter.test(item, "submit", digest(caller))
+            if not is_let:
+                await self._refuse(item, "submit", caller)
+
     async def count_miss(self, caller: str) -> None:
         """Count that somebody asked for what does not exist. Raises Refused, Unavailable."""
         self.recall("miss", caller)
@@ -82,16 +91,16 @@ class Rates:
         async with reaching_redis():
             is_let = await self._limiter.hit(item, what, digest(caller))
         if not is_let:
-            reset_s, headers = await self._left(item, what, caller)
-            refusal = Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
-            self._remember(what, caller, refusal)
-            raise refusal
+            await self._refuse(item, what, caller)
 
-    def _remember(self, what: str, caller: str, refusal: Refused) -> None:
+    async def _refuse(self, item: RateLimitItem, what: str, caller: str) -> None:
+        reset_s, headers = await self._left(item, what, caller)
+        refusal = Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
         self._refusals.pop((what, caller), None)
         self._refusals[what, caller] = time.monotonic() + REMEMBERED_S, refusal
         if len(self._refusals) > MOST_REMEMBERED:
             self._refusals.popitem(last=False)
+        raise refusal
 
     async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
         """Tell in how many seconds there are more requests, and write headers that tell how many are left."""
