@@ -270,9 +270,7 @@ async def sweep_presence(world: World) -> object:
 
 async def open_session(world: World) -> object:
     """The session that was used the longest ago gives way for one, and no other one does."""
-    calm, records = (
-        SessionRecords(redis, idle_s=60, most_of_owner=3) for redis in (world.calm_redis, world.store.redis)
-    )
+    calm, records = (SessionRecords(redis, most_of_owner=3) for redis in (world.calm_redis, world.store.redis))
     calm._gateway = records._gateway = "one"
     idle: dict[str, float] = {}
     for name in ("first", "second", "third"):
