@@ -55,9 +55,10 @@ class Caller:
 
         Raises Refused (`rate_limited`, `too_busy`), Unavailable.
         """
+        name = f"{self.token.name}\n{self.owner}"
+        gateway.rates.recall("submit", name)
         gateway.connections.load_shedder.check(self.owner)
-        with gateway.connections.load_shedder.join(self.owner):
-            return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
+        return await gateway.rates.count(name)
 
     async def check_rate(self, gateway: Gateway) -> None:
         """Require that a submit is within the rate, and do not count it. Raises Refused, Unavailable."""
