@@ -41,7 +41,6 @@ from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.streams import Streams
 from producer.api.services.surroundings import SurroundingsWatch
-from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
 from producer.api.sessions.cancellations import Cancellations
 from producer.api.sessions.records import SessionRecords
@@ -52,6 +51,7 @@ from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
+from producer.token_watch import TokenWatch
 from producer.tokens import Tokens, default_owner, first_token
 
 logger = logging.getLogger(__name__)
@@ -181,7 +181,6 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
 def _build_gateway(settings: Settings, connections: Connections, tokens: Tokens, closing: asyncio.Event) -> Gateway:
     env = settings.env
     secret = InstallationSecret(settings.home, env.secret)
-    redis_url = env.redis_url.get_secret_value()
     return Gateway(
         settings=settings,
         connections=connections,
@@ -189,7 +188,7 @@ def _build_gateway(settings: Settings, connections: Connections, tokens: Tokens,
         token_watch=TokenWatch(tokens),
         secret=secret,
         links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
-        rates=Rates(redis_url, rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2),
+        rates=Rates.of(env, timeout_s=ANSWER_S / 2),
         pictures=connections.sandbox,
         thumbnails=Thumbnails(connections.artifacts, connections.sandbox),
         disconnects=DisconnectTracker(closing, Presence(connections.redis)),

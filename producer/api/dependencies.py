@@ -18,11 +18,11 @@ from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.streams import Streams
-from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
 from producer.client.connections import Connections
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
+from producer.token_watch import TokenWatch
 from producer.tokens import Tokens
 
 
