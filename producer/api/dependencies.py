@@ -20,10 +20,17 @@ from producer.api.services.signed_links import SignedLinks
 from producer.api.services.streams import Streams
 from producer.api.services.waits import Waits
 from producer.client.connections import Connections
+from producer.error_catalogue import TOO_MANY_ANSWERS
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
 from producer.token_watch import TokenWatch
 from producer.tokens import Tokens
+
+MOST_ANSWERS, MOST_ANSWERS_EACH = 256, 32  # with images that leave at a time, each with a megabyte of memory
+
+
+def _leaving(most: int, most_each: int) -> Waits:
+    return Waits(most=most, most_each=most_each, refusal=TOO_MANY_ANSWERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class Gateway:
     waits: Waits
     streams: Streams
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    answers: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # with images
+    copies: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # converted images on disk
     turns: OwnerTurns = field(default_factory=OwnerTurns)
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -65,7 +66,9 @@ async def image(
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     if thumbnail is None:
-        return await _original(request, artifacts, locator, mime=sidecar.mime, headers=headers)
+        with ExitStack() as place:
+            place.enter_context(gateway.answers.join(sidecar.job_id))  # a signed link names no owner
+            return await _original(request, artifacts, locator, place, mime=sidecar.mime, headers=headers)
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
@@ -89,14 +92,14 @@ def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
 
 
 async def _original(
-    request: Request, artifacts: ArtifactStore, locator: str, *, mime: str, headers: dict[str, str]
+    request: Request, artifacts: ArtifactStore, locator: str, place: ExitStack, *, mime: str, headers: dict[str, str]
 ) -> Response:
     try:
         found = await artifacts.open(locator)
     except FileNotFoundError as error:
         raise Refused(ARTIFACT_NOT_FOUND) from error
     try:
-        return ImageFileResponse(request.headers, found, mime=mime, headers=headers)
+        return ImageFileResponse(request.headers, found, mime=mime, headers=headers, place=place)
     except Refused:
         await found.close()
         raise

@@ -49,6 +49,14 @@ class Rates:
             _, headers = await self._left(item, "submit", caller)
         return headers
 
+    async def check(self, caller: str) -> None:
+        """Require that a submit is within the rate, without counting it. Raises Refused, Unavailable."""
+        for item in self._rate:
+            async with reaching_redis():
+                is_let = await self._limiter.test(item, "submit", digest(caller))
+            if not is_let:
+                await self._refuse(item, "submit", caller)
+
     async def count_miss(self, caller: str) -> None:
         """Count that somebody asked for what does not exist. Raises Refused, Unavailable."""
         for item in self._miss_rate:
@@ -58,8 +66,11 @@ class Rates:
         async with reaching_redis():
             is_let = await self._limiter.hit(item, what, digest(caller))
         if not is_let:
-            reset_s, headers = await self._left(item, what, caller)
-            raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
+            await self._refuse(item, what, caller)
+
+    async def _refuse(self, item: RateLimitItem, what: str, caller: str) -> None:
+        reset_s, headers = await self._left(item, what, caller)
+        raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
 
     async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
         """Tell in how many seconds there are more requests, and write headers that tell how many are left."""

@@ -73,7 +73,9 @@ class TestedRedis(Redis):
 
     def register_script(self, script: Any) -> Any:
         """Register a script with the test's clock in the place of Redis's."""
-        assert script.count(_TIME) == 1, "`clock.lua` asks for the time in another way: teach this client"
+        assert script.count(_TIME) == script.count("local clock ="), (
+            "`clock.lua` asks for the time in another way: teach this client"
+        )
         for old, new in self.edits.items():
             script = script.replace(old, new)
         return super().register_script(with_test_clock(script))
@@ -100,6 +102,8 @@ class Look:
 
     def story(self, job_id: str) -> list[str]:
         """Name the events of a job in their order."""
+        if story := self.fields(f"job:{job_id}").get("story"):
+            return [json.loads(line.split(" ", 2)[2])["type"] for line in story.splitlines()]
         entries = self.keys.get(f"job:{job_id}:events", [])
         return [json.loads(dict(zip(line[::2], line[1::2], strict=True))["event"])["type"] for _, line in entries]
 
