@@ -51,4 +51,4 @@ class Cancellations:
 
 
 def _name(session_id: str, call: CallId) -> str:
-    return "mcp:" + digest(json.dumps([session_id, call]))
+    return "mcp:" + digest(json.dumps([session_id, str(call)]))  # the SDK takes 7 and "7" for one
