@@ -187,7 +187,11 @@ class JobReader:
 
     async def image_owner_is(self, artifact_id: str, owner: str) -> bool:
         """Tell whether an artifact is known to belong to this owner."""
-        return await self._text(image_key(artifact_id)) == digest(owner)
+        return await self.image_owner(artifact_id) == digest(owner)
+
+    async def image_owner(self, artifact_id: str) -> str:
+        """Tell the digest of the owner of an artifact, "" if that is not known any more."""
+        return await self._text(image_key(artifact_id)) or ""
 
     async def lists_image(self, job_id: str, index: int) -> bool:
         """Tell whether a job has an image, readable or not."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.untrusted.imaging.limits import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
@@ -19,6 +19,7 @@ from producer.api.image_response import ImageFileResponse, copy_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
 from producer.client.owner_images import find_image
+from producer.client.redis_deadline import redis_deadline
 from producer.imaging.thumbnails import SIDES
 from producer.imaging.turns import Asker
 from producer.tokens import Right
@@ -71,8 +72,10 @@ async def image(
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
-    asker = Asker(sidecar.job_id, request.is_disconnected)
-    data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
+    if (kept := await gateway.thumbnails.kept(sidecar.id, side=thumbnail)) is None:
+        asker = await asker_of(request, gateway, sidecar)
+        kept = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
+    data, mime = kept
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
 
@@ -106,3 +109,13 @@ async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:
     """Find an image by the token of its owner."""
     caller = await may_read(await identify(request, gateway))
     return await caller.client.owner_images.find(artifact_id)
+
+
+async def asker_of(request: Request, gateway: Gateway, sidecar: Sidecar) -> Asker:
+    """Tell whose turn it is to have an image scaled: its owner's, whom a signed link does not name."""
+    try:
+        async with redis_deadline():
+            owner = await gateway.connections.store.image_owner(sidecar.id)
+    except Unavailable:
+        owner = ""
+    return Asker(sidecar.job_id, request.is_disconnected, owner_digest=owner)  # the job's, if it was forgotten

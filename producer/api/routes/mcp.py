@@ -26,7 +26,7 @@ from producer.api.authentication import Caller, identify
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url
 from producer.api.requests import LARGE, MAX_JSON, check_json, parse_json, read_body
-from producer.api.services.mcp_sessions import Session, Sessions
+from producer.api.sessions.sessions import Session, Sessions
 from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING
 from producer.mcp.answer import Links

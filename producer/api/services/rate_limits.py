@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 from limits import RateLimitItem, parse_many
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contract.errors.exceptions import Refused
 from contract.redis.client import reaching_redis
+from contract.settings.environment import Environment
 from contract.store.keys import RATES, digest
 from producer.error_catalogue import RATE_LIMITED
 
@@ -33,6 +34,12 @@ class Rates:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)
+
+    @classmethod
+    def of(cls, env: Environment, *, timeout_s: float) -> Self:
+        """Count in the Redis of the settings, by their rates."""
+        url = env.redis_url.get_secret_value()
+        return cls(url, rate=env.rate, miss_rate=env.miss_rate, timeout_s=timeout_s)
 
     async def count(self, caller: str) -> dict[str, str]:
         """Count one submit; return the headers with the number left. Raises Refused, Unavailable."""

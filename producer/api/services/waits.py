@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
-from producer.api.server.fair_share import FairShare
+from producer.api.services.fair_share import FairShare
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_WAITS
 
 LEAST_EACH = 4

@@ -25,7 +25,7 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
--- What an owner has: jobs active parked running uploads sessions sessions_in_use, spent:{day} upload:{sha256} latest:{conversation}.
+-- What an owner has: jobs active parked running uploads sessions sessions_in_use streams, spent:{day} upload:{sha256} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
 
 -- The gateways at which clients wait for a job, scored by when the note of it runs out.
