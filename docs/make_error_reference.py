@@ -68,6 +68,7 @@ VALUES: dict[str, dict[str, object]] = {
     "reference_too_large": {"max_mib": MAX_EACH // 2**20, "total_mib": MAX_TOGETHER // 2**20},
     "timeout_out_of_range": {"field": "deadline_seconds", "max": Environment.model_fields["deadline_seconds"].default},
     "too_many_jobs": {"max": Environment.model_fields["max_jobs_per_owner"].default},
+    "too_many_job_bytes": {"max": Environment.model_fields["keep_mb_per_owner"].default},
     "too_many_references": {"max": MAX_REFERENCES},
     "token_exists": {"name": "chat"},
     "token_not_found": {"name": "chat"},

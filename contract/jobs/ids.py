@@ -42,8 +42,13 @@ def is_job_id(text: str) -> bool:
 
 def check_event_id(text: str) -> None:
     """Refuse what is no id of an event. Raises Refused (`event_id_invalid`)."""
-    if not _EVENT_ID.fullmatch(text):
+    if not is_event_id(text):
         raise Refused(EVENT_ID_INVALID)
+
+
+def is_event_id(text: str) -> bool:
+    """Tell whether a text may be an event's id."""
+    return _EVENT_ID.fullmatch(text) is not None
 
 
 def is_event_at_most(text: str, other: str) -> bool:

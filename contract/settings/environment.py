@@ -127,6 +127,18 @@ class OwnerVariables(BaseModel):
 
     max_jobs_per_owner: int = Field(500, ge=1, description="maximum number of unfinished jobs of one owner")
     max_queued: int = Field(10_000, ge=1, description="maximum number of waiting jobs of all owners")
+    keep_jobs_per_owner: int = Field(
+        5000, ge=1, description="maximum number of ended jobs of one owner that are kept; the oldest ones are forgotten"
+    )
+    keep_mb_per_owner: int = Field(
+        32, ge=1, description="maximum memory in MiB that Redis may use for the jobs of one owner"
+    )
+    keep_mb: int = Field(
+        128,
+        ge=1,
+        description="maximum memory in MiB that Redis may use for all jobs; set it to half of its `maxmemory`. "
+        "The oldest ended jobs of the owner with the most are forgotten",
+    )
     max_running_per_owner: Annotated[int, _NO_LIMIT] = Field(
         0, ge=0, description="maximum number of running jobs of one owner; further jobs wait"
     )

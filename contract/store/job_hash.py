@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,12 +17,14 @@ from contract.errors.catalogue.job_failure import JOB_UNREADABLE
 from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError
 from contract.jobs import wording
+from contract.jobs.ids import is_event_at_most, is_event_id
 from contract.jobs.job import (
     TERMINAL,
     Attempt,
     Failure,
     Image,
     Job,
+    JobEvent,
     JobState,
     Outcome,
     Progress,
@@ -123,6 +126,23 @@ def read_snapshots(fields: Fields) -> tuple[ReferenceSnapshot, ...]:
         return tuple(ReferenceSnapshot.model_validate(item) for item in json.loads(fields["snapshots"]))
     except _UNREADABLE:
         raise DarkroomError(JOB_UNREADABLE) from None
+
+
+def read_events(entries: Iterable[tuple[str, Mapping[str, str]]]) -> list[JobEvent]:
+    """Read the events of a stream; one that cannot be read is left out."""
+    events = []
+    for entry_id, entry in entries:
+        with suppress(*_UNREADABLE):
+            told = json.loads(entry["event"])
+            events.append(JobEvent(**{**told, "id": entry_id, "at": moment(float(entry["at"]))}))
+    return events
+
+
+def read_story(text: str, *, after: str) -> list[JobEvent]:
+    """Read the events of an ended job that come after one of them; `finish.lua` writes a line for each."""
+    lines = (line.split(" ", 2) for line in text.splitlines() if line.count(" ") > 1)
+    entries = [(event_id, {"at": at, "event": event}) for event_id, at, event in lines if is_event_id(event_id)]
+    return [event for event in read_events(entries) if not is_event_at_most(event.id, after)]
 
 
 def failure(error: DarkroomError) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +11,9 @@ from redis.asyncio import Redis
 
 from contract.errors.catalogue.request import CURSOR_INVALID, JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot, moment
+from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot
 from contract.redis.client import reaching_redis
-from contract.store.job_hash import Fields, read_job, read_snapshots, read_state
+from contract.store.job_hash import Fields, read_events, read_job, read_snapshots, read_state, read_story
 from contract.store.keys import (
     PARKED,
     QUEUED,
@@ -37,8 +35,8 @@ CHUNK = 100  # jobs that are looked at together where not all of them will fit
 PAGE_BYTES = 2**20  # of a page, if it has more than one job
 PART_BYTES = 512  # of an image or a call in a job's hash
 
-_OF_A_STATE = ("state", "started_at", "ended_at", "images")
-_OF_A_ROW = (*_OF_A_STATE, "conversation")
+_OF_A_STATE = ("state", "started_at", "ended_at", "images", "story")
+_OF_A_ROW = ("state", "started_at", "ended_at", "images", "conversation")
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
 
@@ -75,13 +73,18 @@ class JobReader:
         fields = {name: value for name, value in zip(_OF_A_STATE, found, strict=True) if value is not None}
         if "state" not in fields:
             raise Refused(JOB_NOT_FOUND)
-        return read_state(fields), _story(entries)
+        events = read_events(entries) or read_story(fields.get("story", ""), after=after)
+        return read_state(fields), events
 
     async def last_event(self, job_id: str) -> str:
         """Tell the id of the last event of a job's story, "0" if it has none."""
         async with reaching_redis():
-            entries = await self.redis.xrevrange(job_events_key(job_id), count=1)
-        return str(entries[0][0]) if entries else "0"
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.xrevrange(job_events_key(job_id), count=1)
+            pipe.hget(job_key(job_id), "story")
+            entries, story = await pipe.execute()
+        events = read_events(entries) or read_story(story or "", after="0")
+        return events[-1].id if events else "0"
 
     async def snapshots(self, job_id: str) -> tuple[ReferenceSnapshot, ...]:
         """Read what a job's reference images were when it was accepted. Raises Refused (`job_not_found`)."""
@@ -137,11 +140,12 @@ class JobReader:
             for key in map(job_key, ids):
                 pipe.hmget(key, _OF_A_ROW)
                 pipe.hstrlen(key, "request")
+                pipe.hstrlen(key, "story")
                 pipe.hlen(key)
             answers = await pipe.execute()
-        rows = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
-        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), size, parts) for found, size, parts in rows)
-        return [size + PART_BYTES * parts if _fits(row, state, conversation) else None for row, size, parts in looked]
+        rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
+        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), sum(sizes) + PART_BYTES * n) for found, *sizes, n in rows)
+        return [size if _fits(row, state, conversation) else None for row, size in looked]
 
     async def _rows(self, owner: str, before: str | None) -> list[Row]:
         """List the jobs after a cursor, and one more than will be looked at."""
@@ -248,16 +252,6 @@ def _ask_for_position(pipe: Any, job_id: str) -> None:
 def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:
     """Count the jobs before one, which is ready, parked behind all that are, or neither."""
     return rank if parked_rank is None else ready + parked_rank
-
-
-def _story(entries: Any) -> list[JobEvent]:
-    """Read events; one that cannot be read is left out."""
-    events = []
-    for entry_id, entry in entries:
-        with suppress(ValueError, KeyError, TypeError, OverflowError, OSError):
-            told = json.loads(entry["event"])
-            events.append(JobEvent(**{**told, "id": entry_id, "at": moment(float(entry["at"]))}))
-    return events
 
 
 def _readable(fields: Fields, position: int | None) -> Job | None:

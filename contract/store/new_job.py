@@ -19,6 +19,15 @@ class ChatDelivery:
     hold_s: float  # how long the turn that handed the job in may wait for it
 
 
+@dataclass(frozen=True, slots=True)
+class KeepLimits:
+    """How much Redis may remember; 0 is no limit."""
+
+    jobs: int = 0  # ended ones of the owner
+    owner_bytes: int = 0  # of all jobs of the owner
+    all_bytes: int = 0  # of all jobs of all owners
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """What submit needs to know; digests keep owners and keys out of the names of Redis keys."""

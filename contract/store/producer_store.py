@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any, ClassVar
 
 from redis.asyncio import Redis
@@ -9,11 +10,12 @@ from redis.asyncio import Redis
 from contract.errors.catalogue.queue import (
     BUDGET_SPENT,
     QUEUE_FULL,
+    TOO_MANY_JOB_BYTES,
     TOO_MANY_JOBS,
     TOO_MANY_UPLOADS,
     UPLOADS_TOO_LARGE,
 )
-from contract.errors.catalogue.request import IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
+from contract.errors.catalogue.request import IDEMPOTENCY_KEY_FORGOTTEN, IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import Job, JobState, ReferenceSnapshot
 from contract.redis.client import is_unanswered, reaching_redis
@@ -21,7 +23,7 @@ from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_job, read_state
 from contract.store.job_writer import JobWriter, new_name, pairs
 from contract.store.keys import digest, micro, owner_key, recent_key
-from contract.store.new_job import NewJob
+from contract.store.new_job import KeepLimits, NewJob
 
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
 ANY_BYTES = 2**50
@@ -38,8 +40,11 @@ class ProducerStore(JobWriter):
         "upkeep/check_redis",
     )
 
-    def __init__(self, redis: Redis, doorbell: Doorbell, *, retention_s: float = 7 * 86_400) -> None:
+    def __init__(
+        self, redis: Redis, doorbell: Doorbell, *, retention_s: float = 7 * 86_400, keep: KeepLimits | None = None
+    ) -> None:
         super().__init__(redis, doorbell)
+        self.keep = keep or KeepLimits()
         self._retention_ms = int(retention_s * 1000)
 
     async def submit(self, new: NewJob) -> tuple[str, bool]:
@@ -64,6 +69,7 @@ class ProducerStore(JobWriter):
             micro(new.most_usd),
             new.chat_delivery.outbox if new.chat_delivery else "",
             int(new.chat_delivery.hold_s * 1000) if new.chat_delivery else 0,
+            *astuple(self.keep),
             *(part for item in new.fields().items() for part in item),
         )
         if refusal := _refusal(status, answer):
@@ -155,6 +161,10 @@ def _refusal(status: str, answer: str | int) -> Refused | None:
     match status:
         case "reused":
             return Refused(IDEMPOTENCY_KEY_REUSED)
+        case "forgotten":
+            return Refused(IDEMPOTENCY_KEY_FORGOTTEN)
+        case "too_many_bytes":
+            return Refused(TOO_MANY_JOB_BYTES, max=int(answer) // 2**20, retry_after_s=10)
         case TOO_MANY_JOBS.code:
             return Refused(TOO_MANY_JOBS, max=answer, retry_after_s=10)
         case QUEUE_FULL.code:

@@ -13,6 +13,7 @@ from contract.settings.artifact_storage import open_artifact_store, open_referen
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
 from contract.store.doorbell import Doorbell
+from contract.store.new_job import KeepLimits
 from contract.store.producer_store import ProducerStore
 from producer.client.disk_floor import DiskFloor
 from producer.client.eta import EtaCache
@@ -30,7 +31,9 @@ class Connections:
         redis_url = settings.env.redis_url.get_secret_value()
         self.settings = settings
         self.redis = open_redis(redis_url, timeout_s=ANSWER_S / 2)
-        self.store = ProducerStore(self.redis, Doorbell(), retention_s=settings.env.retention_seconds)
+        env = settings.env
+        keep = KeepLimits(env.keep_jobs_per_owner, env.keep_mb_per_owner * 2**20, env.keep_mb * 2**20)
+        self.store = ProducerStore(self.redis, Doorbell(), retention_s=env.retention_seconds, keep=keep)
         self.subscriber = JobSubscriber(open_redis(redis_url, timeout_s=ANSWER_S / 2))
         self.artifacts = open_artifact_store(settings)
         self.sandbox = ImageSandbox()

@@ -15,7 +15,7 @@ QUEUE_FULL = temporary(
     "queue_full",
     "Queue full",
     "The queue is full[: Redis {says}]. Try again in a minute.",
-    "The operator can start more workers, raise DARKROOM_MAX_QUEUED, or give Redis more memory.",
+    "The operator can start more workers, raise DARKROOM_MAX_QUEUED or DARKROOM_KEEP_MB, or give Redis more memory.",
     status=503,
 )
 QUEUE_UNAVAILABLE = temporary(
@@ -30,6 +30,13 @@ STORAGE_LOW = temporary(
     "The disk for images is almost full, so nothing new is accepted. Try again in a minute.",
     "The operator must make room there, or lower DARKROOM_LEAST_FREE_MB.",
     status=503,
+)
+TOO_MANY_JOB_BYTES = temporary(
+    "too_many_job_bytes",
+    "Too many bytes in jobs",
+    "Your unfinished jobs take [{max}|too many] MiB. Wait until some are done and their webhooks are delivered.",
+    "Cancel some of them, or write shorter prompts; the operator can raise DARKROOM_KEEP_MB_PER_OWNER.",
+    status=429,
 )
 TOO_MANY_JOBS = temporary(
     "too_many_jobs",

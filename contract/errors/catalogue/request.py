@@ -46,6 +46,12 @@ IDEMPOTENCY_KEY_INVALID = permanent(
     "An idempotency key must have 1 to 255 printable characters.",
     status=400,
 )
+IDEMPOTENCY_KEY_FORGOTTEN = permanent(
+    "idempotency_key_forgotten",
+    "Idempotency key of a forgotten job",
+    "A job with this idempotency key is over and no longer remembered. Its images are on disk; it is not made again.",
+    "Use a new key to make it again.",
+)
 IDEMPOTENCY_KEY_REUSED = permanent(
     "idempotency_key_reused",
     "Idempotency key reused",

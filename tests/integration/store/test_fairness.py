@@ -299,10 +299,20 @@ async def test_a_deleted_job_leaves_nothing_but_that_it_was(store: JobStore, red
     assert (job.state, job.images, job.owner) == (JobState.SUCCEEDED, (image(job_id, 0),), "ann")
     await store.end_deletion(job_id)
     left = {str(key) async for key in redis.scan_iter("*")} - before
-    assert left == {f"darkroom:deleted:{job_id}", "darkroom:served", "darkroom:journal"}
+    counted = {"darkroom:kept", f"darkroom:owner:{digest('ann')}:marks"}
+    assert left == {f"darkroom:deleted:{job_id}", "darkroom:served", "darkroom:journal", *counted}
     assert 0 < await redis.pttl(f"darkroom:deleted:{job_id}") <= 3_600_000
     assert await store.is_deleted(job_id)
     assert not await store.is_deleted("another")
+
+
+async def test_a_deleted_job_that_no_worker_has_had_leaves_nothing(store: JobStore, redis: Redis) -> None:
+    before = {str(key) async for key in redis.scan_iter("*")}
+    job_id = await submitted(store, idempotency_key="key")
+    await bells(redis)
+    await store.delete(job_id, owner="ann")
+    await store.end_deletion(job_id)
+    assert {str(key) async for key in redis.scan_iter("*")} - before == {"darkroom:journal"}
 
 
 async def test_deleting_an_active_job_cancels_it(store: JobStore, redis: Redis) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -13,10 +14,10 @@ from tests.support.model.table import Look
 
 _OWNER = r"owner:[0-9a-f]{20}"
 _KNOWN_KEYS = re.compile(  # docs/reference/redis-keys.md
-    rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|parked|backlogs|unrung|{_OWNER}:(jobs|active|parked|running|uploads|sessions|sessions_in_use|streams)"
+    rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|parked|backlogs|unrung|{_OWNER}:(jobs|active|parked|running|kept|awaited|marks|uploads|sessions|sessions_in_use|streams)"
     rf"|{_OWNER}:latest:[0-9a-f]{{20}}|{_OWNER}:spent:[0-9]+|{_OWNER}:upload:[0-9a-f]{{64}}|deleted:[^:]+|deleting|damaged|taken:[^:]+|webhooks|mail:[^:]+|memo:[^:]+:[0-9a-f]{20}"
     r"|idem:[0-9a-f]{20}:[0-9a-f]{20}|image:img_[0-9a-f]{12}|bells(:[1-9])?|gate:[0-9a-f]{20}(:calls|:waiters|:[0-9a-f]{20}(:waiters|:[0-9a-f]{20})?)?"
-    r"|presence(:[^:]+)?|gateway_contact|breakers|journal|served|workers|slots|versions|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
+    r"|presence(:[^:]+)?|gateway_contact|breakers|live|kept|journal|served|workers|slots|versions|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
 )
 
 
@@ -32,6 +33,7 @@ def check_table(look: Look, model: JobModel) -> None:
     }
     _check_indexes(look, model.jobs.values())
     _check_owners(look, model)
+    _check_bytes(look, model)
     for job in model.jobs.values():
         _check_job(look, job)
         check_story(look.story(job.id), job.endings)
@@ -70,6 +72,25 @@ def _check_owners(look: Look, model: JobModel) -> None:
     assert {name: look.keys[name] for name in look.keys if ":spent:" in name} == spent
     assert look.scores("webhooks") == model.webhooks
     assert {name.split(":")[1] for name in look.keys if name.startswith("deleted:")} == set(model.deleted)
+
+
+def _check_bytes(look: Look, model: JobModel) -> None:
+    """What is counted of each owner is the sum of what there is, and each ended job stands in one line."""
+    live, kept = Counter[str](), Counter[str]()
+    for job in model.jobs.values():
+        if job.state in ACTIVE:
+            live[digest(job.owner)] += int(look.fields(f"job:{job.id}")["bytes"])
+    lines = [(name, name.split(":")) for name in look.keys if re.fullmatch(rf"{_OWNER}:(kept|awaited|marks)", name)]
+    for name, (_, owner, what) in lines:
+        (live if what == "awaited" else kept)[owner] += sum(int(entry.split()[1]) for entry in look.fields(name))
+    for name, counts in (("live", live), ("kept", kept)):
+        found = look.scores(name)
+        assert found.pop("*", 0) == sum(found.values())
+        assert found == counts, name
+    ended = {job.id for job in model.jobs.values() if job.state in TERMINAL}
+    stands = [entry.split()[0] for name, (*_, what) in lines if what != "marks" for entry in look.fields(name)]
+    assert ended == set(stands) & set(model.jobs)
+    assert len(stands) == len(set(stands))
 
 
 def _check_job(look: Look, job: ModelJob) -> None:

@@ -285,7 +285,9 @@ class JobModel:
         self.cancel(job_id, owner)
         del self.jobs[job_id]
         self.webhooks.pop(job_id, None)
-        self.deleted[job_id] = self.now + RETENTION_MS
+        self.keys = {name: known for name, known in self.keys.items() if known[0] != job_id}
+        if before.fence:  # a worker had it
+            self.deleted[job_id] = self.now + RETENTION_MS
         return before
 
     def sweep(self, sweeper: str, patience_ms: int) -> bool:

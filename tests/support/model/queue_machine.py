@@ -86,6 +86,7 @@ class QueueMachine(RuleBasedStateMachine):
             if not self.active():
                 return
             self.pass_time(30_000)
+            self.keeps_the_laws()
             self.sweep("w1", 0)
             self.keeps_the_laws()
             while self.seen.bells():

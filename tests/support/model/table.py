@@ -102,6 +102,8 @@ class Look:
 
     def story(self, job_id: str) -> list[str]:
         """Name the events of a job in their order."""
+        if story := self.fields(f"job:{job_id}").get("story"):
+            return [json.loads(line.split(" ", 2)[2])["type"] for line in story.splitlines()]
         entries = self.keys.get(f"job:{job_id}:events", [])
         return [json.loads(dict(zip(line[::2], line[1::2], strict=True))["event"])["type"] for _, line in entries]
 

@@ -20,7 +20,7 @@ from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
 from producer.api.services.presence import Presence
-from producer.api.services.session_records import SessionRecords
+from producer.api.sessions.records import SessionRecords
 from producer.chat.late_delivery import insist as insist_of_chat
 from tests.support.factories.jobs import attempt, image, new_job
 from tests.support.store.world import World, insist
@@ -270,9 +270,7 @@ async def sweep_presence(world: World) -> object:
 
 async def open_session(world: World) -> object:
     """The session that was used the longest ago gives way for one, and no other one does."""
-    calm, records = (
-        SessionRecords(redis, idle_s=60, most_of_owner=3) for redis in (world.calm_redis, world.store.redis)
-    )
+    calm, records = (SessionRecords(redis, most_of_owner=3) for redis in (world.calm_redis, world.store.redis))
     calm._gateway = records._gateway = "one"
     idle: dict[str, float] = {}
     for name in ("first", "second", "third"):

@@ -103,10 +103,17 @@ def comparable(look: Look) -> dict[str, Any]:
         elif name.startswith("gate:") and name.endswith(":calls"):
             found[name] = sorted((re.sub(r":\d+$", "", call), until) for call, until in value.items())
         elif isinstance(value, Mapping):
-            found[name] = {field: "…" if field in _MADE_UP else text for field, text in value.items()}
+            found[name] = {field: _without_names(field, text) for field, text in value.items()}
         else:
             found[name] = value
     return found
+
+
+def _without_names(field: str, text: str) -> str:
+    """Leave out of a field what is made up; in a story that is the id of each event."""
+    if field == "story":
+        return "\n".join(line.partition(" ")[2] for line in text.splitlines())
+    return "…" if field in _MADE_UP else text
 
 
 def _line(fields: list[str]) -> dict[str, str]:

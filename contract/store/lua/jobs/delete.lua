@@ -1,4 +1,4 @@
--- include: base/keys base/memory base/hash job/finish
+-- include: base/keys base/memory base/hash job/finish job/kept job/forget
 -- Forgets an owner's job, ending it first. Until its images are removed it is known as one that is being deleted: a repeat,
 -- as after a lost answer, is answered the same.
 --
@@ -9,13 +9,14 @@
 -- Answers:
 --   nil   the owner has no such job
 --   hash  the job hash as it was, as field, value, …
--- Touches: job:{id} and its events, image:{artifact} of its images, owner:{o}:jobs and :latest:{conversation}, webhooks,
--- mail:{mailbox}; deleting; deleted:{id}, by which a worker knows what it need not store; all that `finish` does.
+-- Touches: job:{id} and its events, idem:{o}:{key}, image:{artifact} of its images, owner:{o}:jobs, :kept, :awaited, :marks and
+-- :latest:{conversation}, live, kept, webhooks, mail:{mailbox}; deleting; deleted:{id}, by which a worker knows what it need
+-- not store; all that `finish` does.
 local id, owner, retention_ms = unpack(ARGV)
 
 despite_full_memory()
 local key = job_key(id)
-local job = read(key, 'owner_digest', 'ended_at', 'conversation_digest', 'gallery_digest', 'mailbox')
+local job = read(key, 'owner_digest', 'ended_at', 'fence')
 if job.owner_digest ~= owner then
   local left = decoded(redis.call('HGET', DELETING, id))
   return left.owner == owner and left.fields or false
@@ -23,18 +24,12 @@ end
 local fields = redis.call('HGETALL', key)
 if not job.ended_at then finish(id, 'cancelled', '') end
 
-local latest = owner_key(job.gallery_digest or owner, 'latest:' .. (job.conversation_digest or ''))
-for i = 1, #fields, 2 do
-  if string.sub(fields[i], 1, 6) == 'image:' then
-    local image = decoded(fields[i + 1])
-    if type(image.id) == 'string' then redis.call('DEL', image_key(image.id)) end
-    if image.path and redis.call('GET', latest) == image.path then redis.call('DEL', latest) end
-  end
-end
-redis.call('ZREM', owner_key(owner, 'jobs'), id)
-redis.call('ZREM', WEBHOOKS, id)
-if job.mailbox then redis.call('ZREM', mail_key(job.mailbox), id) end
-redis.call('DEL', key, events_key(id))
+local idempotency = key_of(id, owner)
+if idempotency then redis.call('DEL', idempotency) end
+remove_job(id, owner)
 redis.call('HSET', DELETING, id, cjson.encode({owner = owner, fields = fields}))
-redis.call('SET', 'darkroom:deleted:' .. id, 1, 'PX', retention_ms)
+if job.fence ~= '0' then  -- else no worker has had it
+  redis.call('SET', deleted_key(id), 1, 'PX', retention_ms)
+  join_line('marks', owner, 'deleted:' .. id, MARK_BYTES)
+end
 return fields

@@ -1,6 +1,6 @@
 -- include: base/clock base/keys base/memory job/events job/journal queue/queue queue/fairness job/finish
--- include: queue/sweeper job/unreadable queue/lost_bells
--- Ends dead leases, expires jobs, makes waiting ones ready, and finds lost bells.
+-- include: queue/sweeper job/unreadable queue/lost_bells job/kept job/tidy
+-- Ends dead leases, expires jobs, makes waiting ones ready, finds lost bells, and mends what is counted of owners.
 --
 -- Arguments:
 --   worker       text     the sweeper
@@ -13,10 +13,12 @@
 --   damaged   jobs that were ended because their hashes are damaged, until the worker has seen to them
 --   id        one that needs a newer worker, with its contract number; both are left out if none was seen
 --   Another worker sweeps: {{}, {}}.
--- Touches: damaged, contact, lock:sweeper, workers, slots, versions, Celery's pidbox; every index of jobs; all that `finish` does.
+-- Touches: damaged, contact, lock:sweeper, workers, slots, versions, Celery's pidbox; every index of jobs;
+-- live, kept, owner:{o}:kept, :awaited and :marks; all that `finish` does.
 local worker, lock_ms, patience_ms, bell_ms, most = unpack(ARGV)
 
 local MOST_CRASHES = 3
+local OWNERS_TIDIED = 5
 
 despite_full_memory()
 local may_judge = may_judge_leases(tonumber(patience_ms))
@@ -60,6 +62,13 @@ if #ready > 0 then journal('', '') end
 for _, owner in ipairs(redis.call('ZRANGE', BACKLOGS, 0, most - 1)) do
   redis.call('ZADD', BACKLOGS, now, owner)
   admit(owner)
+end
+
+-- Some owners, so that all have their turn after a while.
+for _, index in ipairs({LIVE, KEPT}) do
+  for _, owner in ipairs(redis.call('ZRANDMEMBER', index, OWNERS_TIDIED)) do
+    if owner ~= everyone then tidy(owner) end
+  end
 end
 
 local silent, newer = lost_bells(candidates(most), bell_ms)

@@ -18,6 +18,8 @@ local DELETING = 'darkroom:deleting'    -- deleted jobs whose images are not rem
 local PRESENCE = 'darkroom:presence'    -- jobs that end when no client waits for them, scored by the end of the last note of one
 local GATEWAY_CONTACT = 'darkroom:gateway_contact'  -- when gateways reached Redis last, and since when without a gap
 local DAMAGED = 'darkroom:damaged'      -- damaged jobs that have ended, and may stand in the lists of their owners
+local LIVE = 'darkroom:live'            -- bytes of jobs that are not over, by owner, and of all
+local KEPT = 'darkroom:kept'            -- bytes of what is remembered of others, by owner, and of all
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 
@@ -25,8 +27,13 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
--- What an owner has: jobs active parked running uploads sessions sessions_in_use streams, spent:{day} upload:{sha256} latest:{conversation}.
+-- What an owner has: jobs active parked running kept awaited marks uploads sessions sessions_in_use streams, spent:{day}
+-- upload:{sha256} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
+
+local function idempotency_key(owner, key) return 'darkroom:idem:' .. owner .. ':' .. key end
+
+local function deleted_key(id) return 'darkroom:deleted:' .. id end
 
 -- The gateways at which clients wait for a job, scored by when the note of it runs out.
 local function presence_key(id) return 'darkroom:presence:' .. id end

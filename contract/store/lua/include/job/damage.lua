@@ -4,7 +4,7 @@
 -- What the scripts compute with: the numbers that every job has, and then those that some have.
 local NUMBERS = {'created_at', 'deadline', 'retention', 'priority', 'order', 'run_time', 'fence', 'crashes', 'images',
   'not_before', 'bell_at', 'bells', 'started_at', 'ended_at', 'max_running', 'contract', 'calls', 'count',
-  'reserved', 'price', 'budget_day', 'letter_tries', 'webhook_tries'}
+  'reserved', 'price', 'budget_day', 'letter_tries', 'webhook_tries', 'bytes'}
 local NEEDED = 9
 
 local function is_owner(digest) return type(digest) == 'string' and string.match(digest, '^%x+$') ~= nil end

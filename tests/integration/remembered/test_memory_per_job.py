@@ -20,6 +20,7 @@ pytestmark = pytest.mark.real_redis
 
 JOBS = 200
 MOST_BYTES = 5500  # of an ended job with one image and a prompt of 200 characters
+MOST_BYTES_LATER = 3000  # once workers have taken its bell, and its stream is over
 
 
 @pytest.fixture
@@ -56,3 +57,21 @@ async def test_an_ended_job_takes_few_bytes(redis: Redis) -> None:
     for _ in range(JOBS):
         await live(store)
     assert (await used(redis) - before) / JOBS < MOST_BYTES
+
+
+async def let_pass(redis: Redis) -> None:
+    """Remove what is there for a short while only."""
+    await redis.delete("darkroom:bells", *[str(key) async for key in redis.scan_iter("darkroom:job:*:events")])
+
+
+async def test_an_ended_job_takes_fewer_later(redis: Redis) -> None:
+    store = JobStore(redis, Doorbell(), retention_s=3600)
+    for _ in range(20):
+        await live(store)
+    await let_pass(redis)
+    before = await used(redis)
+    for _ in range(JOBS):
+        await live(store)
+    await let_pass(redis)
+    print(took := (await used(redis) - before) / JOBS)
+    assert took < MOST_BYTES_LATER
