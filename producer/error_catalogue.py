@@ -165,6 +165,13 @@ TOKENS_UNREADABLE = temporary(
 TOO_BUSY = temporary(
     "too_busy", "Too busy", "The gateway has too much to do right now. Try again in a few seconds.", status=503
 )
+TOO_MANY_AT_ONCE = temporary(
+    "too_many_at_once",
+    "Too many requests at the same time",
+    "Too many of your requests came at the same time.",
+    "Send the next one when one has been answered.",
+    status=429,
+)
 TOO_MANY_BYTES = temporary(
     "too_many_bytes",
     "Too many bytes",

@@ -31,6 +31,8 @@ from producer.api.openapi import finished
 from producer.api.problem_details import ProblemDetails
 from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
 from producer.api.server.connection_limits import ConnectionLimits, room_for
+from producer.api.server.owner_turns import EndOfTurns
+from producer.api.server.refusal_delay import RefusalDelay
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
@@ -140,7 +142,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     errors = ProblemDetails(dict.fromkeys(error_envelope.PREFIXES, error_envelope))
     errors.register(app)
     app.openapi_schema = finished(app.openapi())
-    return SecurityMiddleware(app, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
+    return SecurityMiddleware(
+        RefusalDelay(EndOfTurns(app)), hosts=_hosts(settings), origins=env.origins, refuse=errors.answer
+    )
 
 
 @asynccontextmanager

@@ -94,6 +94,7 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
         caller = caller.as_user(user)
     request.state.vouch(caller.owner)
     request.state.caller = caller
+    request.state.turn = await gateway.turns.take(caller.owner)
     request.state.bodies = gateway.bodies.of(caller.owner)
     return caller
 

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
+from producer.api.server.owner_turns import OwnerTurns
 from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
@@ -43,6 +44,7 @@ class Gateway:
     disconnects: DisconnectTracker
     waits: Waits
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    turns: OwnerTurns = field(default_factory=OwnerTurns)
     streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
     @contextmanager

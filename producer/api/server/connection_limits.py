@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from contract.errors.exceptions import Refused
-from producer.api.services.fair_share import FairShare
+from producer.api.server.fair_share import FairShare
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_CONNECTIONS
 
 OTHER_FILES = 256  # that a gateway has open beside its clients' connections and one file for each
@@ -50,6 +50,8 @@ class ConnectionLimits:
         self._stranger_count = 0
         self._idle: dict[str, dict[Place, None]] = {}  # of owners; the first is idle for longest
         self._idle_of_all: dict[Place, None] = {}
+        self._most_leaving = most // 8
+        self._leaving: set[Place] = set()
 
     def enter(self, peer: str, give_way: Callable[[], None]) -> Place:
         """Let a connection in; if there are too many of strangers, one of these gives way."""
@@ -91,8 +93,15 @@ class ConnectionLimits:
     def lose(self, place: Place) -> None:
         """Note that a connection is closed; it counts until its request is done, too."""
         place.is_lost = True
+        self._leaving.discard(place)
         if not place.requests:
             self._remove(place)
+
+    def may_linger(self, place: Place) -> bool:
+        """Tell whether a connection that has given way may stay for a moment, so that its client reads why."""
+        if len(self._leaving) < self._most_leaving:
+            self._leaving.add(place)
+        return place in self._leaving
 
     def _add_stranger(self, place: Place) -> None:
         own = self._strangers.setdefault(place.peer, {})

@@ -33,6 +33,7 @@ HEADERS_S = 10.0
 STALLED_S = 30.0
 LEAST_BYTES = 32_768  # that a client takes in that time, or all there is
 MAX_HEADER_BYTES = 32_768
+LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
 DRAIN_S = 10
 ACCEPTED = 64  # connections that are let in before those there are get their turn
 BACKLOG = 2048  # that wait in the kernel
@@ -50,6 +51,7 @@ class TimeLimitedProtocol(H11Protocol):
     _waiting: asyncio.TimerHandle | None = None
     _stalling: asyncio.TimerHandle | None = None
     _place: Place
+    _is_leaving = False
 
     def __init__(self, *args: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -85,6 +87,11 @@ class TimeLimitedProtocol(H11Protocol):
         self._stop_watching()
         super().resume_writing()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, unless the connection has given way: then it is read and forgotten."""
+        if not self._is_leaving:
+            super().data_received(data)
+
     def handle_events(self) -> None:
         """Take what has arrived."""
         super().handle_events()
@@ -98,10 +105,11 @@ class TimeLimitedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the form of all our errors."""
         is_long = len(self._received) > MAX_HEADER_BYTES
-        self._refuse(Refused(HEADERS_TOO_LARGE if is_long else self._received.fault or BAD_REQUEST))
+        self._answer(Refused(HEADERS_TOO_LARGE if is_long else self._received.fault or BAD_REQUEST))
+        self.transport.close()
 
-    def _refuse(self, error: Refused) -> None:
-        """Answer with a problem, unless another answer has begun, and close the connection."""
+    def _answer(self, error: Refused) -> None:
+        """Answer with a problem, unless another answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             request_id = new_request_id()
             body = document_of(error, request_id=request_id)
@@ -121,24 +129,27 @@ class TimeLimitedProtocol(H11Protocol):
             )
             for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._limits.serve(self._place):
             await self._app(scope, receive, send)
 
     def _give_way(self) -> None:
-        """End a connection whose place is needed; a client that has begun to speak is told why."""
-        has_begun = len(self._received) > 0 or self._place.requests > 0
+        """End a connection whose place is needed; a client that still waits for an answer is told why."""
+        is_idle = self.cycle is not None and not self._received and not self._place.requests
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # what its request still says goes nowhere
             self.cycle.message_event.set()
-        if has_begun and not self.transport.is_closing():
-            self._refuse(Refused(TOO_BUSY, retry_after_s=RETRY_S))
-        if self.transport.get_write_buffer_size():
+        self._is_leaving = True
+        if is_idle or self.transport.is_closing():
             self.transport.abort()
         else:
-            self.transport.close()
+            self._answer(Refused(TOO_BUSY, retry_after_s=RETRY_S))
+            leave = self.transport.abort if self.transport.get_write_buffer_size() else self.transport.close
+            if self._limits.may_linger(self._place):
+                self.loop.call_later(LINGER_S, leave)
+            else:
+                leave()
 
     def _ask_for_more(self) -> None:
         """Wait for the rest of a head or of an ignored body, for which nothing else waits."""

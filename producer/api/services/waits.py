@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from contract.errors.exceptions import Refused
-from producer.api.services.fair_share import FairShare
+from producer.api.server.fair_share import FairShare
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_WAITS
 
 LEAST_EACH = 4

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from producer.tokens import Tokens
+from tests.support.clients.mcp import HELLO, message
 from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.real_redis
@@ -32,9 +33,23 @@ async def image_events(client: httpx.AsyncClient, _: str) -> httpx.Response:
     return await client.post("/v1/images/generations", json={"prompt": "[slow 60] a hare", "stream": True})
 
 
+async def session(client: httpx.AsyncClient, _: str) -> httpx.Response:
+    accepted = {"Accept": "application/json, text/event-stream"}
+    opened = await client.post("/mcp", json=message("initialize", 1, **HELLO), headers=accepted)
+    named = accepted | {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
+    await client.post("/mcp", json=message("notifications/initialized"), headers=named)
+    return await client.get("/mcp", headers=named)
+
+
 @pytest.mark.parametrize(
     ("ask", "status", "says"),
-    [(stream, 200, "queued"), (poll, 401, "unauthorized"), (images, 401, "unauthorized"), (image_events, 200, "error")],
+    [
+        (stream, 200, "queued"),
+        (poll, 401, "unauthorized"),
+        (images, 401, "unauthorized"),
+        (image_events, 200, "error"),
+        (session, 200, ""),
+    ],
 )
 async def test_a_revoked_token_ends_what_it_follows(ask: Ask, status: int, says: str, stack: Stack) -> None:
     revoked, kept = stack.token("phone", user="ann"), stack.token("desk", user="ann")

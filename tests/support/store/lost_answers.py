@@ -215,6 +215,15 @@ async def close_letter(world: World) -> object:
     return await insist_of_chat(lambda: world.chat_outbox.close(job_id, session="chat", note="said"))
 
 
+async def make_room(world: World) -> object:
+    """Redis is full for nobody: all that can be forgotten is, and a repeat finds nothing more."""
+    for number in range(3):
+        await world.calm.submit(a_job(number, idempotency_key=f"key-{number}"))
+        await world.calm.cancel(f"job-{number}")
+    await insist(lambda: world.store._run("upkeep/make_room"))
+    return None
+
+
 async def take_webhooks(world: World) -> object:
     """A dispatcher that has no answer looks again, and there is more to take by then."""
     for number in range(3):
@@ -254,6 +263,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "jobs/submit": (submit, submit_the_last_one),
     "upkeep/add_upload": (add_upload,),
     "upkeep/check_redis": (check,),
+    "upkeep/make_room": (make_room,),
     "upkeep/ring_doorbell": (ring,),
     "upkeep/sweep": (sweep,),
     "webhook_outbox/settle": (settle_webhook,),
