@@ -330,3 +330,14 @@ async def test_one_owners_flood_fills_redis_for_nobody(store: JobStore, redis: R
             bobs.append(await cancelled(store, owner="bob"))
     assert await used(redis) < most * 3 // 4
     assert await known(store, *bobs) == bobs
+
+
+async def test_bells_of_cancelled_jobs_are_bounded_and_jobs_that_are_ready_are_rung_again(
+    store: JobStore, redis: Redis
+) -> None:
+    waits = await submitted(store, owner="bob", max_queued=20)
+    for _ in range(1300):
+        await cancelled(store, max_queued=20)
+    assert await redis.llen("darkroom:bells") <= 1000 + 2 * 2
+    while waits not in await bells(redis):  # workers take what is there, and the sweeper sees that a bell was lost
+        await sweep(store, bell_s=0)

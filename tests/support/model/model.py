@@ -6,7 +6,7 @@ left open: the model is told, and checks that it was somebody who may be woken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from contract.jobs.job import ACTIVE, Attempt, JobState, Outcome
@@ -163,16 +163,14 @@ class JobModel:
         self._admit(job.owner, are_rung=are_rung)
         return state
 
-    def submit(
-        self, job: ModelJob, key: str | None, digest: str, bells: Mapping[str, Sequence[str]], *, budget: int = 0
-    ) -> str | tuple[str, bool]:
-        """Accept a job, if no list of bells is too long."""
+    def submit(self, job: ModelJob, key: str | None, digest: str, *, budget: int = 0) -> str | tuple[str, bool]:
+        """Accept a job."""
         known = self.keys.get((job.owner, key or ""))
         if job.id in self.jobs:
             return job.id, False
         if known and known[0] in self.jobs:
             return (known[0], True) if known[1] == digest else "idempotency_key_reused"
-        if refusal := self._refusal(job, bells, budget):
+        if refusal := self._refusal(job, budget):
             return refusal
         is_ready = not self.parked(job.owner) and self.has_room(job.owner, job.most_running)
         if is_ready:
@@ -186,12 +184,12 @@ class JobModel:
             self.keys[job.owner, key] = (job.id, digest, self.now + RETENTION_MS)
         return job.id, False
 
-    def _refusal(self, job: ModelJob, bells: Mapping[str, Sequence[str]], budget: int) -> str:
+    def _refusal(self, job: ModelJob, budget: int) -> str:
         if len(self.of(job.owner)) >= MOST_ACTIVE:
             return "too_many_jobs"
         job.priority = min(self.in_play(job.owner), 9)
         queued = sum(other.state is JobState.QUEUED for other in self.jobs.values())
-        if queued >= MOST_QUEUED or len(bells.get(job.bells, ())) >= 2 * MOST_QUEUED:
+        if queued >= MOST_QUEUED:
             return "queue_full"
         spent, _ = self.spent.get((job.owner, self.now // DAY_MS), (0, 0))
         return "budget_spent" if budget and spent + job.count * job.price > budget else ""

@@ -166,8 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
             price=micro(new.price_usd),
             webhook=new.webhook,
         )
-        bells, budget = self.table.look().bells(), micro(new.budget_usd)
-        wanted = self.model.submit(job, new.idempotency_key, new.digest, bells, budget=budget)
+        wanted = self.model.submit(job, new.idempotency_key, new.digest, budget=micro(new.budget_usd))
         answer = self.ask(self.store.submit(new))
         assert answer == wanted
         if isinstance(answer, tuple):

@@ -216,11 +216,13 @@ async def close_letter(world: World) -> object:
 
 
 async def make_room(world: World) -> object:
-    """Redis is full for nobody: all that can be forgotten is, and a repeat finds nothing more."""
+    """Redis is full of ended jobs: all that can be forgotten is, and a repeat finds nothing more."""
     for number in range(3):
         await world.calm.submit(a_job(number, idempotency_key=f"key-{number}"))
         await world.calm.cancel(f"job-{number}")
+    await world.calm_redis.config_set("maxmemory", (await world.calm_redis.info("memory"))["used_memory"])
     await insist(lambda: world.store._run("upkeep/make_room"))
+    await world.calm_redis.config_set("maxmemory", 0)
     return None
 
 
