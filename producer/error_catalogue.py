@@ -165,6 +165,13 @@ TOKENS_UNREADABLE = temporary(
 TOO_BUSY = temporary(
     "too_busy", "Too busy", "The gateway has too much to do right now. Try again in a few seconds.", status=503
 )
+TOO_MANY_ANSWERS = temporary(
+    "too_many_answers",
+    "Too many images at a time",
+    "Too many images are already on their way to you.",
+    "Ask for the next one when some of them have arrived.",
+    status=429,
+)
 TOO_MANY_AT_ONCE = temporary(
     "too_many_at_once",
     "Too many requests at the same time",

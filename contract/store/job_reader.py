@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,11 @@ from contract.store.keys import (
 SEEN_S = 10  # since a worker's last sign of life, for its slots to count
 MOST_SCANNED = 500  # jobs that one page looks at, however few of them fit
 CHUNK = 100  # jobs that are looked at together where not all of them will fit
+PAGE_BYTES = 2**20  # of a page, if it has more than one job
+PART_BYTES = 512  # of an image or a call in a job's hash
 
 _OF_A_STATE = ("state", "started_at", "ended_at", "images", "story")
+_OF_A_ROW = (*_OF_A_STATE, "conversation")
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
 
@@ -109,21 +112,39 @@ class JobReader:
     ) -> tuple[list[Job], str | None]:
         """Read a page of an owner's jobs, newest first, and the cursor of the next one; None after the last.
 
-        `before` is the cursor of the page before this one. A page is shorter than `limit`, or even empty, where
-        few of the jobs that were looked at fit or can be read. Raises Refused (`cursor_invalid`).
+        `before` is the cursor of the page before this one. A page is shorter than `limit`, or even empty, where few
+        of the jobs that were looked at fit or can be read, or they are large. Raises Refused (`cursor_invalid`).
         """
         rows = await self._rows(owner, before)
         step = limit if state is None and conversation is None else CHUNK
         found: list[Job] = []
-        for start in range(0, min(len(rows), MOST_SCANNED), step):
-            chunk = rows[start : min(start + step, MOST_SCANNED)]
-            looked = await self._look([job_id for job_id, _ in chunk])
-            for place, (fields, position) in enumerate(looked, start + 1):
-                if _fits(fields, state, conversation) and (job := _readable(fields, position)):
-                    found.append(job)
-                if len(found) == limit:
-                    return found, _cursor(rows[:place]) if place < len(rows) else None
+        at, left = 0, PAGE_BYTES
+        while at < min(len(rows), MOST_SCANNED):
+            chunk = [job_id for job_id, _ in rows[at : min(at + step, MOST_SCANNED)]]
+            sizes = await self._sizes(chunk, state, conversation)
+            places, gone = _choose(sizes, most=limit - len(found), left=left, needs_one=not found)
+            left -= sum(sizes[place] or 0 for place in places)
+            looked = await self._look([chunk[place] for place in places])
+            found += [job for fields, position in looked if fields and (job := _readable(fields, position))]
+            at += gone
+            if len(found) == limit or (gone < len(chunk) and len(places) < limit):
+                return found, _cursor(rows[:at]) if at < len(rows) else None
         return found, _cursor(rows[:MOST_SCANNED]) if len(rows) > MOST_SCANNED else None
+
+    async def _sizes(
+        self, ids: Sequence[str], state: frozenset[JobState] | None, conversation: str | None
+    ) -> list[int | None]:
+        """Tell how many bytes jobs have, about; None for one that does not fit, or is forgotten."""
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            for key in map(job_key, ids):
+                pipe.hmget(key, _OF_A_ROW)
+                pipe.hstrlen(key, "request")
+                pipe.hlen(key)
+            answers = await pipe.execute()
+        rows = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
+        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), size, parts) for found, size, parts in rows)
+        return [size + PART_BYTES * parts if _fits(row, state, conversation) else None for row, size, parts in looked]
 
     async def _rows(self, owner: str, before: str | None) -> list[Row]:
         """List the jobs after a cursor, and one more than will be looked at."""
@@ -169,7 +190,11 @@ class JobReader:
 
     async def image_owner_is(self, artifact_id: str, owner: str) -> bool:
         """Tell whether an artifact is known to belong to this owner."""
-        return await self._text(image_key(artifact_id)) == digest(owner)
+        return await self.image_owner(artifact_id) == digest(owner)
+
+    async def image_owner(self, artifact_id: str) -> str:
+        """Tell the digest of the owner of an artifact, "" if that is not known any more."""
+        return await self._text(image_key(artifact_id)) or ""
 
     async def lists_image(self, job_id: str, index: int) -> bool:
         """Tell whether a job has an image, readable or not."""
@@ -236,12 +261,26 @@ def _readable(fields: Fields, position: int | None) -> Job | None:
         return None
 
 
-def _fits(fields: Fields, state: frozenset[JobState] | None, conversation: str | None) -> bool:
+def _fits(fields: Mapping[str, str | None], state: frozenset[JobState] | None, conversation: str | None) -> bool:
+    known = {name: value for name, value in fields.items() if value is not None}
     return (
-        "state" in fields
-        and (state is None or read_state(fields) in state)
-        and (conversation is None or fields.get("conversation") == conversation)
+        "state" in known
+        and (state is None or read_state(known) in state)
+        and (conversation is None or known.get("conversation") == conversation)
     )
+
+
+def _choose(sizes: Sequence[int | None], *, most: int, left: int, needs_one: bool) -> tuple[list[int], int]:
+    """Choose the places of the first jobs that fit, `most` of them and `left` bytes; tell where to go on after them."""
+    places: list[int] = []
+    for place, size in enumerate(sizes):
+        if size is None:
+            continue
+        if len(places) == most or (size > left and (places or not needs_one)):
+            return places, place
+        places.append(place)
+        left -= size
+    return places, len(sizes)
 
 
 def _cursor(rows: Sequence[Row]) -> str:

@@ -36,20 +36,21 @@ from producer.api.server.refusal_delay import RefusalDelay
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.mcp_sessions import IDLE_S, MOST_OF_OWNER, Sessions
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
-from producer.api.services.session_records import SessionRecords
 from producer.api.services.signed_links import SignedLinks
+from producer.api.services.streams import Streams
 from producer.api.services.surroundings import SurroundingsWatch
-from producer.api.services.token_watch import TokenWatch
 from producer.api.services.waits import Waits
+from producer.api.sessions.records import SessionRecords
+from producer.api.sessions.sessions import Sessions
 from producer.client.connections import Connections
 from producer.client.redis_deadline import ANSWER_S
 from producer.health.queue import read_queue_health
 from producer.imaging.thumbnails import Thumbnails
 from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
+from producer.token_watch import TokenWatch
 from producer.tokens import Tokens, default_owner, first_token
 
 logger = logging.getLogger(__name__)
@@ -149,37 +150,20 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
 
 @asynccontextmanager
 async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: asyncio.Event) -> AsyncIterator[None]:
-    env = settings.env
-    secret = InstallationSecret(settings.home, env.secret)
     async with Connections(settings) as connections:
-        pictures = connections.sandbox
-        thumbnails = Thumbnails(connections.artifacts, pictures)
-        tools = Tools(prints=ImageContents(pictures, thumbnails), wait_s=env.tool_wait_seconds)
-        records = SessionRecords(connections.redis, idle_s=IDLE_S, most_of_owner=MOST_OF_OWNER)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records)
-        app.state.gateway = Gateway(
-            settings=settings,
-            connections=connections,
-            tokens=tokens,
-            token_watch=TokenWatch(tokens),
-            secret=secret,
-            links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
-            rates=Rates(
-                env.redis_url.get_secret_value(), rate=env.rate, miss_rate=env.miss_rate, timeout_s=ANSWER_S / 2
-            ),
-            pictures=pictures,
-            thumbnails=thumbnails,
-            disconnects=DisconnectTracker(closing, Presence(connections.redis)),
-            waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
-        )
-        watch = SurroundingsWatch(app.state.gateway.readiness, partial(read_queue_health, connections.store))
+        gateway = app.state.gateway = _build_gateway(settings, connections, tokens, closing)
+        prints = ImageContents(gateway.pictures, gateway.thumbnails)
+        tools = Tools(prints=prints, wait_s=settings.env.tool_wait_seconds)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, SessionRecords(connections.redis))
+        watch = SurroundingsWatch(gateway.readiness, partial(read_queue_health, connections.store))
         tasks = [
             asyncio.create_task(kept)
             for kept in (
                 _stop_waiting(connections, closing),
                 watch.keep(),
-                app.state.gateway.token_watch.keep(connections.subscriber.wake_all),
-                app.state.gateway.disconnects.keep(),
+                gateway.token_watch.keep(connections.subscriber.wake_all),
+                gateway.disconnects.keep(),
+                gateway.streams.keep(),
             )
         ]
         try:
@@ -188,7 +172,26 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         finally:
             for task in tasks:
                 task.cancel()
-            await app.state.gateway.disconnects.close()
+            await gateway.disconnects.close()
+
+
+def _build_gateway(settings: Settings, connections: Connections, tokens: Tokens, closing: asyncio.Event) -> Gateway:
+    env = settings.env
+    secret = InstallationSecret(settings.home, env.secret)
+    return Gateway(
+        settings=settings,
+        connections=connections,
+        tokens=tokens,
+        token_watch=TokenWatch(tokens),
+        secret=secret,
+        links=SignedLinks(secret.key("links"), valid_s=env.link_seconds),
+        rates=Rates.of(env, timeout_s=ANSWER_S / 2),
+        pictures=connections.sandbox,
+        thumbnails=Thumbnails(connections.artifacts, connections.sandbox),
+        disconnects=DisconnectTracker(closing, Presence(connections.redis)),
+        streams=Streams(connections.redis, most=env.max_streams_per_owner),
+        waits=Waits(most=env.max_connections // 2, most_each=env.max_waits_per_owner),
+    )
 
 
 async def _stop_waiting(connections: Connections, closing: asyncio.Event) -> None:

@@ -59,6 +59,10 @@ class Caller:
         with gateway.connections.load_shedder.join(self.owner):
             return await gateway.rates.count(f"{self.token.name}\n{self.owner}")
 
+    async def check_rate(self, gateway: Gateway) -> None:
+        """Require that a submit is within the rate, and do not count it. Raises Refused, Unavailable."""
+        await gateway.rates.check(f"{self.token.name}\n{self.owner}")
+
     def as_user(self, user: str | None) -> Caller:
         """Act for an end user, if the token has the right to name one; otherwise the name is ignored.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from contract.errors.exceptions import Refused
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
 from producer.api.server.owner_turns import OwnerTurns
@@ -19,13 +17,20 @@ from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
-from producer.api.services.token_watch import TokenWatch
+from producer.api.services.streams import Streams
 from producer.api.services.waits import Waits
 from producer.client.connections import Connections
-from producer.error_catalogue import TOO_MANY_STREAMS
+from producer.error_catalogue import TOO_MANY_ANSWERS
 from producer.imaging.sandbox import ImageSandbox
 from producer.imaging.thumbnails import Thumbnails
+from producer.token_watch import TokenWatch
 from producer.tokens import Tokens
+
+MOST_ANSWERS, MOST_ANSWERS_EACH = 256, 32  # with images that leave at a time, each with a megabyte of memory
+
+
+def _leaving(most: int, most_each: int) -> Waits:
+    return Waits(most=most, most_each=most_each, refusal=TOO_MANY_ANSWERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,24 +48,18 @@ class Gateway:
     thumbnails: Thumbnails
     disconnects: DisconnectTracker
     waits: Waits
+    streams: Streams
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    answers: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # with images
+    copies: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # converted images on disk
     turns: OwnerTurns = field(default_factory=OwnerTurns)
-    streams: Counter[str] = field(default_factory=Counter)  # how many each owner follows
 
-    @contextmanager
-    def stream(self, owner: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def stream(self, owner: str) -> AsyncIterator[None]:
         """Count a stream while it lasts. Raises Refused (`too_many_streams`, `too_many_waits`, `too_busy`)."""
-        most = self.settings.env.max_streams_per_owner
-        if self.streams[owner] >= most:
-            raise Refused(TOO_MANY_STREAMS, max=most, retry_after_s=5)
-        self.streams[owner] += 1
-        try:
-            with self.waits.join(owner):
+        with self.waits.join(owner):
+            async with self.streams.follow(owner):
                 yield
-        finally:
-            self.streams[owner] -= 1
-            if not self.streams[owner]:
-                del self.streams[owner]
 
     @property
     def readiness(self) -> Readiness:

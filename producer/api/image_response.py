@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -49,20 +50,24 @@ def choose_part(asked: Headers, size: int, *, unchanged: tuple[str, str]) -> Par
 class ImageFileResponse(StreamingResponse):
     """An open image, or a part of it; it is closed when the answer has left, or its client."""
 
-    def __init__(self, asked: Headers, image: OpenImage, *, mime: str, headers: Mapping[str, str]) -> None:
-        """Answer what was asked for. Raises Refused."""
+    def __init__(
+        self, asked: Headers, image: OpenImage, *, mime: str, headers: Mapping[str, str], place: ExitStack
+    ) -> None:
+        """Answer what was asked for, and take over its `place` among the answers. Raises Refused."""
         stored = image.stored
         more, part = _about(asked, stored.bytes, stored.modified_at, headers)
         pieces = _pieces(image, part or Part(0, stored.bytes))
         super().__init__(pieces, 206 if part else 200, headers=more, media_type=mime)
         self._image = image
+        self._place = place.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._image.close()
+        with self._place:
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                await self._image.close()
 
 
 def copy_response(asked: Headers, data: bytes, *, made_at: float, mime: str, headers: Mapping[str, str]) -> Response:

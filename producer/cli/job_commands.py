@@ -122,10 +122,7 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def work(darkroom: OwnerClient) -> int:
-        if state:
-            found, _ = await darkroom.page(limit=limit, state=frozenset(state))
-        else:
-            found = await darkroom.list(limit=limit)
+        found = await _newest(darkroom, limit, frozenset(state) if state else None)
         if as_json:
             terminal.out.print_json(json.dumps([job.model_dump(mode="json") for job in found]))
         elif quiet:
@@ -138,6 +135,18 @@ def list_jobs(
         return 0
 
     with_darkroom(owner, work)
+
+
+async def _newest(darkroom: OwnerClient, limit: int, state: frozenset[JobState] | None) -> list[Job]:
+    """List the newest jobs, page by page, as large ones do not come at once."""
+    found: list[Job] = []
+    cursor = None
+    while len(found) < limit:
+        page, cursor = await darkroom.page(before=cursor, limit=limit - len(found), state=state)
+        found += page
+        if cursor is None:
+            break
+    return found
 
 
 @jobs.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from functools import partial
 
 from contract.artifacts.artifact_store import ArtifactStore
@@ -26,6 +27,13 @@ class Thumbnails:
         self._pictures = pictures
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    async def kept(self, artifact: str, *, side: int) -> tuple[bytes, str] | None:
+        """Find the thumbnail of an image if it was made before; answer it and its type."""
+        with suppress(OSError):  # making it tells of that
+            if data := await self._artifacts.thumbnail(artifact, side):
+                return data, _type_of(data)
+        return None
+
     async def find(self, sidecar: Sidecar, locator: str, *, side: int, asker: Asker) -> tuple[bytes, str]:
         """Find the thumbnail of an image, or make it; answer it and its type. Raises Refused."""
         name = f"{sidecar.id}-{side}"
@@ -39,7 +47,7 @@ class Thumbnails:
                 raise Refused(STORAGE_FULL) from error
             finally:
                 self._making.pop(name, None)
-        return data, next(mime for begin, mime in _TYPES.items() if data.startswith(begin))
+        return data, _type_of(data)
 
     async def _make(self, artifact: str, locator: str, side: int, asker: Asker) -> bytes:
         data = await self._pictures.thumbnail(partial(self._artifacts.read, locator), side=side, asker=asker)
@@ -48,3 +56,7 @@ class Thumbnails:
             await self._artifacts.delete(locator)
             raise FileNotFoundError(locator)
         return data
+
+
+def _type_of(data: bytes) -> str:
+    return next(mime for begin, mime in _TYPES.items() if data.startswith(begin))

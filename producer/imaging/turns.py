@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from contract.errors.exceptions import Refused
+from contract.store.keys import digest
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_IMAGES_WAITING
 
 MOST_EACH = 32  # images of one owner that wait
@@ -27,6 +28,12 @@ class Asker:
 
     owner: str = ""
     is_gone: Callable[[], Awaitable[bool]] = _stays
+    owner_digest: str = ""  # where no more is known of the owner
+
+    @property
+    def turn(self) -> str:
+        """Name whose turn it is: the same for all that one owner asks."""
+        return self.owner_digest or digest(self.owner)
 
 
 class _Line:
@@ -94,17 +101,17 @@ class Turns:
         if self._free:
             self._free -= 1
             return
-        if self._urgent.count(asker.owner) + self._others.count(asker.owner) >= MOST_EACH:
+        if self._urgent.count(asker.turn) + self._others.count(asker.turn) >= MOST_EACH:
             raise Refused(TOO_MANY_IMAGES_WAITING, max=MOST_EACH, retry_after_s=5)
         if len(self._urgent) + len(self._others) >= MOST:
             raise _busy()
-        place = line.join(asker.owner)
+        place = line.join(asker.turn)
         try:
             async with asyncio.timeout(self._wait_s):
                 await place
         except (TimeoutError, asyncio.CancelledError) as error:
             if place.cancelled():
-                line.leave(asker.owner, place)
+                line.leave(asker.turn, place)
             else:
                 self._go_on()  # the turn came at the same moment
             if isinstance(error, TimeoutError):

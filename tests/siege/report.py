@@ -49,14 +49,17 @@ class Phase:
         return [each for each in self.waited if each.wrong]
 
 
+def is_slow(phase: Phase, quiet: Phase) -> bool:
+    """Tell whether tenants waited too long, and nothing else is wrong."""
+    return [*problems(phase, quiet)] == [*_delays(phase, quiet)] != []
+
+
 def problems(phase: Phase, quiet: Phase) -> Iterator[str]:
     """Say what is not as promised."""
+    yield from _delays(phase, quiet)
     for kind in KINDS:
         if not any(each.kind == kind for each in phase.waited):
             yield f"{phase.name}: nobody waited for a {kind}"
-        most = max(FELT_S[kind], MOST_TIMES * quiet.p99(kind))
-        if phase.p99(kind) > most:
-            yield f"{phase.name}: {kind} took {phase.p99(kind):.3f} s (p99), at most {most:.3f} s is promised"
     for words, times in Counter(f"{each.kind}: {each.wrong}" for each in phase.wrong()).most_common(3):
         yield f"{phase.name}: {times} × {words}"
     for part, most_mib in MOST_MIB.items():
@@ -64,6 +67,13 @@ def problems(phase: Phase, quiet: Phase) -> Iterator[str]:
             yield f"{phase.name}: the {part} held {phase.peaks[part]:.0f} MiB, at most {most_mib:.0f} are promised"
     if phase.name in ABUSES and not phase.did:
         yield f"{phase.name}: the abuser did nothing"
+
+
+def _delays(phase: Phase, quiet: Phase) -> Iterator[str]:
+    for kind in KINDS:
+        most = max(FELT_S[kind], MOST_TIMES * quiet.p99(kind))
+        if phase.p99(kind) > most:
+            yield f"{phase.name}: {kind} took {phase.p99(kind):.3f} s (p99), at most {most:.3f} s is promised"
 
 
 def lines(phases: Sequence[Phase]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from worker.answers.errors import ProviderError
 from worker.execution.attempt_log import AttemptLog, persist
 from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker, outcome_of
 
-LEAVE_S = 6.0  # time for two answers that are lost
+LEAVE_S = 12.0  # time for two answers that are lost
+HURRIED_S = 5.0  # once the job is given up, whose lease ends the place as well
 
 
 class BreakerPlace:
@@ -59,7 +60,9 @@ class BreakerPlace:
         has_passed = outcome is CallOutcome.GOOD and any(attempt.error == PROVIDER_ERROR.code for attempt in history)
         since_ms = history[0].started_at.timestamp() * 1000 if history else self._lease.now_ms()
         with suppress(Unavailable, TimeoutError):
-            async with asyncio.timeout(LEAVE_S):  # a place that was not given back is dropped with the job's lease
+            async with asyncio.timeout(
+                HURRIED_S if _is_cancelled() else LEAVE_S
+            ):  # a place that was not given back is dropped with the job's lease
                 falters = await persist(
                     self._breaker.leave,
                     self._lease,
@@ -72,3 +75,8 @@ class BreakerPlace:
                 self._is_left = True
                 return falters
         return False
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

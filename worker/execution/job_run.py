@@ -17,6 +17,7 @@ from contract.errors.exceptions import DarkroomError, Unavailable
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import JobState, Outcome
+from contract.redis.client import reaching_redis
 from contract.store.job_writer import new_name
 from contract.store.lease import Lease, LeaseLost
 from contract.store.worker_store import WorkerStore
@@ -37,6 +38,7 @@ from worker.policy.retry_policy import GiveUp, Later, most_useful
 from worker.providers.registry import PROVIDERS
 
 GIVE_BACK_S = 5.0
+CLAIM_S = 2.0
 STOPPED = "Its worker was stopped; another one goes on."
 
 Stop = Later | GiveUp | Stopped
@@ -58,8 +60,12 @@ async def run(job_id: str, worker: WorkerContext) -> None:
 async def _claim(job_id: str, worker: WorkerContext) -> Lease | None:
     """Claim a job until Redis answers: a lease that nobody knows of would count as a crash. Raises Unavailable."""
     claim, lease_s = new_name(), worker.settings.env.lease_seconds
-    insist = until_reachable(is_stopping=worker.leases.is_closed)
-    return await insist(worker.store.claim, job_id, worker=worker.worker, lease_s=lease_s, claim=claim)
+
+    async def ask() -> Lease | None:
+        async with reaching_redis(), asyncio.timeout(min(CLAIM_S, lease_s / 4)):  # nobody renews it meanwhile
+            return await worker.store.claim(job_id, worker=worker.worker, lease_s=lease_s, claim=claim)
+
+    return await until_reachable(is_stopping=worker.leases.is_closed)(ask)
 
 
 async def _run(lease: Lease, worker: WorkerContext) -> None:

@@ -7,24 +7,23 @@ outage of Redis is reported as PROCESSING. If the client disconnects or stops po
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from typing import Any
 
-import pybase64
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Image, Job, JobState
+from contract.jobs.job import Job, JobState
 from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
-from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, interleave
+from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, Part, interleave
 from producer.api.openai.data_url import images_in
 from producer.api.openai.json_images import open_json_images
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
+from producer.api.openai.response import stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
@@ -67,21 +66,31 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
         # A job that was submitted otherwise is not cancelled when polling stops.
         async with _waiting(gateway, job) if await gateway.disconnects.expects(job.id) else nullcontext():
             job = await _held(request, gateway, caller, job)
-        parts = await shown(caller, job)
+        with ExitStack() as place:
+            if job.state is JobState.SUCCEEDED and not place.enter_context(
+                gateway.answers.join_if_possible(caller.owner)
+            ):
+                return _unfinished(task_id)
+            parts = await shown(caller, job)
+            if job.is_over:
+                await gateway.disconnects.stay(job.id)
+            return ChunkedJSONResponse(parts, headers={}, place=place.pop_all())
     except Unavailable:
-        return json_response({"task_id": task_id, "task_status": "PROCESSING"})
-    if job.is_over:
-        await gateway.disconnects.stay(job.id)
-    return ChunkedJSONResponse(parts, headers={})
+        return _unfinished(task_id)
 
 
-async def shown(caller: Caller, job: Job) -> list[bytes]:
+def _unfinished(task_id: str) -> Response:
+    """Have a client ask again: it gives up at every other answer."""
+    return json_response({"task_id": task_id, "task_status": "PROCESSING"})
+
+
+async def shown(caller: Caller, job: Job) -> list[Part]:
     """Write a job as a task; its images are in it, as clients open no links to addresses nearby. Raises Unavailable."""
     task: dict[str, Any] = {"task_id": job.id, "task_status": _STATUS.get(job.state, "FAILED")}
-    pictures: list[bytes] = []
+    pictures: list[Part] = []
     if job.state is JobState.SUCCEEDED:
         task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
-        pictures = [await _base64(caller, image) for image in job.images]
+        pictures = [await stored_base64(caller.client, image) for image in job.images]
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}
@@ -98,9 +107,3 @@ async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) ->
 
 def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:
     return gateway.disconnects.wait_for(job.id, linger_s=gateway.settings.env.polling_linger_seconds)
-
-
-async def _base64(caller: Caller, image: Image) -> bytes:
-    locator = await caller.client.owner_images.find(image.id)
-    data = await caller.client.artifacts.read(locator)
-    return await asyncio.to_thread(pybase64.b64encode, data)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
+from tempfile import SpooledTemporaryFile
 from typing import Any, NamedTuple
 
-import pybase64
 from sse_starlette import ServerSentEvent
 
+from contract.errors.catalogue.job_failure import STORAGE_FULL
+from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND
 from contract.errors.catalogue.table import look_up
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs import wording
 from contract.jobs.job import Image, Job
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
-from producer.api.openai.chunked_json import MARK, interleave
+from producer.api.openai.chunked_json import MARK, PIECE, Base64Image, Part, SpooledBase64, StoredBase64, interleave
 from producer.api.openai.request import OpenAIRequest
+from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import GATEWAY_STOPPING, JOB_CANCELLED
 from producer.imaging.turns import Asker
 
@@ -49,17 +54,18 @@ class ResponseContext:
     order: OpenAIRequest
     base: str  # the start of links
     kind: str  # what events are called: `image_generation` or `image_edit`
+    kept: ExitStack = field(default_factory=ExitStack)  # what the response holds until it has left
 
 
 class Entry(NamedTuple):
     """One image as it is answered: a link, or base64 that belongs where `shown` has MARK; never both."""
 
     shown: dict[str, str]
-    base64: list[bytes]
+    base64: list[Base64Image]
     format: str
 
 
-async def complete(context: ResponseContext, job: Job) -> list[bytes]:
+async def complete(context: ResponseContext, job: Job) -> list[Part]:
     """Write the answer of a job that is over, with all its images, in parts. Raises JobFailed, Refused."""
     if not job.images:
         raise JobFailed(job)
@@ -77,7 +83,7 @@ async def complete(context: ResponseContext, job: Job) -> list[bytes]:
     return interleave(document, chain.from_iterable(entry.base64 for entry in entries))
 
 
-async def events(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
+async def events(context: ResponseContext, job: Job) -> AsyncIterator[list[Part]]:
     """Tell a job's story: each image as soon as it is there, the rest as comments. Raises JobFailed, Refused."""
     sent: set[str] = set()
     yield [comment(job.progress.message)]
@@ -100,22 +106,38 @@ async def events(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes
 async def _entry(context: ResponseContext, image: Image) -> Entry:
     if context.order.as_url:
         return Entry({"url": context.base + context.gateway.links.sign(image.id)}, [], _FORMATS[image.mime])
-    data, mime = await _read(context, image)
-    return Entry({"b64_json": MARK}, [await asyncio.to_thread(pybase64.b64encode, data)], _FORMATS[mime])
+    data, mime = await _base64(context, image)
+    return Entry({"b64_json": MARK}, [data], _FORMATS[mime])
 
 
-async def _read(context: ResponseContext, image: Image) -> tuple[bytes, str]:
-    """Read an image in the format that was asked for. Raises Refused."""
+async def _base64(context: ResponseContext, image: Image) -> tuple[Base64Image, str]:
+    """Find an image in the format that was asked for. Raises Refused."""
     order = context.order
     client = context.caller.client
-    data = await client.artifacts.read(await client.owner_images.find(image.id))
+    stored = await stored_base64(client, image)
     if order.mime in (None, image.mime) and order.compression is None:
-        return data, image.mime
+        return stored, image.mime
     mime, asker = order.mime or image.mime, Asker(context.caller.owner)
-    return await context.gateway.pictures.convert(data, mime=mime, quality=order.compression, asker=asker), mime
+    context.kept.enter_context(context.gateway.copies.join(context.caller.owner))
+    read = partial(client.artifacts.read, stored.locator)
+    data = await context.gateway.pictures.convert(read, mime=mime, quality=order.compression, asker=asker)
+    file = context.kept.enter_context(SpooledTemporaryFile(PIECE))  # noqa: SIM115 - the stack closes it
+    try:
+        return await asyncio.to_thread(SpooledBase64, file, data), mime
+    except OSError as error:
+        raise Refused(STORAGE_FULL) from error
 
 
-async def _completed(context: ResponseContext, job: Job, image: Image) -> list[bytes]:
+async def stored_base64(client: OwnerClient, image: Image) -> StoredBase64:
+    """Find an image of an owner. Raises Refused (`artifact_not_found`), Unavailable."""
+    locator = await client.owner_images.find(image.id)
+    stored = await client.artifacts.stat(locator)
+    if stored is None:
+        raise Refused(ARTIFACT_NOT_FOUND)
+    return StoredBase64(client.artifacts, locator, stored.bytes)
+
+
+async def _completed(context: ResponseContext, job: Job, image: Image) -> list[Part]:
     """Write the event of one image, in parts."""
     entry = await _entry(context, image)
     document = {

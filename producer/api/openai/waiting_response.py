@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
-from itertools import chain
 
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
@@ -19,12 +19,14 @@ from starlette.types import Receive, Scope, Send
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
-from producer.api.openai.chunked_json import ChunkedJSONResponse, cut, send_parts
+from producer.api.openai.chunked_json import ChunkedJSONResponse, Part, pieces_of, send_parts
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
 from producer.error_catalogue import GATEWAY_STOPPING
 from producer.error_log import report
+
+logger = logging.getLogger(__name__)
 
 
 class WaitingResponse(Response):
@@ -44,7 +46,7 @@ class WaitingResponse(Response):
         """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
         disconnects = self._context.gateway.disconnects
         linger_s = self._env.linger_seconds
-        with self._place:
+        with self._place, self._context.kept:
             async with disconnects.wait_for(self._job.id, linger_s=linger_s):
                 finishing, leaving = asyncio.create_task(self._finish()), asyncio.create_task(gone(receive))
                 try:
@@ -57,7 +59,7 @@ class WaitingResponse(Response):
 
     async def _hold(
         self,
-        finishing: asyncio.Task[list[bytes]],
+        finishing: asyncio.Task[list[Part]],
         leaving: asyncio.Task[None],
         scope: Scope,
         receive: Receive,
@@ -77,14 +79,14 @@ class WaitingResponse(Response):
         if finishing.done():
             await send_parts(send, self._late(finishing, scope))
 
-    def _answer(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> Response:
+    def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
         try:
             return ChunkedJSONResponse(finishing.result(), headers=self._more)
         except DarkroomError as error:
             report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
-    def _late(self, finishing: asyncio.Task[list[bytes]], scope: Scope) -> list[bytes]:
+    def _late(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> list[Part]:
         """Write the result of a job whose response has started."""
         try:
             return finishing.result()
@@ -96,7 +98,7 @@ class WaitingResponse(Response):
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         return [*kept, (b"x-accel-buffering", b"no")]  # or nginx would keep the blanks
 
-    async def _finish(self) -> list[bytes]:
+    async def _finish(self) -> list[Part]:
         job = await self._context.caller.client.wait(self._job.id)
         if not job.is_over:
             raise Refused(GATEWAY_STOPPING, retry_after_s=1)  # OpenAI's clients repeat it, and find the same job
@@ -123,12 +125,12 @@ class EventStream(EventSourceResponse):
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
         gateway = self._context.gateway
         linger_s = gateway.settings.env.linger_seconds
-        with self._place:
+        with self._place, self._context.kept:
             async with gateway.disconnects.wait_for(self._job.id, linger_s=linger_s):
                 await super().__call__(scope, receive, send)
 
 
-async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]]:
+async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[Part]]:
     try:
         async for event in response.events(context, job):
             yield event
@@ -137,8 +139,8 @@ async def _tell(context: ResponseContext, job: Job) -> AsyncIterator[list[bytes]
         yield [b"event: error\ndata: ", json.dumps(error_envelope.envelope(error)).encode(), b"\n\n"]
 
 
-async def _in_pieces(events: AsyncIterator[list[bytes]], *, beat_s: float) -> AsyncIterator[bytes]:
-    """Cut events into pieces, with a comment now and then as long as none comes."""
+async def _in_pieces(events: AsyncIterator[list[Part]], *, beat_s: float) -> AsyncIterator[bytes]:
+    """Cut events into pieces, with a comment now and then as long as none comes; it ends if an image is deleted."""
     coming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
@@ -147,8 +149,10 @@ async def _in_pieces(events: AsyncIterator[list[bytes]], *, beat_s: float) -> As
             elif (event := coming.result()) is None:
                 return
             else:
-                for piece in chain.from_iterable(map(cut, event)):
+                async for piece in pieces_of(event):
                     yield piece
                 coming = asyncio.ensure_future(anext(events, None))
+    except FileNotFoundError:
+        logger.warning("a stream broke off: its image was deleted meanwhile")
     finally:
         coming.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.untrusted.imaging.limits import EXTENSIONS
 from producer.api.authentication import Reader, identify, needs
 from producer.api.dependencies import Gateway, Here
@@ -18,6 +19,7 @@ from producer.api.image_response import ImageFileResponse, copy_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
 from producer.client.owner_images import find_image
+from producer.client.redis_deadline import redis_deadline
 from producer.imaging.thumbnails import SIDES
 from producer.imaging.turns import Asker
 from producer.tokens import Right
@@ -64,12 +66,16 @@ async def image(
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     if thumbnail is None:
-        return await _original(request, artifacts, locator, mime=sidecar.mime, headers=headers)
+        with ExitStack() as place:
+            place.enter_context(gateway.answers.join(sidecar.job_id))  # a signed link names no owner
+            return await _original(request, artifacts, locator, place, mime=sidecar.mime, headers=headers)
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
-    asker = Asker(sidecar.job_id, request.is_disconnected)  # a signed link names no owner
-    data, mime = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
+    if (kept := await gateway.thumbnails.kept(sidecar.id, side=thumbnail)) is None:
+        asker = await asker_of(request, gateway, sidecar)
+        kept = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
+    data, mime = kept
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
 
@@ -86,14 +92,14 @@ def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
 
 
 async def _original(
-    request: Request, artifacts: ArtifactStore, locator: str, *, mime: str, headers: dict[str, str]
+    request: Request, artifacts: ArtifactStore, locator: str, place: ExitStack, *, mime: str, headers: dict[str, str]
 ) -> Response:
     try:
         found = await artifacts.open(locator)
     except FileNotFoundError as error:
         raise Refused(ARTIFACT_NOT_FOUND) from error
     try:
-        return ImageFileResponse(request.headers, found, mime=mime, headers=headers)
+        return ImageFileResponse(request.headers, found, mime=mime, headers=headers, place=place)
     except Refused:
         await found.close()
         raise
@@ -103,3 +109,13 @@ async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:
     """Find an image by the token of its owner."""
     caller = await may_read(await identify(request, gateway))
     return await caller.client.owner_images.find(artifact_id)
+
+
+async def asker_of(request: Request, gateway: Gateway, sidecar: Sidecar) -> Asker:
+    """Tell whose turn it is to have an image scaled: its owner's, whom a signed link does not name."""
+    try:
+        async with redis_deadline():
+            owner = await gateway.connections.store.image_owner(sidecar.id)
+    except Unavailable:
+        owner = ""
+    return Asker(sidecar.job_id, request.is_disconnected, owner_digest=owner)  # the job's, if it was forgotten

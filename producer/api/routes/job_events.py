@@ -52,7 +52,7 @@ class JobEventStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; or raise Refused (`too_many_streams`) before anything is sent."""
-        with self._gateway.stream(self._owner):
+        async with self._gateway.stream(self._owner):
             await super().__call__(scope, receive, send)
 
 

@@ -59,7 +59,7 @@ async def list_jobs(
     conversation: Annotated[
         str | None, Query(max_length=MAX_CONVERSATION, description="Only jobs of this conversation.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="The largest number of jobs.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="The largest number of jobs; large ones are fewer.")] = 20,
     cursor: Annotated[str | None, Query(description="`next` of the previous page.", json_schema_extra=_CURSOR)] = None,
 ) -> Response:
     """List your jobs, newest first."""

@@ -25,14 +25,15 @@ from contract.jobs.job import Image
 from producer.api.authentication import Caller, identify
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url
-from producer.api.requests import LARGE, MAX_JSON, media_type, parse_json, read_body
-from producer.api.services.mcp_sessions import Session, Sessions
+from producer.api.requests import LARGE, MAX_JSON, check_json, parse_json, read_body
+from producer.api.sessions.sessions import Session, Sessions
 from producer.client.owner_client import OwnerClient
-from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING, UNSUPPORTED_MEDIA_TYPE
+from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING
 from producer.mcp.answer import Links
 from producer.tokens import Right
 
 NO_SESSION = "There is no such session; open another one."
+SMALL = 2**16  # bytes of a message; only a submit, which its tool counts, has more
 TOO_MANY = "You have too many sessions in use; close some."
 
 router = APIRouter()
@@ -88,9 +89,7 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     """Let the MCP server answer, if the request is one message of JSON-RPC and its session is the caller's."""
     body, message = b"", None
     if request.method == "POST":
-        if media_type(request) != "application/json":
-            raise Refused(UNSUPPORTED_MEDIA_TYPE, accepted="application/json")
-        body = bytes(await read_body(request, most=MAX_JSON))
+        body = await _receive(request, gateway, caller)
         try:
             message = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
         except Refused as error:
@@ -109,6 +108,15 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     if request.method == "GET":
         return _Followed(gateway, caller, sessions, session)
     return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
+
+
+async def _receive(request: Request, gateway: Gateway, caller: Caller) -> bytes:
+    """Receive a message, a large one only within the rate. Raises Refused, Unavailable; ClientDisconnect."""
+    check_json(request)
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > SMALL:
+        await caller.check_rate(gateway)
+    return bytes(await read_body(request, most=MAX_JSON))
 
 
 class _Spoken(Response):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from contract.errors.exceptions import Refused
-from producer.api.server.fair_share import FairShare
+from producer.api.services.fair_share import FairShare
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_CONNECTIONS
 
 OTHER_FILES = 256  # that a gateway has open beside its clients' connections and one file for each

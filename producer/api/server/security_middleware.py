@@ -65,7 +65,7 @@ class SecurityMiddleware:
         origin = Headers(scope=scope).get("origin", "")
         shown_to = shared(origin) if origin in self._origins else {}
         dress = dressed(request_id) | shown_to
-        sending = _Sending(send, dress, scope["method"])
+        sending = _Sending(send, dress, scope["method"], is_expected=Headers(scope=scope).get("expect") is not None)
         try:
             self._check(scope)
         except Refused as error:
@@ -76,8 +76,13 @@ class SecurityMiddleware:
             return
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
+
+        async def received() -> Message:
+            sending.is_expected = False
+            return await receive()
+
         with about(request_id=request_id):
-            await self._app(scope, receive, sending)
+            await self._app(scope, received, sending)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -122,9 +127,13 @@ def shared(origin: str) -> dict[str, str]:
 
 
 class _Sending:
-    """Sends an answer with the headers that all have; to HEAD, its head only."""
+    """Sends an answer with the headers that all have; to HEAD, its head only.
 
-    def __init__(self, send: Send, headers: dict[str, str], method: str) -> None:
+    A client that waits to be asked for its body, and is not, is told that nothing more is read from it.
+    """
+
+    def __init__(self, send: Send, headers: dict[str, str], method: str, *, is_expected: bool) -> None:
+        self.is_expected = is_expected  # to ask for the body
         self._send = send
         self._headers = headers
         self._is_head = method == "HEAD"
@@ -134,6 +143,8 @@ class _Sending:
             headers = MutableHeaders(scope=message)
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
+            if self.is_expected:
+                headers["Connection"] = "close"
         elif self._is_head:
             return
         await self._send(message)

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from contract.errors.exceptions import Unavailable
-from producer.api.services.presence import LEAST_S, RENEW_S
+from producer.api.services.presence import LEAST_S, RENEW_AGAIN_S, RENEW_S
 
 Answer = TypeVar("Answer")
 
@@ -61,11 +61,14 @@ class DisconnectTracker:
     async def keep(self) -> None:
         """Renew the notes of this process for ever, and look for jobs that others have left behind."""
         while True:
-            with suppress(Unavailable):
+            wait_s = RENEW_S
+            try:
                 await self._presence.note(dict(self._notes))
                 for job_id in await self._presence.sweep():
                     _log(job_id)
-            await asyncio.sleep(RENEW_S)
+            except Unavailable:
+                wait_s = RENEW_AGAIN_S
+            await asyncio.sleep(wait_s)
 
     @asynccontextmanager
     async def wait_for(self, job_id: str, *, linger_s: float) -> AsyncIterator[None]:

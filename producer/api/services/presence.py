@@ -17,14 +17,16 @@ from contract.store.scripts import Scripts
 from producer.client.redis_deadline import redis_deadline
 
 RENEW_S = 10.0
-LEAST_S = 30.0  # a note counts for
+RENEW_AGAIN_S = 1.0  # while Redis is away
+LEAST_S = 30.0  # a note counts for: longer than RENEW_S, an outage of PATIENCE_S, and one more try to renew it
+PATIENCE_S = 15.0
 MOST = 200  # jobs in one go
 
 
 class Presence:
     """The notes of one gateway process, beside those of the others. Everything may raise Unavailable."""
 
-    def __init__(self, redis: Redis, *, patience_s: float = LEAST_S) -> None:
+    def __init__(self, redis: Redis, *, patience_s: float = PATIENCE_S) -> None:
         self._redis = redis
         self._gateway = uuid.uuid4().hex[:16]
         self._patience_ms = int(patience_s * 1000)

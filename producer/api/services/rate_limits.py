@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 from limits import RateLimitItem, parse_many
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contract.errors.exceptions import Refused
 from contract.redis.client import reaching_redis
+from contract.settings.environment import Environment
 from contract.store.keys import RATES, digest
 from producer.error_catalogue import RATE_LIMITED
 
@@ -34,6 +35,12 @@ class Rates:
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)
 
+    @classmethod
+    def of(cls, env: Environment, *, timeout_s: float) -> Self:
+        """Count in the Redis of the settings, by their rates."""
+        url = env.redis_url.get_secret_value()
+        return cls(url, rate=env.rate, miss_rate=env.miss_rate, timeout_s=timeout_s)
+
     async def count(self, caller: str) -> dict[str, str]:
         """Count one submit; return the headers with the number left. Raises Refused, Unavailable."""
         headers: dict[str, str] = {}
@@ -41,6 +48,14 @@ class Rates:
             await self._count(item, "submit", caller)
             _, headers = await self._left(item, "submit", caller)
         return headers
+
+    async def check(self, caller: str) -> None:
+        """Require that a submit is within the rate, without counting it. Raises Refused, Unavailable."""
+        for item in self._rate:
+            async with reaching_redis():
+                is_let = await self._limiter.test(item, "submit", digest(caller))
+            if not is_let:
+                await self._refuse(item, "submit", caller)
 
     async def count_miss(self, caller: str) -> None:
         """Count that somebody asked for what does not exist. Raises Refused, Unavailable."""
@@ -51,8 +66,11 @@ class Rates:
         async with reaching_redis():
             is_let = await self._limiter.hit(item, what, digest(caller))
         if not is_let:
-            reset_s, headers = await self._left(item, what, caller)
-            raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
+            await self._refuse(item, what, caller)
+
+    async def _refuse(self, item: RateLimitItem, what: str, caller: str) -> None:
+        reset_s, headers = await self._left(item, what, caller)
+        raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
 
     async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
         """Tell in how many seconds there are more requests, and write headers that tell how many are left."""

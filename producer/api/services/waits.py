@@ -1,4 +1,4 @@
-"""How many answers may wait for a job at a time: for each owner, and in all.
+"""How many answers may wait for a job, or leave with images, at a time: for each owner, and in all.
 
 All that wait count: long polls, streams of events, waiting answers of OpenAI's and ModelScope's APIs, MCP calls and
 streams. Each keeps a connection and some memory for as long as it waits.
@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from contract.errors.exceptions import Refused
-from producer.api.server.fair_share import FairShare
+from contract.errors.kind import ErrorKind
+from producer.api.services.fair_share import FairShare
 from producer.error_catalogue import TOO_BUSY, TOO_MANY_WAITS
 
 LEAST_EACH = 4
@@ -18,16 +19,17 @@ RETRY_S = 5
 
 
 class Waits:
-    """The answers of one gateway that wait."""
+    """The answers of one gateway that wait; one that is too many for its owner is refused as `refusal`."""
 
-    def __init__(self, *, most: int, most_each: int) -> None:
+    def __init__(self, *, most: int, most_each: int, refusal: ErrorKind = TOO_MANY_WAITS) -> None:
+        self._refusal = refusal
         self._share = FairShare(most=most, most_each=most_each, least_each=min(LEAST_EACH, most_each))
 
     @contextmanager
     def join(self, owner: str) -> Iterator[None]:
-        """Be one of them for a while. Raises Refused (`too_many_waits`, `too_busy`)."""
+        """Be one of them for a while. Raises Refused (`too_many_waits` or what it is here, `too_busy`)."""
         if not self._share.may_take(owner):
-            raise Refused(TOO_MANY_WAITS, retry_after_s=RETRY_S)
+            raise Refused(self._refusal, retry_after_s=RETRY_S)
         if self._share.is_full:
             raise Refused(TOO_BUSY, retry_after_s=RETRY_S)
         with self._taken(owner):

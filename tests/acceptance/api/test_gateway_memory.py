@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from contract.jobs.request import MAX_PROMPT
+from producer.api.dependencies import MOST_ANSWERS_EACH
 from tests.support.factories.images import picture
 from tests.support.stack.shared_stack import Account, SharedStack, fresh
 
@@ -77,25 +78,49 @@ async def test_uploads_are_in_memory_one_at_a_time(
     assert peak() < 400 * MIB
 
 
-async def test_images_leave_in_pieces(
-    client: httpx.AsyncClient, shared_stack: SharedStack, peak: Callable[[], int]
-) -> None:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def large_images(client: httpx.AsyncClient, shared_stack: SharedStack) -> tuple[dict[str, str], str, list[str]]:
+    """Make four images of 17 MB: the headers of their owner, the id of their job, and theirs."""
     account = shared_stack.account()
     his = {"Authorization": f"Bearer {account.token}"}
     made = await client.post("/v1/jobs", json={"prompt": fresh(), "count": 4}, headers=his | {"Prefer": "wait=60"})
-    [job] = await shared_stack.jobs(account.owner)
     assert made.json()["state"] == "succeeded"
+    [job] = await shared_stack.jobs(account.owner)
     for image in job.images:
         os.truncate(image.path, 17 * MIB)
+    return his, job.id, [image.id for image in job.images]
+
+
+async def test_images_leave_in_pieces(
+    client: httpx.AsyncClient, large_images: tuple[dict[str, str], str, list[str]], peak: Callable[[], int]
+) -> None:
+    his, job_id, _ = large_images
     async with AsyncExitStack() as answers:
         entering = [
-            answers.enter_async_context(client.stream("GET", f"/v1/tasks/{job.id}", headers=his)) for _ in range(12)
+            answers.enter_async_context(client.stream("GET", f"/v1/tasks/{job_id}", headers=his)) for _ in range(12)
         ]
         begun = await asyncio.gather(*entering)
         assert {answer.status_code for answer in begun} == {200}
         sizes = await asyncio.gather(*map(_size, begun))
     assert min(sizes) > 4 * 17 * MIB * 4 // 3
     assert peak() < 400 * MIB
+
+
+async def test_so_many_images_are_on_their_way_to_one_owner_at_most(
+    client: httpx.AsyncClient, shared_stack: SharedStack, large_images: tuple[dict[str, str], str, list[str]]
+) -> None:
+    his, job_id, [image, *_] = large_images
+    others = {"Authorization": f"Bearer {shared_stack.account().token}"}
+    made = await client.post("/v1/jobs", json={"prompt": fresh()}, headers=others | {"Prefer": "wait=60"})
+    for path, tells in ((f"/v1/artifacts/{image}", "too_many_answers"), (f"/v1/tasks/{job_id}", "PROCESSING")):
+        async with AsyncExitStack() as answers:
+            for _ in range(MOST_ANSWERS_EACH):
+                begun = await answers.enter_async_context(client.stream("GET", path, headers=his))
+                assert begun.status_code == 200
+            refused = await client.get(path, headers=his)
+            assert tells in refused.text
+            assert (await client.get(made.json()["images"][0]["url"], headers=others)).status_code == 200
+            assert (await client.get(f"/v1/tasks/{made.json()['id']}", headers=others)).json()["output_images"]
 
 
 async def _size(answer: httpx.Response) -> int:
@@ -114,3 +139,9 @@ async def test_lists_of_large_jobs_come_in_pages_of_few(
     lists = await asyncio.gather(*(client.get("/v1/jobs?limit=100", headers=his) for _ in range(15)))
     assert {answer.status_code for answer in lists} == {200}
     assert peak() < 300 * MIB
+    listed, address = 0, "/v1/jobs?limit=100"
+    while address:
+        page = (await client.get(address, headers=his)).json()
+        listed += len(page["jobs"])
+        address = page["next"] and f"/v1/jobs?limit=100&cursor={page['next']}"
+    assert listed == 60

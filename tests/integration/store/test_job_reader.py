@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +13,7 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import Refused
 from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.store import job_reader
+from contract.store.job_reader import JobReader
 from contract.store.keys import digest
 from producer.client.eta import expected
 from tests.support.factories.job_store import JobStore
@@ -90,6 +93,34 @@ async def test_a_page_looks_at_so_many_jobs_and_then_says_where_to_go_on(
     await store.cancel(ids[9])
     assert await pages(store, state=CANCELLED) == [[ids[0]], [], [ids[9]]]
     assert list(chain(*await pages(store, limit=100))) == ids
+
+
+async def test_a_page_has_few_of_large_jobs_but_one_at_least(
+    store: JobStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await all_submitted(store, 5)
+    ids = await newest_first(redis)
+    for job_id in ids[1:3]:
+        request = str(await redis.hget(f"darkroom:job:{job_id}", "request"))
+        await redis.hset(f"darkroom:job:{job_id}", "request", request + " " * 2**20)
+    assert await pages(store, limit=5) == [[ids[0]], [ids[1]], [ids[2]], ids[3:]]
+    assert list(chain(*await pages(store, limit=5, state=QUEUED))) == ids
+    monkeypatch.setattr(job_reader, "PAGE_BYTES", 1)
+    assert await pages(store, limit=5) == [[job_id] for job_id in ids]
+
+
+async def test_jobs_that_do_not_fit_are_not_read(store: JobStore, redis: Redis) -> None:
+    await all_submitted(store, 3)
+    await store.cancel((await newest_first(redis))[1])
+    read: list[int] = []
+
+    class Counting(JobReader):
+        async def _look(self, ids: Sequence[str]) -> list[Any]:
+            read.append(len(ids))
+            return await super()._look(ids)
+
+    await Counting(redis).page_of("ann", before=None, limit=3, state=CANCELLED, conversation=None)
+    assert read == [1]
 
 
 async def test_forgotten_jobs_are_passed_by(store: JobStore, redis: Redis) -> None:

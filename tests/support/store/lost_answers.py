@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from redis.asyncio import Redis
+
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import JobState, Outcome, ReferenceSnapshot
 from contract.store.job_writer import new_name
@@ -17,6 +19,8 @@ from contract.store.keys import owner_key
 from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
+from producer.api.services.presence import Presence
+from producer.api.sessions.records import SessionRecords
 from producer.chat.late_delivery import insist as insist_of_chat
 from tests.support.factories.jobs import attempt, image, new_job
 from tests.support.store.world import World, insist
@@ -247,6 +251,45 @@ async def settle_webhook(world: World) -> object:
     return None
 
 
+def presence(redis: Redis) -> Presence:
+    """What one gateway notes."""
+    noting = Presence(redis, patience_s=0)
+    noting._gateway = "one"
+    return noting
+
+
+async def note_presence(world: World) -> object:
+    await world.calm.submit(a_job())
+    return await insist(lambda: presence(world.store.redis).note({"job-0": 30}))
+
+
+async def leave_presence(world: World) -> object:
+    """The last client has gone; that this is why the job has ended is told in the log alone."""
+    await world.calm.submit(a_job(webhook=HOOK))
+    await presence(world.calm_redis).note({"job-0": 30})
+    await insist(lambda: presence(world.store.redis).leave("job-0"))
+    return None
+
+
+async def sweep_presence(world: World) -> object:
+    """The gateway has gone at which a client waited; that this is why the job has ended is told in the log alone."""
+    await world.calm.submit(a_job(webhook=HOOK))
+    await presence(world.calm_redis).note({"job-0": 0})
+    await insist(presence(world.store.redis).sweep)
+    return None
+
+
+async def open_session(world: World) -> object:
+    """The session that was used the longest ago gives way for one, and no other one does."""
+    calm, records = (SessionRecords(redis, most_of_owner=3) for redis in (world.calm_redis, world.store.redis))
+    calm._gateway = records._gateway = "one"
+    idle: dict[str, float] = {}
+    for name in ("first", "second", "third"):
+        await calm.tell("ann", idle, opened=name)
+        idle[name] = 10.0
+    return await insist(lambda: records.tell("ann", idle, opened="fourth"))
+
+
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "breaker/enter": (enter,),
     "breaker/leave": (leave,),
@@ -263,6 +306,10 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "jobs/release": (release, release_to_wait),
     "jobs/renew": (renew,),
     "jobs/submit": (submit, submit_the_last_one),
+    "mcp/sessions": (open_session,),
+    "presence/leave": (leave_presence,),
+    "presence/note": (note_presence,),
+    "presence/sweep": (sweep_presence,),
     "upkeep/add_upload": (add_upload,),
     "upkeep/check_redis": (check,),
     "upkeep/make_room": (make_room,),

@@ -54,7 +54,9 @@ end
 
 local is_open = 1
 if opened ~= '' then
-  if redis.call('ZCARD', sessions) >= tonumber(most) and not make_room() then is_open = 0 else note_use(opened) end
+  local is_repeat = redis.call('ZSCORE', sessions, opened)
+  local has_room = is_repeat or redis.call('ZCARD', sessions) < tonumber(most) or make_room()
+  if has_room then note_use(opened) else is_open = 0 end
 end
 redis.call('PEXPIRE', sessions, idle_ms)
 redis.call('PEXPIRE', in_use, busy_ms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -75,7 +77,9 @@ async def test_a_large_image_comes_in_pieces() -> None:
     sidecar = await artifacts.put(a_job(), a_sidecar(data, path="memory:img_0123456789ab.png"), data)
     for wish, status, expected in (("", 200, data), (f"bytes=5-{PIECE_BYTES + 5}", 206, data[5 : PIECE_BYTES + 6])):
         image = await artifacts.open(sidecar.path)
-        answer = ImageFileResponse(Headers({"range": wish}), image, mime="image/png", headers=HEADERS)
+        answer = ImageFileResponse(
+            Headers({"range": wish}), image, mime="image/png", headers=HEADERS, place=ExitStack()
+        )
         pieces = [piece async for piece in answer.body_iterator if isinstance(piece, bytes)]
         assert (answer.status_code, b"".join(pieces)) == (status, expected)
         assert answer.headers["content-length"] == str(len(expected))
@@ -86,7 +90,7 @@ async def test_an_image_is_closed_though_its_client_has_gone() -> None:
     artifacts = MemoryArtifacts()
     sidecar = await artifacts.put(a_job(), a_sidecar(b"x", path="memory:img_0123456789ab.png"), b"x")
     image = await artifacts.open(sidecar.path)
-    answer = ImageFileResponse(Headers(), image, mime="image/png", headers=HEADERS)
+    answer = ImageFileResponse(Headers(), image, mime="image/png", headers=HEADERS, place=ExitStack())
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}

@@ -11,8 +11,8 @@ from starlette.types import Message
 
 from contract.errors.exceptions import Refused
 from producer.api import requests
-from producer.api.requests import parse_json, read_body, read_json
-from producer.api.services.body_budget import BodyBudget
+from producer.api.requests import open_body, parse_json, read_body, read_json
+from producer.api.services.body_budget import MOST_EACH, BodyBudget
 
 REFUSED = {
     "malformed": (b'{"prompt": ', "json_invalid"),
@@ -47,12 +47,12 @@ def test_whole_characters_outside_the_basic_plane_pass() -> None:
     assert parse_json(b'{"a": "\\ud83e\\udd8a", "b": [1, 2.5, null]}') == {"a": "🦊", "b": [1, 2.5, None]}
 
 
-def request(*chunks: bytes, pause_s: float = 0, **headers: str) -> Request:
+def request(*chunks: bytes, pause_s: float = 0, first_at_once: bool = False, **headers: str) -> Request:
     """Make a request whose body comes in these pieces."""
 
     async def messages() -> AsyncIterator[Message]:
         for place, chunk in enumerate(chunks):
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(0 if first_at_once and not place else pause_s)
             yield {"type": "http.request", "body": chunk, "more_body": place < len(chunks) - 1}
 
     coming = messages()
@@ -93,6 +93,26 @@ async def test_a_body_may_be_slow_as_long_as_it_comes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(requests, "BODY_S", 0.1)
     monkeypatch.setattr(requests, "LEAST_BYTES_PER_S", 10)
     assert await read_body(request(b"a", b"b", b"c", b"d", pause_s=0.05), most=4) == b"abcd"
+
+
+async def test_a_body_that_stalls_is_not_waited_for_however_fast_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "BODY_S", 0.1)
+    monkeypatch.setattr(requests, "LEAST_BYTES_PER_S", 1)
+    with pytest.raises(Refused) as caught:
+        await read_body(request(b"a" * 100, b"b", pause_s=5, first_at_once=True), most=200)
+    assert caught.value.code == "request_timeout"
+
+
+async def test_a_body_counts_until_it_is_let_go() -> None:
+    budget = BodyBudget()
+    given = request(b"a", content_length=str(MOST_EACH))
+    given.state.bodies = budget.of("ann")
+    async with open_body(given, most=MOST_EACH) as chunks:
+        assert [chunk async for chunk in chunks] == [b"a", b""]
+        with pytest.raises(Refused), budget.of("ann").arrive() as count:
+            count(1)
+    with budget.of("ann").arrive() as count:
+        count(1)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])

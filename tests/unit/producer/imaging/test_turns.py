@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from contract.errors.exceptions import Refused
+from contract.store.keys import digest
 from producer.imaging import turns as module
 from producer.imaging.turns import Asker, Turns
 
@@ -134,3 +135,7 @@ async def test_several_places_are_given_at_once() -> None:
     turns = Turns(2)
     async with asyncio.timeout(1), turns.take(Asker("ann")), turns.take(Asker("ann")):
         pass
+
+
+def test_a_turn_is_the_owners_whether_it_is_named_or_known_by_its_digest() -> None:
+    assert Asker(owner_digest=digest("ann")).turn == Asker("ann").turn != Asker("bob").turn

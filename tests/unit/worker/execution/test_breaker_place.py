@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from contract.errors.catalogue.provider import PROVIDER_DOWN, PROVIDER_TIMEOUT
@@ -11,9 +13,10 @@ from contract.store.lease import Lease
 from contract.store.worker_store import WorkerStore
 from tests.support.factories.ladders import attempts
 from worker.answers.errors import TimedOut, Transient
+from worker.execution import breaker_place
 from worker.execution.attempt_log import AttemptLog
 from worker.execution.breaker_place import BreakerPlace
-from worker.policy.circuit_breaker import CallOutcome, CircuitBreaker
+from worker.policy.circuit_breaker import Blocked, CallOutcome, CircuitBreaker
 
 LEASE = Lease(job_id="7", fence=1, deadline_ms=600_000, fields={}, claimed_ms=0)
 
@@ -88,5 +91,68 @@ async def test_a_failure_is_told_with_its_code(
 
 
 @pytest.mark.parametrize("error", [Unavailable(), TimeoutError()], ids=["away", "slow"])
-async def test_without_redis_the_place_is_left_to_end_with_the_lease(error: Exception) -> None:
+async def test_without_redis_the_place_is_left_to_end_with_the_lease(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker_place, "LEAVE_S", 0.05)
     assert await place(Told(error)).give_back() is False
+
+
+class Mute(Told):
+    """Takes a call in, and never says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+        self.names: list[int] = []
+
+    async def enter(self, lease: Lease, number: int, *, most_s: float) -> Blocked | None:
+        self.names.append(number)
+        self.is_asked.set()
+        await asyncio.Event().wait()
+        return None
+
+    async def leave(self, lease: Lease, number: int, outcome: CallOutcome, **told: object) -> bool:
+        self.names.append(number)
+        return await super().leave(lease, number, outcome)
+
+
+async def test_a_place_of_which_nobody_knows_whether_it_was_taken_is_given_back() -> None:
+    breaker = Mute()
+    taking = asyncio.create_task(place(breaker).take())
+    await breaker.is_asked.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    taken, left = breaker.names
+    assert taken == left
+
+
+class Losing(Told):
+    """Loses its first answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[int] = []
+
+    async def leave(self, lease: Lease, number: int, outcome: CallOutcome, **told: object) -> bool:
+        self.names.append(number)
+        if len(self.names) == 1:
+            raise Unavailable
+        return await super().leave(lease, number, outcome)
+
+
+async def test_what_the_breaker_knows_of_others_is_asked_for_again_and_then_no_more() -> None:
+    breaker = Losing()
+    taken = place(breaker)
+    assert await taken.give_back() is True
+    assert await taken.give_back() is False
+    assert len(breaker.names) == 2
+    assert len(set(breaker.names)) == 1
+
+
+async def test_each_call_has_a_place_of_its_own() -> None:
+    breaker = Losing()
+    for _ in range(3):
+        await place(breaker).give_back()
+    assert len(set(breaker.names)) == 3

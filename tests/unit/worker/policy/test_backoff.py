@@ -25,7 +25,7 @@ from contract.errors.catalogue.provider import (
 from contract.errors.catalogue.table import KINDS
 from contract.errors.exceptions import Unavailable
 from worker.answers.errors import Interrupted, ProviderError, RateLimited, Rejected, TimedOut, Transient, Unusable
-from worker.policy.backoff import PATIENCE, fetching, is_settled, pacing, until_reachable
+from worker.policy.backoff import PATIENCE, STOPPING_TRIES, fetching, is_settled, pacing, until_reachable
 from worker.policy.retry_policy import LONGEST_WAIT_S, SLOT_WAIT_S, Again, Call, GiveUp, Later, Step
 
 
@@ -192,6 +192,13 @@ async def test_a_write_is_repeated_until_redis_is_back(sleeps: Sleeps) -> None:
     assert await sleeps.through(until_reachable())(call) == "there"
     assert len(calls) == 41
     assert all(0.2 <= slept <= 0.6 for slept in sleeps)
+
+
+async def test_a_worker_that_stops_does_not_wait_for_redis(sleeps: Sleeps) -> None:
+    call, calls = failing(Unavailable(), times=40)
+    with pytest.raises(Unavailable):
+        await sleeps.through(until_reachable(is_stopping=lambda: True))(call)
+    assert len(calls) == STOPPING_TRIES
 
 
 async def test_a_write_that_is_refused_is_not_repeated(sleeps: Sleeps) -> None:

@@ -27,7 +27,7 @@ local function job_key(id) return 'darkroom:job:' .. id end
 
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
--- What an owner has: jobs active parked running kept awaited marks uploads sessions sessions_in_use, spent:{day}
+-- What an owner has: jobs active parked running kept awaited marks uploads sessions sessions_in_use streams, spent:{day}
 -- upload:{sha256} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
 

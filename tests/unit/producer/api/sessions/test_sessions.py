@@ -12,9 +12,9 @@ from mcp.server.lowlevel import Server
 from redis.asyncio import Redis
 from starlette.types import Message
 
-from producer.api.services import mcp_sessions
-from producer.api.services.mcp_sessions import Sessions
-from producer.api.services.session_records import SessionRecords
+from producer.api.sessions import sessions as module
+from producer.api.sessions.records import SessionRecords
+from producer.api.sessions.sessions import Sessions
 from tests.conftest import new_fake_redis
 
 HELLO = {
@@ -27,7 +27,7 @@ HELLO = {
 
 def sessions(closing: asyncio.Event | None = None, *, most: int = 2, redis: Redis | None = None) -> Sessions:
     """Make the sessions of a gateway, with a Redis of its own or one that it shares."""
-    records = SessionRecords(redis or new_fake_redis(), idle_s=60, most_of_owner=most)
+    records = SessionRecords(redis or new_fake_redis(), most_of_owner=most)
     return Sessions(Server("test"), closing or asyncio.Event(), records)
 
 
@@ -123,7 +123,7 @@ async def test_an_idle_one_is_forgotten(monkeypatch: pytest.MonkeyPatch, fake_re
     served = sessions(redis=fake_redis)
     async with served.open():
         name = await opened(served, "ann")
-        monkeypatch.setattr(mcp_sessions, "IDLE_S", -1.0)
+        monkeypatch.setattr(module, "IDLE_S", -1.0)
         assert await served.find(name, "ann"), "it may have been used at another gateway"
         await fake_redis.flushall()  # as its time is over there, too
         assert await served.find(name, "ann") is None

@@ -23,12 +23,10 @@ from starlette.types import Message, Receive, Scope, Send
 from contract.errors.exceptions import Refused, Unavailable
 from contract.store.keys import digest
 from producer.api.requests import MAX_JSON
-from producer.api.services.session_records import IN_USE, SessionRecords
-from producer.api.services.session_requests import hello, ready, renamed, request_of, unheard
+from producer.api.sessions.own_requests import hello, ready, renamed, request_of, unheard
+from producer.api.sessions.records import IDLE_S, IN_USE, SessionRecords
 from producer.error_catalogue import TOO_BUSY
 
-IDLE_S = 1800.0  # a client whose session has ended opens another one
-MOST_OF_OWNER = 16
 MOST = 1000  # 35 KB each
 PARTING_S = 3.0  # in which calls are answered when the gateway stops
 TELL_S = 10.0  # so often the other gateways are told of the sessions here

@@ -15,6 +15,8 @@ from contract.store.keys import digest, owner_key
 from contract.store.scripts import Scripts
 from producer.client.redis_deadline import redis_deadline
 
+IDLE_S = 1800.0  # a client whose session has ended opens another one
+MOST_OF_OWNER = 16
 BUSY_S = 30.0  # a session that is in use counts as such for so long, unless that is told again
 IN_USE = -1.0
 
@@ -22,10 +24,10 @@ IN_USE = -1.0
 class SessionRecords:
     """The records of one gateway process beside those of the others. Everything may raise Unavailable."""
 
-    def __init__(self, redis: Redis, *, idle_s: float, most_of_owner: int) -> None:
+    def __init__(self, redis: Redis, *, most_of_owner: int = MOST_OF_OWNER) -> None:
         self._redis = redis
         self._gateway = uuid.uuid4().hex[:16]
-        self._idle_ms = int(idle_s * 1000)
+        self._idle_ms = int(IDLE_S * 1000)
         self.most_of_owner = most_of_owner
         self._run = Scripts(redis, ("mcp/sessions",)).run
 

@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 
 from contract.jobs.job import JobState
 from contract.store.keys import PREFIX, PRESENCE, presence_key
-from producer.api.services.presence import Presence
+from producer.api.services.presence import LEAST_S, PATIENCE_S, RENEW_AGAIN_S, RENEW_S, Presence
+from producer.client.redis_deadline import ANSWER_S
 from tests.support.factories.job_store import JobStore
 from tests.support.store.table import claimed, submitted
 
@@ -104,16 +105,23 @@ async def test_a_note_that_has_run_out_is_not_judged_by_one_that_leaves(
     assert await state(store, job_id) is JobState.QUEUED
 
 
-async def test_after_an_outage_gateways_have_time_to_renew_their_notes(redis: Redis, store: JobStore) -> None:
-    patient = Presence(redis, patience_s=30)
+@pytest.mark.parametrize(("last_ms", "since_ms", "is_judged"), [(1_000, 16_000, True), (16_000, 99_000, False)])
+async def test_after_an_outage_gateways_have_time_to_renew_their_notes(
+    redis: Redis, store: JobStore, last_ms: int, since_ms: int, is_judged: bool
+) -> None:
+    patient = Presence(redis)
     job_id = await submitted(store)
     await patient.note({job_id: 30})
     await run_out(redis, job_id)
     assert await patient.sweep() == []
-    contact = f"{PREFIX}gateway_contact"
     seconds, _ = await redis.time()
-    await redis.hset(contact, mapping={"at": 1000 * seconds - 1000, "since": 1000 * seconds - 31_000})
-    assert await patient.sweep() == [job_id]
+    for field, ago_ms in (("at", last_ms), ("since", since_ms)):
+        await redis.hset(f"{PREFIX}gateway_contact", field, str(1000 * seconds - ago_ms))
+    assert await patient.sweep() == ([job_id] if is_judged else [])
+
+
+def test_a_note_outlives_an_outage_that_is_too_short_to_be_seen() -> None:
+    assert LEAST_S > RENEW_S + PATIENCE_S + ANSWER_S + RENEW_AGAIN_S
 
 
 async def test_thousands_are_noted_in_one_go(
