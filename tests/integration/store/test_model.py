@@ -64,6 +64,9 @@ BROKEN = {
     "an end that is not answered is another one's": ("before.ended_by == writing", "false"),
     "a cancel that is not answered came too late": ("if job.cancel == call .. ' running' then", "if false then"),
     "a release that is not answered is another one's": ("redis.call('HGET', key, 'released') == writing", "false"),
+    "a deleted job keeps its key": ("if idempotency then redis.call('DEL', idempotency) end", ""),
+    "an ended job counts as a live one": ("if job.bytes then count_bytes(LIVE, job.owner_digest, -job.bytes) end", ""),
+    "a forgotten job is still counted": ("count_bytes(COUNTED_IN[what], owner, -bytes)", ""),
     "a key is forgotten": ("redis.call('HSET', idem_key, 'id', id, 'digest', digest)", ""),
 }
 
