@@ -60,7 +60,6 @@ BROKEN = {
     "what calls may have cost is forgotten": ("UNBILLED[call.outcome] and 0 or price", "0"),
     "a reservation stays": ("cost - job.reserved))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', image_key(image.id))", ""),
-    "a deleted job keeps its key": ("if idempotency then redis.call('DEL', idempotency) end", ""),
     "an end that is not answered is another one's": ("before.ended_by == writing", "false"),
     "a cancel that is not answered came too late": ("if job.cancel == call .. ' running' then", "if false then"),
     "a release that is not answered is another one's": ("redis.call('HGET', key, 'released') == writing", "false"),
