@@ -55,9 +55,10 @@ class Caller:
 
         Raises Refused (`rate_limited`, `too_busy`, `storage_low`), Unavailable.
         """
+        name = f"{self.token.name}\n{self.owner}"
+        gateway.rates.recall("submit", name)
         gateway.connections.load_shedder.check(self.owner)
-        with gateway.connections.load_shedder.join(self.owner):
-            headers = await gateway.rates.count(f"{self.token.name}\n{self.owner}")
+        headers = await gateway.rates.count(name)
         await gateway.connections.disk_floor.check()
         return headers
 

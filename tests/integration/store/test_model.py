@@ -27,7 +27,7 @@ SEEN = frozenset(
         *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
         *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
         *("cancelled when queued", "cancelled when running", "deleted when queued", "deleted when running"),
-        *("deleted when cancelled", "budget_spent", "parked"),
+        *("deleted when cancelled", "budget_spent", "parked", "answers lost"),
     )
 )
 BROKEN = {
@@ -61,6 +61,9 @@ BROKEN = {
     "a reservation stays": ("cost - job.reserved))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', image_key(image.id))", ""),
     "a deleted job keeps its key": (" and redis.call('EXISTS', job_key(known.id)) == 1 then", " then"),
+    "an end that is not answered is another one's": ("before.ended_by == writing", "false"),
+    "a cancel that is not answered came too late": ("if job.cancel == call .. ' running' then", "if false then"),
+    "a release that is not answered is another one's": ("redis.call('HGET', key, 'released') == writing", "false"),
     "a key is forgotten": ("redis.call('HSET', idem_key, 'id', id, 'digest', digest)", ""),
 }
 
