@@ -21,7 +21,7 @@ from tests.support.stack.shared_stack import Account, SharedStack, fresh
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 MIB = 2**20
-MANY = 20
+MANY = 12
 LARGE = picture() + bytes(23 * MIB)  # what follows an image is stripped
 
 
