@@ -38,6 +38,7 @@ class ProducerStore(JobWriter):
         "jobs/delete",
         "upkeep/add_upload",
         "upkeep/check_redis",
+        "upkeep/make_room",
     )
 
     def __init__(
@@ -120,17 +121,21 @@ class ProducerStore(JobWriter):
             await pipe.execute()
 
     async def _ask(self, script: str, *args: str | float) -> Any:
-        """Run a script, once more if its answer was lost: each knows a repeat by its arguments. Raises Unavailable."""
+        """Run a script, once more if its answer was lost, or if Redis was full and ended jobs could be forgotten.
+
+        Each script knows a repeat by its arguments. Raises Unavailable.
+        """
         try:
             return await self._run(script, *args)
         except Unavailable as error:
-            if not is_unanswered(error):
+            is_full = error.code == QUEUE_FULL.code
+            if not is_unanswered(error) and not (is_full and await self._run("upkeep/make_room")):
                 raise
         return await self._run(script, *args)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""
-        await self._run("upkeep/check_redis")
+        await self._ask("upkeep/check_redis")
 
     async def recent(self, owner: str, what: str) -> str | None:
         """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""

@@ -60,10 +60,12 @@ BROKEN = {
     "what calls may have cost is forgotten": ("UNBILLED[call.outcome] and 0 or price", "0"),
     "a reservation stays": ("cost - job.reserved))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', image_key(image.id))", ""),
-    "a deleted job keeps its key": (" and redis.call('EXISTS', job_key(known.id)) == 1 then", " then"),
     "an end that is not answered is another one's": ("before.ended_by == writing", "false"),
     "a cancel that is not answered came too late": ("if job.cancel == call .. ' running' then", "if false then"),
     "a release that is not answered is another one's": ("redis.call('HGET', key, 'released') == writing", "false"),
+    "a deleted job keeps its key": ("if idempotency then redis.call('DEL', idempotency) end", ""),
+    "an ended job counts as a live one": ("if job.bytes then count_bytes(LIVE, job.owner_digest, -job.bytes) end", ""),
+    "a forgotten job is still counted": ("count_bytes(COUNTED_IN[what], owner, -bytes)", ""),
     "a key is forgotten": ("redis.call('HSET', idem_key, 'id', id, 'digest', digest)", ""),
 }
 

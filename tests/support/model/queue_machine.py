@@ -13,10 +13,11 @@ from contract.errors.exceptions import Refused
 from contract.jobs.job import ACTIVE, Job, JobState
 from contract.store.keys import micro
 from contract.store.lease import CallRefused, Lease, LeaseLost
-from contract.store.new_job import NewJob
+from contract.store.new_job import KeepLimits, NewJob
 from tests.support.factories.jobs import asked
 from tests.support.model.invariants import check_gate, check_table
 from tests.support.model.model import LEASE_MS, LOCK_MS, MOST_ACTIVE, MOST_QUEUED, RETENTION_MS, JobModel, ModelJob
+from tests.support.model.remembered import MOST_KEPT
 from tests.support.model.table import JobTable
 from worker.policy.circuit_breaker import CircuitBreakers
 
@@ -26,7 +27,7 @@ WHICH = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4, 5])  # of the jobs or leases
 REFUSALS = frozenset(
     (
         *("lost", "job_not_found", "deadline_passed", "call_budget_spent"),
-        *("idempotency_key_reused", "too_many_jobs", "queue_full", "budget_spent"),
+        *("idempotency_key_forgotten", "idempotency_key_reused", "too_many_jobs", "queue_full", "budget_spent"),
     )
 )
 WORKERS = st.sampled_from(["w1", "w2"])
@@ -42,6 +43,7 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self, table: JobTable, tally: Counter[str]) -> None:
         super().__init__()
         self.table, self.store, self.tally = table, table.store, tally
+        self.store.keep = KeepLimits(jobs=MOST_KEPT)
         table.clear()
         self.model = JobModel(table.now_ms)
         self.gate = CircuitBreakers(self.store, limit=PLACES, open_s=10).to("p", "key", "m")
@@ -177,8 +179,7 @@ class QueueMachine(RuleBasedStateMachine):
             price=micro(new.price_usd),
             webhook=new.webhook,
         )
-        bells, budget = self.table.look().bells(), micro(new.budget_usd)
-        wanted = self.model.submit(job, new.idempotency_key, new.digest, bells, budget=budget)
+        wanted = self.model.submit(job, new.idempotency_key, new.digest, budget=micro(new.budget_usd))
         answer = self.ask(self.store.submit(new))
         assert answer == wanted
         if isinstance(answer, tuple):

@@ -220,6 +220,17 @@ async def close_letter(world: World) -> object:
     return await insist_of_chat(lambda: world.chat_outbox.close(job_id, session="chat", note="said"))
 
 
+async def make_room(world: World) -> object:
+    """Redis is full of ended jobs: all that can be forgotten is, and a repeat finds nothing more."""
+    for number in range(3):
+        await world.calm.submit(a_job(number, idempotency_key=f"key-{number}"))
+        await world.calm.cancel(f"job-{number}")
+    await world.calm_redis.config_set("maxmemory", (await world.calm_redis.info("memory"))["used_memory"])
+    await insist(lambda: world.store._run("upkeep/make_room"))
+    await world.calm_redis.config_set("maxmemory", 0)
+    return None
+
+
 async def take_webhooks(world: World) -> object:
     """A dispatcher that has no answer looks again, and there is more to take by then."""
     for number in range(3):
@@ -310,6 +321,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "streams/hold": (hold_stream,),
     "upkeep/add_upload": (add_upload,),
     "upkeep/check_redis": (check,),
+    "upkeep/make_room": (make_room,),
     "upkeep/ring_doorbell": (ring,),
     "upkeep/sweep": (sweep,),
     "webhook_outbox/settle": (settle_webhook,),

@@ -1,4 +1,4 @@
--- include: base/clock base/keys base/hash base/contract job/events job/journal queue/queue queue/doorbell
+-- include: base/clock base/keys base/hash job/events job/journal queue/queue queue/doorbell
 -- include: queue/fairness job/budget job/kept job/forget job/tidy
 -- Accepts a job: idempotency key → job hash → queue → doorbell, in one step.
 --
@@ -50,11 +50,9 @@ local function earlier()
 end
 
 -- Answers the limit that refuses the job, if one does.
-local function refusal(priority)
+local function refusal()
   if redis.call('ZCARD', owner_key(owner, 'active')) >= tonumber(most_active) then return {'too_many_jobs', most_active} end
-  -- Bells of cancelled jobs lie there until a worker takes them.
-  if redis.call('ZCARD', QUEUED) + redis.call('ZCARD', WAITING) + redis.call('ZCARD', PARKED) >= tonumber(most_queued)
-      or redis.call('LLEN', list_key(priority, CONTRACT)) >= 2 * most_queued then
+  if redis.call('ZCARD', QUEUED) + redis.call('ZCARD', WAITING) + redis.call('ZCARD', PARKED) >= tonumber(most_queued) then
     return {'queue_full', ''}
   end
   if has_budget and (redis.call('GET', spent) or 0) + reserved > tonumber(budget) then
@@ -133,7 +131,7 @@ if redis.call('EXISTS', key) == 1 then return {'new', id} end
 local known = idempotency ~= '' and earlier()
 if known then return known end
 local priority = next_priority(owner)
-local refused = refusal(priority)
+local refused = refusal()
 if refused then return refused end
 tidy(owner)
 local bytes = expected_bytes()
