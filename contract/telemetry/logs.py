@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
+from contract.telemetry.log_budget import BoundedHandler
+
 LAYOUT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 IDS = ("job_id", "request_id")
 
@@ -38,8 +40,8 @@ class LogFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: int = logging.INFO, *, layout: str = LAYOUT) -> None:
-    """Log from now on to stderr."""
-    handler = logging.StreamHandler()
+    """Log from now on to stderr, so many lines of each kind a minute at most."""
+    handler = BoundedHandler()
     handler.setFormatter(LogFormatter(layout))
     logging.basicConfig(level=level, handlers=[handler])
 

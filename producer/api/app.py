@@ -42,6 +42,7 @@ from producer.api.services.signed_links import SignedLinks
 from producer.api.services.streams import Streams
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.waits import Waits
+from producer.api.sessions.cancellations import Cancellations
 from producer.api.sessions.records import SessionRecords
 from producer.api.sessions.sessions import Sessions
 from producer.client.connections import Connections
@@ -154,7 +155,9 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         gateway = app.state.gateway = _build_gateway(settings, connections, tokens, closing)
         prints = ImageContents(gateway.pictures, gateway.thumbnails)
         tools = Tools(prints=prints, wait_s=settings.env.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, SessionRecords(connections.redis))
+        cancellations = Cancellations(connections.redis, connections.subscriber)
+        records = SessionRecords(connections.redis)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records, cancellations)
         watch = SurroundingsWatch(gateway.readiness, partial(read_queue_health, connections.store))
         tasks = [
             asyncio.create_task(kept)

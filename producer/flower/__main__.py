@@ -21,6 +21,7 @@ from contract.redis.client import open_redis
 from contract.settings.environment import Environment, read_environment
 from contract.settings.loader import config_path
 from contract.store.celery_app import celery_app
+from contract.telemetry.logs import log_to_stderr
 from producer.flower.jobs import JobEvents
 from producer.flower.queues import HANDLERS
 
@@ -50,6 +51,7 @@ def main() -> None:
     command.apply_env_options()
     command.apply_options(sys.argv[0], ARGUMENTS)
     command.extract_settings()
+    log_to_stderr()  # tornado adds no handler of its own then
     command.setup_logging()
     flower = make_flower(env)
     signal.signal(signal.SIGTERM, command.sigterm_handler)

@@ -107,7 +107,7 @@ async def speak(request: Request, gateway: Here, caller: Annotated[Caller, Depen
     is_first = session is None and isinstance(message, dict) and message.get("method") == "initialize"
     if request.method == "GET":
         return _Followed(gateway, caller, sessions, session)
-    return _Spoken(sessions, session, caller.owner, body, is_first=is_first)
+    return _Spoken(sessions, session, caller.owner, body, message, is_first=is_first)
 
 
 async def _receive(request: Request, gateway: Gateway, caller: Caller) -> bytes:
@@ -122,9 +122,12 @@ async def _receive(request: Request, gateway: Gateway, caller: Caller) -> bytes:
 class _Spoken(Response):
     """What the SDK answers to a request whose body was read."""
 
-    def __init__(self, sessions: Sessions, session: Session | None, owner: str, body: bytes, *, is_first: bool) -> None:
+    def __init__(
+        self, sessions: Sessions, session: Session | None, owner: str, body: bytes, message: Any, *, is_first: bool
+    ) -> None:
         super().__init__()
         self._is_first = is_first
+        self._message = message
         self._sessions = sessions
         self._session = session
         self._owner = owner
@@ -138,7 +141,7 @@ class _Spoken(Response):
             return message or await receive()
 
         if not self._is_first:
-            await self._sessions.handle(self._session, scope, given, send)
+            await self._sessions.serve(self._session, self._message, scope, given, send)
         elif not await self._sessions.begin(self._owner, scope, given, send):
             await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
 

@@ -1,9 +1,14 @@
-"""Rate limits of one caller: submits, and requests for what does not exist; counted in Redis by `limits`."""
+"""Rate limits of one caller: submits, and requests for what does not exist; counted in Redis by `limits`.
+
+A refusal is remembered for a second, which is the least of `Retry-After`: a client in a loop costs no call to Redis,
+and no room that load shedding leaves for submits.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from typing import Any, Self
 
 from limits import RateLimitItem, parse_many
@@ -17,7 +22,11 @@ from contract.errors.exceptions import Refused
 from contract.redis.client import reaching_redis
 from contract.settings.environment import Environment
 from contract.store.keys import RATES, digest
+from producer.client.load_shedding import LoadShedder
 from producer.error_catalogue import RATE_LIMITED
+
+REMEMBERED_S = 1.0
+MOST_REMEMBERED = 10_000
 
 
 class Rates:
@@ -34,6 +43,8 @@ class Rates:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._rate = parse_many(rate)
         self._miss_rate = parse_many(miss_rate)
+        self._refusals: OrderedDict[tuple[str, str], tuple[float, Refused]] = OrderedDict()
+        self._asking = LoadShedder()  # apart from submits: who is over the rate takes no room of theirs
 
     @classmethod
     def of(cls, env: Environment, *, timeout_s: float) -> Self:
@@ -42,15 +53,28 @@ class Rates:
         return cls(url, rate=env.rate, miss_rate=env.miss_rate, timeout_s=timeout_s)
 
     async def count(self, caller: str) -> dict[str, str]:
-        """Count one submit; return the headers with the number left. Raises Refused, Unavailable."""
+        """Count one submit; return the headers with the number left.
+
+        Raises Refused (`rate_limited`, `too_busy`), Unavailable.
+        """
         headers: dict[str, str] = {}
-        for item in self._rate:
-            await self._count(item, "submit", caller)
-            _, headers = await self._left(item, "submit", caller)
+        self.recall("submit", caller)
+        self._asking.check(caller)
+        with self._asking.join(caller):
+            for item in self._rate:
+                await self._count(item, "submit", caller)
+                _, headers = await self._left(item, "submit", caller)
         return headers
+
+    def recall(self, what: str, caller: str) -> None:
+        """Refuse again a caller who was refused a moment ago. Raises Refused."""
+        until, refusal = self._refusals.get((what, caller), (0.0, None))
+        if refusal is not None and time.monotonic() < until:
+            raise Refused(refusal.kind, **refusal.values)
 
     async def check(self, caller: str) -> None:
         """Require that a submit is within the rate, without counting it. Raises Refused, Unavailable."""
+        self.recall("submit", caller)
         for item in self._rate:
             async with reaching_redis():
                 is_let = await self._limiter.test(item, "submit", digest(caller))
@@ -59,6 +83,7 @@ class Rates:
 
     async def count_miss(self, caller: str) -> None:
         """Count that somebody asked for what does not exist. Raises Refused, Unavailable."""
+        self.recall("miss", caller)
         for item in self._miss_rate:
             await self._count(item, "miss", caller)
 
@@ -70,7 +95,12 @@ class Rates:
 
     async def _refuse(self, item: RateLimitItem, what: str, caller: str) -> None:
         reset_s, headers = await self._left(item, what, caller)
-        raise Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
+        refusal = Refused(RATE_LIMITED, retry_after_s=reset_s, headers=headers)
+        self._refusals.pop((what, caller), None)
+        self._refusals[what, caller] = time.monotonic() + REMEMBERED_S, refusal
+        if len(self._refusals) > MOST_REMEMBERED:
+            self._refusals.popitem(last=False)
+        raise refusal
 
     async def _left(self, item: RateLimitItem, what: str, caller: str) -> tuple[int, dict[str, str]]:
         """Tell in how many seconds there are more requests, and write headers that tell how many are left."""

@@ -27,7 +27,7 @@ SEEN = frozenset(
         *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
         *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
         *("cancelled when queued", "cancelled when running", "deleted when queued", "deleted when running"),
-        *("deleted when cancelled", "budget_spent", "parked"),
+        *("deleted when cancelled", "budget_spent", "parked", "answers lost"),
     )
 )
 BROKEN = {
@@ -60,6 +60,9 @@ BROKEN = {
     "what calls may have cost is forgotten": ("UNBILLED[call.outcome] and 0 or price", "0"),
     "a reservation stays": ("cost - job.reserved))", "cost))"),
     "a deleted job's images keep their owner": ("redis.call('DEL', image_key(image.id))", ""),
+    "an end that is not answered is another one's": ("before.ended_by == writing", "false"),
+    "a cancel that is not answered came too late": ("if job.cancel == call .. ' running' then", "if false then"),
+    "a release that is not answered is another one's": ("redis.call('HGET', key, 'released') == writing", "false"),
     "a deleted job keeps its key": ("if idempotency then redis.call('DEL', idempotency) end", ""),
     "an ended job counts as a live one": ("if job.bytes then count_bytes(LIVE, job.owner_digest, -job.bytes) end", ""),
     "a forgotten job is still counted": ("count_bytes(COUNTED_IN[what], owner, -bytes)", ""),

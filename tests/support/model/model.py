@@ -240,8 +240,8 @@ class JobModel:
             self._charge(job)
             job.reserved = job.cost
 
-    def claim(self, job_id: str, worker: str) -> int | None:
-        """Claim a job; answers the fence."""
+    def claim(self, job_id: str, worker: str, *, is_unheard: bool = False) -> int | None:
+        """Claim a job; answers the fence. Who misses the answer rings for none that is admitted."""
         job = self.jobs.get(job_id)
         if job is None or job.state is not JobState.QUEUED or job.is_parked or job.not_before > self.now:
             return None
@@ -260,7 +260,7 @@ class JobModel:
         job.state, job.worker, job.lease_until = JobState.RUNNING, worker, self.now + LEASE_MS
         job.is_waiting = False
         job.fence += 1
-        self._admit(job.owner, are_rung=True)
+        self._admit(job.owner, are_rung=not is_unheard)
         return job.fence
 
     def held(self, job_id: str, fence: int) -> ModelJob | None:
@@ -273,6 +273,8 @@ class JobModel:
         if not (job := self.held(job_id, fence)):
             return "lost"
         if job.deadline <= self.now:
+            if job.attempts.get(number) == attempt:  # it was counted, and nobody knows of that
+                del job.attempts[number]
             return "deadline_passed"
         calls = [known for known in job.attempts.values() if known.index == attempt.index]
         if number not in job.attempts and len(calls) >= MOST_CALLS:

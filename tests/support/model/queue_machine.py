@@ -52,10 +52,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.kills = 0
         self.is_sound = False  # the last step has kept the laws
         self.is_still = False  # the last step must not have changed anything
+        self.lossy = 0  # after how many steps one misses answers; 0: none does
+        self.steps = 0
+        self.losses = 0  # answers that this step misses from each script, until it has asked again
 
     def ask(self, doing: Coroutine[Any, Any, object]) -> object:
         """Do something to the table; refusals are answers, too, and change nothing."""
         self.is_sound = False
+        self.table.redis.answers_lost = self.losses
+        self.tally["answers lost"] += self.losses
         try:
             answer = self.table.run(doing)
         except LeaseLost:
@@ -64,6 +69,8 @@ class QueueMachine(RuleBasedStateMachine):
             answer = str(refused)
         except Refused as refused:
             answer = refused.code
+        finally:
+            self.table.redis.answers_lost = 0
         self.is_still = isinstance(answer, str) and answer in REFUSALS
         if isinstance(answer, str):
             self.tally[str(answer)] += 1
@@ -79,9 +86,13 @@ class QueueMachine(RuleBasedStateMachine):
             assert look.but("contact") == self.seen.but("contact")
         self.tally.update("parked" if job.is_parked else str(job.state) for job in self.model.jobs.values())
         self.seen, self.is_sound, self.is_still = look, True, False
+        self.steps += 1
+        is_lossy = self.lossy and self.steps % self.lossy == 0
+        self.losses = 1 + self.steps // self.lossy % 2 if is_lossy else 0
 
     def teardown(self) -> None:
         """Nothing is stuck: whatever is left comes to its end by bells and sweeps alone."""
+        self.lossy = self.losses = 0
         if not self.is_sound:
             return
         for _ in range(20):
@@ -253,7 +264,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def take(self, job_id: str, worker: str) -> Lease | None:
         """Claim a job."""
-        fence = self.model.claim(job_id, worker)
+        fence = self.model.claim(job_id, worker, is_unheard=self.losses > 0)
         lease = self.ask(self.store.claim(job_id, worker=worker, lease_s=LEASE_S))
         if not isinstance(lease, Lease):
             assert fence is lease is None
@@ -266,4 +277,4 @@ class QueueMachine(RuleBasedStateMachine):
         """End a job."""
         job = self.model.held(lease.job_id, lease.fence)
         answer = self.ask(self.store.end(lease, state))
-        assert answer == (self.model.finish(job, state, are_rung=True) if job else "lost")
+        assert answer == (self.model.finish(job, state, are_rung=not self.losses) if job else "lost")

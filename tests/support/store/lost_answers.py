@@ -15,11 +15,12 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import JobState, Outcome, ReferenceSnapshot
 from contract.store.job_writer import new_name
-from contract.store.keys import owner_key
+from contract.store.keys import digest, owner_key
 from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
 from producer.api.services.presence import Presence
+from producer.api.services.streams import Streams
 from producer.api.sessions.records import SessionRecords
 from producer.chat.late_delivery import insist as insist_of_chat
 from tests.support.factories.jobs import attempt, image, new_job
@@ -290,6 +291,13 @@ async def open_session(world: World) -> object:
     return await insist(lambda: records.tell("ann", idle, opened="fourth"))
 
 
+async def hold_stream(world: World) -> object:
+    """The last stream that an owner may have."""
+    streams = Streams(world.store.redis, most=1)
+    refused = await insist(lambda: streams._run("streams/hold", 45_000, 1, digest("ann"), "one:1"))
+    return list(refused)
+
+
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "breaker/enter": (enter,),
     "breaker/leave": (leave,),
@@ -310,6 +318,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "presence/leave": (leave_presence,),
     "presence/note": (note_presence,),
     "presence/sweep": (sweep_presence,),
+    "streams/hold": (hold_stream,),
     "upkeep/add_upload": (add_upload,),
     "upkeep/check_redis": (check,),
     "upkeep/make_room": (make_room,),
