@@ -6,6 +6,7 @@ They are kept by their hash: workers never open the caller's path.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
@@ -70,13 +71,20 @@ class References:
             left -= snapshots[-1].bytes
         return tuple(snapshots)
 
-    async def keep(self, data: bytes, mime: str) -> ReferenceSnapshot:
-        """Keep an image that has been decoded and is no file of ours. Raises Refused (`reference_too_large`)."""
+    async def describe(self, data: bytes, mime: str) -> ReferenceSnapshot:
+        """Say what is to be kept of an image that has been decoded and is no file of ours.
+
+        Raises Refused (`reference_too_large`).
+        """
         if len(data) > MAX_EACH:
             raise _too_large()
-        sha256 = await self._store(data)
+        sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         source = self._artifacts.reference_locator(sha256)
         return ReferenceSnapshot(source=source, sha256=sha256, mime=mime, bytes=len(data))
+
+    async def keep(self, data: bytes) -> None:
+        """Keep an image. Raises Refused (`storage_full`)."""
+        await self._store(data)
 
     async def touch(self, snapshots: Sequence[ReferenceSnapshot]) -> None:
         """Say that snapshots are needed once more. Raises Refused (`reference_unreadable`) when one is gone."""

@@ -145,6 +145,11 @@ class OwnerVariables(BaseModel):
     budget_usd_per_day: Annotated[float, _NO_LIMIT] = Field(
         0, ge=0, description="what one owner may spend in a day (UTC)"
     )
+    least_free_mb: int = Field(
+        512,
+        ge=0,
+        description="free space in MiB on the disk of the media directory below which no job and no upload is accepted",
+    )
     price_usd: float = Field(0.2, ge=0, description="estimated price of an image that no price list has")
     models: Words = Field(
         (),
@@ -207,6 +212,9 @@ class GatewayVariables(BaseModel):
         "token. There are fewer where the limit of open files is lower",
     )
     max_uploads_per_owner: int = Field(200, ge=1, description="maximum number of kept uploads of one owner")
+    max_upload_mb_per_owner: int = Field(
+        1024, ge=1, description="maximum size in MiB of the kept uploads of one owner together"
+    )
     link_seconds: int = Field(
         3600, ge=60, description="minimum lifetime of a signed link to an image; the maximum is twice as long"
     )

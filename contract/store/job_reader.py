@@ -36,7 +36,7 @@ PAGE_BYTES = 2**20  # of a page, if it has more than one job
 PART_BYTES = 512  # of an image or a call in a job's hash
 
 _OF_A_STATE = ("state", "started_at", "ended_at", "images", "story")
-_OF_A_ROW = (*_OF_A_STATE, "conversation")
+_OF_A_ROW = ("state", "started_at", "ended_at", "images", "conversation")
 
 Row = tuple[str, float]  # a job's id and when it was accepted, as sorted sets answer
 
@@ -140,11 +140,12 @@ class JobReader:
             for key in map(job_key, ids):
                 pipe.hmget(key, _OF_A_ROW)
                 pipe.hstrlen(key, "request")
+                pipe.hstrlen(key, "story")
                 pipe.hlen(key)
             answers = await pipe.execute()
-        rows = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
-        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), size, parts) for found, size, parts in rows)
-        return [size + PART_BYTES * parts if _fits(row, state, conversation) else None for row, size, parts in looked]
+        rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
+        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), sum(sizes) + PART_BYTES * n) for found, *sizes, n in rows)
+        return [size if _fits(row, state, conversation) else None for row, size in looked]
 
     async def _rows(self, owner: str, before: str | None) -> list[Row]:
         """List the jobs after a cursor, and one more than will be looked at."""

@@ -13,6 +13,7 @@ from contract.errors.catalogue.queue import (
     TOO_MANY_JOB_BYTES,
     TOO_MANY_JOBS,
     TOO_MANY_UPLOADS,
+    UPLOADS_TOO_LARGE,
 )
 from contract.errors.catalogue.request import IDEMPOTENCY_KEY_FORGOTTEN, IDEMPOTENCY_KEY_REUSED, JOB_NOT_FOUND
 from contract.errors.exceptions import Refused, Unavailable
@@ -21,10 +22,11 @@ from contract.redis.client import is_unanswered, reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_job, read_state
 from contract.store.job_writer import JobWriter, new_name, pairs
-from contract.store.keys import digest, micro, recent_key
+from contract.store.keys import digest, micro, owner_key, recent_key
 from contract.store.new_job import KeepLimits, NewJob
 
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
+ANY_BYTES = 2**50
 
 
 class ProducerStore(JobWriter):
@@ -36,6 +38,7 @@ class ProducerStore(JobWriter):
         "jobs/delete",
         "upkeep/add_upload",
         "upkeep/check_redis",
+        "upkeep/make_room",
     )
 
     def __init__(
@@ -94,25 +97,45 @@ class ProducerStore(JobWriter):
             raise Refused(JOB_NOT_FOUND)
         return read_job(pairs(flat), None)
 
-    async def add_upload(self, owner: str, snapshot: ReferenceSnapshot, *, most: int) -> None:
-        """Keep an uploaded reference image for a day, or renew it. Raises Refused (`too_many_uploads`)."""
-        text = snapshot.model_dump_json()
-        answer = await self._ask("upkeep/add_upload", digest(owner), snapshot.sha256, text, int(UPLOAD_S * 1000), most)
-        if answer != "ok":
-            raise Refused(TOO_MANY_UPLOADS, max=most)
+    async def add_upload(
+        self, owner: str, snapshot: ReferenceSnapshot, *, most: int, most_bytes: int = ANY_BYTES
+    ) -> None:
+        """Note an uploaded reference image for a day, or renew it.
+
+        Raises Refused (`too_many_uploads`, `uploads_too_large`).
+        """
+        what = (snapshot.sha256, snapshot.model_dump_json(), int(UPLOAD_S * 1000))
+        told = (digest(owner), *what, most, snapshot.bytes, most_bytes)
+        status, wait_s = await self._ask("upkeep/add_upload", *told)
+        if status == TOO_MANY_UPLOADS.code:
+            raise Refused(TOO_MANY_UPLOADS, max=most, retry_after_s=max(1, wait_s))
+        if status != "ok":
+            raise Refused(UPLOADS_TOO_LARGE, max_mib=most_bytes // 2**20, retry_after_s=max(1, wait_s))
+
+    async def forget_upload(self, owner: str, sha256: str) -> None:
+        """Forget an uploaded reference image that could not be stored. Raises Unavailable."""
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=True)
+            pipe.zrem(owner_key(owner, "uploads"), sha256)
+            pipe.delete(owner_key(owner, f"upload:{sha256}"))
+            await pipe.execute()
 
     async def _ask(self, script: str, *args: str | float) -> Any:
-        """Run a script, once more if its answer was lost: each knows a repeat by its arguments. Raises Unavailable."""
+        """Run a script, once more if its answer was lost, or if Redis was full and ended jobs could be forgotten.
+
+        Each script knows a repeat by its arguments. Raises Unavailable.
+        """
         try:
             return await self._run(script, *args)
         except Unavailable as error:
-            if not is_unanswered(error):
+            is_full = error.code == QUEUE_FULL.code
+            if not is_unanswered(error) and not (is_full and await self._run("upkeep/make_room")):
                 raise
         return await self._run(script, *args)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""
-        await self._run("upkeep/check_redis")
+        await self._ask("upkeep/check_redis")
 
     async def recent(self, owner: str, what: str) -> str | None:
         """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""

@@ -31,17 +31,18 @@ from producer.api.openapi import finished
 from producer.api.problem_details import ProblemDetails
 from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
 from producer.api.server.connection_limits import ConnectionLimits, room_for
-from producer.api.server.owner_turns import EndOfTurns
 from producer.api.server.refusal_delay import RefusalDelay
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from producer.api.services.owner_turns import EndOfTurns
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
 from producer.api.services.streams import Streams
 from producer.api.services.surroundings import SurroundingsWatch
 from producer.api.services.waits import Waits
+from producer.api.sessions.cancellations import Cancellations
 from producer.api.sessions.records import SessionRecords
 from producer.api.sessions.sessions import Sessions
 from producer.client.connections import Connections
@@ -154,7 +155,9 @@ async def _open(app: FastAPI, settings: Settings, tokens: Tokens, closing: async
         gateway = app.state.gateway = _build_gateway(settings, connections, tokens, closing)
         prints = ImageContents(gateway.pictures, gateway.thumbnails)
         tools = Tools(prints=prints, wait_s=settings.env.tool_wait_seconds)
-        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, SessionRecords(connections.redis))
+        cancellations = Cancellations(connections.redis, connections.subscriber)
+        records = SessionRecords(connections.redis)
+        app.state.sessions = Sessions(build_server(tools, mcp.welcome), closing, records, cancellations)
         watch = SurroundingsWatch(gateway.readiness, partial(read_queue_health, connections.store))
         tasks = [
             asyncio.create_task(kept)

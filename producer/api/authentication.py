@@ -53,12 +53,14 @@ class Caller:
     async def count(self, gateway: Gateway) -> dict[str, str]:
         """Count a submit; return the headers with the number left.
 
-        Raises Refused (`rate_limited`, `too_busy`), Unavailable.
+        Raises Refused (`rate_limited`, `too_busy`, `storage_low`), Unavailable.
         """
         name = f"{self.token.name}\n{self.owner}"
         gateway.rates.recall("submit", name)
         gateway.connections.load_shedder.check(self.owner)
-        return await gateway.rates.count(name)
+        headers = await gateway.rates.count(name)
+        await gateway.connections.disk_floor.check()
+        return headers
 
     async def check_rate(self, gateway: Gateway) -> None:
         """Require that a submit is within the rate, and do not count it. Raises Refused, Unavailable."""

@@ -15,6 +15,7 @@ from contract.settings.loader import Settings
 from contract.store.doorbell import Doorbell
 from contract.store.new_job import KeepLimits
 from contract.store.producer_store import ProducerStore
+from producer.client.disk_floor import DiskFloor
 from producer.client.eta import EtaCache
 from producer.client.load_shedding import LoadShedder
 from producer.client.redis_deadline import ANSWER_S
@@ -39,6 +40,7 @@ class Connections:
         files = open_reference_files(settings, roots)
         self.references = References(self.artifacts, files, decoded=self.sandbox.decoded)
         self.secret = InstallationSecret(settings.home, settings.env.secret)
+        self.disk_floor = DiskFloor(self.artifacts, least_free=settings.env.least_free_mb * 2**20)
         self.eta = EtaCache(self.store)
         self.load_shedder = LoadShedder()
 

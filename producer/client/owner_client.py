@@ -181,6 +181,7 @@ class OwnerClient:
         return await self._submit(new)
 
     async def _submit(self, new: NewJob) -> Accepted:
+        await self.connections.disk_floor.check()
         with self.connections.load_shedder.join(self.owner):
             async with redis_deadline():
                 job_id, is_replayed = await self._store.submit(new)

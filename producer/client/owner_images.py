@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from contract.artifacts.artifact_store import ArtifactStore
@@ -15,7 +16,7 @@ from contract.errors.catalogue.request import (
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import UPLOAD, is_artifact_id, is_like_an_id, uploaded
 from contract.jobs.job import Job, ReferenceSnapshot
 from contract.settings.loader import Settings
@@ -84,9 +85,17 @@ class OwnerImages:
 
         It has been decoded: `data` is a complete image of this type. Raises Refused.
         """
-        snapshot = await self._references.keep(data, mime)
-        async with redis_deadline():
-            await self._store.add_upload(self._owner, snapshot, most=self._settings.env.max_uploads_per_owner)
+        env = self._settings.env
+        snapshot = await self._references.describe(data, mime)
+        most = {"most": env.max_uploads_per_owner, "most_bytes": env.max_upload_mb_per_owner * 2**20}
+        async with redis_deadline():  # before it is stored: what is refused takes no room
+            await self._store.add_upload(self._owner, snapshot, **most)
+        try:
+            await self._references.keep(data)
+        except Refused:
+            with suppress(Unavailable):
+                await self._store.forget_upload(self._owner, snapshot.sha256)
+            raise
         return UPLOAD + snapshot.sha256
 
     async def snapshots(self, references: Sequence[str], conversation: str | None) -> tuple[ReferenceSnapshot, ...]:

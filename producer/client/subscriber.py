@@ -23,22 +23,34 @@ class JobSubscriber:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._signals: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self.is_closing = False
 
     @contextmanager
     def news(self, job_id: str) -> Iterator[asyncio.Event]:
         """Get an event that is set whenever the job changes; clear it before looking."""
+        with self._registered(self._waiting, job_id) as event:
+            yield event
+
+    @contextmanager
+    def signal(self, name: str) -> Iterator[asyncio.Event]:
+        """Get an event that is set only when just this was said; one that is said while Redis is away is missed."""
+        with self._registered(self._signals, name) as event:
+            yield event
+
+    @contextmanager
+    def _registered(self, events: defaultdict[str, set[asyncio.Event]], name: str) -> Iterator[asyncio.Event]:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._listen(), context=Context())  # it is about no request
         event = asyncio.Event()
-        self._waiting[job_id].add(event)
+        events[name].add(event)
         try:
             yield event
         finally:
-            self._waiting[job_id].discard(event)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+            events[name].discard(event)
+            if not events[name]:
+                del events[name]
 
     def stop_waiting(self) -> None:
         """Wake all waiters, for the last time."""
@@ -75,7 +87,8 @@ class JobSubscriber:
         if message["type"] == "subscribe":
             self.wake_all()
         else:
-            for event in self._waiting.get(str(message["data"]), ()):
+            said = str(message["data"])
+            for event in (*self._waiting.get(said, ()), *self._signals.get(said, ())):
                 event.set()
 
     def wake_all(self) -> None:

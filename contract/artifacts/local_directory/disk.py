@@ -28,9 +28,9 @@ def disk_space_of(folder: Path) -> StorageRoom:
     is_there, at = folder.exists(), folder
     while not at.exists():
         at = at.parent
-    if not os.access(at, os.W_OK | os.X_OK):
-        return StorageRoom(0, "cannot be written to", is_there, _mend_of(at))
     free = shutil.disk_usage(at).free
+    if not os.access(at, os.W_OK | os.X_OK):
+        return StorageRoom(free, "cannot be written to", is_there, _mend_of(at))
     if free < LEAST:
         return StorageRoom(free, "has no room left: its disk is full", is_there, ROOM)
     return StorageRoom(free, is_there=is_there)

@@ -24,6 +24,13 @@ QUEUE_UNAVAILABLE = temporary(
     "The job queue (Redis) [{says}|does not answer]. Nothing was lost; try again, or run `darkroom doctor`.",
     status=503,
 )
+STORAGE_LOW = temporary(
+    "storage_low",
+    "Disk almost full",
+    "The disk for images is almost full, so nothing new is accepted. Try again in a minute.",
+    "The operator must make room there, or lower DARKROOM_LEAST_FREE_MB.",
+    status=503,
+)
 TOO_MANY_JOB_BYTES = temporary(
     "too_many_job_bytes",
     "Too many bytes in jobs",
@@ -43,5 +50,12 @@ TOO_MANY_UPLOADS = temporary(
     "Too many uploads",
     "You already have [{max}|too many] uploaded images. Use one of them again, or wait until some expire.",
     "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
+    status=429,
+)
+UPLOADS_TOO_LARGE = temporary(
+    "uploads_too_large",
+    "Uploads too large together",
+    "Your uploads may have [{max_mib} MiB|so many bytes] together. Use one of them again, or wait until some expire.",
+    "The operator can raise DARKROOM_MAX_UPLOAD_MB_PER_OWNER.",
     status=429,
 )

@@ -29,6 +29,11 @@ def ready() -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
+def cancelled(call: str | int) -> dict[str, Any]:
+    """Write the message that cancels a call."""
+    return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}}
+
+
 def request_of(method: str, session_id: str, message: Mapping[str, Any] | None = None) -> tuple[Scope, Receive]:
     """Make a request of a session, or of none yet."""
     headers = _HEADERS | ({MCP_SESSION_ID_HEADER: session_id} if session_id else {})

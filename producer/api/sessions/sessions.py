@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
@@ -23,7 +24,8 @@ from starlette.types import Message, Receive, Scope, Send
 from contract.errors.exceptions import Refused, Unavailable
 from contract.store.keys import digest
 from producer.api.requests import MAX_JSON
-from producer.api.sessions.own_requests import hello, ready, renamed, request_of, unheard
+from producer.api.sessions.cancellations import Cancellations
+from producer.api.sessions.own_requests import cancelled, hello, ready, renamed, request_of, unheard
 from producer.api.sessions.records import IDLE_S, IN_USE, SessionRecords
 from producer.error_catalogue import TOO_BUSY
 
@@ -57,12 +59,19 @@ class Session:
 class Sessions:
     """All sessions of one process."""
 
-    def __init__(self, server: Server[dict[str, object]], closing: asyncio.Event, records: SessionRecords) -> None:
+    def __init__(
+        self,
+        server: Server[dict[str, object]],
+        closing: asyncio.Event,
+        records: SessionRecords,
+        cancellations: Cancellations,
+    ) -> None:
         self._manager = StreamableHTTPSessionManager(
             server, session_idle_timeout=IDLE_S, max_sessions=MOST, max_request_body_size=MAX_JSON
         )
         self._closing = closing
         self._records = records
+        self._cancellations = cancellations
         self._known: dict[str, Session] = {}
         self._copying: dict[str, asyncio.Task[Session]] = {}
         self._calls = 0
@@ -103,7 +112,8 @@ class Sessions:
         self._known = {name: session for name, session in self._known.items() if not session.is_over}
         for owner in {session.owner for session in self._known.values()}:
             for session in [session for session in self._of(owner) if session.inner_id and not session.is_recorded]:
-                await self._record(session)  # Redis was away when it was opened
+                if not await self._record(session):  # Redis was away when it was opened
+                    await self._end(session)
             await self._tell_of(owner)
 
     async def find(self, session_id: str, owner: str, version: str | None = None) -> Session | None:
@@ -192,6 +202,22 @@ class Sessions:
         inner = {**scope, "headers": renamed(scope["headers"], session.inner_id)} if session else scope
         with self._busy(session), self._counted(scope["method"]):
             await self._manager.handle_request(inner, receive, watch)
+
+    async def serve(self, session: Session | None, message: object, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the SDK answer a message; a call ends when it is cancelled, at whichever gateway."""
+        match message:
+            case {"method": "tools/call", "id": str() | int() as call} if session is not None:
+                async with self._cancellations.heard(session.id, call, partial(self._cancel, session, call)):
+                    await self.handle(session, scope, receive, send)
+            case {"method": "notifications/cancelled", "params": {"requestId": str() | int() as call}} if session:
+                await self.handle(session, scope, receive, send)
+                await self._cancellations.tell(session.id, call)
+            case _:
+                await self.handle(session, scope, receive, send)
+
+    async def _cancel(self, session: Session, call: str | int) -> None:
+        """Cancel a call that is served here, as the session's own client would."""
+        await self._manager.handle_request(*request_of("POST", session.inner_id, cancelled(call)), unheard)
 
     async def _note(self, session: Session, method: str, begin: Message) -> None:
         """Note from the head of an answer that a session was opened, which names it, or has ended."""

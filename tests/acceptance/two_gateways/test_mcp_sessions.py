@@ -129,3 +129,22 @@ async def test_a_session_outlives_the_gateway_that_opened_it(shared_stack: Share
         named = await opened(ann, doomed)
         stack.end(stack.gateway_at(doomed))
         assert (await ann.post(f"{shared_stack.url}/mcp", json=LOOK, headers=named)).status_code == 200
+
+
+@pytest.mark.parametrize("at", [0, 1])
+async def test_a_call_ends_when_it_is_cancelled_at_either_gateway(
+    shared_stack: SharedStack, urls: list[str], account: Account, at: int
+) -> None:
+    async with by_hand(account.token) as ann, asyncio.timeout(30):
+        named = await opened(ann, urls[0])
+        call = message("tools/call", 7, name="generate_image", arguments={"prompt": (prompt := fresh("[slow 60]"))})
+        calling = asyncio.create_task(ann.post(f"{urls[0]}/mcp", json=call, headers=named))
+        await shared_stack.called(prompt)
+        for request_id in (8, 7):  # the first one is not this call
+            assert not calling.done()
+            cancel = message("notifications/cancelled", requestId=request_id)
+            assert (await ann.post(f"{urls[at]}/mcp", json=cancel, headers=named)).status_code == 202
+        error = json.loads((await calling).text.partition("data: ")[2])["error"]
+        assert error["message"] == "Request cancelled"
+        [job] = await shared_stack.jobs(account.owner)
+        assert not job.is_over, "the user may still want it"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
 
-from contract.errors.exceptions import Refused
+from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.job import JobState
 from contract.jobs.request import MAX_PROMPT
 from contract.redis.client import open_redis
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.real_redis
 
 LARGE = asked("\N{GRINNING FACE}" * MAX_PROMPT)  # 128,000 bytes
 LARGE_BYTES = 160_000  # that such a job takes at most
-KIB = 2**10
+MIB = 2**20
 THREE = KeepLimits(jobs=3)
 
 
@@ -36,6 +36,7 @@ async def redis(redis_server: RealRedis) -> AsyncIterator[Redis]:
     async with open_redis(redis_server.url) as client:
         await client.flushall()
         yield client
+        await client.config_set("maxmemory", 0)
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_an_owner_has_so_many_jobs_remembered_and_the_oldest_ended_goes_fi
     assert await known(store, waits, *ids) == [waits, *ids[2:]]
     last = await submitted(store)
     assert await known(store, waits, *ids, last) == [waits, *ids[3:], last]
-    assert [job.id for job in await store.jobs_of("ann", offset=0, limit=9)] == [last, ids[4], ids[3], waits]
+    assert {job.id for job in await store.jobs_of("ann", offset=0, limit=9)} == {last, ids[4], ids[3], waits}
 
 
 async def test_an_owner_has_so_many_bytes_remembered(store: JobStore, redis: Redis) -> None:
@@ -136,7 +137,7 @@ async def test_made_up_owners_fill_no_more_than_one_does(store: JobStore, redis:
     for number in range(100):
         await cancelled(store, owner=f"eve-{number}", request=LARGE)
         await cancelled(store, owner="bob")
-    assert await used(redis) - before < keep.all_bytes + 2**20
+    assert await used(redis) - before < keep.all_bytes + MIB
     assert len(await store.jobs_of("bob", offset=0, limit=200)) > 50
 
 
@@ -281,3 +282,62 @@ async def test_a_redis_that_tells_no_sizes_is_guessed_about(
     await redis.acl_deluser("blind")
     _, guessed = await counted(redis, "bob")
     assert 0.8 < guessed / measured < 1.5
+
+
+@pytest.fixture
+def full(redis: Redis) -> Callable[[], Awaitable[None]]:
+    """Makes Redis full from one moment on."""
+
+    async def full() -> None:
+        await redis.config_set("maxmemory", await used(redis))
+
+    return full
+
+
+async def test_a_full_redis_forgets_ended_jobs_rather_than_refuse_new_ones(
+    store: JobStore, full: Callable[[], Awaitable[None]]
+) -> None:
+    ids = [await cancelled(store, request=LARGE, idempotency_key=f"key-{number}") for number in range(60)]
+    waits = await submitted(store, owner="bob")
+    await full()
+    await store.check()
+    for _ in range(20):
+        await submitted(store, owner="bob")
+    assert await known(store, waits, *ids) == [waits, *ids[50:]]
+
+
+async def test_a_full_redis_of_jobs_that_are_not_over_refuses_new_ones_in_its_own_words(
+    store: JobStore, full: Callable[[], Awaitable[None]]
+) -> None:
+    ids = [await submitted(store, request=LARGE) for _ in range(9)]
+    await full()
+    with pytest.raises(Unavailable) as refused:
+        await submitted(store, owner="bob")
+    assert refused.value.code == "queue_full"
+    assert await known(store, *ids) == ids
+
+
+async def test_one_owners_flood_fills_redis_for_nobody(store: JobStore, redis: Redis) -> None:
+    """The defaults, with a Redis of a quarter of compose's size: they differ by factors only."""
+    most = 64 * MIB
+    store.keep = KeepLimits(jobs=5000, owner_bytes=most // 8, all_bytes=most // 2)
+    await redis.config_set("maxmemory", most)
+    bobs = []
+    for number in range(700):  # without a bound it is full at 600
+        await cancelled(store, owner=f"eve-{number % 3}", request=LARGE)
+        if number % 10 == 0:
+            await bells(redis)
+            bobs.append(await cancelled(store, owner="bob"))
+    assert await used(redis) < most * 3 // 4
+    assert await known(store, *bobs) == bobs
+
+
+async def test_bells_of_cancelled_jobs_are_bounded_and_jobs_that_are_ready_are_rung_again(
+    store: JobStore, redis: Redis
+) -> None:
+    waits = await submitted(store, owner="bob", max_queued=20)
+    for _ in range(1300):
+        await cancelled(store, max_queued=20)
+    assert await redis.llen("darkroom:bells") <= 1000 + 2 * 2
+    while waits not in await bells(redis):  # workers take what is there, and the sweeper sees that a bell was lost
+        await sweep(store, bell_s=0)

@@ -251,6 +251,20 @@ async def test_uploads_are_kept_for_their_owner(store: JobStore, redis: Redis) -
         assert 86_300_000 < await redis.pttl(key) <= 86_400_000
 
 
+async def test_the_uploads_of_an_owner_have_so_many_bytes_together(store: JobStore, redis: Redis) -> None:
+    await store.add_upload("ann", snapshot(1), most=9, most_bytes=160)
+    await store.add_upload("ann", snapshot(2), most=9, most_bytes=160)
+    with pytest.raises(Refused) as refused:
+        await store.add_upload("ann", snapshot(3), most=9, most_bytes=160)
+    assert refused.value.code == "uploads_too_large"
+    assert 86_300 < int(str(refused.value.values["retry_after_s"])) <= 86_400
+    await store.add_upload("ann", snapshot(2), most=9, most_bytes=80)  # again, though the cap is lower now
+    await store.add_upload("bob", snapshot(3), most=9, most_bytes=160)
+    await store.forget_upload("ann", snapshot(1).sha256)
+    assert await store.upload("ann", snapshot(1).sha256) is None
+    await store.add_upload("ann", snapshot(3), most=9, most_bytes=160)
+
+
 async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> None:
     await store.add_upload("ann", snapshot(1), most=2)
     await store.add_upload("ann", snapshot(2), most=2)

@@ -6,10 +6,11 @@ left open: the model is told, and checks that it was somebody who may be woken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from contract.jobs.job import ACTIVE, Attempt, JobState, Outcome
+from tests.support.model.remembered import KEY_MS, Mark, Remembered
 
 LEASE_MS = 15_000
 LOCK_MS = 60_000
@@ -103,6 +104,8 @@ class JobModel:
         self.spent: dict[tuple[str, int], tuple[int, int]] = {}  # by owner and day: micro-dollars, known until
         self.webhooks: dict[str, int] = {}  # the jobs that somebody has to be told of, and since when
         self.deleted: dict[str, int] = {}  # until when that is known
+        self.remembered = Remembered()
+        self.forgotten: set[str] = set()  # jobs whose keys are known still
         self.contact = (0, 0)  # when a sweeper was here, and since when there was no gap
 
     def pass_time(self, by_ms: int) -> None:
@@ -160,20 +163,22 @@ class JobModel:
         job.reserved = None
         if job.webhook:
             self.webhooks[job.id] = self.now
+        else:
+            self.remembered.jobs[job.owner].append(job.id)
         self._admit(job.owner, are_rung=are_rung)
         return state
 
-    def submit(
-        self, job: ModelJob, key: str | None, digest: str, bells: Mapping[str, Sequence[str]], *, budget: int = 0
-    ) -> str | tuple[str, bool]:
-        """Accept a job, if no list of bells is too long."""
+    def submit(self, job: ModelJob, key: str | None, digest: str, *, budget: int = 0) -> str | tuple[str, bool]:
+        """Accept a job."""
         known = self.keys.get((job.owner, key or ""))
         if job.id in self.jobs:
             return job.id, False
-        if known and known[0] in self.jobs:
-            return (known[0], True) if known[1] == digest else "idempotency_key_reused"
-        if refusal := self._refusal(job, bells, budget):
+        if known and (known[0] in self.jobs or known[0] in self.forgotten):
+            same = "idempotency_key_forgotten" if known[0] in self.forgotten else (known[0], True)
+            return same if known[1] == digest else "idempotency_key_reused"
+        if refusal := self._refusal(job, budget):
             return refusal
+        self._make_room(job.owner)
         is_ready = not self.parked(job.owner) and self.has_room(job.owner, job.most_running)
         if is_ready:
             job.stand(job.priority, self.now)
@@ -186,12 +191,34 @@ class JobModel:
             self.keys[job.owner, key] = (job.id, digest, self.now + RETENTION_MS)
         return job.id, False
 
-    def _refusal(self, job: ModelJob, bells: Mapping[str, Sequence[str]], budget: int) -> str:
+    def _make_room(self, owner: str) -> None:
+        """Forget what is too much of an owner's ended jobs, and keep their keys in mind."""
+        self.remembered.tidy(owner, is_there=lambda entry: self._is_there(owner, entry))
+        for job_id in self.remembered.too_many(owner):
+            self.jobs.pop(job_id, None)
+            for (whose, key), (known, digest, until) in self.keys.items():
+                if known == job_id:
+                    self.keys[whose, key] = (known, digest, min(until, self.now + KEY_MS))
+                    self.forgotten.add(job_id)
+                    self.remembered.marks[owner].append(("idem", key))
+        for kind, name in self.remembered.too_many_marks(owner):
+            if kind == "idem":
+                self.keys.pop((owner, name), None)
+            else:
+                self.deleted.pop(name, None)
+
+    def _is_there(self, owner: str, entry: str | Mark) -> bool:
+        if isinstance(entry, str):
+            return entry in self.jobs
+        kind, name = entry
+        return (owner, name) in self.keys if kind == "idem" else name in self.deleted
+
+    def _refusal(self, job: ModelJob, budget: int) -> str:
         if len(self.of(job.owner)) >= MOST_ACTIVE:
             return "too_many_jobs"
         job.priority = min(self.in_play(job.owner), 9)
         queued = sum(other.state is JobState.QUEUED for other in self.jobs.values())
-        if queued >= MOST_QUEUED or len(bells.get(job.bells, ())) >= 2 * MOST_QUEUED:
+        if queued >= MOST_QUEUED:
             return "queue_full"
         spent, _ = self.spent.get((job.owner, self.now // DAY_MS), (0, 0))
         return "budget_spent" if budget and spent + job.count * job.price > budget else ""
@@ -213,8 +240,8 @@ class JobModel:
             self._charge(job)
             job.reserved = job.cost
 
-    def claim(self, job_id: str, worker: str) -> int | None:
-        """Claim a job; answers the fence."""
+    def claim(self, job_id: str, worker: str, *, is_unheard: bool = False) -> int | None:
+        """Claim a job; answers the fence. Who misses the answer rings for none that is admitted."""
         job = self.jobs.get(job_id)
         if job is None or job.state is not JobState.QUEUED or job.is_parked or job.not_before > self.now:
             return None
@@ -233,7 +260,7 @@ class JobModel:
         job.state, job.worker, job.lease_until = JobState.RUNNING, worker, self.now + LEASE_MS
         job.is_waiting = False
         job.fence += 1
-        self._admit(job.owner, are_rung=True)
+        self._admit(job.owner, are_rung=not is_unheard)
         return job.fence
 
     def held(self, job_id: str, fence: int) -> ModelJob | None:
@@ -246,6 +273,8 @@ class JobModel:
         if not (job := self.held(job_id, fence)):
             return "lost"
         if job.deadline <= self.now:
+            if job.attempts.get(number) == attempt:  # it was counted, and nobody knows of that
+                del job.attempts[number]
             return "deadline_passed"
         calls = [known for known in job.attempts.values() if known.index == attempt.index]
         if number not in job.attempts and len(calls) >= MOST_CALLS:
@@ -288,6 +317,8 @@ class JobModel:
         self.keys = {name: known for name, known in self.keys.items() if known[0] != job_id}
         if before.fence:  # a worker had it
             self.deleted[job_id] = self.now + RETENTION_MS
+            self.remembered.marks[owner].append(("deleted", job_id))
+        self.remembered.drop(owner, job_id)
         return before
 
     def sweep(self, sweeper: str, patience_ms: int) -> bool:

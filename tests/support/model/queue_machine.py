@@ -13,10 +13,11 @@ from contract.errors.exceptions import Refused
 from contract.jobs.job import ACTIVE, Job, JobState
 from contract.store.keys import micro
 from contract.store.lease import CallRefused, Lease, LeaseLost
-from contract.store.new_job import NewJob
+from contract.store.new_job import KeepLimits, NewJob
 from tests.support.factories.jobs import asked
 from tests.support.model.invariants import check_gate, check_table
 from tests.support.model.model import LEASE_MS, LOCK_MS, MOST_ACTIVE, MOST_QUEUED, RETENTION_MS, JobModel, ModelJob
+from tests.support.model.remembered import MOST_KEPT
 from tests.support.model.table import JobTable
 from worker.policy.circuit_breaker import CircuitBreakers
 
@@ -26,7 +27,7 @@ WHICH = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4, 5])  # of the jobs or leases
 REFUSALS = frozenset(
     (
         *("lost", "job_not_found", "deadline_passed", "call_budget_spent"),
-        *("idempotency_key_reused", "too_many_jobs", "queue_full", "budget_spent"),
+        *("idempotency_key_forgotten", "idempotency_key_reused", "too_many_jobs", "queue_full", "budget_spent"),
     )
 )
 WORKERS = st.sampled_from(["w1", "w2"])
@@ -42,6 +43,7 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self, table: JobTable, tally: Counter[str]) -> None:
         super().__init__()
         self.table, self.store, self.tally = table, table.store, tally
+        self.store.keep = KeepLimits(jobs=MOST_KEPT)
         table.clear()
         self.model = JobModel(table.now_ms)
         self.gate = CircuitBreakers(self.store, limit=PLACES, open_s=10).to("p", "key", "m")
@@ -50,10 +52,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.kills = 0
         self.is_sound = False  # the last step has kept the laws
         self.is_still = False  # the last step must not have changed anything
+        self.lossy = 0  # after how many steps one misses answers; 0: none does
+        self.steps = 0
+        self.losses = 0  # answers that this step misses from each script, until it has asked again
 
     def ask(self, doing: Coroutine[Any, Any, object]) -> object:
         """Do something to the table; refusals are answers, too, and change nothing."""
         self.is_sound = False
+        self.table.redis.answers_lost = self.losses
+        self.tally["answers lost"] += self.losses
         try:
             answer = self.table.run(doing)
         except LeaseLost:
@@ -62,6 +69,8 @@ class QueueMachine(RuleBasedStateMachine):
             answer = str(refused)
         except Refused as refused:
             answer = refused.code
+        finally:
+            self.table.redis.answers_lost = 0
         self.is_still = isinstance(answer, str) and answer in REFUSALS
         if isinstance(answer, str):
             self.tally[str(answer)] += 1
@@ -77,9 +86,13 @@ class QueueMachine(RuleBasedStateMachine):
             assert look.but("contact") == self.seen.but("contact")
         self.tally.update("parked" if job.is_parked else str(job.state) for job in self.model.jobs.values())
         self.seen, self.is_sound, self.is_still = look, True, False
+        self.steps += 1
+        is_lossy = self.lossy and self.steps % self.lossy == 0
+        self.losses = 1 + self.steps // self.lossy % 2 if is_lossy else 0
 
     def teardown(self) -> None:
         """Nothing is stuck: whatever is left comes to its end by bells and sweeps alone."""
+        self.lossy = self.losses = 0
         if not self.is_sound:
             return
         for _ in range(20):
@@ -166,8 +179,7 @@ class QueueMachine(RuleBasedStateMachine):
             price=micro(new.price_usd),
             webhook=new.webhook,
         )
-        bells, budget = self.table.look().bells(), micro(new.budget_usd)
-        wanted = self.model.submit(job, new.idempotency_key, new.digest, bells, budget=budget)
+        wanted = self.model.submit(job, new.idempotency_key, new.digest, budget=micro(new.budget_usd))
         answer = self.ask(self.store.submit(new))
         assert answer == wanted
         if isinstance(answer, tuple):
@@ -252,7 +264,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def take(self, job_id: str, worker: str) -> Lease | None:
         """Claim a job."""
-        fence = self.model.claim(job_id, worker)
+        fence = self.model.claim(job_id, worker, is_unheard=self.losses > 0)
         lease = self.ask(self.store.claim(job_id, worker=worker, lease_s=LEASE_S))
         if not isinstance(lease, Lease):
             assert fence is lease is None
@@ -265,4 +277,4 @@ class QueueMachine(RuleBasedStateMachine):
         """End a job."""
         job = self.model.held(lease.job_id, lease.fence)
         answer = self.ask(self.store.end(lease, state))
-        assert answer == (self.model.finish(job, state, are_rung=True) if job else "lost")
+        assert answer == (self.model.finish(job, state, are_rung=not self.losses) if job else "lost")

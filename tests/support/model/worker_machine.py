@@ -48,11 +48,12 @@ class JobMachine(QueueMachine):
 
     @initialize(run_s=st.lists(SECONDS, min_size=1, max_size=MOST_ACTIVE), claims=st.integers(0, 3))
     def begin(self, run_s: list[int], claims: int) -> None:
-        """Begin with some jobs, some of them running."""
+        """Begin with some jobs, some of them running; each of so many steps is to miss answers of Redis."""
         for seconds in run_s:
             self.submit("ann", None, "a fox", 7200, seconds, 0, 0.0)
         for _ in range(claims):
             self.claim(0, "w1")
+        self.lossy = (len(run_s) + claims) % 5  # nothing is drawn for it: the steps stay what they were
 
     # Leases
 
@@ -228,6 +229,7 @@ class JobMachine(QueueMachine):
         for job in self.model.jobs.values():
             if job.is_waiting and job.id in look.scores("queued"):
                 self.model.wake(job)
+                job.has_bell, job.is_unrung = not self.losses, self.losses > 0
                 self.tally["woken"] += 1
             if job.state is JobState.RUNNING:
                 job.gate = look.fields(f"job:{job.id}").get("gate", "")

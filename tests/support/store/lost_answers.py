@@ -15,11 +15,12 @@ from redis.asyncio import Redis
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import JobState, Outcome, ReferenceSnapshot
 from contract.store.job_writer import new_name
-from contract.store.keys import owner_key
+from contract.store.keys import digest, owner_key
 from contract.store.lease import Lease
 from contract.store.new_job import ChatDelivery, NewJob
 from contract.webhook import Webhook
 from producer.api.services.presence import Presence
+from producer.api.services.streams import Streams
 from producer.api.sessions.records import SessionRecords
 from producer.chat.late_delivery import insist as insist_of_chat
 from tests.support.factories.jobs import attempt, image, new_job
@@ -219,6 +220,17 @@ async def close_letter(world: World) -> object:
     return await insist_of_chat(lambda: world.chat_outbox.close(job_id, session="chat", note="said"))
 
 
+async def make_room(world: World) -> object:
+    """Redis is full of ended jobs: all that can be forgotten is, and a repeat finds nothing more."""
+    for number in range(3):
+        await world.calm.submit(a_job(number, idempotency_key=f"key-{number}"))
+        await world.calm.cancel(f"job-{number}")
+    await world.calm_redis.config_set("maxmemory", (await world.calm_redis.info("memory"))["used_memory"])
+    await insist(lambda: world.store._run("upkeep/make_room"))
+    await world.calm_redis.config_set("maxmemory", 0)
+    return None
+
+
 async def take_webhooks(world: World) -> object:
     """A dispatcher that has no answer looks again, and there is more to take by then."""
     for number in range(3):
@@ -279,6 +291,13 @@ async def open_session(world: World) -> object:
     return await insist(lambda: records.tell("ann", idle, opened="fourth"))
 
 
+async def hold_stream(world: World) -> object:
+    """The last stream that an owner may have."""
+    streams = Streams(world.store.redis, most=1)
+    refused = await insist(lambda: streams._run("streams/hold", 45_000, 1, digest("ann"), "one:1"))
+    return list(refused)
+
+
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "breaker/enter": (enter,),
     "breaker/leave": (leave,),
@@ -299,8 +318,10 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "presence/leave": (leave_presence,),
     "presence/note": (note_presence,),
     "presence/sweep": (sweep_presence,),
+    "streams/hold": (hold_stream,),
     "upkeep/add_upload": (add_upload,),
     "upkeep/check_redis": (check,),
+    "upkeep/make_room": (make_room,),
     "upkeep/ring_doorbell": (ring,),
     "upkeep/sweep": (sweep,),
     "webhook_outbox/settle": (settle_webhook,),

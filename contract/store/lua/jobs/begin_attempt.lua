@@ -22,7 +22,10 @@ if not holds(id, fence) then return 'lost' end
 local field = 'attempt:' .. number
 if tonumber(redis.call('HGET', key, 'deadline')) <= now then
   -- Its answer was lost, and now there is no time to make the call.
-  if redis.call('HDEL', key, field) == 1 then redis.call('HINCRBY', key, 'calls', -1) end
+  if redis.call('HGET', key, field) == attempt then
+    redis.call('HDEL', key, field)
+    redis.call('HINCRBY', key, 'calls', -1)
+  end
   return 'deadline_passed'
 end
 if redis.call('HEXISTS', key, field) == 1 then return 'ok' end

@@ -14,7 +14,7 @@ OF_WORKERS = {
 }
 OF_BOTH = {"end_deletion"}
 OF_PRODUCERS = {
-    *("submit", "cancel", "delete", "add_upload", "check"),
+    *("submit", "cancel", "delete", "add_upload", "forget_upload", "check"),
     *("recent", "note_recent", "begin_recent", "forget_recent"),
 }
 

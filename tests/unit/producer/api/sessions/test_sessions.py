@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 from starlette.types import Message
 
 from producer.api.sessions import sessions as module
+from producer.api.sessions.cancellations import Cancellations
 from producer.api.sessions.records import SessionRecords
 from producer.api.sessions.sessions import Sessions
+from producer.client.subscriber import JobSubscriber
 from tests.conftest import new_fake_redis
 
 HELLO = {
@@ -27,8 +29,9 @@ HELLO = {
 
 def sessions(closing: asyncio.Event | None = None, *, most: int = 2, redis: Redis | None = None) -> Sessions:
     """Make the sessions of a gateway, with a Redis of its own or one that it shares."""
-    records = SessionRecords(redis or new_fake_redis(), most_of_owner=most)
-    return Sessions(Server("test"), closing or asyncio.Event(), records)
+    redis = redis or new_fake_redis()
+    records, cancellations = SessionRecords(redis, most_of_owner=most), Cancellations(redis, JobSubscriber(redis))
+    return Sessions(Server("test"), closing or asyncio.Event(), records, cancellations)
 
 
 async def ask(
