@@ -27,6 +27,7 @@ from producer.token_watch import TokenWatch
 from producer.tokens import Tokens
 
 MOST_ANSWERS, MOST_ANSWERS_EACH = 256, 32  # with images that leave at a time, each with a megabyte of memory
+MOST_TOOL_ANSWERS, MOST_TOOL_ANSWERS_EACH = 32, 8  # of MCP, whose SDK has them whole, some ten megabytes each
 
 
 def _leaving(most: int, most_each: int) -> Waits:
@@ -52,6 +53,7 @@ class Gateway:
     bodies: BodyBudget = field(default_factory=BodyBudget)
     answers: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # with images
     copies: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # converted images on disk
+    tool_answers: Waits = field(default_factory=lambda: _leaving(MOST_TOOL_ANSWERS, MOST_TOOL_ANSWERS_EACH))
     turns: OwnerTurns = field(default_factory=OwnerTurns)
 
     @asynccontextmanager

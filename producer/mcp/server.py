@@ -64,6 +64,9 @@ class ToolCaller(Protocol):
     def wait(self) -> AbstractContextManager[bool]:
         """Be among the answers that wait for a while, if there is room, and tell if so."""
 
+    async def may_show(self) -> bool:
+        """Wait a moment for a place among the answers with images, and tell if there is one."""
+
     def links(self, image: Image) -> Links:
         """Tell where an image can be had."""
 
@@ -135,7 +138,8 @@ class Tools:
         expected = None
         with suppress(Unavailable):
             expected = (await caller.client.expectations([job])).get(job.id)
-        prints = await self.prints.of(caller.client, job.images) if job.is_over else [None] * len(job.images)
+        shows = job.is_over and bool(job.images) and await caller.may_show()
+        prints = await self.prints.of(caller.client, job.images) if shows else [None] * len(job.images)
         images = images_of(job, prints, [caller.links(image) for image in job.images])
         answer = answer_of(job, expected=expected, images=images, is_repeat=is_repeat)
         return result_of(answer, prints, is_error=is_error)

@@ -68,7 +68,7 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
             job = await _held(request, gateway, caller, job)
         with ExitStack() as place:
             if job.state is JobState.SUCCEEDED and not place.enter_context(
-                gateway.answers.join_if_possible(caller.owner)
+                gateway.answers.join_if_possible(Asker(caller.owner).turn)
             ):
                 return _unfinished(task_id)
             parts = await shown(caller, job)

@@ -66,8 +66,9 @@ async def image(
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     if thumbnail is None:
+        owner = (await asker_of(request, gateway, sidecar)).turn
         with ExitStack() as place:
-            place.enter_context(gateway.answers.join(sidecar.job_id))  # a signed link names no owner
+            place.enter_context(gateway.answers.join(owner))
             return await _original(request, artifacts, locator, place, mime=sidecar.mime, headers=headers)
     stored = await artifacts.stat(locator)
     if stored is None:
@@ -112,7 +113,7 @@ async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:
 
 
 async def asker_of(request: Request, gateway: Gateway, sidecar: Sidecar) -> Asker:
-    """Tell whose turn it is to have an image scaled: its owner's, whom a signed link does not name."""
+    """Tell whose turn it is to have an image: its owner's, whom a signed link does not name."""
     try:
         async with redis_deadline():
             owner = await gateway.connections.store.image_owner(sidecar.id)

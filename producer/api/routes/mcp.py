@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ from producer.api.authentication import Caller, identify
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import base_url
 from producer.api.requests import LARGE, MAX_JSON, check_json, parse_json, read_body
+from producer.api.services.waits import KeptPlaces
 from producer.api.sessions.sessions import Session, Sessions
 from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import FORBIDDEN, GATEWAY_STOPPING
@@ -33,6 +34,7 @@ from producer.mcp.answer import Links
 from producer.tokens import Right
 
 NO_SESSION = "There is no such session; open another one."
+SHOW_S = 5.0  # that an answer waits for room for its images
 SMALL = 2**16  # bytes of a message; only a submit, which its tool counts, has more
 TOO_MANY = "You have too many sessions in use; close some."
 
@@ -46,6 +48,7 @@ class TokenCaller:
     gateway: Gateway
     caller: Caller
     base: str
+    kept: KeptPlaces
 
     @property
     def client(self) -> OwnerClient:
@@ -69,6 +72,15 @@ class TokenCaller:
         """Be among the answers that wait for a while, if there is room, and tell if so."""
         return self.gateway.waits.join_if_possible(self.caller.owner)
 
+    async def may_show(self) -> bool:
+        """Wait a moment for a place among the answers with images, which is kept until the response has left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHOW_S):
+                while not self.kept.keep(self.gateway.tool_answers.join_if_possible(self.caller.owner)):
+                    await asyncio.sleep(SHOW_S / 20)
+                return True
+        return False
+
     def links(self, image: Image) -> Links:
         """Tell where an image can be had."""
         return Links(
@@ -81,7 +93,7 @@ class TokenCaller:
 def welcome(request: Request) -> TokenCaller:
     """Find the caller of a tool, as authenticated when the request came in."""
     gateway: Gateway = request.app.state.gateway
-    return TokenCaller(gateway, request.state.caller, base_url(request, gateway))
+    return TokenCaller(gateway, request.state.caller, base_url(request, gateway), request.state.kept)
 
 
 @router.api_route("/mcp", methods=["GET", "POST", "DELETE"], include_in_schema=False)
@@ -140,10 +152,11 @@ class _Spoken(Response):
             message, self._given = self._given, None
             return message or await receive()
 
-        if not self._is_first:
-            await self._sessions.serve(self._session, self._message, scope, given, send)
-        elif not await self._sessions.begin(self._owner, scope, given, send):
-            await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
+        with closing(KeptPlaces()) as scope.setdefault("state", {})["kept"]:
+            if not self._is_first:
+                await self._sessions.serve(self._session, self._message, scope, given, send)
+            elif not await self._sessions.begin(self._owner, scope, given, send):
+                await _wrong(429, INVALID_REQUEST, TOO_MANY)(scope, receive, send)
 
 
 class _Followed(Response):

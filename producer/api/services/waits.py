@@ -7,7 +7,7 @@ streams. Each keeps a connection and some memory for as long as it waits.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
@@ -51,3 +51,20 @@ class Waits:
             yield
         finally:
             self._share.give_back(owner)
+
+
+class KeptPlaces:
+    """The places that a request keeps until its response has left, whoever still works for it then."""
+
+    def __init__(self) -> None:
+        self._places = ExitStack()
+        self._is_over = False
+
+    def keep(self, place: AbstractContextManager[bool]) -> bool:
+        """Take a place if there is one; after the end there is none."""
+        return not self._is_over and self._places.enter_context(place)
+
+    def close(self) -> None:
+        """Give all places back."""
+        self._is_over = True
+        self._places.close()

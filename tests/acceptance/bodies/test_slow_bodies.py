@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,14 +20,14 @@ LENGTH = 32 * 2**20
 
 
 @asynccontextmanager
-async def unfinished(url: str, token: str) -> AsyncIterator[asyncio.StreamReader]:
+async def unfinished(url: str, token: str, *, begin: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
     """Begin an upload, and leave it at that."""
     reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     head = (
         f"POST /v1/uploads HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: image/png\r\nContent-Length: {LENGTH}\r\n\r\n"
     )
-    writer.write(head.encode() + b"\x89PNG")
+    writer.write(head.encode() + b"\x89PNG" + begin)
     await writer.drain()
     try:
         yield reader
@@ -34,6 +35,23 @@ async def unfinished(url: str, token: str) -> AsyncIterator[asyncio.StreamReader
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+async def test_bodies_lie_in_files_without_names(shared_stack: SharedStack) -> None:
+    (_, ann), stack = shared_stack.account(), shared_stack.stack
+    spool = stack.settings().home / "spool"
+    opened = Path(f"/proc/{stack.gateway_at(shared_stack.url).pid}/fd")
+
+    def lies_there(file: Path) -> bool:
+        with suppress(OSError):  # it is closed already
+            return str(file.readlink()).startswith(f"{spool}/")
+        return False
+
+    async with unfinished(shared_stack.url, ann, begin=bytes(2**20)):
+        async with asyncio.timeout(10):
+            while not any(map(lies_there, opened.iterdir())):
+                await asyncio.sleep(0.05)
+        assert list(spool.iterdir()) == []  # a killed gateway leaves nothing
 
 
 async def upload(url: str, token: str) -> int:

@@ -75,7 +75,7 @@ FEWER = {"local READY = 10": f"local READY = {MOST_READY}"}  # a limit that smal
 def how(**more: object) -> settings:
     calm = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
     standard = settings(
-        max_examples=200,
+        max_examples=170,
         stateful_step_count=50,
         deadline=None,
         derandomize=True,
