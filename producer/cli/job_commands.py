@@ -122,7 +122,7 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def work(darkroom: OwnerClient) -> int:
-        found = await _newest(darkroom, limit, frozenset(state) if state else None)
+        found = await newest(darkroom, limit, frozenset(state) if state else None)
         if as_json:
             terminal.out.print_json(json.dumps([job.model_dump(mode="json") for job in found]))
         elif quiet:
@@ -137,7 +137,7 @@ def list_jobs(
     with_darkroom(owner, work)
 
 
-async def _newest(darkroom: OwnerClient, limit: int, state: frozenset[JobState] | None) -> list[Job]:
+async def newest(darkroom: OwnerClient, limit: int, state: frozenset[JobState] | None) -> list[Job]:
     """List the newest jobs, page by page, as large ones do not come at once."""
     found: list[Job] = []
     cursor = None
