@@ -27,7 +27,7 @@ SEEN = frozenset(
         *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
         *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
         *("cancelled when queued", "cancelled when running", "deleted when queued", "deleted when running"),
-        *("deleted when cancelled", "budget_spent", "parked", "answers lost"),
+        *("deleted when cancelled", "budget_spent", "parked", "forgotten", "answers lost"),
     )
 )
 BROKEN = {
