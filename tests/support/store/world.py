@@ -105,17 +105,6 @@ def comparable(look: Look) -> dict[str, Any]:
     for name, value in look.but("check").items():  # it is there for a millisecond
         if name.startswith("taken:"):
             found["taken"] = sorted([*found.get("taken", []), *value])
-<<<<<<< HEAD
-=======
-        elif name.endswith(":events") or name == "journal":
-            found[name] = [_line(fields) for _, fields in value]
-        elif name.startswith("gate:") and name.endswith(":calls"):
-            found[name] = sorted((re.sub(r":\d+$", "", call), until) for call, until in value.items())
-        elif name in ("kept", "live") or name.endswith((":kept", ":awaited", ":marks")):
-            found[name] = sorted(entry.partition(" ")[0] for entry in value)  # bytes depend on what is made up
-        elif isinstance(value, Mapping):
-            found[name] = {field: _without_names(field, text) for field, text in value.items()}
->>>>>>> h/kept
         else:
             found[name] = _comparable(name, value)
     return found
