@@ -31,11 +31,11 @@ from producer.api.openapi import finished
 from producer.api.problem_details import ProblemDetails
 from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
 from producer.api.server.connection_limits import ConnectionLimits, room_for
-from producer.api.server.owner_turns import EndOfTurns
 from producer.api.server.refusal_delay import RefusalDelay
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from producer.api.services.owner_turns import EndOfTurns
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks

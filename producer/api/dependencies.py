@@ -11,9 +11,9 @@ from fastapi import Depends, Request
 
 from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings
-from producer.api.server.owner_turns import OwnerTurns
 from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from producer.api.services.owner_turns import OwnerTurns
 from producer.api.services.piece_turns import PieceTurns
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness

@@ -75,7 +75,7 @@ class ChatOutbox:
         key = memo_key(self.name, session)
         async with reaching_redis():
             found = [str(note) for note in await self._redis.lrange(key, 0, -1)]
-            pipe = self._redis.pipeline(transaction=True)
+            pipe = self._redis.pipeline(transaction=False)  # a full Redis refuses transactions
             for note in found:  # they are known, so their removal may be repeated
                 pipe.lrem(key, 1, note)
             await pipe.execute()

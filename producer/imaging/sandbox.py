@@ -1,12 +1,15 @@
-"""Untrusted images, checked or converted: all decoding happens in a child process with limits.
+"""Untrusted images, checked or converted: all decoding happens in child processes with limits.
 
-The child is started when it is first needed, does one thing at a time, and is replaced when it dies or takes too
-long, which costs the one picture it was looking at; and now and then, so that nothing heaps up in it.
+A child is started when it is first needed, does one thing at a time, and is replaced when it dies or takes too
+long, which costs the one picture it was looking at; and now and then, so that nothing heaps up in it. Small copies of
+images that are known to be no larger than 4K have a child of their own: they wait for no large upload.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ from producer.imaging.turns import Asker, Turns
 CHILD = "producer.imaging.sandbox_child"
 WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
+QUICK_PIXELS = 17 * 10**6  # a 4K image; it takes a child 150 MiB
 ANYONE = Asker()
 MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
 _REFUSALS = {"too_large": UPLOAD_IMAGE_TOO_LARGE, "not_an_image": UPLOAD_NOT_AN_IMAGE}  # as the child says it
@@ -44,12 +48,20 @@ class Cleaned:
     height: int
 
 
+class _Child:
+    """A child, and those who wait for it."""
+
+    def __init__(self, *, wall_s: float, most_pictures: int) -> None:
+        self.turns = Turns()
+        self.pool = SandboxPool(CHILD, size=1, wall_s=wall_s, most_questions=most_pictures)
+
+
 class ImageSandbox:
-    """One child at most; images wait for their turns. Whatever is asked may be refused as `Turns.take` refuses it."""
+    """Two children at most; images wait for their turns. Each method may refuse as `Turns.take` does."""
 
     def __init__(self, *, wall_s: float = WALL_S, most_pictures: int = MOST_PICTURES) -> None:
-        self._turns = Turns()
-        self._pool = SandboxPool(CHILD, size=1, wall_s=wall_s, most_questions=most_pictures)
+        self._any = _Child(wall_s=wall_s, most_pictures=most_pictures)
+        self._quick = _Child(wall_s=wall_s, most_pictures=most_pictures)
 
     async def __aenter__(self) -> ImageSandbox:
         return self
@@ -60,8 +72,8 @@ class ImageSandbox:
         await self.close()
 
     async def close(self) -> None:
-        """End the child."""
-        await self._pool.close()
+        """End the children."""
+        await asyncio.gather(self._any.pool.close(), self._quick.pool.close())
 
     async def clean(self, picture: Picture, asker: Asker = ANYONE) -> Cleaned:
         """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
@@ -92,9 +104,13 @@ class ImageSandbox:
                 raise
             raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE) from error
 
-    async def thumbnail(self, picture: Picture, *, side: int, asker: Asker = ANYONE) -> bytes:
-        """Make a small JPEG, or a PNG if one can see through, upright. Raises Refused as `clean`."""
-        return (await self._ask(picture, asker, is_urgent=True, task="shrink", side=side))[1]
+    async def thumbnail(self, picture: Picture, *, side: int, pixels: float = math.inf, asker: Asker = ANYONE) -> bytes:
+        """Make a small JPEG, or a PNG if one can see through, upright; the image is known to have so many pixels.
+
+        Raises Refused as `clean`.
+        """
+        child = self._quick if pixels <= QUICK_PIXELS else self._any
+        return (await self._ask(picture, asker, child, is_urgent=True, task="shrink", side=side))[1]
 
     async def convert(self, picture: Picture, *, mime: str, quality: int | None, asker: Asker = ANYONE) -> bytes:
         """Encode an image upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
@@ -103,21 +119,24 @@ class ImageSandbox:
         """
         return (await self._ask(picture, asker, task="convert", mime=mime, quality=quality))[1]
 
-    async def _ask(self, picture: Picture, asker: Asker, *, is_urgent: bool = False, **question: Any) -> Answer:
-        async with self._turn(picture, asker, is_urgent=is_urgent, **question) as answer:
+    async def _ask(
+        self, picture: Picture, asker: Asker, child: _Child | None = None, *, is_urgent: bool = False, **question: Any
+    ) -> Answer:
+        async with self._turn(picture, asker, child, is_urgent=is_urgent, **question) as answer:
             return answer
 
     @asynccontextmanager
     async def _turn(
-        self, picture: Picture, asker: Asker, *, is_urgent: bool = False, **question: Any
+        self, picture: Picture, asker: Asker, child: _Child | None = None, *, is_urgent: bool = False, **question: Any
     ) -> AsyncIterator[Answer]:
-        """Read an image when its turn has come, and have the child do something with it."""
-        async with self._turns.take(asker, is_urgent=is_urgent):
-            yield await self._put(picture if isinstance(picture, bytes) else await picture(), question)
+        """Read an image when its turn has come, and have a child do something with it."""
+        child = child or self._any
+        async with child.turns.take(asker, is_urgent=is_urgent):
+            yield await self._put(child.pool, picture if isinstance(picture, bytes) else await picture(), question)
 
-    async def _put(self, data: bytes, question: dict[str, Any]) -> Answer:
+    async def _put(self, pool: SandboxPool, data: bytes, question: dict[str, Any]) -> Answer:
         try:
-            found, made = await self._pool.ask(question, data)
+            found, made = await pool.ask(question, data)
         except ChildLost as error:
             reason = type(error.__cause__).__name__
             logger.warning("a child was lost to an image of %d bytes: %s", len(data), reason)

@@ -40,7 +40,7 @@ class Thumbnails:
         async with self._making[name]:
             try:
                 data = await self._artifacts.thumbnail(sidecar.id, side)
-                data = data or await self._make(sidecar.id, locator, side, asker)
+                data = data or await self._make(sidecar, locator, side, asker)
             except FileNotFoundError as error:
                 raise Refused(ARTIFACT_NOT_FOUND) from error
             except OSError as error:
@@ -49,9 +49,11 @@ class Thumbnails:
                 self._making.pop(name, None)
         return data, _type_of(data)
 
-    async def _make(self, artifact: str, locator: str, side: int, asker: Asker) -> bytes:
-        data = await self._pictures.thumbnail(partial(self._artifacts.read, locator), side=side, asker=asker)
-        await self._artifacts.put_thumbnail(artifact, side, data)
+    async def _make(self, sidecar: Sidecar, locator: str, side: int, asker: Asker) -> bytes:
+        pixels = sidecar.width * sidecar.height
+        read = partial(self._artifacts.read, locator)
+        data = await self._pictures.thumbnail(read, side=side, pixels=pixels, asker=asker)
+        await self._artifacts.put_thumbnail(sidecar.id, side, data)
         if await self._artifacts.stat(locator) is None:  # deleted meanwhile, perhaps before this copy was there
             await self._artifacts.delete(locator)
             raise FileNotFoundError(locator)

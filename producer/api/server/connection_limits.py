@@ -7,8 +7,7 @@ places of those who have a token, and a health check always gets in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -59,21 +58,20 @@ class ConnectionLimits:
         self._add_stranger(place)
         return place
 
-    @contextmanager
-    def serve(self, place: Place) -> Iterator[None]:
+    def begin(self, place: Place) -> None:
         """Count a request on a connection; it is a stranger's until it has shown a token."""
         place.requests += 1
         self._remove(place)
         self._add_stranger(place)
-        try:
-            yield
-        finally:
-            place.requests -= 1
-            if place.is_lost:
-                self._remove(place)
-            elif place.owner is not None and not place.requests:
-                self._idle.setdefault(place.owner, {})[place] = None
-                self._idle_of_all[place] = None
+
+    def end(self, place: Place) -> None:
+        """Note that a request is over."""
+        place.requests -= 1
+        if place.is_lost:
+            self._remove(place)
+        elif place.owner is not None and not place.requests:
+            self._idle.setdefault(place.owner, {})[place] = None
+            self._idle_of_all[place] = None
 
     def vouch(self, place: Place, owner: str) -> None:
         """Count a connection among an owner's; too many idle ones give way, the longest idle first.

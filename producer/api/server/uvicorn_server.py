@@ -93,8 +93,11 @@ class TimeLimitedProtocol(H11Protocol):
             super().data_received(data)
 
     def handle_events(self) -> None:
-        """Take what has arrived."""
+        """Take what has arrived; a request counts from now on, though it is served in the next turn of the loop."""
+        before = self.cycle
         super().handle_events()
+        if self.cycle is not before:
+            self._limits.begin(self._place)
         self._ask_for_more()
 
     def on_response_complete(self) -> None:
@@ -131,8 +134,10 @@ class TimeLimitedProtocol(H11Protocol):
                 self.transport.write(self.conn.send(event) or b"")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._limits.serve(self._place):
+        try:
             await self._app(scope, receive, send)
+        finally:
+            self._limits.end(self._place)
 
     def _give_way(self) -> None:
         """End a connection whose place is needed; a client that still waits for an answer is told why."""

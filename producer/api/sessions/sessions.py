@@ -112,7 +112,8 @@ class Sessions:
         self._known = {name: session for name, session in self._known.items() if not session.is_over}
         for owner in {session.owner for session in self._known.values()}:
             for session in [session for session in self._of(owner) if session.inner_id and not session.is_recorded]:
-                await self._record(session)  # Redis was away when it was opened
+                if not await self._record(session):  # Redis was away when it was opened
+                    await self._end(session)
             await self._tell_of(owner)
 
     async def find(self, session_id: str, owner: str, version: str | None = None) -> Session | None:

@@ -117,3 +117,20 @@ async def test_where_few_files_may_be_open_there_is_room_for_fewer_connections(s
             await lines.enter_async_context(held(url, b""))
         assert await ask(url, "/livez") == 200
     assert "Traceback" not in stack.logs("gateway")
+
+
+async def test_of_many_requests_at_once_none_is_left_without_an_answer(stack: Stack) -> None:
+    token = stack.token()
+    url = await stack.start_gateway(**SMALL)
+    said = f"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+
+    async def answer() -> bytes:
+        with suppress(ConnectionResetError):  # it is one if it was turned away before it was heard
+            async with held(url, said.encode()) as reader:
+                return await reader.read()
+        return b"HTTP/1.1 503"
+
+    async with asyncio.timeout(60):
+        answers = await asyncio.gather(*(answer() for _ in range(300)))
+    assert {bytes(one[:12]) for one in answers} <= {b"HTTP/1.1 200", b"HTTP/1.1 429", b"HTTP/1.1 503"}
+    assert b"HTTP/1.1 200" in {bytes(one[:12]) for one in answers}

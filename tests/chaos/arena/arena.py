@@ -27,9 +27,11 @@ from tests.chaos.arena.witness import Witness
 from tests.chaos.verdict.evidence import Evidence, Held, find_calls, find_jobs, find_pairs
 from tests.support.network.proxy import Proxy
 from tests.support.stack.redis_server import RealRedis
+from tests.support.store.lossy_redis import MODES, LossyRedis, Mode, names_by_digest
 
 ROOT = Path(__file__).parents[3]
 SLOW_S = (0.3, 0.2)  # latency and jitter
+LOST = 0.25  # of the answers to scripts
 HOLDS_S = {"part_provider": math.inf, "slow_provider": sum(SLOW_S) + 0.1}  # how long a call may be on its way
 INDEXES = ("queued", "waiting", "parked", "running")
 
@@ -54,13 +56,14 @@ class Arena:
     knobs: dict[str, str]
     say: Callable[[str], None]
     crew: list[Member] = field(default_factory=list)
-    links: list[Proxy] = field(default_factory=list)  # each worker's own way to Redis
+    links: list[Proxy] = field(default_factory=list)  # each worker's own way to Redis, and the gateway's behind them
     struck: list[Struck] = field(default_factory=list)
     provider_url: str = ""
     redis_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
     started: float = 0.0
     redis: RealRedis = field(init=False)
     provider_link: Proxy = field(init=False)
+    lossy: LossyRedis = field(init=False)
     witness: Witness = field(init=False)
     _provider: asyncio.subprocess.Process = field(init=False)
 
@@ -76,7 +79,9 @@ class Arena:
             provider = await self._start_provider()
             dice = Random(f"jitter {self.seed}")
             self.provider_link = await stack.enter_async_context(Proxy(to=provider, dice=dice))
-            for _ in range(self.workers):
+            self.lossy = await stack.enter_async_context(LossyRedis(self.redis.socket, names_by_digest()))
+            self.lossy.lose_some(_fate(Random(f"answers {self.seed}")))
+            for _ in range(self.workers + 1):
                 self.links.append(await stack.enter_async_context(Proxy(to=self.redis.socket, dice=dice)))
             self.started = time.time()
             write_orders(self.folder / "orders.jsonl", orders)
@@ -92,12 +97,12 @@ class Arena:
     def _hire(self) -> None:
         """Start the workers, and the gateway after them."""
         config = self._config()
-        for index, link in enumerate(self.links):
-            redis_url = f"redis://127.0.0.1:{link.port}/0"
+        urls = [f"redis://127.0.0.1:{link.port}/0" for link in self.links]
+        for index, redis_url in enumerate(urls[: self.workers]):
             self._enlist(f"worker-{index}", "-m", "worker", str(config), **self.knobs, DARKROOM_REDIS_URL=redis_url)
         names = [str(self.folder / name) for name in ("orders.jsonl", "journal.jsonl")]
         gateway = ("-m", "tests.chaos.arena.gateway", str(config), *names, str(self.started))
-        self._enlist("gateway", *gateway, DARKROOM_REDIS_URL=self.redis.url)
+        self._enlist("gateway", *gateway, DARKROOM_REDIS_URL=urls[self.workers])
 
     @property
     def gateway(self) -> Member:
@@ -161,7 +166,7 @@ class Arena:
         try:
             async with asyncio.timeout(within_s):
                 await self.gateway.done()
-                async with open_redis(self.redis.url) as client:
+                async with open_redis(self.redis.url, timeout_s=30) as client:
                     while any([await client.zcard(f"darkroom:{index}") for index in INDEXES]):
                         await asyncio.sleep(0.2)
         except TimeoutError:
@@ -260,6 +265,19 @@ async def _flush_scripts(arena: Arena, gust: Gust) -> None:
     await _command_redis(arena, "SCRIPT", "FLUSH")
 
 
+async def _lose_answers(arena: Arena, gust: Gust) -> None:
+    links = (arena.links[gust.worker], arena.links[arena.workers])
+    for link in links:
+        link.lead(f"127.0.0.1:{arena.lossy.port}")
+    await asyncio.sleep(gust.seconds)
+    for link in links:
+        link.lead(arena.redis.socket)
+
+
+def _fate(dice: Random) -> Callable[[str], Mode | None]:
+    return lambda _: dice.choice(MODES) if dice.random() < LOST else None
+
+
 async def _kill_gateway(arena: Arena, gust: Gust) -> None:
     arena.gateway.signal(signal.SIGKILL)
 
@@ -294,6 +312,7 @@ STRIKES: dict[str, Callable[[Arena, Gust], Awaitable[None]]] = {
     "freeze_redis": _freeze_redis,
     "drop_redis_clients": _drop_redis_clients,
     "flush_scripts": _flush_scripts,
+    "lose_answers": _lose_answers,
     "kill_gateway": _kill_gateway,
     "reset_provider": _reset_provider,
     "part_provider": _part_provider,

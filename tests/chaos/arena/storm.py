@@ -20,6 +20,7 @@ Kind = Literal[
     "freeze_redis",
     "drop_redis_clients",
     "flush_scripts",
+    "lose_answers",  # a worker and the gateway miss some of what Redis answers to scripts, which have run
     "kill_gateway",
     "reset_provider",  # all connections to the provider are reset
     "part_provider",
@@ -71,6 +72,7 @@ def _gust(dice: Random, kind: Kind, number: int, forecast: Forecast, *, at: floa
         "part_worker": forecast.freeze_s,
         "kill_redis": dice.uniform(*forecast.outage_s),
         "freeze_redis": 3.0,
+        "lose_answers": 4.0,
         "part_provider": 4.0,
         "slow_provider": 5.0,
     }.get(kind, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import median
@@ -18,6 +19,8 @@ def lines(result: Result) -> Iterator[str]:
     kills = sum(count for code, count in result.deaths.items() if code == -9)
     yield f"{result.campaign} campaign, seed {result.seed}, {result.seconds:.0f} s"
     yield f"faults: {', '.join(f'{count} {kind}' for kind, count in sorted(result.faults.items()))}"
+    if result.lost_answers:
+        yield f"answers of Redis that were lost: {_by_script(result.lost_answers)}"
     yield f"workers that were killed: {kills}; stopped: {result.deaths[0]}; otherwise ended: {_others(result)}"
     yield f"attempted     {verdict.attempted}"
     yield f"acknowledged  {verdict.acknowledged}, recovered {verdict.recovered}"
@@ -54,6 +57,10 @@ def page(results: Sequence[Result]) -> str:
             title = "A plain Celery worker (`acks_late`) under a milder storm"
         parts += [f"## {title}\n", "```", *lines(result), "```\n"]
     return "\n".join(parts)
+
+
+def _by_script(lost: Counter[str]) -> str:
+    return f"{lost.total()} ({', '.join(f'{count} {name}' for name, count in lost.most_common())})"
 
 
 def _others(result: Result) -> str:

@@ -22,6 +22,7 @@ class Result:
     verdict: Verdict
     recoveries: Recoveries
     faults: Counter[str]
+    lost_answers: Counter[str]  # of Redis, by scripts
     deaths: Counter[int]  # of workers, by exit code
     looks: int
     submit_p99_s: float
@@ -38,6 +39,8 @@ class Result:
     def _breaches(self) -> Iterator[str]:
         if not self.has_settled:
             yield "jobs were left long after the last fault"
+        if self.faults["lose_answers"] and not self.lost_answers:
+            yield "no answer of Redis was lost: that fault has no effect"
         for name in ("lost", "unexpected", "duplicated", "torn", "unpaid"):
             yield from (f"{name}: {each}" for each in getattr(self.verdict, name))
 

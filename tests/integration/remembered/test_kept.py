@@ -93,7 +93,7 @@ async def test_an_owner_has_so_many_jobs_remembered_and_the_oldest_ended_goes_fi
     assert await known(store, waits, *ids) == [waits, *ids[2:]]
     last = await submitted(store)
     assert await known(store, waits, *ids, last) == [waits, *ids[3:], last]
-    assert [job.id for job in await store.jobs_of("ann", offset=0, limit=9)] == [last, ids[4], ids[3], waits]
+    assert {job.id for job in await store.jobs_of("ann", offset=0, limit=9)} == {last, ids[4], ids[3], waits}
 
 
 async def test_an_owner_has_so_many_bytes_remembered(store: JobStore, redis: Redis) -> None:

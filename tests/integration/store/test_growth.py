@@ -18,6 +18,9 @@ from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.redis.client import open_redis
 from contract.store.doorbell import Doorbell
 from contract.store.lease import Lease
+from producer.api.services.presence import Presence
+from producer.api.services.streams import Streams
+from producer.api.sessions.records import IN_USE, SessionRecords
 from tests.support.factories.job_store import JobStore
 from tests.support.factories.jobs import image
 from tests.support.stack.redis_server import RealRedis
@@ -182,6 +185,24 @@ async def test_g24_a_breaker_whose_woken_job_never_comes_is_forgotten_too(
     await store.cancel(waits.job_id)
     await take_bells(redis)
     await assert_nothing_stays(redis)
+
+
+async def test_g24_what_gateways_tell_each_other_expires(store: JobStore, redis: Redis) -> None:
+    """Also if none of them ever comes back."""
+    job_id = await submitted(store)
+    presence, sessions, streams = Presence(redis), SessionRecords(redis), Streams(redis, most=5)
+    await presence.note({job_id: 70})
+    await presence.sweep()
+    await sessions.tell("ann", {}, opened="a")
+    await sessions.tell("ann", {"a": IN_USE})
+    async with streams.follow("ann"):
+        await streams.hold()
+        mine = ("presence", "gateway_contact", "sessions", "in_use", "streams")
+        left_s = {key: left for key, left in (await keys_of(redis)).items() if any(part in key for part in mine)}
+    assert len(left_s) == 6
+    del left_s["gateway_contact"]  # two numbers
+    assert all(0 < left <= 86_400 for left in left_s.values())
+    assert max(left for key, left in left_s.items() if key.startswith("owner:")) <= 1800
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ SEEN = frozenset(
         *("lost", "job_not_found", "idempotency_key_reused", "replayed", "too_many_jobs", "Redis killed"),
         *("queued", "running", "succeeded", "failed", "cancelled", "expired"),
         *("cancelled when queued", "cancelled when running", "deleted when queued", "deleted when running"),
-        *("deleted when cancelled", "budget_spent", "parked", "answers lost"),
+        *("deleted when cancelled", "budget_spent", "parked", "forgotten", "answers lost"),
     )
 )
 BROKEN = {
@@ -75,7 +75,7 @@ FEWER = {"local READY = 10": f"local READY = {MOST_READY}"}  # a limit that smal
 def how(**more: object) -> settings:
     calm = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
     standard = settings(
-        max_examples=200,
+        max_examples=170,
         stateful_step_count=50,
         deadline=None,
         derandomize=True,

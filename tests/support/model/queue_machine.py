@@ -179,9 +179,11 @@ class QueueMachine(RuleBasedStateMachine):
             price=micro(new.price_usd),
             webhook=new.webhook,
         )
+        before = set(self.model.jobs)
         wanted = self.model.submit(job, new.idempotency_key, new.digest, budget=micro(new.budget_usd))
         answer = self.ask(self.store.submit(new))
         assert answer == wanted
+        self.tally["forgotten"] += len(before - self.model.jobs.keys())
         if isinstance(answer, tuple):
             self.tally["replayed"] += answer[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-MOST_KEPT = 3  # ended jobs of an owner, and marks
+MOST_KEPT = 1  # ended jobs of an owner, and marks
 HEADS = 10  # that are looked at in one go
 KEY_MS = 86_400_000  # for which the key of a forgotten job is known at most
 

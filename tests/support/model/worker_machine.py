@@ -46,16 +46,14 @@ class JobMachine(QueueMachine):
         """Find a lease: those that hold their job come first, then old ones."""
         return [*self.held(), *self.zombies()][which % len(self.leases)]
 
-    @initialize(
-        run_s=st.lists(SECONDS, min_size=1, max_size=MOST_ACTIVE), claims=st.integers(0, 3), lossy=st.integers(0, 4)
-    )
-    def begin(self, run_s: list[int], claims: int, lossy: int) -> None:
+    @initialize(run_s=st.lists(SECONDS, min_size=1, max_size=MOST_ACTIVE), claims=st.integers(0, 3))
+    def begin(self, run_s: list[int], claims: int) -> None:
         """Begin with some jobs, some of them running; each of so many steps is to miss answers of Redis."""
-        for seconds in run_s:
-            self.submit("ann", None, "a fox", 7200, seconds, 0, 0.0)
+        for number, seconds in enumerate(run_s):
+            self.submit("ann", None, "a fox", 7200, seconds, 0, 0.0 if number else 0.07)
         for _ in range(claims):
             self.claim(0, "w1")
-        self.lossy = lossy
+        self.lossy = (len(run_s) + claims) % 5  # nothing is drawn for it: the steps stay what they were
 
     # Leases
 

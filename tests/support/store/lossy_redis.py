@@ -57,7 +57,10 @@ class LossyRedis(LoopbackServer):
 
     async def talk(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Carry what is asked and answered until one of the ends, or a loss, closes the connection."""
-        upper, up = await asyncio.open_unix_connection(self._to, limit=LIMIT)
+        try:
+            upper, up = await asyncio.open_unix_connection(self._to, limit=LIMIT)
+        except OSError:  # Redis is away
+            return
         asked: deque[str] = deque()
         ways = {
             asyncio.create_task(self._ask(reader, up, asked)),

@@ -30,7 +30,7 @@ TIMEOUT_S = 0.3
 T = TypeVar("T")
 
 # What callers make up: it differs from one run to the other.
-_MADE_UP = ("claim", "cancel", "released", "ended_by", "letter_taking")
+_MADE_UP = ("claim", "cancel", "released", "ended_by", "letter_taking", "bytes")
 
 
 class ClockedRedis(Redis):
@@ -90,29 +90,49 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
     raise AssertionError("Redis does not answer")
 
 
+class Roughly(float):
+    """What Redis measures of its memory: some bytes more or less are no difference, a job more is."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Roughly) and abs(self - other) < 100
+
+    __hash__ = float.__hash__
+
+
 def comparable(look: Look) -> dict[str, Any]:
     """Write what is in Redis so that two runs can be compared: without what is made up, and without stream ids."""
     found: dict[str, Any] = {}
     for name, value in look.but("check").items():  # it is there for a millisecond
-        if name.startswith("bells"):
-            found[name] = sorted(json.loads(bell)["headers"]["id"] for bell in value)
-        elif name.startswith("taken:"):
+        if name.startswith("taken:"):
             found["taken"] = sorted([*found.get("taken", []), *value])
-        elif name.endswith(":events") or name == "journal":
-            found[name] = [_line(fields) for _, fields in value]
-        elif name.startswith("gate:") and name.endswith(":calls"):
-            found[name] = sorted((re.sub(r":\d+$", "", call), until) for call, until in value.items())
-        elif isinstance(value, Mapping):
-            found[name] = {field: _without_names(field, text) for field, text in value.items()}
         else:
-            found[name] = value
+            found[name] = _comparable(name, value)
     return found
 
 
-def _without_names(field: str, text: str) -> str:
+def _comparable(name: str, value: Any) -> object:
+    if name.startswith("bells"):
+        return sorted(json.loads(bell)["headers"]["id"] for bell in value)
+    if name.endswith(":events") or name == "journal":
+        return [_line(fields) for _, fields in value]
+    if name.startswith("gate:") and name.endswith(":calls"):
+        return sorted((re.sub(r":\d+$", "", call), until) for call, until in value.items())
+    if name in ("live", "kept"):
+        return {owner: Roughly(size) for owner, size in value.items()}
+    if name.endswith((":kept", ":awaited", ":marks")):
+        entries = sorted(entry.rpartition(" ")[::2] for entry in value)
+        return [(what, Roughly(size)) for what, size in entries]
+    return (
+        {field: _without_names(field, text) for field, text in value.items()} if isinstance(value, Mapping) else value
+    )
+
+
+def _without_names(field: str, text: str) -> object:
     """Leave out of a field what is made up; in a story that is the id of each event."""
     if field == "story":
         return "\n".join(line.partition(" ")[2] for line in text.splitlines())
+    if field == "bytes":
+        return Roughly(text)
     return "…" if field in _MADE_UP else text
 
 

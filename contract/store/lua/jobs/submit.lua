@@ -80,7 +80,7 @@ local function crowd(bytes)
 end
 
 -- Forgets the oldest ended jobs: of this owner, and of those who have most, if all have too much.
-local function make_room(bytes)
+local function make_room()
   local function has(what) return redis.call('ZCARD', owner_key(owner, what)) end
   local function kept() return bytes_in(KEPT, owner) end
   local function mine() return kept() > 0 and owner end
@@ -89,10 +89,10 @@ local function make_room(bytes)
     forget_while(function() return has('marks') > tonumber(keep_jobs) end, mine, forget_mark)
   end
   forget_while(function()
-    return keep_bytes ~= '0' and kept() + bytes_in(LIVE, owner) + bytes > tonumber(keep_bytes)
+    return keep_bytes ~= '0' and kept() + bytes_in(LIVE, owner) > tonumber(keep_bytes)
   end, mine, forget_first)
   forget_while(function()
-    return keep_all ~= '0' and bytes_in(KEPT, everyone) + bytes_in(LIVE, everyone) + bytes > tonumber(keep_all)
+    return keep_all ~= '0' and bytes_in(KEPT, everyone) + bytes_in(LIVE, everyone) > tonumber(keep_all)
   end, largest, forget_first)
 end
 
@@ -133,13 +133,15 @@ if known then return known end
 local priority = next_priority(owner)
 local refused = refusal()
 if refused then return refused end
-tidy(owner)
 local bytes = expected_bytes()
 local crowded = crowd(bytes)
+if crowded then
+  tidy(owner)
+  crowded = crowd(bytes)
+end
 if crowded then return crowded end
 
-make_room(bytes)
-store(priority, bytes)
+store(priority, bytes)  -- a full Redis refuses this, so it comes before all that takes away
 -- Asked before it is one of them; a job whose owner has parked ones stands behind those.
 local is_ready = redis.call('EXISTS', owner_key(owner, 'parked')) == 0 and has_room(owner, tonumber(most_in_play))
 register()
@@ -150,6 +152,8 @@ if is_ready then
 else
   park(id, owner)
 end
+tidy(owner)
+make_room()
 tell(id, cjson.encode({type = 'queued'}))
 journal(id, '')
 return {'new', id}

@@ -17,9 +17,8 @@
 local owner, sha256, snapshot, retention_ms, most, bytes, most_bytes = unpack(ARGV)
 
 local uploads = owner_key(owner, 'uploads')
-redis.call('ZREMRANGEBYSCORE', uploads, '-inf', now)
-if not redis.call('ZSCORE', uploads, sha256) then
-  local kept = redis.call('ZRANGE', uploads, 0, -1, 'WITHSCORES')
+if tonumber(redis.call('ZSCORE', uploads, sha256) or 0) <= now then
+  local kept = redis.call('ZRANGEBYSCORE', uploads, '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES')
   local sum = tonumber(bytes)
   for place = 1, #kept, 2 do
     local text = redis.call('GET', owner_key(owner, 'upload:' .. kept[place]))
@@ -34,5 +33,6 @@ if not redis.call('ZSCORE', uploads, sha256) then
 end
 redis.call('SET', owner_key(owner, 'upload:' .. sha256), snapshot, 'PX', retention_ms)
 redis.call('ZADD', uploads, now + retention_ms, sha256)
+redis.call('ZREMRANGEBYSCORE', uploads, '-inf', now)  -- not before: a script that has taken away is not refused
 redis.call('PEXPIRE', uploads, retention_ms)
 return {'ok', 0}

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from producer.api.server import uvicorn_server
 from producer.api.server.connection_limits import ConnectionLimits
@@ -75,3 +77,25 @@ async def test_whoever_takes_nothing_for_long_is_cut_off(port: int, pause_s: flo
                 break
     assert (received == BIG) == is_served
     writer.close()
+
+
+async def test_a_request_counts_from_when_its_head_is_there_and_is_answered_when_it_gives_way() -> None:
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+    limits = ConnectionLimits(8)  # one of an address
+    written: list[bytes] = []
+    protocols = []
+    for _ in range(2):
+        transport = Mock(asyncio.Transport)
+        transport.is_closing.return_value = False
+        transport.get_write_buffer_size.return_value = 0
+        transport.write.side_effect = written.append
+        protocols.append(TimeLimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits))
+        protocols[-1].connection_made(transport)
+        protocols[-1].data_received(HEAD)
+    assert written[0].startswith(b"HTTP/1.1 503 ")
+    assert b"too_busy" in b"".join(written)
+    assert protocols[0].cycle.disconnected
+    for protocol in protocols:
+        protocol.connection_lost(None)
+        for task in protocol.tasks:
+            task.cancel()

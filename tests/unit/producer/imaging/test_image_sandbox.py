@@ -20,7 +20,7 @@ from simulator.pictures.corpus_good import exif, save, scene
 from contract.artifacts.references import NoReference
 from contract.errors.exceptions import Refused
 from contract.untrusted.sandbox_process import MEMORY_BYTES
-from producer.imaging.sandbox import Cleaned, ImageSandbox
+from producer.imaging.sandbox import QUICK_PIXELS, Cleaned, ImageSandbox
 from tests.support.factories.image_files import opened
 from tests.support.factories.images import picture
 from tests.support.process.loop_stalls import watching_the_loop
@@ -131,7 +131,7 @@ async def test_what_eats_memory_kills_its_child_and_nothing_else(
     pictures: ImageSandbox, processes: list[Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(pictures._pool, "module", "tests.support.process.memory_hog")
+        patch.setattr(pictures._any.pool, "module", "tests.support.process.memory_hog")
         assert await refusal(pictures, PICTURE) == NO_IMAGE
     assert "a child was lost to an image of" in caplog.text
     assert (await pictures.clean(PICTURE)).data is PICTURE
@@ -142,11 +142,11 @@ async def test_a_child_that_takes_too_long_is_replaced(processes: list[Process])
     async with ImageSandbox() as pictures:
         await pictures.clean(PICTURE)
         processes[0].send_signal(signal.SIGSTOP)
-        pictures._pool.wall_s = 0.2
+        pictures._any.pool.wall_s = 0.2
         started = time.monotonic()
         assert await refusal(pictures, PICTURE) == TOO_LARGE
         assert time.monotonic() - started < 1
-        pictures._pool.wall_s = 10
+        pictures._any.pool.wall_s = 10
         assert (await pictures.clean(PICTURE)).width == 64
         assert processes[0].poll() == -signal.SIGKILL
 
@@ -178,6 +178,17 @@ async def test_two_at_once_take_turns_and_get_their_own(pictures: ImageSandbox, 
     cleaned = await asyncio.gather(*(pictures.clean(picture(side)) for side in sides))
     assert [found.width for found in cleaned] == sides
     assert len(processes) == 1
+
+
+async def test_a_small_copy_of_no_large_image_waits_for_no_other(pictures: ImageSandbox) -> None:
+    async with pictures.cleaned(PICTURE), asyncio.timeout(20):
+        assert await pictures.thumbnail(PICTURE, side=8, pixels=QUICK_PIXELS)
+        of_a_larger_one = asyncio.create_task(pictures.thumbnail(PICTURE, side=8, pixels=QUICK_PIXELS + 1))
+        of_any = asyncio.create_task(pictures.thumbnail(PICTURE, side=8))
+        assert await pictures.thumbnail(PICTURE, side=9, pixels=1)
+        assert not of_a_larger_one.done()
+        assert not of_any.done()
+    await asyncio.gather(of_a_larger_one, of_any)
 
 
 async def test_a_child_is_replaced_after_so_many_pictures(processes: list[Process]) -> None:

@@ -17,6 +17,7 @@ from tests.support.factories.ended_job import a_job
 from tests.support.factories.sidecars import a_sidecar
 
 ANN = Asker("ann")
+PIXELS = a_sidecar(b"fox").width * a_sidecar(b"fox").height
 
 
 class Sandbox:
@@ -27,9 +28,12 @@ class Sandbox:
         self.has_begun, self.may_go_on = asyncio.Event(), asyncio.Event()
         self.may_go_on.set()
 
-    async def thumbnail(self, picture: Callable[[], Awaitable[bytes]], *, side: int, asker: Asker) -> bytes:
+    async def thumbnail(
+        self, picture: Callable[[], Awaitable[bytes]], *, side: int, pixels: int, asker: Asker
+    ) -> bytes:
         """Make a copy."""
         assert asker is ANN
+        assert pixels == PIXELS
         self.made += 1
         self.has_begun.set()
         await self.may_go_on.wait()

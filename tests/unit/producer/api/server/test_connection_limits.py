@@ -28,10 +28,15 @@ class Door:
         name = next(self._names)
         return self.limits.enter(peer, lambda: self.ended.append(name))
 
+    def begin(self, requests: ExitStack, place: Place) -> None:
+        """Begin a request."""
+        self.limits.begin(place)
+        requests.callback(self.limits.end, place)
+
     def serve(self, requests: ExitStack, owner: str, place: Place | None = None) -> Place:
         """Begin a request with an owner's token."""
         place = place or self.enter()
-        requests.enter_context(self.limits.serve(place))
+        self.begin(requests, place)
         self.limits.vouch(place, owner)
         return place
 
@@ -49,7 +54,7 @@ class Door:
 def test_of_one_address_the_oldest_that_is_idle_gives_way() -> None:
     door = Door()
     with ExitStack() as requests:
-        requests.enter_context(door.limits.serve(door.enter()))
+        door.begin(requests, door.enter())
         for _ in range(9):
             door.enter()
         assert door.ended == [1, 2]
@@ -70,7 +75,7 @@ def test_a_stranger_whose_answers_are_not_taken_gives_way_at_last() -> None:
     door = Door()
     with ExitStack() as requests:
         for _ in range(8):
-            requests.enter_context(door.limits.serve(door.enter()))
+            door.begin(requests, door.enter())
         door.enter()
     assert door.ended == [0]
 
@@ -128,7 +133,7 @@ def test_a_connection_counts_for_the_owner_of_its_latest_request_and_while_that_
     with ExitStack() as requests:
         door.serve(requests, "ann", place)
     with ExitStack() as requests:
-        requests.enter_context(door.limits.serve(place))
+        door.begin(requests, place)
         owners = [place.owner]
         door.limits.vouch(place, "bob")
         door.limits.lose(place)

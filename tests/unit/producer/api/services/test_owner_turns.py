@@ -9,8 +9,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from contract.errors.exceptions import Refused
-from producer.api.server import owner_turns
-from producer.api.server.owner_turns import AT_ONCE, MOST_IN_LINE, EndOfTurns, OwnerTurns
+from producer.api.services import owner_turns
+from producer.api.services.owner_turns import AT_ONCE, MOST_IN_LINE, EndOfTurns, OwnerTurns
 
 
 @pytest.fixture(autouse=True)
