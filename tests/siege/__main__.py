@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.siege.abuses.table import ABUSES
-from tests.siege.report import heading, lines, problems
+from tests.siege.report import heading, lines, problems, write
 from tests.siege.siege import ABUSE_S, besiege
 
 
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=ABUSE_S, help="of each abuse")
     parser.add_argument("--keep", type=Path, help="an empty folder for what is left, to be looked at")
+    parser.add_argument("--write", type=Path, help="a page that has the table")
     wishes = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dr-") as scratch:
@@ -35,8 +36,10 @@ def main() -> None:
                 say=lambda text: print(text, flush=True),
             )
         )
-    print(f"\n{heading(wishes.gateways, wishes.workers)}; {time.monotonic() - began:.0f} s\n")
-    print(*lines(phases), sep="\n")
+    table = "\n".join([f"{heading(wishes.gateways, wishes.workers)}.", "", *lines(phases)])
+    print(f"\n{table}\n\n{time.monotonic() - began:.0f} s")
+    if wishes.write:
+        write(wishes.write, table)
     found = [problem for phase in phases for problem in problems(phase, phases[0])]
     print(*(f"NOT AS PROMISED: {problem}" for problem in found), sep="\n", flush=True)
     sys.exit(1 if found else 0)

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.siege.abuses.table import ABUSES
 
+BEGIN, END = "<!-- siege -->", "<!-- end of siege -->"
 KINDS = ("submit", "status", "first image", "thumbnail", "webhook")
 MOST_TIMES = 2.0
 MOST_MIB = {"gateway": 1024.0, "worker": 1024.0, "redis": 256.0}
@@ -86,6 +88,15 @@ def lines(phases: Sequence[Phase]) -> Iterator[str]:
         memory = ", ".join(f"{phase.peaks.get(part, 0):.0f}" for part in MOST_MIB)
         did = ", ".join(f"{times} × {what}" for what, times in Counter(phase.did).most_common(5))
         yield f"| {words} | {waits} | {memory} | {did} |"
+
+
+def write(page: Path, table: str) -> None:
+    """Put the table into a page, between two marks."""
+    head, begin, rest = page.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    assert begin, f"{page} has no {BEGIN}"
+    assert end, f"{page} has no {END}"
+    page.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}")
 
 
 def heading(gateways: int, workers: int) -> str:
