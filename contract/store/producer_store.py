@@ -22,7 +22,7 @@ from contract.redis.client import is_unanswered, reaching_redis
 from contract.store.doorbell import Doorbell
 from contract.store.job_hash import read_job, read_state
 from contract.store.job_writer import JobWriter, new_name, pairs
-from contract.store.keys import digest, micro, owner_key, recent_key
+from contract.store.keys import UPLOADS, digest, micro, owner_key, recent_key
 from contract.store.new_job import KeepLimits, NewJob
 
 UPLOAD_S = 86_400  # the janitor leaves a reference image alone for longer than that
@@ -115,7 +115,8 @@ class ProducerStore(JobWriter):
     async def forget_upload(self, owner: str, sha256: str) -> None:
         """Forget an uploaded reference image that could not be stored. Raises Unavailable."""
         async with reaching_redis():
-            pipe = self.redis.pipeline(transaction=True)
+            pipe = self.redis.pipeline(transaction=False)  # a full Redis refuses transactions
+            pipe.zrem(UPLOADS, f"{digest(owner)} {sha256}")
             pipe.zrem(owner_key(owner, "uploads"), sha256)
             pipe.delete(owner_key(owner, f"upload:{sha256}"))
             await pipe.execute()

@@ -128,7 +128,7 @@ async def test_g24_jobs_of_every_ending_leave_only_what_expires(store: JobStore,
     kinds = {key.partition(":")[0] for key in await keys_of(redis)}
     assert kinds - BOUNDED == {
         *("job", "owner", "idem", "image", "lock", "suspect"),
-        *("deleted", "durations"),
+        *("deleted", "durations", "uploads"),
     }
 
 

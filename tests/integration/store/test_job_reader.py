@@ -280,6 +280,22 @@ async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> 
     assert set(kept) == {snapshot(2).sha256, snapshot(3).sha256}
 
 
+async def test_uploads_of_all_owners_have_a_bound_and_the_oldest_gives_way(store: JobStore, redis: Redis) -> None:
+    for number in range(10):
+        await store.add_upload("ann", snapshot(number), most=99)
+    await store.add_upload("bob", snapshot(99), most=99)
+    first = f"{digest('ann')} {snapshot(0).sha256}"
+    await redis.zadd("darkroom:uploads", {first: 10**13} | {f"x {number}": 10**14 for number in range(20_000 - 11)})
+    with pytest.raises(Refused, match="uploaded images") as refused:
+        await store.add_upload("ann", snapshot(11), most=99)
+    assert refused.value.code == "too_many_uploads"
+    await redis.zadd("darkroom:uploads", {first: (await redis.time())[0] * 1000 + 60_000})
+    await store.add_upload("bob", snapshot(11), most=99)
+    assert await redis.zcard("darkroom:uploads") == 20_000
+    assert await store.upload("ann", snapshot(0).sha256) is None
+    assert await store.upload("ann", snapshot(1).sha256) is not None
+
+
 async def test_an_image_is_its_owners(store: JobStore) -> None:
     job_id = await submitted(store)
     lease = await claimed(store, job_id)

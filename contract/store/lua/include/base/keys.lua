@@ -20,6 +20,7 @@ local GATEWAY_CONTACT = 'darkroom:gateway_contact'  -- when gateways reached Red
 local DAMAGED = 'darkroom:damaged'      -- damaged jobs that have ended, and may stand in the lists of their owners
 local LIVE = 'darkroom:live'            -- bytes of jobs that are not over, by owner, and of all
 local KEPT = 'darkroom:kept'            -- bytes of what is remembered of others, by owner, and of all
+local UPLOADS = 'darkroom:uploads'      -- uploads of all owners, scored by when they expire
 local BREAKERS = 'darkroom:breakers'    -- open circuit breakers, scored by when they opened
 local PIDBOXES = 'darkroom:_kombu.binding.celery.pidbox'  -- Celery's table of the mailboxes of workers
 
