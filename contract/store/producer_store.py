@@ -129,14 +129,22 @@ class ProducerStore(JobWriter):
         try:
             return await self._run(script, *args)
         except Unavailable as error:
-            is_full = error.code == QUEUE_FULL.code
-            if not is_unanswered(error) and not (is_full and await self._run("upkeep/make_room")):
+            if not is_unanswered(error) and not await self._makes_room(error):
                 raise
         return await self._run(script, *args)
 
     async def check(self) -> None:
         """Find out whether Redis would take a job now. Raises Unavailable."""
-        await self._ask("upkeep/check_redis")
+        try:
+            await self._run("upkeep/check_redis")
+        except Unavailable as error:
+            if not await self._makes_room(error):
+                raise
+            await self._run("upkeep/check_redis")
+
+    async def _makes_room(self, error: Unavailable) -> bool:
+        """Forget ended jobs if Redis was full; tell whether that may have helped. Raises Unavailable."""
+        return error.code == QUEUE_FULL.code and bool(await self._run("upkeep/make_room"))
 
     async def recent(self, owner: str, what: str) -> str | None:
         """Find what is remembered of an equal request of an owner: its job, or the mark of one that has begun."""
