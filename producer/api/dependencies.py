@@ -14,6 +14,7 @@ from contract.settings.loader import Settings
 from producer.api.services.body_budget import BodyBudget
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
 from producer.api.services.owner_turns import OwnerTurns
+from producer.api.services.piece_turns import PieceTurns
 from producer.api.services.rate_limits import Rates
 from producer.api.services.readiness import Readiness
 from producer.api.services.signed_links import SignedLinks
@@ -53,6 +54,7 @@ class Gateway:
     bodies: BodyBudget = field(default_factory=BodyBudget)
     answers: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # with images
     copies: Waits = field(default_factory=lambda: _leaving(MOST_ANSWERS, MOST_ANSWERS_EACH))  # converted images on disk
+    pieces: PieceTurns = field(default_factory=PieceTurns)
     tool_answers: Waits = field(default_factory=lambda: _leaving(MOST_TOOL_ANSWERS, MOST_TOOL_ANSWERS_EACH))
     turns: OwnerTurns = field(default_factory=OwnerTurns)
 

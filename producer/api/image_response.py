@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from contract.artifacts.artifact_store import OpenImage
 from contract.errors.exceptions import Refused
+from producer.api.services.piece_turns import Turn
 from producer.error_catalogue import RANGE_NOT_SATISFIABLE
 
 PIECE_BYTES = 256 * 1024
@@ -51,12 +52,19 @@ class ImageFileResponse(StreamingResponse):
     """An open image, or a part of it; it is closed when the answer has left, or its client."""
 
     def __init__(
-        self, asked: Headers, image: OpenImage, *, mime: str, headers: Mapping[str, str], place: ExitStack
+        self,
+        asked: Headers,
+        image: OpenImage,
+        *,
+        mime: str,
+        headers: Mapping[str, str],
+        place: ExitStack,
+        turn: Turn = nullcontext,
     ) -> None:
         """Answer what was asked for, and take over its `place` among the answers. Raises Refused."""
         stored = image.stored
         more, part = _about(asked, stored.bytes, stored.modified_at, headers)
-        pieces = _pieces(image, part or Part(0, stored.bytes))
+        pieces = _pieces(image, part or Part(0, stored.bytes), turn)
         super().__init__(pieces, 206 if part else 200, headers=more, media_type=mime)
         self._image = image
         self._place = place.pop_all()
@@ -88,6 +96,8 @@ def _about(
     return more | {"Content-Length": str(part.end - part.first), "Content-Range": shown}, part
 
 
-async def _pieces(image: OpenImage, part: Part) -> AsyncIterator[bytes]:
+async def _pieces(image: OpenImage, part: Part, turn: Turn) -> AsyncIterator[bytes]:
     for first in range(part.first, part.end, PIECE_BYTES):
-        yield await image.read(first=first, most=min(PIECE_BYTES, part.end - first))
+        async with turn():
+            piece = await image.read(first=first, most=min(PIECE_BYTES, part.end - first))
+        yield piece

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from contract.artifacts.artifact_store import ArtifactStore
+from producer.api.services.piece_turns import Turn
 
 PIECE = 2**18  # bytes
 RAW = PIECE // 4 * 3  # bytes of an image that become a piece of base64
@@ -30,10 +31,11 @@ logger = logging.getLogger(__name__)
 
 
 class Base64Image(ABC):
-    """An image of a known size that leaves as base64."""
+    """An image of a known size that leaves as base64, a piece at each turn."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, turn: Turn) -> None:
         self.size = size
+        self.turn = turn
 
     def __len__(self) -> int:
         """Tell how many bytes leave."""
@@ -47,8 +49,8 @@ class Base64Image(ABC):
 class StoredBase64(Base64Image):
     """An image of the artifact store; it is open only while it leaves."""
 
-    def __init__(self, artifacts: ArtifactStore, locator: str, size: int) -> None:
-        super().__init__(size)
+    def __init__(self, artifacts: ArtifactStore, locator: str, size: int, turn: Turn = nullcontext) -> None:
+        super().__init__(size, turn)
         self._artifacts = artifacts
         self.locator = locator
 
@@ -59,7 +61,9 @@ class StoredBase64(Base64Image):
             if image.stored.bytes != self.size:
                 raise FileNotFoundError
             for first in range(0, self.size, RAW):
-                yield pybase64.b64encode(await image.read(first=first, most=min(RAW, self.size - first)))
+                async with self.turn():
+                    piece = pybase64.b64encode(await image.read(first=first, most=min(RAW, self.size - first)))
+                yield piece
         finally:
             await image.close()
 
@@ -67,17 +71,19 @@ class StoredBase64(Base64Image):
 class SpooledBase64(Base64Image):
     """An image in a file of our own."""
 
-    def __init__(self, file: IO[bytes], data: bytes) -> None:
+    def __init__(self, file: IO[bytes], data: bytes, turn: Turn = nullcontext) -> None:
         """Put it there. Raises OSError."""
-        super().__init__(len(data))
+        super().__init__(len(data), turn)
         file.write(data)
         self._file = file
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Read and encode it. Raises OSError."""
         self._file.seek(0)
-        while piece := await asyncio.to_thread(self._file.read, RAW):
-            yield pybase64.b64encode(piece)
+        for _ in range(0, self.size, RAW):
+            async with self.turn():
+                piece = pybase64.b64encode(await asyncio.to_thread(self._file.read, RAW))
+            yield piece
 
 
 Part = bytes | Base64Image

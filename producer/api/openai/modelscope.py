@@ -8,6 +8,7 @@ outage of Redis is reported as PROCESSING. If the client disconnects or stops po
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -71,7 +72,7 @@ async def look(request: Request, gateway: Here, caller: Reader, task_id: str) ->
                 gateway.answers.join_if_possible(Asker(caller.owner).turn)
             ):
                 return _unfinished(task_id)
-            parts = await shown(caller, job)
+            parts = await shown(gateway, caller, job)
             if job.is_over:
                 await gateway.disconnects.stay(job.id)
             return ChunkedJSONResponse(parts, headers={}, place=place.pop_all())
@@ -84,13 +85,14 @@ def _unfinished(task_id: str) -> Response:
     return json_response({"task_id": task_id, "task_status": "PROCESSING"})
 
 
-async def shown(caller: Caller, job: Job) -> list[Part]:
+async def shown(gateway: Gateway, caller: Caller, job: Job) -> list[Part]:
     """Write a job as a task; its images are in it, as clients open no links to addresses nearby. Raises Unavailable."""
     task: dict[str, Any] = {"task_id": job.id, "task_status": _STATUS.get(job.state, "FAILED")}
     pictures: list[Part] = []
     if job.state is JobState.SUCCEEDED:
         task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
-        pictures = [await stored_base64(caller.client, image) for image in job.images]
+        turn = partial(gateway.pieces.take, Asker(caller.owner).turn)
+        pictures = [await stored_base64(caller.client, image, turn) for image in job.images]
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}

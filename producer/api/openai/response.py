@@ -23,6 +23,7 @@ from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.chunked_json import MARK, PIECE, Base64Image, Part, SpooledBase64, StoredBase64, interleave
 from producer.api.openai.request import OpenAIRequest
+from producer.api.services.piece_turns import Turn
 from producer.client.owner_client import OwnerClient
 from producer.error_catalogue import GATEWAY_STOPPING, JOB_CANCELLED
 from producer.imaging.turns import Asker
@@ -114,7 +115,8 @@ async def _base64(context: ResponseContext, image: Image) -> tuple[Base64Image, 
     """Find an image in the format that was asked for. Raises Refused."""
     order = context.order
     client = context.caller.client
-    stored = await stored_base64(client, image)
+    turn = partial(context.gateway.pieces.take, Asker(context.caller.owner).turn)
+    stored = await stored_base64(client, image, turn)
     if order.mime in (None, image.mime) and order.compression is None:
         return stored, image.mime
     mime, asker = order.mime or image.mime, Asker(context.caller.owner)
@@ -123,18 +125,18 @@ async def _base64(context: ResponseContext, image: Image) -> tuple[Base64Image, 
     data = await context.gateway.pictures.convert(read, mime=mime, quality=order.compression, asker=asker)
     file = context.kept.enter_context(SpooledTemporaryFile(PIECE))  # noqa: SIM115 - the stack closes it
     try:
-        return await asyncio.to_thread(SpooledBase64, file, data), mime
+        return await asyncio.to_thread(SpooledBase64, file, data, turn), mime
     except OSError as error:
         raise Refused(STORAGE_FULL) from error
 
 
-async def stored_base64(client: OwnerClient, image: Image) -> StoredBase64:
-    """Find an image of an owner. Raises Refused (`artifact_not_found`), Unavailable."""
+async def stored_base64(client: OwnerClient, image: Image, turn: Turn) -> StoredBase64:
+    """Find an image of an owner, to be read at its turns. Raises Refused (`artifact_not_found`), Unavailable."""
     locator = await client.owner_images.find(image.id)
     stored = await client.artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
-    return StoredBase64(client.artifacts, locator, stored.bytes)
+    return StoredBase64(client.artifacts, locator, stored.bytes, turn)
 
 
 async def _completed(context: ResponseContext, job: Job, image: Image) -> list[Part]:

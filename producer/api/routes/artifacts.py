@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.sidecar import Sidecar
 from contract.errors.catalogue.request import ARTIFACT_NOT_FOUND, TYPE_ERROR
 from contract.errors.exceptions import Refused, Unavailable
@@ -66,10 +66,7 @@ async def image(
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     if thumbnail is None:
-        owner = (await asker_of(request, gateway, sidecar)).turn
-        with ExitStack() as place:
-            place.enter_context(gateway.answers.join(owner))
-            return await _original(request, artifacts, locator, place, mime=sidecar.mime, headers=headers)
+        return await _original(request, gateway, locator, sidecar, headers)
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
@@ -93,17 +90,21 @@ def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:
 
 
 async def _original(
-    request: Request, artifacts: ArtifactStore, locator: str, place: ExitStack, *, mime: str, headers: dict[str, str]
+    request: Request, gateway: Gateway, locator: str, sidecar: Sidecar, headers: dict[str, str]
 ) -> Response:
-    try:
-        found = await artifacts.open(locator)
-    except FileNotFoundError as error:
-        raise Refused(ARTIFACT_NOT_FOUND) from error
-    try:
-        return ImageFileResponse(request.headers, found, mime=mime, headers=headers, place=place)
-    except Refused:
-        await found.close()
-        raise
+    owner = (await asker_of(request, gateway, sidecar)).turn
+    turn = partial(gateway.pieces.take, owner)
+    with ExitStack() as place:
+        place.enter_context(gateway.answers.join(owner))
+        try:
+            found = await gateway.connections.artifacts.open(locator)
+        except FileNotFoundError as error:
+            raise Refused(ARTIFACT_NOT_FOUND) from error
+        try:
+            return ImageFileResponse(request.headers, found, mime=sidecar.mime, headers=headers, place=place, turn=turn)
+        except Refused:
+            await found.close()
+            raise
 
 
 async def _own(request: Request, gateway: Gateway, artifact_id: str) -> str:

@@ -20,6 +20,7 @@ from tests.support.stack.redis_server import RealRedis
 from tests.support.stack.stack import Stack
 
 RATES = "darkroom:rate"
+SESSIONS = (":sessions", ":sessions_in_use")
 PLENTY = {"DARKROOM_RATE": "1000000/minute", "DARKROOM_MISS_RATE": "1000000/minute"}
 PROMPT = "canary-prompt: a red fox"
 
@@ -67,8 +68,9 @@ class Gateway:
         return answer
 
     def keys(self) -> set[str]:
-        """List all keys in Redis but for those that count requests."""
-        return {key for key in map(str, self.redis.scan_iter(count=1000)) if not key.startswith(RATES)}
+        """List all keys in Redis but for those that count requests, and those of MCP sessions."""
+        keys = {key for key in map(str, self.redis.scan_iter(count=1000)) if not key.startswith(RATES)}
+        return {key for key in keys if not key.endswith(SESSIONS)}
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

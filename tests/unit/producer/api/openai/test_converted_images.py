@@ -11,6 +11,7 @@ from contract.errors.exceptions import Refused
 from producer.api.dependencies import MOST_ANSWERS_EACH
 from producer.api.openai.chunked_json import pieces_of
 from producer.api.openai.response import ResponseContext, complete
+from producer.api.services.piece_turns import PieceTurns
 from producer.api.services.waits import Waits
 from producer.error_catalogue import TOO_MANY_ANSWERS
 from tests.support.artifacts.memory_store import MemoryArtifacts
@@ -41,7 +42,7 @@ async def a_context(copies: Waits) -> ResponseContext:
     await artifacts.put(a_job(), a_sidecar(b"fox", path=LOCATOR), b"fox")
     order: Any = SimpleNamespace(as_url=False, mime="image/webp", compression=None)
     caller: Any = SimpleNamespace(owner="ann", client=SimpleNamespace(artifacts=artifacts, owner_images=Finder()))
-    gateway: Any = SimpleNamespace(pictures=Converter(), copies=copies)
+    gateway: Any = SimpleNamespace(pictures=Converter(), copies=copies, pieces=PieceTurns())
     return ResponseContext(gateway=gateway, caller=caller, order=order, base="", kind="image_generation")
 
 

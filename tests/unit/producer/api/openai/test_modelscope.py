@@ -17,6 +17,7 @@ from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.modelscope import look
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
+from producer.api.services.piece_turns import PieceTurns
 from producer.api.services.waits import Waits
 from tests.support.store.presence import MemoryPresence
 
@@ -71,7 +72,9 @@ async def looked(
     env = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(env=env)
     places = Waits(most=9, most_each=1)
-    gateway = SimpleNamespace(disconnects=disconnects, settings=settings, waits=places, answers=places)
+    gateway = SimpleNamespace(
+        disconnects=disconnects, settings=settings, waits=places, answers=places, pieces=PieceTurns()
+    )
     caller = SimpleNamespace(client=door, owner="ann")
     answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
