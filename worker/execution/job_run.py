@@ -110,6 +110,7 @@ class JobRun:
                 await self._look_up_images_per_answer(resources)
                 stops = await self._make_missing_images(resources)
             await self._write_unused_pictures()
+            held.is_concluding = True
             await self._conclude(stops)
         except asyncio.CancelledError:
             if held.is_draining:

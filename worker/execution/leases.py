@@ -25,11 +25,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class HeldJob:
-    """A job that runs here; `is_draining` once this worker wants to give it back."""
+    """A job that runs here; `is_draining` once this worker wants to give it back.
+
+    While it `is_concluding`, its end may be written and not answered yet: that its lease is gone is no reason to stop.
+    """
 
     lease: Lease
     task: asyncio.Task[object]
     is_draining: bool = False
+    is_concluding: bool = False
 
 
 class Leases:
@@ -95,7 +99,7 @@ class Leases:
         lost = await self._store.renew(self._worker, leases, lease_s=self._lease_s, slots=self._slots)
         self._renewed_at = began
         for job_id in lost:
-            if self._holds.get(job_id) is holds[job_id]:
+            if self._holds.get(job_id) is holds[job_id] and not holds[job_id].is_concluding:
                 holds[job_id].task.cancel()
 
     def close(self) -> None:
