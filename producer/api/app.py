@@ -33,9 +33,10 @@ from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, 
 from producer.api.server.connection_limits import ConnectionLimits, room_for
 from producer.api.server.refusal_delay import RefusalDelay
 from producer.api.server.security_middleware import LOOPBACK, SecurityMiddleware
+from producer.api.server.under_way import UnderWay
 from producer.api.server.uvicorn_server import serve
 from producer.api.services.cancel_on_disconnect import DisconnectTracker
-from producer.api.services.owner_turns import EndOfTurns
+from producer.api.services.owner_turns import MOST_IN_LINE, EndOfTurns
 from producer.api.services.presence import Presence
 from producer.api.services.rate_limits import Rates
 from producer.api.services.signed_links import SignedLinks
@@ -144,9 +145,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
     errors = ProblemDetails(dict.fromkeys(error_envelope.PREFIXES, error_envelope))
     errors.register(app)
     app.openapi_schema = finished(app.openapi())
-    return SecurityMiddleware(
-        RefusalDelay(EndOfTurns(app)), hosts=_hosts(settings), origins=env.origins, refuse=errors.answer
-    )
+    served = UnderWay(RefusalDelay(EndOfTurns(app)), most=MOST_IN_LINE + env.max_waits_per_owner, refuse=errors.answer)
+    return SecurityMiddleware(served, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
 
 
 @asynccontextmanager

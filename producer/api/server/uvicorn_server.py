@@ -24,6 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from contract.errors.exceptions import Refused
 from producer.api.problem_details import document_of, headers_of
+from producer.api.server.acceptor import LINGER_S, Acceptor
 from producer.api.server.connection_limits import RETRY_S, ConnectionLimits, Place
 from producer.api.server.security_middleware import dressed, new_request_id
 from producer.api.server.strict_http import StrictBuffer
@@ -33,9 +34,7 @@ HEADERS_S = 10.0
 STALLED_S = 30.0
 LEAST_BYTES = 32_768  # that a client takes in that time, or all there is
 MAX_HEADER_BYTES = 32_768
-LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
 DRAIN_S = 10
-ACCEPTED = 64  # connections that are let in before those there are get their turn
 BACKLOG = 2048  # that wait in the kernel
 
 logger = logging.getLogger(__name__)
@@ -53,16 +52,19 @@ class TimeLimitedProtocol(H11Protocol):
     _place: Place
     _is_leaving = False
 
-    def __init__(self, *args: Any, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, *args: Any, limits: ConnectionLimits, place: Place | None = None, **options: Any) -> None:
+        """Speak with a client that has a `place` already, or is given one."""
         super().__init__(*args, **options)
         self._limits = limits
+        self._given = place
         self._app, self.app = self.app, self._serve
         self.conn._receive_buffer = self._received = StrictBuffer()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._place = self._limits.enter(self.client[0] if self.client else "", self._give_way)
+        self._place = self._given or self._limits.enter(self.client[0] if self.client else "", self._give_way)
+        self._place.give_way = self._give_way
         self.app_state = {**self.app_state, "vouch": partial(self._limits.vouch, self._place)}
         transport.set_write_buffer_limits(0)  # writing is paused while the client is behind
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # for clients that have vanished, or that take nothing at all
@@ -114,24 +116,7 @@ class TimeLimitedProtocol(H11Protocol):
     def _answer(self, error: Refused) -> None:
         """Answer with a problem, unless another answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            request_id = new_request_id()
-            body = document_of(error, request_id=request_id)
-            headers = (
-                dressed(request_id)
-                | headers_of(error)
-                | {
-                    "Content-Type": "application/problem+json",
-                    "Content-Length": str(len(body)),
-                    "Connection": "close",
-                }
-            )
-            head = h11.Response(
-                status_code=error.kind.status,
-                headers=list(headers.items()),
-                reason=HTTPStatus(error.kind.status).phrase.encode(),
-            )
-            for event in (head, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            self.transport.write(_written(error, self.conn))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -191,24 +176,49 @@ class TimeLimitedProtocol(H11Protocol):
             self._stalling = None
 
 
-class _Server(uvicorn.Server):
-    """Accepts connections in small groups, and reports when it starts to stop, so that open requests end soon."""
+def _written(error: Refused, connection: h11.Connection) -> bytes:
+    """Write a problem as the whole answer on a connection."""
+    request_id = new_request_id()
+    body = document_of(error, request_id=request_id)
+    form = {"Content-Type": "application/problem+json", "Content-Length": str(len(body)), "Connection": "close"}
+    status = error.kind.status
+    head = h11.Response(
+        status_code=status,
+        headers=list((dressed(request_id) | headers_of(error) | form).items()),
+        reason=HTTPStatus(status).phrase.encode(),
+    )
+    return b"".join(connection.send(event) or b"" for event in (head, h11.Data(data=body), h11.EndOfMessage()))
 
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+
+class _Server(uvicorn.Server):
+    """Accepts connections itself, and reports when it starts to stop, so that open requests end soon."""
+
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
+        self._limits = limits
         self._on_stop = on_stop
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen. asyncio takes one number for two things: what the kernel keeps, and how many are accepted
-        in a row, also where there is no file left for any.
-        """
+        """Begin to listen."""
         await super().startup(sockets)
+        refusal = _written(Refused(TOO_BUSY, retry_after_s=RETRY_S), h11.Connection(h11.SERVER))
         for listener in (listener for server in self.servers for listener in server.sockets):
-            with socket.socket(fileno=os.dup(listener.fileno())) as same:
-                same.listen(BACKLOG)
+            same = socket.socket(fileno=os.dup(listener.fileno()))  # asyncio lets nobody else accept from its own
+            same.setblocking(False)
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+            self._acceptors.append(Acceptor(same, self._limits, self._speaker, quiet_s=HEADERS_S, refusal=refusal))
+            self._acceptors[-1].start()
+
+    def _speaker(self, place: Place) -> asyncio.Protocol:
+        make = self.config.http_protocol_class
+        state = self.lifespan.state
+        return make(config=self.config, server_state=self.server_state, app_state=state, place=place)  # type: ignore[call-arg]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and end those there are."""
+        for acceptor in self._acceptors:
+            acceptor.close()
         self._on_stop()
         await super().shutdown(sockets)
 
@@ -224,13 +234,13 @@ def serve(app: ASGIApp, *, limits: ConnectionLimits, on_stop: Callable[[], None]
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        backlog=ACCEPTED,
+        backlog=BACKLOG,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=DRAIN_S,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         **options,
     )
-    server = _Server(config, on_stop)
+    server = _Server(config, limits, on_stop)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn sends itself, at its end, what it was sent
     with suppress(KeyboardInterrupt):
         server.run()

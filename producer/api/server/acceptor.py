@@ -1,0 +1,139 @@
+"""Accepting connections: asyncio's transport and the protocol are made when the client says something.
+
+A connection on which nothing is said has a socket, a timer and a place: a small part of the cost. So idle ones are let
+in, and give way, as fast as the kernel hands them over, and a client that speaks does not wait behind thousands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from producer.api.server.connection_limits import ConnectionLimits, Place
+
+ACCEPTED = 64  # in a row, before those there are get their turn
+RETRY_S = 1.0  # when there is no file left
+LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
+
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+logger = logging.getLogger(__name__)
+
+MakeProtocol = Callable[[Place], asyncio.Protocol]
+
+
+class Acceptor:
+    """The connections of one listening socket that have said nothing yet."""
+
+    def __init__(
+        self, listener: socket.socket, limits: ConnectionLimits, make: MakeProtocol, *, quiet_s: float, refusal: bytes
+    ) -> None:
+        """Let `make` speak with clients that say something within `quiet_s`; those that give way hear the `refusal`."""
+        self.quiet: set[_QuietConnection] = set()
+        self.limits = limits
+        self.quiet_s = quiet_s
+        self.refusal = refusal
+        self._listener = listener
+        self._make = make
+        self._loop = asyncio.get_running_loop()
+        self._beginning: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more, and close what has said nothing."""
+        if self._listener.fileno() >= 0:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+        for quiet in [*self.quiet]:
+            quiet.close()
+
+    def begin(self, connection: socket.socket, place: Place) -> None:
+        """Speak with a client."""
+        task = self._loop.create_task(self._speak(connection, place))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _speak(self, connection: socket.socket, place: Place) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: self._make(place), connection)
+        except OSError:  # it has gone meanwhile
+            self.limits.lose(place)
+            connection.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED):
+            try:
+                connection, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_FILES:
+                    raise
+                logger.warning("no connection can be accepted for a moment: %s", error.strerror)
+                self._loop.remove_reader(self._listener)
+                self._loop.call_later(RETRY_S, self._accept_again)
+                return
+            connection.setblocking(False)
+            _QuietConnection(self, connection, peer=address[0] if address else "")
+
+    def _accept_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener, self._accept)
+
+
+class _QuietConnection:
+    """A connection on which nothing has been said."""
+
+    __slots__ = ("_acceptor", "_connection", "_loop", "_place", "_timer")
+
+    def __init__(self, acceptor: Acceptor, connection: socket.socket, *, peer: str) -> None:
+        self._acceptor, self._connection = acceptor, connection
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(acceptor.quiet_s, self.close)
+        self._loop.add_reader(connection, self._begin)
+        acceptor.quiet.add(self)
+        self._place = acceptor.limits.enter(peer, self._give_way)
+
+    def close(self) -> None:
+        """Close it without a word."""
+        self._stop()
+        self._acceptor.limits.lose(self._place)
+        self._connection.close()
+
+    def _stop(self) -> None:
+        self._timer.cancel()
+        self._loop.remove_reader(self._connection)
+        self._acceptor.quiet.discard(self)
+
+    def _begin(self) -> None:
+        self._stop()
+        self._place.give_way = self._end  # until the protocol has it
+        self._acceptor.begin(self._connection, self._place)
+
+    def _end(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _give_way(self) -> None:
+        """Tell a client that its place is needed; what it is saying at this moment is not read."""
+        self._stop()
+        with suppress(OSError):
+            self._connection.send(self._acceptor.refusal)
+            self._connection.shutdown(socket.SHUT_WR)
+        if _has_said(self._connection):
+            self._loop.call_later(LINGER_S, self._connection.close)
+        else:
+            self._connection.close()
+
+
+def _has_said(connection: socket.socket) -> bool:
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
