@@ -1,7 +1,9 @@
 """Accepting connections: asyncio's transport and the protocol are made when the client says something.
 
 A connection on which nothing is said has a socket, a timer and a place: a small part of the cost. So idle ones are let
-in, and give way, as fast as the kernel hands them over, and a client that speaks does not wait behind thousands.
+in, and give way, as fast as the kernel hands them over, and a client that speaks does not wait behind thousands. Of
+those that have spoken some are served in each round of the event loop, and owners take turns: the head is looked at,
+without taking it, for a token that was good before.
 """
 
 from __future__ import annotations
@@ -9,17 +11,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import re
 import socket
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from producer.api.server.connection_limits import ConnectionLimits, Place
 
-ACCEPTED = 64  # in a row, before those there are get their turn
+ACCEPTED = 64  # in a round of the event loop
+SPEAKERS = 8  # likewise
+LOOKED_AT = 4096  # bytes of a head
 RETRY_S = 1.0  # when there is no file left
 LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
 
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_TOKEN = re.compile(rb"\r\nauthorization:[ \t]*([^\r\n]+)\r\n", re.IGNORECASE)
 logger = logging.getLogger(__name__)
 
 MakeProtocol = Callable[[Place], asyncio.Protocol]
@@ -40,6 +47,7 @@ class Acceptor:
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
+        self._lines: OrderedDict[str, deque[_QuietConnection]] = OrderedDict()  # by owner, or address
 
     def start(self) -> None:
         """Accept from now on."""
@@ -52,6 +60,23 @@ class Acceptor:
             self._listener.close()
         for quiet in [*self.quiet]:
             quiet.close()
+
+    def queue(self, line: str, quiet: _QuietConnection) -> None:
+        """Let a client that has spoken wait for its turn among those of its line."""
+        if not self._lines:
+            self._loop.call_soon(self._admit)
+        self._lines.setdefault(line, deque()).append(quiet)
+
+    def _admit(self) -> None:
+        for _ in range(SPEAKERS):
+            if not self._lines:
+                return
+            line, waiting = self._lines.popitem(last=False)
+            waiting.popleft().admit()
+            if waiting:
+                self._lines[line] = waiting  # behind the others
+        if self._lines:
+            self._loop.call_soon(self._admit)
 
     def begin(self, connection: socket.socket, place: Place) -> None:
         """Speak with a client."""
@@ -112,6 +137,14 @@ class _QuietConnection:
         self._acceptor.quiet.discard(self)
 
     def _begin(self) -> None:
+        self._loop.remove_reader(self._connection)
+        owner = self._acceptor.limits.owner_of(_token_in(self._connection))
+        self._acceptor.queue(owner or f"\n{self._place.peer}", self)
+
+    def admit(self) -> None:
+        """Let the client speak, unless it has given way meanwhile."""
+        if self not in self._acceptor.quiet:
+            return
         self._stop()
         self._place.give_way = self._end  # until the protocol has it
         self._acceptor.begin(self._connection, self._place)
@@ -126,14 +159,20 @@ class _QuietConnection:
         with suppress(OSError):
             self._connection.send(self._acceptor.refusal)
             self._connection.shutdown(socket.SHUT_WR)
-        if _has_said(self._connection):
+        if _said(self._connection):
             self._loop.call_later(LINGER_S, self._connection.close)
         else:
             self._connection.close()
 
 
-def _has_said(connection: socket.socket) -> bool:
+def _token_in(connection: socket.socket) -> bytes:
+    found = _TOKEN.search(_said(connection))
+    return found[1] if found else b""
+
+
+def _said(connection: socket.socket) -> bytes:
+    """Look at what a client has said, without taking it."""
     try:
-        return bool(connection.recv(1, socket.MSG_PEEK))
+        return connection.recv(LOOKED_AT, socket.MSG_PEEK)
     except OSError:
-        return False
+        return b""

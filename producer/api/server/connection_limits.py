@@ -7,8 +7,10 @@ places of those who have a token, and a health check always gets in.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
 from contract.errors.exceptions import Refused
@@ -19,6 +21,7 @@ OTHER_FILES = 256  # that a gateway has open beside its clients' connections and
 FEWEST = 32
 LEAST_EACH = 32
 RETRY_S = 2
+MOST_KNOWN = 10_000
 
 
 def room_for(files: int, wanted: int) -> int:
@@ -49,6 +52,7 @@ class ConnectionLimits:
         self._stranger_count = 0
         self._idle: dict[str, dict[Place, None]] = {}  # of owners; the first is idle for longest
         self._idle_of_all: dict[Place, None] = {}
+        self._owners: OrderedDict[bytes, str] = OrderedDict()  # of tokens that were good, by their digests
         self._most_leaving = most // 8
         self._leaving: set[Place] = set()
 
@@ -87,6 +91,16 @@ class ConnectionLimits:
         self._remove(place)
         place.owner = owner
         self._share.take(owner)
+
+    def learn(self, token: bytes, owner: str) -> None:
+        """Remember whose a token was when it was found good."""
+        self._owners[_digest(token)] = owner
+        if len(self._owners) > MOST_KNOWN:
+            self._owners.popitem(last=False)
+
+    def owner_of(self, token: bytes) -> str | None:
+        """Tell whose a token was when it was last found good; it may have been revoked since."""
+        return self._owners.get(_digest(token)) if token else None
 
     def lose(self, place: Place) -> None:
         """Note that a connection is closed; it counts until its request is done, too."""
@@ -142,6 +156,10 @@ class ConnectionLimits:
         if not group:
             del groups[name]
         return True
+
+
+def _digest(token: bytes) -> bytes:
+    return blake2b(token, digest_size=16).digest()
 
 
 def network_of(peer: str) -> str:

@@ -65,12 +65,19 @@ class TimeLimitedProtocol(H11Protocol):
         super().connection_made(transport)
         self._place = self._given or self._limits.enter(self.client[0] if self.client else "", self._give_way)
         self._place.give_way = self._give_way
-        self.app_state = {**self.app_state, "vouch": partial(self._limits.vouch, self._place)}
+        self.app_state = {**self.app_state, "vouch": self._vouch}
         transport.set_write_buffer_limits(0)  # writing is paused while the client is behind
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # for clients that have vanished, or that take nothing at all
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * STALLED_S))
         self._wait()
+
+    def _vouch(self, owner: str) -> None:
+        """Count the connection among an owner's, whose token its request has shown. Raises Refused."""
+        self._limits.vouch(self._place, owner)
+        for name, value in self.cycle.scope["headers"]:
+            if name == b"authorization":
+                self._limits.learn(value, owner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

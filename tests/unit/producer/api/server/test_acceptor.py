@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from producer.api.server import acceptor as module
-from producer.api.server.acceptor import Acceptor
+from producer.api.server.acceptor import SPEAKERS, Acceptor, _QuietConnection
 from producer.api.server.connection_limits import ConnectionLimits, Place
 
 REFUSAL = b"HTTP/1.1 503 no\r\n\r\n"
@@ -85,6 +85,42 @@ async def test_the_oldest_silent_one_gives_way_with_an_answer(served: Served) ->
     assert served.limits._stranger_count == MOST // 8
     for _, writer in (first, *others):
         writer.close()
+
+
+async def test_owners_take_turns_and_so_many_are_admitted_in_a_round(served: Served) -> None:
+    admitted: list[str] = []
+
+    class Speaker:
+        """Notes when its turn comes."""
+
+        def __init__(self, owner: str) -> None:
+            self.owner = owner
+
+        def admit(self) -> None:
+            admitted.append(self.owner)
+
+    for owner in ["ann"] * 20 + ["bob"] * 2:
+        served.acceptor.queue(owner, cast("_QuietConnection", Speaker(owner)))
+    await asyncio.sleep(0)
+    assert admitted == ["ann", "bob", "ann", "bob", *["ann"] * (SPEAKERS - 4)]
+    async with asyncio.timeout(10):
+        while len(admitted) < 22:
+            await asyncio.sleep(0)
+    assert served.acceptor._lines == {}
+
+
+async def test_whose_client_speaks_is_known_by_a_token_that_was_good_before(served: Served) -> None:
+    lines: list[str] = []
+    queue = served.acceptor.queue
+    served.acceptor.queue = lambda line, quiet: (lines.append(line), queue(line, quiet))[1]  # type: ignore[method-assign]
+    served.limits.learn(b"Bearer good", "ann")
+    for token in (b"Bearer good", b"Bearer bad"):
+        reader, writer = await served.connect()
+        head = b"GET / HTTP/1.1\r\nAuthorization: " + token + b"\r\n\r\n"
+        writer.write(head)
+        assert await reader.readexactly(len(head)) == head
+        writer.close()
+    assert lines == ["ann", "\n127.0.0.1"]
 
 
 async def test_a_client_that_goes_without_a_word_leaves_its_place(served: Served) -> None:
