@@ -17,6 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from contract.errors.exceptions import Refused
 from producer.api.server.connection_limits import ConnectionLimits, Place
 
 ACCEPTED = 64  # in a round of the event loop
@@ -36,7 +37,13 @@ class Acceptor:
     """The connections of one listening socket that have said nothing yet."""
 
     def __init__(
-        self, listener: socket.socket, limits: ConnectionLimits, make: MakeProtocol, *, quiet_s: float, refusal: bytes
+        self,
+        listener: socket.socket,
+        limits: ConnectionLimits,
+        make: MakeProtocol,
+        refusal: bytes,
+        *,
+        quiet_s: float,
     ) -> None:
         """Let `make` speak with clients that say something within `quiet_s`; those that give way hear the `refusal`."""
         self.quiet: set[_QuietConnection] = set()
@@ -47,6 +54,7 @@ class Acceptor:
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
+        self._leaving: set[socket.socket] = set()
         self._lines: OrderedDict[str, deque[_QuietConnection]] = OrderedDict()  # by owner, or address
 
     def start(self) -> None:
@@ -60,6 +68,17 @@ class Acceptor:
             self._listener.close()
         for quiet in [*self.quiet]:
             quiet.close()
+        for connection in [*self._leaving]:
+            self._close(connection)
+
+    def close_later(self, connection: socket.socket) -> None:
+        """Close a connection when its client has had time to read what was said last."""
+        self._leaving.add(connection)
+        self._loop.call_later(LINGER_S, self._close, connection)
+
+    def _close(self, connection: socket.socket) -> None:
+        self._leaving.discard(connection)
+        connection.close()
 
     def queue(self, line: str, quiet: _QuietConnection) -> None:
         """Let a client that has spoken wait for its turn among those of its line."""
@@ -138,7 +157,11 @@ class _QuietConnection:
 
     def _begin(self) -> None:
         self._loop.remove_reader(self._connection)
-        owner = self._acceptor.limits.owner_of(_token_in(self._connection))
+        limits = self._acceptor.limits
+        owner = limits.owner_of(_token_in(self._connection))
+        if owner:
+            with suppress(Refused):  # its request is refused, in the form that it expects
+                limits.vouch(self._place, owner)
         self._acceptor.queue(owner or f"\n{self._place.peer}", self)
 
     def admit(self) -> None:
@@ -160,7 +183,7 @@ class _QuietConnection:
             self._connection.send(self._acceptor.refusal)
             self._connection.shutdown(socket.SHUT_WR)
         if _said(self._connection):
-            self._loop.call_later(LINGER_S, self._connection.close)
+            self._acceptor.close_later(self._connection)
         else:
             self._connection.close()
 

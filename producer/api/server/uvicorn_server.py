@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -75,9 +75,8 @@ class TimeLimitedProtocol(H11Protocol):
     def _vouch(self, owner: str) -> None:
         """Count the connection among an owner's, whose token its request has shown. Raises Refused."""
         self._limits.vouch(self._place, owner)
-        for name, value in self.cycle.scope["headers"]:
-            if name == b"authorization":
-                self._limits.learn(value, owner)
+        if token := _token_of(dict(self.cycle.scope)):
+            self._limits.learn(token, owner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -107,6 +106,9 @@ class TimeLimitedProtocol(H11Protocol):
         super().handle_events()
         if self.cycle is not before:
             self._limits.begin(self._place)
+            if owner := self._limits.owner_of(_token_of(dict(self.cycle.scope))):
+                with suppress(Refused):  # it is refused when the token has been looked at
+                    self._limits.vouch(self._place, owner)
         self._ask_for_more()
 
     def on_response_complete(self) -> None:
@@ -197,6 +199,10 @@ def _written(error: Refused, connection: h11.Connection) -> bytes:
     return b"".join(connection.send(event) or b"" for event in (head, h11.Data(data=body), h11.EndOfMessage()))
 
 
+def _token_of(scope: Mapping[str, Any]) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+
+
 class _Server(uvicorn.Server):
     """Accepts connections itself, and reports when it starts to stop, so that open requests end soon."""
 
@@ -214,7 +220,7 @@ class _Server(uvicorn.Server):
             same = socket.socket(fileno=os.dup(listener.fileno()))  # asyncio lets nobody else accept from its own
             same.setblocking(False)
             asyncio.get_running_loop().remove_reader(listener.fileno())
-            self._acceptors.append(Acceptor(same, self._limits, self._speaker, quiet_s=HEADERS_S, refusal=refusal))
+            self._acceptors.append(Acceptor(same, self._limits, self._speaker, refusal, quiet_s=HEADERS_S))
             self._acceptors[-1].start()
 
     def _speaker(self, place: Place) -> asyncio.Protocol:

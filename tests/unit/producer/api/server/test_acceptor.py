@@ -44,7 +44,7 @@ class Served:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
-        self.acceptor = Acceptor(self.listener, self.limits, self._make, quiet_s=quiet_s, refusal=REFUSAL)
+        self.acceptor = Acceptor(self.listener, self.limits, self._make, REFUSAL, quiet_s=quiet_s)
 
     def _make(self, place: Place) -> asyncio.Protocol:
         self.spoke += 1
@@ -112,7 +112,12 @@ async def test_owners_take_turns_and_so_many_are_admitted_in_a_round(served: Ser
 async def test_whose_client_speaks_is_known_by_a_token_that_was_good_before(served: Served) -> None:
     lines: list[str] = []
     queue = served.acceptor.queue
-    served.acceptor.queue = lambda line, quiet: (lines.append(line), queue(line, quiet))[1]  # type: ignore[method-assign]
+
+    def noting(line: str, quiet: _QuietConnection) -> None:
+        lines.append(line)
+        queue(line, quiet)
+
+    served.acceptor.queue = noting  # type: ignore[method-assign]
     served.limits.learn(b"Bearer good", "ann")
     for token in (b"Bearer good", b"Bearer bad"):
         reader, writer = await served.connect()
@@ -121,6 +126,21 @@ async def test_whose_client_speaks_is_known_by_a_token_that_was_good_before(serv
         assert await reader.readexactly(len(head)) == head
         writer.close()
     assert lines == ["ann", "\n127.0.0.1"]
+
+
+async def test_one_with_a_good_token_takes_no_strangers_place(served: Served) -> None:
+    served.limits.learn(b"Bearer good", "ann")
+    head = b"GET / HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n"
+    lines = [await served.connect() for _ in range(MOST // 8 + 3)]
+    for reader, writer in lines[3:]:
+        writer.write(head)
+        assert await reader.readexactly(len(head)) == head
+    others = [await served.connect() for _ in range(MOST // 8 + 3)]
+    await served.has_quiet(MOST // 8)
+    lines[-1][1].write(b"hello")
+    assert await lines[-1][0].readexactly(5) == b"hello"
+    for _, writer in (*lines, *others):
+        writer.close()
 
 
 async def test_a_client_that_goes_without_a_word_leaves_its_place(served: Served) -> None:
