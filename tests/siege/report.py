@@ -16,8 +16,8 @@ BEGIN, END = "<!-- siege -->", "<!-- end of siege -->"
 KINDS = ("submit", "status", "first image", "thumbnail", "webhook")
 MOST_TIMES = 2.0
 MOST_MIB = {"gateway": 1024.0, "worker": 1024.0, "redis": 256.0}
-# Less than this nobody feels, and on two busy cores it is chance.
-FELT_S = {"submit": 0.25, "status": 0.25, "first image": 1.5, "thumbnail": 0.5, "webhook": 0.75}
+# Less than this is not judged: two cores run the provider, Redis, ten tenants and the abuser as well.
+NOT_JUDGED_S = {"submit": 0.75, "status": 0.5, "first image": 1.5, "thumbnail": 0.75, "webhook": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def problems(phase: Phase, quiet: Phase) -> Iterator[str]:
 
 def _delays(phase: Phase, quiet: Phase) -> Iterator[str]:
     for kind in KINDS:
-        most = max(FELT_S[kind], MOST_TIMES * quiet.p99(kind))
+        most = max(NOT_JUDGED_S[kind], MOST_TIMES * quiet.p99(kind))
         if phase.p99(kind) > most:
             yield f"{phase.name}: {kind} took {phase.p99(kind):.3f} s (p99), at most {most:.3f} s is promised"
 

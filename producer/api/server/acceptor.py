@@ -21,7 +21,8 @@ from contract.errors.exceptions import Refused
 from producer.api.server.connection_limits import ConnectionLimits, Place
 
 ACCEPTED = 64  # in a round of the event loop
-SPEAKERS = 8  # likewise
+SPEAKERS = 2  # likewise
+MOST_REFUSED = 16  # that wait to be told so
 LOOKED_AT = 4096  # bytes of a head
 RETRY_S = 1.0  # when there is no file left
 LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
@@ -85,6 +86,10 @@ class Acceptor:
         if not self._lines:
             self._loop.call_soon(self._admit)
         self._lines.setdefault(line, deque()).append(quiet)
+
+    def in_line(self, line: str) -> int:
+        """Count those that wait for their turns in a line."""
+        return len(self._lines.get(line, ()))
 
     def _admit(self) -> None:
         for _ in range(SPEAKERS):
@@ -159,9 +164,14 @@ class _QuietConnection:
         self._loop.remove_reader(self._connection)
         limits = self._acceptor.limits
         owner = limits.owner_of(_token_in(self._connection))
-        if owner:
-            with suppress(Refused):  # its request is refused, in the form that it expects
+        try:
+            if owner:
                 limits.vouch(self._place, owner)
+        except Refused:  # its request is refused in the form that it expects, if there are not too many of them
+            if self._acceptor.in_line(str(owner)) >= MOST_REFUSED:
+                limits.lose(self._place)
+                self._give_way()
+                return
         self._acceptor.queue(owner or f"\n{self._place.peer}", self)
 
     def admit(self) -> None:

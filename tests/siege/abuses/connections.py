@@ -53,7 +53,7 @@ async def hold(mallory: Mallory, many: int, head: str) -> None:
         try:
             said = await reader.read(12)
             mallory.did[said[9:].decode() or "closed"] += 1
-            await asyncio.sleep(2)
+            await asyncio.sleep(5)
         except OSError:
             mallory.did["reset"] += 1
         finally:

@@ -143,6 +143,25 @@ async def test_one_with_a_good_token_takes_no_strangers_place(served: Served) ->
         writer.close()
 
 
+async def test_of_an_owner_with_enough_connections_few_wait_to_be_told_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_REFUSED", 0)
+    served.limits.learn(b"Bearer good", "ann")
+    head = b"GET / HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n"
+    lines, said = [], b"GET /"
+    async with asyncio.timeout(20):
+        while said == b"GET /":
+            lines.append(await served.connect())
+            lines[-1][1].write(head)
+            said = await lines[-1][0].readexactly(5)
+    assert said == REFUSAL[:5]
+    assert served.spoke == len(lines) - 1 > MOST // 8  # more than strangers may have
+    assert served.limits._stranger_count == 0
+    for _, writer in lines:
+        writer.close()
+
+
 async def test_a_client_that_goes_without_a_word_leaves_its_place(served: Served) -> None:
     _, writer = await served.connect()
     await served.has_quiet(1)
