@@ -55,7 +55,7 @@ class Acceptor:
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
-        self._leaving: set[socket.socket] = set()
+        self._leaving: dict[socket.socket, Place] = {}
         self._lines: OrderedDict[str, deque[_QuietConnection]] = OrderedDict()  # by owner, or address
 
     def start(self) -> None:
@@ -72,14 +72,15 @@ class Acceptor:
         for connection in [*self._leaving]:
             self._close(connection)
 
-    def close_later(self, connection: socket.socket) -> None:
+    def close_later(self, connection: socket.socket, place: Place) -> None:
         """Close a connection when its client has had time to read what was said last."""
-        self._leaving.add(connection)
+        self._leaving[connection] = place
         self._loop.call_later(LINGER_S, self._close, connection)
 
     def _close(self, connection: socket.socket) -> None:
-        self._leaving.discard(connection)
-        connection.close()
+        if place := self._leaving.pop(connection, None):
+            self.limits.lose(place)
+            connection.close()
 
     def queue(self, line: str, quiet: _QuietConnection) -> None:
         """Let a client that has spoken wait for its turn among those of its line."""
@@ -192,9 +193,11 @@ class _QuietConnection:
         with suppress(OSError):
             self._connection.send(self._acceptor.refusal)
             self._connection.shutdown(socket.SHUT_WR)
-        if _said(self._connection):
-            self._acceptor.close_later(self._connection)
+        limits = self._acceptor.limits
+        if _said(self._connection) and limits.may_linger(self._place):
+            self._acceptor.close_later(self._connection, self._place)
         else:
+            limits.lose(self._place)
             self._connection.close()
 
 
