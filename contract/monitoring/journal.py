@@ -82,7 +82,8 @@ def _move(entry_id: str, fields: Mapping[str, str]) -> Move | None:
     return Move(
         job=fields["job"],
         state=JobState(fields["state"]),
-        at=int(entry_id.partition("-")[0]) / 1000,
+        at=int(fields.get("at") or entry_id.partition("-")[0])
+        / 1000,  # a line is written a little later than its moment
         created_at=float(fields["created_at"]) / 1000,
         started_at=float(fields["started_at"]) / 1000 if fields.get("started_at") else None,
         worker=fields.get("worker", ""),

@@ -22,7 +22,8 @@ local function journal(id, note)
     if job.state ~= 'queued' and job.state ~= 'running' then cost, model = spending(job_key(id)) end
   end
   local code = tostring(decoded(job.error or '').code or '')
-  redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'job', id, 'state', job.state or '', 'worker', job.worker or '',
+  redis.call('XADD', JOURNAL, 'MAXLEN', '~', 20000, '*', 'at', now, 'job', id, 'state', job.state or '',
+    'worker', job.worker or '',
     'code', code, 'note', note, 'images', job.images or 0, 'count', job.count or 0, 'calls', job.calls or 0,
     'cost', cost, 'model', model, 'created_at', job.created_at or now, 'started_at', job.started_at or '',
     'ready', redis.call('ZCARD', QUEUED), 'parked', redis.call('ZCARD', PARKED),
