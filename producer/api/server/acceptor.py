@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from contract.errors.exceptions import Refused
 from producer.api.server.connection_limits import ConnectionLimits, Place
+from producer.api.server.under_way import bare
 
 ACCEPTED = 64  # in a round of the event loop
 SPEAKERS = 2  # likewise
@@ -28,7 +29,7 @@ RETRY_S = 1.0  # when there is no file left
 LINGER_S = 0.1  # to close a connection at once, with something unread, would take back what was answered
 
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_TOKEN = re.compile(rb"\r\nauthorization:[ \t]*([^\r\n]+)\r\n", re.IGNORECASE)
+_TOKEN = re.compile(rb"\r\n(?:authorization|api-key):[ \t]*([^\r\n]+)\r\n", re.IGNORECASE)
 logger = logging.getLogger(__name__)
 
 MakeProtocol = Callable[[Place], asyncio.Protocol]
@@ -110,6 +111,10 @@ class Acceptor:
         task.add_done_callback(self._beginning.discard)
 
     async def _speak(self, connection: socket.socket, place: Place) -> None:
+        if self._listener.fileno() < 0:  # it was closed meanwhile
+            self.limits.lose(place)
+            connection.close()
+            return
         try:
             await self._loop.connect_accepted_socket(lambda: self._make(place), connection)
         except OSError:  # it has gone meanwhile
@@ -145,10 +150,10 @@ class _QuietConnection:
     def __init__(self, acceptor: Acceptor, connection: socket.socket, *, peer: str) -> None:
         self._acceptor, self._connection = acceptor, connection
         self._loop = asyncio.get_running_loop()
+        self._place = acceptor.limits.enter(peer, self._give_way)
         self._timer = self._loop.call_later(acceptor.quiet_s, self.close)
         self._loop.add_reader(connection, self._begin)
         acceptor.quiet.add(self)
-        self._place = acceptor.limits.enter(peer, self._give_way)
 
     def close(self) -> None:
         """Close it without a word."""
@@ -203,7 +208,7 @@ class _QuietConnection:
 
 def _token_in(connection: socket.socket) -> bytes:
     found = _TOKEN.search(_said(connection))
-    return found[1] if found else b""
+    return bare(found[1]) if found else b""
 
 
 def _said(connection: socket.socket) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
@@ -62,10 +63,14 @@ class ConnectionLimits:
         self._add_stranger(place)
         return place
 
-    def begin(self, place: Place) -> None:
-        """Count a request on a connection; it is a stranger's until it has shown a token."""
+    def begin(self, place: Place, owner: str | None = None) -> None:
+        """Count a request on a connection; it is a stranger's until it has shown a token, or one that is known."""
         place.requests += 1
         self._remove(place)
+        if owner is not None:
+            with suppress(Refused):  # its request is refused when the token has been looked at
+                self.vouch(place, owner)
+                return
         self._add_stranger(place)
 
     def end(self, place: Place) -> None:
@@ -95,6 +100,7 @@ class ConnectionLimits:
     def learn(self, token: bytes, owner: str) -> None:
         """Remember whose a token was when it was found good."""
         self._owners[_digest(token)] = owner
+        self._owners.move_to_end(_digest(token))
         if len(self._owners) > MOST_KNOWN:
             self._owners.popitem(last=False)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +26,17 @@ MOST_KNOWN = 10_000
 Refuse = Callable[[Request, DarkroomError], Response]
 
 
+def token_of(scope: Mapping[str, Any]) -> bytes:
+    """Find the token of a request, however its header is spelt, or nothing."""
+    headers = dict(scope.get("headers", ()))
+    return bare(headers.get(b"authorization") or headers.get(b"api-key", b""))
+
+
+def bare(header: bytes) -> bytes:
+    """Take a token from its header."""
+    return b"".join(header.split()[-1:])
+
+
 class UnderWay:
     """Counts them by the header that has the token."""
 
@@ -36,7 +48,7 @@ class UnderWay:
         self._of_one_user: OrderedDict[bytes, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = next((value for name, value in scope.get("headers", ()) if name == b"authorization"), b"")
+        token = token_of(scope)
         if self._count[token] >= self._most and token in self._of_one_user:
             await asyncio.sleep(DELAY_S)  # the client asks again as soon as it is answered
             error = Refused(TOO_MANY_AT_ONCE, retry_after_s=RETRY_S, headers={"Connection": "close"})
@@ -59,8 +71,9 @@ class UnderWay:
     def _note(self, token: bytes, scope: Scope) -> None:
         """Remember whose token this is, now that it was found good."""
         caller = scope.get("state", {}).get("caller")
-        if caller is None or caller.may(Right.USERS):
+        if not token or caller is None or caller.may(Right.USERS):
             return
         self._of_one_user[token] = None
+        self._of_one_user.move_to_end(token)
         if len(self._of_one_user) > MOST_KNOWN:
             self._of_one_user.popitem(last=False)

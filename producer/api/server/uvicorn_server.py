@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from producer.api.server.acceptor import LINGER_S, Acceptor
 from producer.api.server.connection_limits import RETRY_S, ConnectionLimits, Place
 from producer.api.server.security_middleware import dressed, new_request_id
 from producer.api.server.strict_http import StrictBuffer
+from producer.api.server.under_way import token_of
 from producer.error_catalogue import BAD_REQUEST, HEADERS_TOO_LARGE, TOO_BUSY
 
 HEADERS_S = 10.0
@@ -72,10 +73,13 @@ class TimeLimitedProtocol(H11Protocol):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * STALLED_S))
         self._wait()
 
-    def _vouch(self, owner: str) -> None:
-        """Count the connection among an owner's, whose token its request has shown. Raises Refused."""
+    def _vouch(self, owner: str, *, is_alone: bool) -> None:
+        """Count the connection among an owner's, whose token its request has shown. Raises Refused.
+
+        A token that only one owner has is remembered.
+        """
         self._limits.vouch(self._place, owner)
-        if token := _token_of(dict(self.cycle.scope)):
+        if is_alone and (token := token_of(dict(self.cycle.scope))):
             self._limits.learn(token, owner)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -105,10 +109,7 @@ class TimeLimitedProtocol(H11Protocol):
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self._limits.begin(self._place)
-            if owner := self._limits.owner_of(_token_of(dict(self.cycle.scope))):
-                with suppress(Refused):  # it is refused when the token has been looked at
-                    self._limits.vouch(self._place, owner)
+            self._limits.begin(self._place, self._limits.owner_of(token_of(dict(self.cycle.scope))))
         self._ask_for_more()
 
     def on_response_complete(self) -> None:
@@ -125,7 +126,8 @@ class TimeLimitedProtocol(H11Protocol):
     def _answer(self, error: Refused) -> None:
         """Answer with a problem, unless another answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_written(error, self.conn))
+            with suppress(h11.LocalProtocolError):  # it is closed without a word
+                self.transport.write(_written(error, self.conn))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -196,11 +198,8 @@ def _written(error: Refused, connection: h11.Connection) -> bytes:
         headers=list((dressed(request_id) | headers_of(error) | form).items()),
         reason=HTTPStatus(status).phrase.encode(),
     )
-    return b"".join(connection.send(event) or b"" for event in (head, h11.Data(data=body), h11.EndOfMessage()))
-
-
-def _token_of(scope: Mapping[str, Any]) -> bytes:
-    return next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    said = b"" if connection._request_method == b"HEAD" else body  # h11 takes none for it
+    return b"".join(connection.send(event) or b"" for event in (head, h11.Data(data=said), h11.EndOfMessage()))
 
 
 class _Server(uvicorn.Server):
@@ -242,6 +241,7 @@ def serve(app: ASGIApp, *, limits: ConnectionLimits, on_stop: Callable[[], None]
         app,
         http=partial(TimeLimitedProtocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
+        loop="asyncio",  # whose listeners `Acceptor` takes over
         access_log=False,
         log_config=None,
         proxy_headers=False,

@@ -206,6 +206,15 @@ async def test_owners_of_parked_jobs_have_one_in_play_although_others_have_all_s
     assert await ready(redis) == [last]
 
 
+async def test_slots_of_workers_that_have_gone_do_not_count(store: JobStore, redis: Redis) -> None:
+    await store.renew("gone", [], lease_s=15, slots=32)
+    await store.renew("w1", [], lease_s=15, slots=8)
+    await redis.zincrby("darkroom:workers", -61_000, "gone")
+    for job_id in await all_submitted(store, 12):
+        await store.claim(job_id, worker="w1", lease_s=15)
+    assert len(await parked(redis)) == 12 - 7
+
+
 async def test_few_slots_are_not_divided(store: JobStore, redis: Redis) -> None:
     await store.renew("w1", [], lease_s=15, slots=7)
     ids = await all_submitted(store, 9)

@@ -79,23 +79,45 @@ async def test_whoever_takes_nothing_for_long_is_cut_off(port: int, pause_s: flo
     writer.close()
 
 
-async def test_a_request_counts_from_when_its_head_is_there_and_is_answered_when_it_gives_way() -> None:
+def protocols_of(limits: ConnectionLimits, written: list[bytes], *heads: bytes) -> list[TimeLimitedProtocol]:
+    """Open a connection for each head, and let it be said."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
-    limits = ConnectionLimits(8)  # one of an address
-    written: list[bytes] = []
     protocols = []
-    for _ in range(2):
+    for head in heads:
         transport = Mock(asyncio.Transport)
         transport.is_closing.return_value = False
         transport.get_write_buffer_size.return_value = 0
         transport.write.side_effect = written.append
         protocols.append(TimeLimitedProtocol(config=config, server_state=ServerState(), app_state={}, limits=limits))
         protocols[-1].connection_made(transport)
-        protocols[-1].data_received(HEAD)
-    assert written[0].startswith(b"HTTP/1.1 503 ")
-    assert b"too_busy" in b"".join(written)
-    assert protocols[0].cycle.disconnected
+        protocols[-1].data_received(head)
+    return protocols
+
+
+def lose(protocols: list[TimeLimitedProtocol]) -> None:
     for protocol in protocols:
         protocol.connection_lost(None)
         for task in protocol.tasks:
             task.cancel()
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_request_counts_from_when_its_head_is_there_and_is_answered_when_it_gives_way(method: bytes) -> None:
+    written: list[bytes] = []
+    head = HEAD.replace(b"GET", method)
+    protocols = protocols_of(ConnectionLimits(8), written, head, head)  # one of an address
+    assert written[0].startswith(b"HTTP/1.1 503 ")
+    assert (b'"too_busy"' in b"".join(written)) is (method == b"GET")
+    assert protocols[0].cycle.disconnected
+    lose(protocols)
+
+
+async def test_a_token_of_many_users_is_not_taken_for_one_of_them() -> None:
+    limits = ConnectionLimits(64)
+    head = HEAD.replace(b"Host: a\r\n", b"Host: a\r\nAuthorization: bearer  good\r\n")
+    [protocol] = protocols_of(limits, [], head)
+    protocol.app_state["vouch"]("app/alice", is_alone=False)
+    assert limits.owner_of(b"good") is None
+    protocol.app_state["vouch"]("ann", is_alone=True)
+    assert limits.owner_of(b"good") == "ann"
+    lose([protocol])

@@ -3,6 +3,7 @@
 
 local READY = 10  -- ready jobs of one owner at most: as many as there are priorities
 local LAST_PRIORITY = 9
+local ALIVE_MS = 60000  -- since a worker's last sign of life, which comes each second
 
 -- An owner's jobs that are ready or running; the others of the active ones are parked.
 local function in_play(owner)
@@ -11,11 +12,15 @@ end
 
 local all_slots = nil
 
--- How many jobs all workers together run at a time; they are asked once for each script.
+-- How many jobs all workers that live run at a time, by what they told; it is looked up once for each script.
 local function slots()
   if not all_slots then
     all_slots = 0
-    for _, one in ipairs(redis.call('HVALS', SLOTS)) do all_slots = all_slots + (tonumber(one) or 0) end
+    local told = redis.call('HGETALL', SLOTS)
+    for place = 1, #told, 2 do
+      local seen = tonumber(redis.call('ZSCORE', WORKERS, told[place]) or 0)
+      if seen > now - ALIVE_MS then all_slots = all_slots + (tonumber(told[place + 1]) or 0) end
+    end
   end
   return all_slots
 end

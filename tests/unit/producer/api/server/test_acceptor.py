@@ -121,18 +121,18 @@ async def test_whose_client_speaks_is_known_by_a_token_that_was_good_before(serv
         queue(line, quiet)
 
     served.acceptor.queue = noting  # type: ignore[method-assign]
-    served.limits.learn(b"Bearer good", "ann")
-    for token in (b"Bearer good", b"Bearer bad"):
+    served.limits.learn(b"good", "ann")
+    for header in (b"Authorization: Bearer good", b"api-key: good", b"authorization:bearer  good ", b"api-key: bad"):
         reader, writer = await served.connect()
-        head = b"GET / HTTP/1.1\r\nAuthorization: " + token + b"\r\n\r\n"
+        head = b"GET / HTTP/1.1\r\n" + header + b"\r\n\r\n"
         writer.write(head)
         assert await reader.readexactly(len(head)) == head
         writer.close()
-    assert lines == ["ann", "\n127.0.0.1"]
+    assert lines == ["ann", "ann", "ann", "\n127.0.0.1"]
 
 
 async def test_one_with_a_good_token_takes_no_strangers_place(served: Served) -> None:
-    served.limits.learn(b"Bearer good", "ann")
+    served.limits.learn(b"good", "ann")
     head = b"GET / HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n"
     lines = [await served.connect() for _ in range(MOST // 8 + 3)]
     for reader, writer in lines[3:]:
@@ -150,7 +150,7 @@ async def test_of_an_owner_with_enough_connections_few_wait_to_be_told_so(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_REFUSED", 0)
-    served.limits.learn(b"Bearer good", "ann")
+    served.limits.learn(b"good", "ann")
     head = b"GET / HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n"
     lines, said = [], b"GET /"
     async with asyncio.timeout(20):

@@ -168,3 +168,17 @@ def test_as_many_are_let_in_as_files_may_be_open() -> None:
 )
 def test_a_network_of_64_bits_is_one_address(one: str, other: str, same: bool) -> None:
     assert (network_of(one) == network_of(other)) == same
+
+
+def test_a_request_with_a_known_token_costs_no_stranger_its_place() -> None:
+    limits, gone = ConnectionLimits(16), list[str]()
+    kept = limits.enter("10.0.0.1", lambda: gone.append("kept"))
+    limits.begin(kept, "ann")
+    limits.end(kept)
+    strangers = [limits.enter("10.0.0.1", lambda: gone.append("stranger")) for _ in range(2)]
+    for _ in range(5):
+        limits.begin(kept, "ann")
+        limits.end(kept)
+    assert gone == []
+    for place in (kept, *strangers):
+        limits.lose(place)

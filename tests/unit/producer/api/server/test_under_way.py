@@ -80,10 +80,20 @@ async def test_those_beyond_the_bound_are_refused_and_see_nothing_begin() -> Non
 @pytest.mark.parametrize(("rights", "token"), [([Right.USERS], b"Bearer a"), ([], b"")])
 async def test_a_token_of_many_users_and_no_token_have_no_bound_here(rights: list[Right], token: bytes) -> None:
     door = Door(*rights)
-    if not token:
-        door.under_way._of_one_user.clear()
-        door._caller = None  # type: ignore[assignment]
     assert await door.crowd(8, token) == [200] * 8
+
+
+async def test_a_token_is_the_same_however_its_header_is_spelt() -> None:
+    door = Door(Right.READ)
+    door.may_go_on.set()
+    assert await door.ask(b"Bearer a") == 200
+    door.may_go_on.clear()
+    spelt = [b"Bearer a", b"bearer   a", b"BEARER a", b"Bearer  a", b"beareR a"]
+    tasks = [asyncio.create_task(door.ask(token)) for token in spelt]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    door.may_go_on.set()
+    assert sorted(await asyncio.gather(*tasks)) == [200] * MOST + [429] * 2
 
 
 async def test_so_many_tokens_are_remembered_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
