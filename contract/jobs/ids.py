@@ -6,7 +6,6 @@ import hashlib
 import re
 
 from contract.errors.catalogue.request import (
-    CURSOR_INVALID,
     EVENT_ID_INVALID,
     IDEMPOTENCY_KEY_INVALID,
     JOB_NOT_FOUND,
@@ -15,14 +14,12 @@ from contract.errors.catalogue.request import (
 from contract.errors.exceptions import Refused
 
 EVENT_ID_PATTERN = "0|[0-9]{1,15}-[0-9]{1,10}"
-CURSOR_PATTERN = "[0-9]{1,15}:[0-9a-f-]{36}"  # of a page
 MAX_CONVERSATION = 200  # characters of its name
 UPLOAD = "up_"  # begins the ids of uploaded pictures; their sha256 follows
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVENT_ID = re.compile(EVENT_ID_PATTERN)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
-_CURSOR = re.compile(CURSOR_PATTERN)
 _ARTIFACT_ID = re.compile(r"img_[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LIKE_AN_ID = re.compile(r"(img_|up_)\w{0,80}", re.ASCII)
@@ -59,12 +56,6 @@ def is_event_at_most(text: str, other: str) -> bool:
 def _moment(event_id: str) -> tuple[int, int]:
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number or 0)
-
-
-def check_cursor(text: str) -> None:
-    """Refuse what is no cursor of a page. Raises Refused (`cursor_invalid`)."""
-    if not _CURSOR.fullmatch(text):
-        raise Refused(CURSOR_INVALID)
 
 
 def check_idempotency_key(text: str) -> None:

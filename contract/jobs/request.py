@@ -7,6 +7,7 @@ options of the command line are made from it.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
@@ -45,6 +46,8 @@ RATIOS = (
 MAX_PROMPT, MAX_IMAGES, MAX_REFERENCES, LEAST_TIME_S = 32_000, 8, 16, 1.0
 CONFIGURED = frozenset({"aspect_ratio", "image_size"})  # a caller may leave them out: the configuration has them
 
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")  # also a half of a surrogate pair
+_CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f]")  # the category Cc without tabs and newlines
 _INVISIBLE = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Mn"})
 
 
@@ -69,10 +72,10 @@ def _size(value: str) -> str:
 def _prompt(value: str) -> str:
     if len(value) > MAX_PROMPT:
         raise PydanticCustomError(PROMPT_TOO_LONG.code, "too long", {"max": MAX_PROMPT})
-    if "\0" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+    if _UNUSABLE.search(value):
         raise PydanticCustomError(PROMPT_INVALID_CHARACTERS.code, "unusable characters")
-    value = "".join(char for char in value if char in "\n\t" or unicodedata.category(char) != "Cc")
-    if all(unicodedata.category(char) in _INVISIBLE for char in value):
+    value = _CONTROL.sub("", value)
+    if all(unicodedata.category(char) in _INVISIBLE for char in value.lstrip()):
         raise PydanticCustomError(PROMPT_REQUIRED.code, "empty")
     return value
 

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from contract.errors.catalogue.request import CURSOR_INVALID, JOB_NOT_FOUND
+from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job, JobEvent, JobState, ReferenceSnapshot
+from contract.jobs.page import Page, cursor_after, read_cursor
 from contract.redis.client import reaching_redis
 from contract.store.job_hash import Fields, read_events, read_job, read_snapshots, read_state, read_story
 from contract.store.keys import (
@@ -32,8 +33,6 @@ from contract.store.keys import (
 SEEN_S = 10  # since a worker's last sign of life, for its slots to count
 MOST_SCANNED = 500  # jobs that one page looks at, however few of them fit
 CHUNK = 100  # jobs that are looked at together where not all of them will fit
-PAGE_BYTES = 2**20  # of a page, if it has more than one job
-PART_BYTES = 512  # of an image or a call in a job's hash
 
 _OF_A_STATE = ("state", "started_at", "ended_at", "images", "story")
 _OF_A_ROW = ("state", "started_at", "ended_at", "images", "conversation")
@@ -58,10 +57,15 @@ class JobReader:
 
     async def get(self, job_id: str, *, owner: str | None = None) -> Job:
         """Read a job. Raises Refused (`job_not_found`), also for a job of another owner, and `job_unreadable`."""
-        [(fields, position)] = await self._look([job_id])
+        async with reaching_redis():
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hgetall(job_key(job_id))
+            pipe.zcard(QUEUED)
+            _ask_for_ranks(pipe, job_id)
+            fields, ready, rank, parked_rank = await pipe.execute()
         if not fields or (owner is not None and fields.get("owner") != owner):
             raise Refused(JOB_NOT_FOUND)
-        return read_job(fields, position)
+        return read_job(fields, _ahead(rank, parked_rank, ready))
 
     async def news(self, job_id: str, *, after: str = "0") -> tuple[JobState, list[JobEvent]]:
         """Read where a job stands, and its story after a stream id. Raises Refused (`job_not_found`)."""
@@ -116,40 +120,48 @@ class JobReader:
         of the jobs that were looked at fit or can be read, or they are large. Raises Refused (`cursor_invalid`).
         """
         rows = await self._rows(owner, before)
-        step = limit if state is None and conversation is None else CHUNK
-        found: list[Job] = []
-        at, left = 0, PAGE_BYTES
-        while at < min(len(rows), MOST_SCANNED):
-            chunk = [job_id for job_id, _ in rows[at : min(at + step, MOST_SCANNED)]]
-            sizes = await self._sizes(chunk, state, conversation)
-            places, gone = _choose(sizes, most=limit - len(found), left=left, needs_one=not found)
-            left -= sum(sizes[place] or 0 for place in places)
-            looked = await self._look([chunk[place] for place in places])
-            found += [job for fields, position in looked if fields and (job := _readable(fields, position))]
-            at += gone
-            if len(found) == limit or (gone < len(chunk) and len(places) < limit):
-                return found, _cursor(rows[:at]) if at < len(rows) else None
-        return found, _cursor(rows[:MOST_SCANNED]) if len(rows) > MOST_SCANNED else None
+        ids = [job_id for job_id, _ in rows[:MOST_SCANNED]]
+        page, at = Page(limit), 0
+        while at < len(ids) and not page.is_full:
+            if state is None and conversation is None:
+                end = at + page.at_once
+                fitting = ids[at:end]
+            else:
+                end = at + CHUNK
+                fitting = await self._fitting(ids[at:end], state, conversation)
+            following = await self._fill(page, fitting)
+            at = min(end, len(ids)) if following is None else ids.index(following)
+        return page.jobs, cursor_after(*rows[at - 1]) if at < len(rows) else None
 
-    async def _sizes(
+    async def _fitting(
         self, ids: Sequence[str], state: frozenset[JobState] | None, conversation: str | None
-    ) -> list[int | None]:
-        """Tell how many bytes jobs have, about; None for one that does not fit, or is forgotten."""
+    ) -> list[str]:
+        """Find the jobs that are in one of these states, and of a conversation."""
         async with reaching_redis():
             pipe = self.redis.pipeline(transaction=False)
-            for key in map(job_key, ids):
-                pipe.hmget(key, _OF_A_ROW)
-                pipe.hstrlen(key, "request")
-                pipe.hstrlen(key, "story")
-                pipe.hlen(key)
-            answers = await pipe.execute()
-        rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
-        looked = ((dict(zip(_OF_A_ROW, found, strict=True)), sum(sizes) + PART_BYTES * n) for found, *sizes, n in rows)
-        return [size if _fits(row, state, conversation) else None for row, size in looked]
+            for job_id in ids:
+                pipe.hmget(job_key(job_id), _OF_A_ROW)
+            rows = [dict(zip(_OF_A_ROW, found, strict=True)) for found in await pipe.execute()]
+        return [job_id for job_id, row in zip(ids, rows, strict=True) if _fits(row, state, conversation)]
+
+    async def _fill(self, page: Page, ids: Sequence[str]) -> str | None:
+        """Read jobs into a page; name the first that there was no room for."""
+        at = 0
+        while at < len(ids):
+            part = ids[at : at + page.at_once]
+            for job_id, (fields, position) in zip(part, await self._look(part), strict=True):
+                if fields and not page.has_room(fields):
+                    return job_id
+                if fields and (job := _readable(fields, position)):
+                    page.add(job)
+            at += len(part)
+            if page.is_full:
+                break
+        return ids[at] if at < len(ids) else None
 
     async def _rows(self, owner: str, before: str | None) -> list[Row]:
         """List the jobs after a cursor, and one more than will be looked at."""
-        score, last = _place(before) if before else (float("inf"), "")
+        score, last = read_cursor(before) if before else (float("inf"), "")
         most = MOST_SCANNED + 1
         rows: list[Row] = []
         start = 0
@@ -229,13 +241,23 @@ class JobReader:
     async def _look(self, ids: Sequence[str]) -> list[tuple[Fields, int | None]]:
         """Read job hashes, empty ones of unknown jobs, and how many jobs are before each."""
         async with reaching_redis():
-            pipe = self.redis.pipeline(transaction=False)  # who is claimed meanwhile stands nowhere: position None
+            pipe = self.redis.pipeline(transaction=False)
             for job_id in ids:
                 pipe.hgetall(job_key(job_id))
-                _ask_for_position(pipe, job_id)
-            answers = await pipe.execute()
-        rows = zip(answers[::4], answers[1::4], answers[2::4], answers[3::4], strict=True)
-        return [(fields, _ahead(*ranks)) for fields, *ranks in rows]
+            hashes: list[Fields] = await pipe.execute()
+            waiting = [place for place, fields in enumerate(hashes) if fields and "ended_at" not in fields]
+            ahead = await self._ahead([ids[place] for place in waiting]) if waiting else []
+        positions = dict(zip(waiting, ahead, strict=True))
+        return [(fields, positions.get(place)) for place, fields in enumerate(hashes)]
+
+    async def _ahead(self, ids: Sequence[str]) -> list[int | None]:
+        """Count the jobs before each; None for one that is claimed, if only meanwhile."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zcard(QUEUED)
+        for job_id in ids:
+            _ask_for_ranks(pipe, job_id)
+        ready, *ranks = await pipe.execute()
+        return [_ahead(rank, parked, ready) for rank, parked in zip(ranks[::2], ranks[1::2], strict=True)]
 
 
 def _count(text: str) -> int:
@@ -243,10 +265,9 @@ def _count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-def _ask_for_position(pipe: Any, job_id: str) -> None:
+def _ask_for_ranks(pipe: Any, job_id: str) -> None:
     pipe.zrank(QUEUED, job_id)
     pipe.zrank(PARKED, job_id)
-    pipe.zcard(QUEUED)
 
 
 def _ahead(rank: int | None, parked_rank: int | None, ready: int) -> int | None:
@@ -269,30 +290,3 @@ def _fits(fields: Mapping[str, str | None], state: frozenset[JobState] | None, c
         and (state is None or read_state(known) in state)
         and (conversation is None or known.get("conversation") == conversation)
     )
-
-
-def _choose(sizes: Sequence[int | None], *, most: int, left: int, needs_one: bool) -> tuple[list[int], int]:
-    """Choose the places of the first jobs that fit, `most` of them and `left` bytes; tell where to go on after them."""
-    places: list[int] = []
-    for place, size in enumerate(sizes):
-        if size is None:
-            continue
-        if len(places) == most or (size > left and (places or not needs_one)):
-            return places, place
-        places.append(place)
-        left -= size
-    return places, len(sizes)
-
-
-def _cursor(rows: Sequence[Row]) -> str:
-    """Name the place behind the last of these rows."""
-    job_id, accepted_ms = rows[-1]
-    return f"{accepted_ms:.0f}:{job_id}"
-
-
-def _place(cursor: str) -> tuple[float, str]:
-    """Read a cursor. Raises Refused (`cursor_invalid`)."""
-    accepted_ms, _, job_id = cursor.partition(":")
-    if not (job_id and accepted_ms.isascii() and accepted_ms.isdigit() and len(accepted_ms) < 16):
-        raise Refused(CURSOR_INVALID)
-    return float(accepted_ms), job_id

@@ -17,7 +17,6 @@ from contract.errors.catalogue.request import JOB_NOT_FOUND
 from contract.errors.exceptions import Refused, Unavailable
 from contract.jobs.ids import (
     check_conversation,
-    check_cursor,
     check_event_id,
     check_idempotency_key,
     check_job_id,
@@ -280,8 +279,6 @@ class OwnerClient:
         conversation: str | None = None,
     ) -> tuple[list[Job], str | None]:
         """List this owner's jobs, newest first, and tell where the next page begins, if there may be one."""
-        if before is not None:
-            check_cursor(before)
         async with redis_deadline():
             return await self._store.page_of(
                 self.owner, before=before, limit=limit, state=state, conversation=conversation

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from contract.errors.catalogue.request import TYPE_ERROR, UNKNOWN_FIELD
 from contract.errors.exceptions import Refused
-from contract.jobs.ids import CURSOR_PATTERN, MAX_CONVERSATION, check_conversation
+from contract.jobs.ids import MAX_CONVERSATION, check_conversation
 from contract.jobs.job import JobState
+from contract.jobs.page import CURSOR_PATTERN
 from producer.api.authentication import Caller, Reader, Submitter
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import etag_of, job_json, jobs_json, json_response, polling_hint

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import Refused
+from contract.jobs import page
 from contract.jobs.job import JobState, ReferenceSnapshot
 from contract.store import job_reader
 from contract.store.job_reader import JobReader
@@ -105,7 +106,7 @@ async def test_a_page_has_few_of_large_jobs_but_one_at_least(
         await redis.hset(f"darkroom:job:{job_id}", "request", request + " " * 2**20)
     assert await pages(store, limit=5) == [[ids[0]], [ids[1]], [ids[2]], ids[3:]]
     assert list(chain(*await pages(store, limit=5, state=QUEUED))) == ids
-    monkeypatch.setattr(job_reader, "PAGE_BYTES", 1)
+    monkeypatch.setattr(page, "PAGE_BYTES", 1)
     assert await pages(store, limit=5) == [[job_id] for job_id in ids]
 
 
