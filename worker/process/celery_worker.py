@@ -17,6 +17,7 @@ from contract.store.celery_app import QUEUES, celery_app
 from worker.execution.context import WorkerContext
 from worker.process.graceful_shutdown import drain, hurry
 from worker.process.tasks import register
+from worker.process.waking_pool import WakingPool
 
 
 class Consumer(Worker):  # type: ignore[misc]
@@ -70,7 +71,7 @@ def answer_bells(context: WorkerContext, loop: asyncio.AbstractEventLoop) -> int
         hurry=partial(hurry, loop, context.leases),
         app=app,
         hostname=f"darkroom@{context.worker}",
-        pool="threads",
+        pool=WakingPool,
         queues=list(QUEUES),
         concurrency=env.concurrency,
         without_gossip=True,
