@@ -57,6 +57,7 @@ from producer.tokens import Tokens, default_owner, first_token
 
 logger = logging.getLogger(__name__)
 
+SWITCH_S = 0.0005  # until a thread gives way to the event loop, which has to wait each time it comes back from a poll
 FILES = 16_384  # open at a time: each client is one, and many systems allow 1,024 by default
 
 
@@ -64,6 +65,7 @@ def main(config: Path | None = None) -> None:
     """Run the gateway until it is stopped. Raises ConfigInvalid."""
     settings = load_settings(config)
     os.umask(0o077)
+    sys.setswitchinterval(SWITCH_S)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold prompts
     files = allow_files(FILES)
     AppStatus.enable_automatic_graceful_drain = False  # our streams end by themselves when the gateway stops

@@ -17,7 +17,7 @@ KINDS = ("submit", "status", "first image", "thumbnail", "webhook")
 MOST_TIMES = 2.0
 MOST_MIB = {"gateway": 1024.0, "worker": 1024.0, "redis": 256.0}
 # Less than this is not judged: two cores run the provider, Redis, ten tenants and the abuser as well.
-NOT_JUDGED_S = {"submit": 0.75, "status": 0.5, "first image": 2.5, "thumbnail": 0.75, "webhook": 1.0}
+NOT_JUDGED_S = {"submit": 0.5, "status": 0.3, "first image": 1.5, "thumbnail": 0.75, "webhook": 1.0}
 
 
 @dataclass(frozen=True, slots=True)

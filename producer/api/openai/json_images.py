@@ -150,8 +150,7 @@ class JSONSplitter:
 
     def _take_text(self, chunk: bytes, at: int) -> int:
         """Take a text, to its end if that is there; answer where it ends."""
-        found = _TEXT.match(chunk, at)
-        end = found.end() if found else at
+        end = _end_of_text(chunk, at)
         self._take_part(chunk[at:end])
         if end == len(chunk):
             return end
@@ -189,3 +188,13 @@ class JSONSplitter:
             self._image.end()
         self.rest += b'"' if self._begin is None else self._begin + b'"'
         self._is_text, self._begin, self._image = False, None, None
+
+
+def _end_of_text(chunk: bytes, at: int) -> int:
+    """Find the quote that ends a text, or the last backslash if its escape is cut, or the end of what is there."""
+    quote = chunk.find(b'"', at)
+    end = len(chunk) if quote < 0 else quote
+    if chunk.find(b"\\", at, end) < 0:  # as in most base64, which is looked through much faster so
+        return end
+    found = _TEXT.match(chunk, at)
+    return found.end() if found else at

@@ -21,7 +21,7 @@ from contract.errors.exceptions import Refused
 from producer.api.server.connection_limits import ConnectionLimits, Place
 from producer.api.server.under_way import bare
 
-ACCEPTED = 64  # in a round of the event loop
+ACCEPTED = 128  # in a round of the event loop
 SPEAKERS = 2  # likewise
 MOST_REFUSED = 16  # that wait to be told so
 LOOKED_AT = 4096  # bytes of a head
@@ -152,8 +152,9 @@ class _QuietConnection:
         self._loop = asyncio.get_running_loop()
         self._place = acceptor.limits.enter(peer, self._give_way)
         self._timer = self._loop.call_later(acceptor.quiet_s, self.close)
-        self._loop.add_reader(connection, self._begin)
         acceptor.quiet.add(self)
+        if not self._begin():
+            self._loop.add_reader(connection, self._begin)
 
     def close(self) -> None:
         """Close it without a word."""
@@ -166,10 +167,14 @@ class _QuietConnection:
         self._loop.remove_reader(self._connection)
         self._acceptor.quiet.discard(self)
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Tell whether the client has spoken, or has gone, and let it wait for its turn then."""
+        said = _said(self._connection)
+        if said is None:
+            return False
         self._loop.remove_reader(self._connection)
         limits = self._acceptor.limits
-        owner = limits.owner_of(_token_in(self._connection))
+        owner = limits.owner_of(_token_in(said))
         try:
             if owner:
                 limits.vouch(self._place, owner)
@@ -177,8 +182,9 @@ class _QuietConnection:
             if self._acceptor.in_line(str(owner)) >= MOST_REFUSED:
                 limits.lose(self._place)
                 self._give_way()
-                return
+                return True
         self._acceptor.queue(owner or f"\n{self._place.peer}", self)
+        return True
 
     def admit(self) -> None:
         """Let the client speak, unless it has given way meanwhile."""
@@ -206,14 +212,16 @@ class _QuietConnection:
             self._connection.close()
 
 
-def _token_in(connection: socket.socket) -> bytes:
-    found = _TOKEN.search(_said(connection))
+def _token_in(said: bytes) -> bytes:
+    found = _TOKEN.search(said)
     return bare(found[1]) if found else b""
 
 
-def _said(connection: socket.socket) -> bytes:
-    """Look at what a client has said, without taking it."""
+def _said(connection: socket.socket) -> bytes | None:
+    """Look at what a client has said, without taking it; None while it says nothing."""
     try:
         return connection.recv(LOOKED_AT, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return None
     except OSError:
         return b""

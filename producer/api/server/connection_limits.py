@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
@@ -168,6 +169,7 @@ def _digest(token: bytes) -> bytes:
     return blake2b(token, digest_size=16).digest()
 
 
+@lru_cache(maxsize=1024)
 def network_of(peer: str) -> str:
     """Tell which addresses count as one: of IPv6, a network of 64 bits, as each client may have all of it."""
     try:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REFUSALS = frozenset({401, 429})
+WITH_THEIR_OWN_RATE = frozenset({404, 409})  # of misses, and of what happens to those who behave
 AT_ONCE = 50
 PER_S = 20.0
 MOST_S = 1.0
@@ -28,12 +28,16 @@ class RefusalDelay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def delayed(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in REFUSALS:
+            if message["type"] == "http.response.start" and _is_refusal(message["status"]):
                 caller = scope.get("state", {}).get("caller")
                 await asyncio.sleep(self._rates.delay_s(caller.token.name if caller else "", time.monotonic()))
             await send(message)
 
         await self._app(scope, receive, delayed)
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status not in WITH_THEIR_OWN_RATE
 
 
 class RefusalRates:

@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contract.errors.exceptions import Refused
 from producer.error_catalogue import TOO_MANY_AT_ONCE
 
-AT_ONCE = 8
+AT_ONCE = 2
+ALONE_AT_ONCE = 8  # of an owner beside whom no other had a turn for so many seconds
+ALONE_S = 1.0
 MOST_IN_LINE = 256
 LONG_S = 0.1
 RETRY_S = 1
@@ -51,11 +53,15 @@ class OwnerTurns:
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
+        self._latest = ""  # owner that had a turn
+        self._alone_since = 0.0
 
     async def take(self, owner: str) -> Turn:
         """Wait for a turn, the first first. Raises Refused (`too_many_at_once`)."""
+        if owner != self._latest:
+            self._latest, self._alone_since = owner, asyncio.get_running_loop().time()
         line = self._lines.setdefault(owner, _Line())
-        if line.at_work < AT_ONCE:
+        if line.at_work < self._most_of(owner) and not line.waiting:
             line.at_work += 1
             return Turn(self, owner, line)
         if len(line.waiting) >= MOST_IN_LINE:
@@ -70,14 +76,19 @@ class OwnerTurns:
             raise
         return Turn(self, owner, line)
 
+    def _most_of(self, owner: str) -> int:
+        now = asyncio.get_running_loop().time()
+        is_alone = owner == self._latest and now - self._alone_since > ALONE_S
+        return ALONE_AT_ONCE if is_alone else AT_ONCE
+
     def pass_on(self, owner: str, line: _Line) -> None:
-        """Hand a turn over to the next one in line, if there is one."""
-        while line.waiting:
+        """Give a turn back; those that are next in line have theirs as far as there is room."""
+        line.at_work -= 1
+        while line.waiting and line.at_work < self._most_of(owner):
             coming = line.waiting.popleft()
             if not coming.done():
+                line.at_work += 1
                 coming.set_result(None)
-                return
-        line.at_work -= 1
         if not line.at_work:
             self._lines.pop(owner, None)
 

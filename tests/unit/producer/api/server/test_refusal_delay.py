@@ -29,7 +29,10 @@ def test_so_many_names_are_remembered_at_most() -> None:
     assert len(rates._paid_until) == MOST_KNOWN
 
 
-@pytest.mark.parametrize(("status", "is_delayed"), [(200, False), (404, False), (401, True), (429, True), (503, False)])
+@pytest.mark.parametrize(
+    ("status", "is_delayed"),
+    [(200, False), (404, False), (409, False), (503, False), (400, True), (401, True), (422, True), (429, True)],
+)
 async def test_only_refusals_wait(status: int, is_delayed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 

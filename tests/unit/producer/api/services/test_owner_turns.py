@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from contract.errors.exceptions import Refused
 from producer.api.services import owner_turns
-from producer.api.services.owner_turns import AT_ONCE, MOST_IN_LINE, EndOfTurns, OwnerTurns
+from producer.api.services.owner_turns import ALONE_AT_ONCE, AT_ONCE, MOST_IN_LINE, EndOfTurns, OwnerTurns
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,31 @@ async def test_so_many_are_worked_on_and_the_others_come_in_order() -> None:
     await asyncio.gather(*tasks)
     for turn in had:
         turn.end()
+    assert turns._lines == {}
+
+
+async def test_who_is_alone_has_more_turns_until_another_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = OwnerTurns()
+    had = [await turns.take("ann") for _ in range(AT_ONCE)]
+    waiting = [asyncio.create_task(turns.take("ann")) for _ in range(2 * ALONE_AT_ONCE)]
+    await settle()
+    monkeypatch.setattr(owner_turns, "ALONE_S", -1.0)
+    newest = asyncio.create_task(turns.take("ann"))
+    await settle()
+    assert not newest.done()  # others were in line before it
+    had[0].end()
+    await settle()
+    assert [task.done() for task in waiting].count(True) == ALONE_AT_ONCE - AT_ONCE + 1
+    assert waiting[0].done()
+    bobs = await turns.take("bob")
+    had[1].end()
+    for task in waiting[: ALONE_AT_ONCE - 3]:
+        task.result().end()
+    await settle()
+    assert [task.done() for task in waiting].count(True) == ALONE_AT_ONCE - AT_ONCE + 1  # two of them are at work
+    bobs.end()
+    for task in [*waiting, newest]:
+        (await task).end()
     assert turns._lines == {}
 
 
