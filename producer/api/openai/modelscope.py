@@ -24,7 +24,7 @@ from producer.api.openai.data_url import images_in
 from producer.api.openai.json_images import open_json_images
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
-from producer.api.openai.response import stored_base64
+from producer.api.openai.response import about, stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
 from producer.api.services.owner_turns import end_turn
 from producer.imaging.intake import keep_upload
@@ -98,6 +98,7 @@ async def shown(gateway: Gateway, caller: Caller, job: Job) -> list[Part]:
         task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
         turn = partial(gateway.pieces.take, Asker(caller.owner).turn)
         pictures = [await stored_base64(caller.client, image, turn) for image in job.images]
+        task["darkroom"] = about(job)
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}
