@@ -124,7 +124,7 @@ PAYLOAD: dict[str, dict[str, Step]] = {
         "unpadded": Step("ok", {"spelling": "unpadded", "specimen": "good_jpeg"}),
     },
     "P58": {**{name: Step("ok", {"spelling": name}) for name in UNREADABLE}, **pictured(*ROWS["P58"])},
-    "P59": pictured(*ROWS["P59"]),
+    "P59": pictured(*ROWS["P59"], *ROWS["sloppy"]),
     "P60": {
         "webp_as_png": labelled("good_webp", "image/png"),
         "jpeg_as_png": labelled("good_jpeg", "image/png"),
