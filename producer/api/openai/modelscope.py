@@ -30,6 +30,7 @@ from producer.api.services.owner_turns import end_turn
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
 
+NO_RATIO = "1024x1024"  # nanobot's tool sends it where no ratio is named that it knows
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
 
 _STATUS = {JobState.QUEUED: "PENDING", JobState.RUNNING: "PROCESSING", JobState.SUCCEEDED: "SUCCEED"}
@@ -48,6 +49,8 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     async with open_json_images(request) as body:
         order = read_openai_request(body, gateway.settings)
         pictures = images_in(body, "image_url")
+        if pictures and body.get("size") == NO_RATIO and not body.get("aspect_ratio"):
+            del order.fields["aspect_ratio"]  # an edit keeps that of its first reference
         own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
         end_turn(request.scope)  # the sandbox has turns of its own
         kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
