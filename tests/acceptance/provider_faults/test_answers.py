@@ -204,7 +204,10 @@ async def test_a_prediction_that_shows_its_picture_in_words_is_not_paid_twice(
 
 async def test_what_is_said_in_parts_instead_of_a_picture_is_told(stack: Stack) -> None:
     await stack.start_worker()
-    said = [{"type": "text", "text": "See [this one](https://example.com/fox.png)."}, {"type": "text", "text": "Sorry."}]
+    said = [
+        {"type": "text", "text": "See [this one](https://example.com/fox.png)."},
+        {"type": "text", "text": "Sorry."},
+    ]
     body = {"choices": [{"message": {"content": said}}]}
     stack.simulator.script([{"kind": "status", "status": 200, "body": body, "times": "always"}])
     job = await made(stack, image_size="1K", fallback="none")
