@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from producer.stack.stack import free_port
-from tests.support.network.held_connection import held
+from tests.support.clients.held_connection import held
 from tests.support.stack.stack import ROOT, Stack
 
 pytestmark = pytest.mark.real_redis

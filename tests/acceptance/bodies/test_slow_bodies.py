@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from producer.api.services.body_budget import MOST_EACH
+from tests.support.clients.held_connection import held
 from tests.support.factories.images import picture
-from tests.support.network.held_connection import held
 from tests.support.stack.shared_stack import SharedStack
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]

@@ -101,8 +101,9 @@ async def test_owners_take_turns_and_so_many_are_admitted_in_a_round(
         def __init__(self, owner: str) -> None:
             self.owner = owner
 
-        def admit(self) -> None:
+        def admit(self) -> bool:
             admitted.append(self.owner)
+            return True
 
     for owner in ["ann"] * 20 + ["bob"] * 2:
         served.acceptor.queue(owner, cast("_QuietConnection", Speaker(owner)))
