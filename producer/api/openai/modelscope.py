@@ -101,7 +101,7 @@ async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) ->
     with gateway.waits.join_if_possible(caller.owner) as may_wait:
         if not may_wait or job.is_over:
             return job
-        return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
+        return await while_present(request, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
 def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:

@@ -17,6 +17,7 @@ from producer.api.dependencies import Gateway
 from producer.api.forms import FormImage
 from producer.api.openai.bodies.data_url import decode
 from producer.api.openai.bodies.json_images import JSONImage
+from producer.api.services.owner_turns import end_turn
 from producer.error_catalogue import MASK_NOT_SUPPORTED
 from producer.imaging.intake import keep_upload
 from producer.imaging.sandbox import Picture
@@ -61,6 +62,7 @@ async def keep_references(
 ) -> list[str]:
     """Keep images as uploads of their owner; answer the ids of all. Raises Refused, Unavailable."""
     own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+    end_turn(request.scope)  # the sandbox has turns of its own
     return [
         reference
         if isinstance(reference, str)
