@@ -122,7 +122,8 @@ TOOLS = (
         JobAnswer,
         "Make images from a description, or change existing ones. Waits for them for a while. If they take longer the "
         "answer has a job_id instead: the job goes on by itself; tell the user it is under way, do not call this "
-        "again for it, and ask get_image_job later. Each further call makes further images, which cost money.",
+        "again for it, and ask get_image_job later. Each further call makes further images, which cost money. If a "
+        "call times out its job goes on, too: list_image_jobs finds it.",
         destructive_hint=False,
         open_world_hint=True,
     ),
