@@ -145,6 +145,8 @@ async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
     async with new_fake_redis() if is_fake else open_redis(request.getfixturevalue("redis_server").url) as client:
         await client.flushall()
         yield client
+        if not is_fake:
+            await client.config_set("maxmemory", 0)  # a test may have made it full
 
 
 @pytest.fixture

@@ -20,27 +20,28 @@ _CURSOR = re.compile(CURSOR_PATTERN)
 
 @dataclass(slots=True)
 class Page:
-    """The jobs of one page: at most `limit`, and at most PAGE_BYTES, but one however large it is."""
+    """The jobs of one page: at most `limit`, and at most PAGE_BYTES, but the first however large it is."""
 
     limit: int
     jobs: list[Job] = field(default_factory=list)
     is_full: bool = False
     _left: int = field(default_factory=lambda: PAGE_BYTES)
     _largest: int = 0
+    _few: int = FEW
 
-    @property
-    def at_once(self) -> int:
-        """Tell how many jobs to read next, so that few of large ones are read in vain."""
-        room = self._left // self._largest if self._largest else FEW
+    def next_part(self) -> int:
+        """Tell how many jobs to read next, so that few large ones are read in vain; more while there are none."""
+        room = self._left // self._largest if self._largest else self._few
+        self._few *= 2
         return max(1, min(self.limit - len(self.jobs), room))
 
     def has_room(self, fields: Mapping[str, str]) -> bool:
         """Count the bytes of a job's fields, if there is room for them; else the page is full."""
         size = sum(map(getsizeof, fields.values()))
-        self._largest = max(self._largest, size)
-        if self.jobs and size > self._left:
+        if self._largest and size > self._left:
             self.is_full = True
             return False
+        self._largest = max(self._largest, size)
         self._left -= size
         return True
 

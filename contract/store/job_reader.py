@@ -124,7 +124,7 @@ class JobReader:
         page, at = Page(limit), 0
         while at < len(ids) and not page.is_full:
             if state is None and conversation is None:
-                end = at + page.at_once
+                end = at + page.next_part()
                 fitting = ids[at:end]
             else:
                 end = at + CHUNK
@@ -148,7 +148,7 @@ class JobReader:
         """Read jobs into a page; name the first that there was no room for."""
         at = 0
         while at < len(ids):
-            part = ids[at : at + page.at_once]
+            part = ids[at : at + page.next_part()]
             for job_id, (fields, position) in zip(part, await self._look(part), strict=True):
                 if fields and not page.has_room(fields):
                     return job_id
@@ -161,7 +161,7 @@ class JobReader:
 
     async def _rows(self, owner: str, before: str | None) -> list[Row]:
         """List the jobs after a cursor, and one more than will be looked at."""
-        score, last = read_cursor(before) if before else (float("inf"), "")
+        score, last = read_cursor(before) if before is not None else (float("inf"), "")
         most = MOST_SCANNED + 1
         rows: list[Row] = []
         start = 0
@@ -245,7 +245,7 @@ class JobReader:
             for job_id in ids:
                 pipe.hgetall(job_key(job_id))
             hashes: list[Fields] = await pipe.execute()
-            waiting = [place for place, fields in enumerate(hashes) if fields and "ended_at" not in fields]
+            waiting = [place for place, fields in enumerate(hashes) if fields and read_state(fields) is JobState.QUEUED]
             ahead = await self._ahead([ids[place] for place in waiting]) if waiting else []
         positions = dict(zip(waiting, ahead, strict=True))
         return [(fields, positions.get(place)) for place, fields in enumerate(hashes)]

@@ -99,8 +99,8 @@ async def identify(request: Request, gateway: Here, _: Annotated[object, Depends
     caller = Caller(token=token, owner=token.user, client=client)
     for user in (user for name in USER_HEADERS for user in request.headers.getlist(name)):
         caller = caller.as_user(user)
-    request.state.vouch(caller.owner, is_alone=not caller.may(Right.USERS))
     request.state.caller = caller
+    request.state.vouch(caller.owner, is_alone=not caller.may(Right.USERS))
     request.state.turn = await gateway.turns.take(caller.owner)
     request.state.bodies = gateway.bodies.of(caller.owner)
     return caller

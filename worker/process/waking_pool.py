@@ -9,22 +9,27 @@ from __future__ import annotations
 from typing import Any
 
 from celery.concurrency.thread import ApplyResult, TaskPool
-from kombu.asynchronous import get_event_loop
+from kombu.asynchronous import Hub
 
 
 class WakingPool(TaskPool):  # type: ignore[misc]
     """Threads that wake Celery's loop as they become free."""
 
+    _hub: Hub | None = None
+
+    def register_with_event_loop(self, loop: Hub) -> None:
+        """Note which loop to wake; Celery calls it again after each loss of Redis, when kombu knows of none."""
+        self._hub = loop
+
     def on_apply(self, *call: Any, **options: Any) -> ApplyResult:
         """Let a thread answer a bell."""
         result = super().on_apply(*call, **options)
-        result.f.add_done_callback(_wake)
+        result.f.add_done_callback(self._wake)
         return result
 
-
-def _wake(_: object) -> None:
-    if loop := get_event_loop():
-        loop.call_soon(_nothing)
+    def _wake(self, _: object) -> None:
+        if self._hub is not None:
+            self._hub.call_soon(_nothing)
 
 
 def _nothing() -> None:

@@ -30,6 +30,7 @@ from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.requests import idempotency_key, media_type, read_json
+from producer.api.services.owner_turns import end_turn
 from producer.error_catalogue import IMAGE_REQUIRED, MASK_NOT_SUPPORTED
 from producer.imaging.intake import keep_upload
 from producer.imaging.sandbox import Picture
@@ -63,6 +64,7 @@ async def edits(request: Request, gateway: Here, caller: Submitter) -> Response:
         order = read_openai_request(body, gateway.settings)
         caller, headers = await rate.end(order.user)  # before any image is decoded
         own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+        end_turn(request.scope)  # the sandbox has turns of its own
         kept = [await keep_upload(gateway.pictures, own, image, asker=asker) for image in images]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     return await _develop(request, gateway, caller, order, kind="image_edit", headers=headers)

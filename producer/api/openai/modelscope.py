@@ -26,6 +26,7 @@ from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
 from producer.api.openai.response import stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
+from producer.api.services.owner_turns import end_turn
 from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
 
@@ -48,6 +49,7 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
         order = read_openai_request(body, gateway.settings)
         pictures = images_in(body, "image_url")
         own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
+        end_turn(request.scope)  # the sandbox has turns of its own
         kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
     order.fields["reference_images"] = [upload["id"] for upload in kept]
     job = (await caller.client.accept(**order.fields)).job
@@ -104,7 +106,7 @@ async def _held(request: Request, gateway: Gateway, caller: Caller, job: Job) ->
     with gateway.waits.join_if_possible(caller.owner) as may_wait:
         if not may_wait or job.is_over:
             return job
-        return await while_present(request.receive, caller.client.wait(job.id, timeout_s=HOLD_S))
+        return await while_present(request, caller.client.wait(job.id, timeout_s=HOLD_S))
 
 
 def _waiting(gateway: Gateway, job: Job) -> AbstractAsyncContextManager[None]:

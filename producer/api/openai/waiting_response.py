@@ -23,6 +23,7 @@ from producer.api.openai.chunked_json import ChunkedJSONResponse, Part, pieces_o
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
+from producer.api.services.owner_turns import end_turn
 from producer.error_catalogue import GATEWAY_STOPPING
 from producer.error_log import report
 
@@ -44,6 +45,7 @@ class WaitingResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, and answer; the job of a client that has gone is left to the `DisconnectTracker`."""
+        end_turn(scope)
         disconnects = self._context.gateway.disconnects
         linger_s = self._env.linger_seconds
         with self._place, self._context.kept:
@@ -123,6 +125,7 @@ class EventStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell it; the job is attended to from the first, as a client may have gone before anything is told."""
+        end_turn(scope)
         gateway = self._context.gateway
         linger_s = gateway.settings.env.linger_seconds
         with self._place, self._context.kept:

@@ -18,6 +18,7 @@ from producer.api.dependencies import Gateway, Here
 from producer.api.image_response import ImageFileResponse, copy_response
 from producer.api.job_json import json_response
 from producer.api.openapi import IMAGE, SIDECAR, errors
+from producer.api.services.owner_turns import end_turn
 from producer.client.owner_images import find_image
 from producer.client.redis_deadline import redis_deadline
 from producer.imaging.thumbnails import SIDES
@@ -72,6 +73,7 @@ async def image(
         raise Refused(ARTIFACT_NOT_FOUND)
     if (kept := await gateway.thumbnails.kept(sidecar.id, side=thumbnail)) is None:
         asker = await asker_of(request, gateway, sidecar)
+        end_turn(request.scope)  # the sandbox has turns of its own
         kept = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
     data, mime = kept
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)

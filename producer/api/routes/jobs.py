@@ -76,7 +76,7 @@ async def look(request: Request, gateway: Here, caller: Reader, job_id: str, wai
     with gateway.waits.join(caller.owner) if wait else nullcontext():
         job = await caller.client.get(job_id)
         if wait and not job.is_over:
-            job = await while_present(request.receive, caller.client.wait(job_id, timeout_s=wait))
+            job = await while_present(request, caller.client.wait(job_id, timeout_s=wait))
     shown = await job_json(request, gateway, caller, job)
     headers = {"ETag": etag_of(shown), "Cache-Control": "private, no-cache"} | polling_hint(job, shown["eta_seconds"])
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
@@ -118,7 +118,7 @@ async def _accepted(
     with gateway.waits.join_if_possible(caller.owner) as may_wait:
         if may_wait and (wait := _preferred_wait(request)):
             headers["Preference-Applied"] = f"wait={wait}"
-            job = await while_present(request.receive, caller.client.wait(job.id, timeout_s=wait))
+            job = await while_present(request, caller.client.wait(job.id, timeout_s=wait))
     shown = await job_json(request, gateway, caller, job)
     headers |= {"Location": shown["status_url"]} | polling_hint(job, shown["eta_seconds"])
     return json_response(shown, status=200 if job.is_over else 202, headers=headers)

@@ -22,6 +22,7 @@ from producer.api.forms import FormImage, open_form
 from producer.api.job_json import json_response
 from producer.api.openapi import BODY, UPLOAD, UPLOADED, errors
 from producer.api.requests import media_type, open_body
+from producer.api.services.owner_turns import end_turn
 from producer.error_catalogue import MULTIPART_INVALID, UNSUPPORTED_MEDIA_TYPE, UPLOAD_TOO_LARGE
 from producer.imaging.intake import keep_upload
 from producer.imaging.sandbox import Picture
@@ -38,6 +39,7 @@ async def upload(request: Request, gateway: Here, caller: Submitter) -> Response
     """Upload an image, as the body itself or in a form's field `file`, to name it in `reference_images`."""
     rates = await caller.count(gateway)
     asker = Asker(caller.owner, request.is_disconnected)
+    end_turn(request.scope)  # the sandbox has turns of its own
     async with _open_image(request) as image:
         kept = await keep_upload(gateway.pictures, caller.client.owner_images, image, asker=asker)
     return json_response(kept, status=201, headers=rates)

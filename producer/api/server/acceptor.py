@@ -94,11 +94,12 @@ class Acceptor:
         return len(self._lines.get(line, ()))
 
     def _admit(self) -> None:
-        for _ in range(SPEAKERS):
-            if not self._lines:
-                return
+        admitted = 0
+        for _ in range(ACCEPTED):  # those that have given way meanwhile are passed by
+            if not self._lines or admitted == SPEAKERS:
+                break
             line, waiting = self._lines.popitem(last=False)
-            waiting.popleft().admit()
+            admitted += waiting.popleft().admit()
             if waiting:
                 self._lines[line] = waiting  # behind the others
         if self._lines:
@@ -186,13 +187,14 @@ class _QuietConnection:
         self._acceptor.queue(owner or f"\n{self._place.peer}", self)
         return True
 
-    def admit(self) -> None:
+    def admit(self) -> bool:
         """Let the client speak, unless it has given way meanwhile."""
         if self not in self._acceptor.quiet:
-            return
+            return False
         self._stop()
         self._place.give_way = self._end  # until the protocol has it
         self._acceptor.begin(self._connection, self._place)
+        return True
 
     def _end(self) -> None:
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """A tarpit: a client that is refused again and again waits for its refusals, so that they cost others nothing.
 
-A client in a loop asks again as soon as it is answered. Refusals of one token, or of all clients without one, are
-answered at a limited rate; the first ones in a row are answered at once.
+A client in a loop asks again as soon as it is answered. Refusals of one owner with a token, or of all clients without
+one, are answered at a limited rate; the first ones in a row are answered at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-WITH_THEIR_OWN_RATE = frozenset({404, 409})  # of misses, and of what happens to those who behave
+OF_GOOD_CLIENTS = frozenset({404, 409})  # what is not there any more, which has a rate of its own, or has ended
 AT_ONCE = 50
 PER_S = 20.0
 MOST_S = 1.0
@@ -28,16 +28,17 @@ class RefusalDelay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def delayed(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_refusal(message["status"]):
-                caller = scope.get("state", {}).get("caller")
-                await asyncio.sleep(self._rates.delay_s(caller.token.name if caller else "", time.monotonic()))
+            caller = scope.get("state", {}).get("caller")
+            if message["type"] == "http.response.start" and _is_refusal(message["status"], is_known=bool(caller)):
+                name = f"{caller.token.name}\n{caller.owner}" if caller else ""
+                await asyncio.sleep(self._rates.delay_s(name, time.monotonic()))
             await send(message)
 
         await self._app(scope, receive, delayed)
 
 
-def _is_refusal(status: int) -> bool:
-    return 400 <= status < 500 and status not in WITH_THEIR_OWN_RATE
+def _is_refusal(status: int, *, is_known: bool) -> bool:
+    return 400 <= status < 500 and not (is_known and status in OF_GOOD_CLIENTS)
 
 
 class RefusalRates:

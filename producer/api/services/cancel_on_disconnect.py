@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from contract.errors.exceptions import Unavailable
+from producer.api.services.owner_turns import end_turn
 from producer.api.services.presence import LEAST_S, RENEW_AGAIN_S, RENEW_S
 
 Answer = TypeVar("Answer")
@@ -126,9 +127,10 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def while_present(receive: Receive, waiting: Coroutine[object, object, Answer]) -> Answer:
-    """Wait for something as long as the client is there. Raises ClientDisconnect."""
-    answering, leaving = asyncio.create_task(waiting), asyncio.create_task(gone(receive))
+async def while_present(request: Request, waiting: Coroutine[object, object, Answer]) -> Answer:
+    """Wait, without a turn, for something as long as the client is there. Raises ClientDisconnect."""
+    end_turn(request.scope)
+    answering, leaving = asyncio.create_task(waiting), asyncio.create_task(gone(request.receive))
     try:
         await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done():

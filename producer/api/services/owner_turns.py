@@ -1,7 +1,7 @@
 """Turns by owner: only some requests of one owner are worked on at a time, so that those of others come between them.
 
-A request has its turn from when its owner is known until its answer begins. A turn ends by itself when it lasts long:
-that request waits for something, and takes no processor from anybody.
+A request has its turn from when its owner is known until its answer begins, or until it waits for a job. A turn ends by
+itself when it lasts long: that request waits for something else, and takes no processor from anybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ AT_ONCE = 2
 ALONE_AT_ONCE = 8  # of an owner beside whom no other had a turn for so many seconds
 ALONE_S = 1.0
 MOST_IN_LINE = 256
-LONG_S = 0.1
+LONG_S = 0.05
 RETRY_S = 1
 
 
@@ -93,6 +93,12 @@ class OwnerTurns:
             self._lines.pop(owner, None)
 
 
+def end_turn(scope: Scope) -> None:
+    """End a request's turn: from now on it waits for something."""
+    if turn := scope.get("state", {}).get("turn"):
+        turn.end()
+
+
 class EndOfTurns:
     """Ends a request's turn when its answer begins, or when there is none."""
 
@@ -100,16 +106,12 @@ class EndOfTurns:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        def end() -> None:
-            if turn := scope.get("state", {}).get("turn"):
-                turn.end()
-
         async def ending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                end()
+                end_turn(scope)
             await send(message)
 
         try:
             await self._app(scope, receive, ending)
         finally:
-            end()
+            end_turn(scope)

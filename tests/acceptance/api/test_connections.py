@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 
 import httpx
 import pytest
 
 from producer.stack.stack import free_port
+from tests.support.clients.held_connection import held
 from tests.support.stack.stack import ROOT, Stack
 
 pytestmark = pytest.mark.real_redis
@@ -23,19 +23,6 @@ def begun(token: str, path: str = "/v1/jobs") -> bytes:
     """Write a request whose body does not come."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n".encode()
-
-
-@asynccontextmanager
-async def held(url: str, said: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """Hold a connection on which something was said."""
-    reader, writer = await asyncio.open_connection(httpx.URL(url).host, httpx.URL(url).port)
-    writer.write(said)
-    try:
-        yield reader
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], dict[str, object]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from producer.api.services.body_budget import MOST_EACH
+from tests.support.clients.held_connection import held
 from tests.support.factories.images import picture
 from tests.support.stack.shared_stack import SharedStack
 
@@ -19,22 +19,13 @@ pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 LENGTH = 32 * 2**20
 
 
-@asynccontextmanager
-async def unfinished(url: str, token: str, *, begin: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+def unfinished(url: str, token: str, *, begin: bytes = b"") -> AbstractAsyncContextManager[asyncio.StreamReader]:
     """Begin an upload, and leave it at that."""
-    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
     head = (
         f"POST /v1/uploads HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: image/png\r\nContent-Length: {LENGTH}\r\n\r\n"
     )
-    writer.write(head.encode() + b"\x89PNG" + begin)
-    await writer.drain()
-    try:
-        yield reader
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+    return held(url, head.encode() + b"\x89PNG" + begin)
 
 
 async def test_bodies_lie_in_files_without_names(shared_stack: SharedStack) -> None:

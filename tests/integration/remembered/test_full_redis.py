@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
 
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import ReferenceSnapshot
-from contract.redis.client import open_redis
-from contract.store.doorbell import Doorbell
 from contract.store.new_job import ChatDelivery
 from producer.chat.outbox import ChatOutbox
 from tests.support.factories.job_store import JobStore
-from tests.support.stack.redis_server import RealRedis
 from tests.support.store.table import submitted
 from worker.webhooks.outbox import WebhookOutbox, WebhookState
 
-pytestmark = pytest.mark.real_redis
+pytestmark = [pytest.mark.real_redis, pytest.mark.parametrize("redis", ["real"], indirect=True)]
 
 UPLOAD = ReferenceSnapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
-
-
-@pytest.fixture
-async def redis(redis_server: RealRedis) -> AsyncIterator[Redis]:
-    """An empty real Redis, which a test makes full."""
-    async with open_redis(redis_server.url) as client:
-        await client.flushall()
-        yield client
-        await client.config_set("maxmemory", 0)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    """Its job table."""
-    return JobStore(redis, Doorbell(), retention_s=3600)
 
 
 ASKED: dict[str, Callable[[JobStore], Awaitable[object]]] = {

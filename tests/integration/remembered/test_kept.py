@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -22,27 +22,12 @@ from tests.support.stack.redis_server import RealRedis
 from tests.support.store.table import all_submitted, bells, running, submitted, sweep
 from worker.webhooks.outbox import WebhookOutbox, WebhookState
 
-pytestmark = pytest.mark.real_redis
+pytestmark = [pytest.mark.real_redis, pytest.mark.parametrize("redis", ["real"], indirect=True)]
 
 LARGE = asked("\N{GRINNING FACE}" * MAX_PROMPT)  # 128,000 bytes
 LARGE_BYTES = 160_000  # that such a job takes at most
 MIB = 2**20
 THREE = KeepLimits(jobs=3)
-
-
-@pytest.fixture
-async def redis(redis_server: RealRedis) -> AsyncIterator[Redis]:
-    """An empty real Redis."""
-    async with open_redis(redis_server.url) as client:
-        await client.flushall()
-        yield client
-        await client.config_set("maxmemory", 0)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    """A job table that remembers for an hour."""
-    return JobStore(redis, Doorbell(), retention_s=3600)
 
 
 async def cancelled(store: JobStore, **changes: object) -> str:

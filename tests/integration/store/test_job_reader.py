@@ -110,6 +110,21 @@ async def test_a_page_has_few_of_large_jobs_but_one_at_least(
     assert await pages(store, limit=5) == [[job_id] for job_id in ids]
 
 
+async def test_large_jobs_that_cannot_be_read_make_no_page_longer(store: JobStore, redis: Redis) -> None:
+    await all_submitted(store, 5)
+    ids = await newest_first(redis)
+    for job_id in ids[:4]:
+        await redis.hset(f"darkroom:job:{job_id}", "request", "x" * 2**20)
+    assert await pages(store, limit=5) == [[], [], [], [], [ids[4]]]
+
+
+async def test_a_running_job_stands_nowhere(store: JobStore, redis: Redis) -> None:
+    lease = await running(store)
+    await redis.zadd("darkroom:queued", {lease.job_id: 1})  # as it would be if it were released between two looks
+    [job] = await store.jobs_of("ann", offset=0, limit=1)
+    assert (job.state, job.position) == (JobState.RUNNING, None)
+
+
 async def test_jobs_that_do_not_fit_are_not_read(store: JobStore, redis: Redis) -> None:
     await all_submitted(store, 3)
     await store.cancel((await newest_first(redis))[1])
@@ -131,7 +146,7 @@ async def test_forgotten_jobs_are_passed_by(store: JobStore, redis: Redis) -> No
     assert list(chain(*await pages(store))) == [ids[0], *ids[2:]]
 
 
-@pytest.mark.parametrize("cursor", ["x", "1", "1:", ":a", "-1:a", "1e5:a", "²:a", "inf:a", "1" * 16 + ":a"])
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1:", ":a", "-1:a", "1e5:a", "²:a", "inf:a", "1" * 16 + ":a"])
 async def test_a_cursor_that_nobody_made_is_refused(store: JobStore, cursor: str) -> None:
     with pytest.raises(Refused) as refused:
         await store.page_of("ann", before=cursor, limit=3, state=None, conversation=None)

@@ -68,7 +68,7 @@ async def looked(
     door: Door, disconnects: DisconnectTracker, receive: Callable[[], Awaitable[Any]] = stay
 ) -> dict[str, Any]:
     """Look at the task."""
-    request = SimpleNamespace(receive=receive)
+    request = Request({"type": "http"}, receive)
     env = SimpleNamespace(polling_linger_seconds=60)
     settings = SimpleNamespace(env=env)
     places = Waits(most=9, most_each=1)
@@ -76,7 +76,7 @@ async def looked(
         disconnects=disconnects, settings=settings, waits=places, answers=places, pieces=PieceTurns()
     )
     caller = SimpleNamespace(client=door, owner="ann")
-    answer: Any = await look(cast(Request, request), cast(Gateway, gateway), cast(Caller, caller), "job")
+    answer: Any = await look(request, cast(Gateway, gateway), cast(Caller, caller), "job")
     parts = getattr(answer, "_parts", [answer.body])
     return dict(json.loads(b"".join(parts)))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -99,8 +101,9 @@ async def test_owners_take_turns_and_so_many_are_admitted_in_a_round(
         def __init__(self, owner: str) -> None:
             self.owner = owner
 
-        def admit(self) -> None:
+        def admit(self) -> bool:
             admitted.append(self.owner)
+            return True
 
     for owner in ["ann"] * 20 + ["bob"] * 2:
         served.acceptor.queue(owner, cast("_QuietConnection", Speaker(owner)))
@@ -192,6 +195,48 @@ async def test_at_its_end_nothing_stays_open(served: Served) -> None:
     assert await asyncio.wait_for(reader.read(), 10) == b""
     with pytest.raises(OSError, match=r"."):
         await served.connect()
+    writer.close()
+
+
+async def test_at_its_end_nobody_in_line_is_let_speak(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SPEAKERS", 0)
+    clients = [await served.connect() for _ in range(3)]
+    for _, writer in clients:
+        writer.write(b"hello")
+    async with asyncio.timeout(10):
+        while served.acceptor.in_line("\n127.0.0.1") != 3:
+            await asyncio.sleep(0.005)
+    monkeypatch.setattr(module, "SPEAKERS", 1)
+    served.acceptor.close()
+    for reader, writer in clients:
+        with suppress(ConnectionResetError):  # what they said was not read
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+    async with asyncio.timeout(10):
+        while served.acceptor._lines:
+            await asyncio.sleep(0.005)
+    assert (served.spoke, served.limits._stranger_count) == (0, 0)
+
+
+async def test_one_that_has_spoken_is_looked_at_as_it_is_accepted(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[socket.socket] = []
+    add_reader = asyncio.get_running_loop().add_reader
+
+    def noting(connection: socket.socket, *call: object) -> None:
+        asked.append(connection)
+        add_reader(connection, *call)  # type: ignore[arg-type]
+
+    asyncio.get_running_loop().remove_reader(served.listener)
+    reader, writer = await served.connect()
+    writer.write(b"hello")
+    monkeypatch.setattr(served.acceptor._loop, "add_reader", noting)
+    while not select.select([served.listener], [], [], 10)[0]:
+        pass
+    served.acceptor._accept()
+    assert (asked, served.acceptor.in_line("\n127.0.0.1")) == ([], 1)
+    assert await reader.readexactly(5) == b"hello"
     writer.close()
 
 

@@ -42,7 +42,7 @@ async def test_only_refusals_wait(status: int, is_delayed: bool, monkeypatch: py
     monkeypatch.setattr(asyncio, "sleep", sleep)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["caller"] = SimpleNamespace(token=SimpleNamespace(name="ann"))
+        scope["state"]["caller"] = SimpleNamespace(token=SimpleNamespace(name="ann"), owner="ann")
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b"x"})
 

@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from contract.errors.exceptions import Refused
 from producer.api.services import owner_turns
+from producer.api.services.cancel_on_disconnect import while_present
 from producer.api.services.owner_turns import ALONE_AT_ONCE, AT_ONCE, MOST_IN_LINE, EndOfTurns, OwnerTurns
 
 
@@ -122,6 +124,21 @@ async def test_a_turn_that_lasts_long_ends_by_itself(monkeypatch: pytest.MonkeyP
         while turns._lines:
             await asyncio.sleep(0.005)
     assert len(had) == 3 * AT_ONCE
+
+
+async def test_who_waits_for_a_job_has_no_turn() -> None:
+    turns = OwnerTurns()
+    scope = dict[str, Any](type="http", state={"turn": await turns.take("ann")})
+    ended = asyncio.Event()
+
+    async def receive() -> Message:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    waiting = asyncio.create_task(while_present(Request(scope, receive), ended.wait()))
+    await settle()
+    assert turns._lines == {}
+    ended.set()
+    assert await waiting
 
 
 @pytest.mark.parametrize("fails", [False, True])
