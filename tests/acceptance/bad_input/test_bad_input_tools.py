@@ -97,13 +97,15 @@ def test_B84_without_arguments_a_tool_says_what_it_needs(gateway: Gateway, named
 
 
 @pytest.mark.parametrize(("arguments", "code"), [
-    *[({"prompt": "x", "canary": 1}, "There is no field canary."), ({"prompt": 1}, "Describe")],
+    *[({"prompt": "x", "canary": 1}, "There is no field canary."), ({"prompt": [1]}, "Describe")],
     *[({"prompt": "x", "webhook_url": "https://canary.example"}, "There is no field webhook_url.")],
     *[({"prompt": "x", "conversation": "canary"}, "There is no field conversation.")],
-    *[({"prompt": "x", "count": "2"}, "count has the wrong type"), ({"prompt": "x", "count": True}, "count has")],
-    *[({"prompt": "x", "reference_images": "canary.png"}, "reference_images has the wrong type")],
-    *[({"prompt": "x", "idempotency_key": 1}, "idempotency_key has the wrong type")],
-    *[({"prompt": "x", "idempotency_key": ""}, "An idempotency key must have")],
+    *[({"prompt": "x", "count": "two"}, "count has the wrong type"), ({"prompt": "x", "count": True}, "count has")],
+    *[({"prompt": "x", "reference_images": "canary.png"}, "Reference image rejected")],
+    *[({"prompt": "x", "reference_images": {"0": "canary.png"}}, "reference_images has the wrong type")],
+    *[({"prompt": "x", "reference_images": "[[1]]"}, "reference_images has the wrong type")],
+    *[({"prompt": "x", "idempotency_key": [1]}, "idempotency_key has the wrong type")],
+    *[({"prompt": "x", "idempotency_key": "\x7f"}, "An idempotency key must have")],
     *[({"prompt": "canary\0"}, "The prompt contains NUL"), ({"prompt": "canary" * 10_000}, "The prompt must have")],
 ])  # fmt: skip
 def test_B85_tools_check_as_the_other_routes_do(arguments: dict[str, Any], code: str, gateway: Gateway) -> None:

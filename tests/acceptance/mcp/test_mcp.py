@@ -65,6 +65,25 @@ async def test_an_image_is_changed(shared_stack: SharedStack, ann: Client, named
     assert [call.references for call in shared_stack.calls(prompt)] == [1]
 
 
+@pytest.mark.parametrize(
+    "written", ["{}", '["{}"]', "['{}']", ' "{}" ', "latest"], ids=["bare", "json", "python", "quoted", "latest"]
+)
+async def test_arguments_are_understood_as_chat_models_write_them(
+    shared_stack: SharedStack, ann: Client, account: Account, written: str
+) -> None:
+    [image] = told(await ann.call_tool("generate_image", {"prompt": fresh()}))["images"]
+    absent = {"aspect_ratio": "", "image_size": "null", "idempotency_key": "None"}
+    asked = absent | {"prompt": (prompt := fresh()), "count": "2", "reference_images": written.format(image["id"])}
+    assert len(shown(await ann.call_tool("generate_image", asked))) == 2
+    assert [call.references for call in shared_stack.calls(prompt)] == [1, 1]
+    job = (await shared_stack.jobs(account.owner))[0]
+    assert (job.request.count, len(job.request.reference_images)) == (2, 1)
+    look = {"job_id": job.id, "wait_seconds": "20", "prompt": "", "model": None}
+    assert told(await ann.call_tool("get_image_job", look))["job_id"] == job.id
+    listed = told(await ann.call_tool("list_image_jobs", {"limit": "1.0", "state": "", "cursor": "null"}))["jobs"]
+    assert [each["job_id"] for each in listed] == [job.id]
+
+
 async def test_what_takes_longer_is_told_and_fetched_later(
     shared_stack: SharedStack, ann: Client, impatient: Client
 ) -> None:
