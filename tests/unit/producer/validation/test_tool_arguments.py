@@ -28,7 +28,7 @@ ABSENT = [None, "", "  ", "null", "NULL", "none", "None", "undefined"]
 # A field, how it is written, and what is meant.
 MEANT: list[tuple[str, Any, Any]] = [
     *[("count", written, 2) for written in (2, 2.0, "2", "2.0", "2.", " 2 ", "+2")],
-    *[("count", same, same) for same in (True, 2.5, "2.5x", "two", "2e1", "１", "nan", [2], {}, -1, 0)],
+    *[("count", same, same) for same in (True, 2.5, "2.5x", "two", "2e1", "１", "nan", [2], {"a": 1}, -1, 0)],
     *[("count", "2.5", 2.5), ("count", "0", 0), ("count", "-1", -1)],
     *[("seconds", "20", 20), ("seconds", "0.5", 0.5), ("seconds", 20, 20), ("seconds", "inf", "inf")],
     *[("size", "1K", "1K"), ("size", 1024, "1024"), ("size", True, True), ("size", ["1K"], ["1K"])],
