@@ -13,6 +13,7 @@ from contract.artifacts.references import ArtifactReference, DecodedImage, Refer
 from contract.errors.catalogue.request import (
     ARTIFACT_NOT_FOUND,
     NO_PREVIOUS_IMAGE,
+    REFERENCE_NEEDS_UPLOAD,
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
@@ -173,7 +174,7 @@ class OwnerImages:
         except Refused as error:
             if error.code == MEDIA_ELSEWHERE.code:
                 raise
-            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_OUTSIDE_ROOTS) from error
+            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_NEEDS_UPLOAD) from error
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)

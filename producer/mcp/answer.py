@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
-from contract.errors.catalogue.request import REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
+from contract.errors.catalogue.request import REFERENCE_NEEDS_UPLOAD, REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.frozen_model import FrozenModel
 from contract.jobs import wording
@@ -27,7 +27,7 @@ NAMING = (  # clients keep copies under ids that look like ours, and models name
     "not by the id or the path of a copy that was kept elsewhere."
 )
 LOOK_AT_ONE = "get_image_job with one of these job_ids tells how that job stands, and shows its images."
-HINTS = {REFERENCE_NOT_FOUND.code: NAMING, REFERENCE_OUTSIDE_ROOTS.code: NAMING}
+HINTS = dict.fromkeys((REFERENCE_NEEDS_UPLOAD.code, REFERENCE_NOT_FOUND.code, REFERENCE_OUTSIDE_ROOTS.code), NAMING)
 
 
 class ShownImage(NamedTuple):

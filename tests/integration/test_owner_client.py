@@ -72,7 +72,7 @@ async def test_another_owner_has_no_right_that_was_not_given(ann: Darkroom, tmp_
     path.parent.mkdir()
     path.write_bytes(png())
     await ann.submit(prompt="a fox", reference_images=[str(path)])
-    assert await code_of(ann.of("bob", names_paths=False), str(path)) == "reference_outside_roots"
+    assert await code_of(ann.of("bob", names_paths=False), str(path)) == "reference_needs_upload"
     await ann.of("bob", names_paths=True).submit(prompt="a fox", reference_images=[str(path)])
 
 

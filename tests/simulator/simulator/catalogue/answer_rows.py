@@ -2,7 +2,7 @@
 
 from simulator.catalogue.script import Step
 from simulator.pictures.corpus import ROWS
-from simulator.providers.openrouter_places import PLACES
+from simulator.providers.openrouter_shapes import PLACES
 from simulator.providers.spelling import PREFIXES, READABLE, UNREADABLE
 from simulator.server.encodings import ENCODINGS
 

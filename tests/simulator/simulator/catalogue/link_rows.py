@@ -1,7 +1,7 @@
 """The catalogue's rows P71 to P85: links and downloads, polled tasks, moods and neighbourly headers."""
 
 from simulator.catalogue.script import Step
-from simulator.providers.openrouter_places import INLINE_PLACES, PLACES
+from simulator.providers.openrouter_shapes import INLINE_PLACES, PLACES
 
 METADATA_LINK = "http://169.254.169.254/latest/meta-data/"
 

@@ -5,8 +5,8 @@ Errors carry `code` (the HTTP status) and `metadata.error_type`, the stable disc
 
 from collections.abc import Sequence
 
-from simulator.providers.openrouter_places import PLACES as PLACES
 from simulator.providers.openrouter_shapes import FAILURES as FAILURES
+from simulator.providers.openrouter_shapes import PLACES as PLACES
 from simulator.providers.openrouter_shapes import SHAPES as SHAPES
 from simulator.providers.openrouter_shapes import choice, completion, error, moderation
 from simulator.providers.order import Order, Rejected, as_object, as_text, decode_data_url, pixels_for

@@ -117,7 +117,7 @@ def test_a_list_has_the_beginning_of_each_prompt() -> None:
     assert job.images == (ARTIFACT,)
 
 
-@pytest.mark.parametrize("code", ["reference_outside_roots", "reference_not_found"])
+@pytest.mark.parametrize("code", ["reference_needs_upload", "reference_outside_roots", "reference_not_found"])
 def test_a_call_that_names_a_copy_is_told_how_an_image_is_named(code: str) -> None:
     [content] = refusal_of(Refused(KINDS[code])).content
     assert isinstance(content, TextContent)

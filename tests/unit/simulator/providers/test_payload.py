@@ -12,7 +12,7 @@ from PIL import Image
 from simulator.catalogue.table import CATALOGUE
 from simulator.pictures.corpus import ROWS, specimen
 from simulator.providers.calls import CHAT, PREDICT, chat, converse, encode, predict
-from simulator.providers.openrouter_places import PLACES
+from simulator.providers.openrouter_shapes import PLACES
 from simulator.server.server import Simulator
 
 ALL_SPELLINGS = [name for name in CATALOGUE["P57"] if name not in PLACES]
