@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.artifacts.artifact_store import ArtifactStore
-from contract.artifacts.references import ArtifactReference, References, check_together
+from contract.artifacts.references import ArtifactReference, DecodedImage, References, check_together
 from contract.errors.catalogue.request import (
     ARTIFACT_NOT_FOUND,
     NO_PREVIOUS_IMAGE,
+    REFERENCE_NEEDS_UPLOAD,
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
@@ -80,18 +81,18 @@ class OwnerImages:
         async with redis_deadline():
             await self._store.end_deletion(job.id)
 
-    async def keep(self, data: bytes, *, mime: str) -> str:
+    async def keep(self, image: DecodedImage) -> str:
         """Keep an image as a reference for later jobs; return its id, `up_…`.
 
-        It has been decoded: `data` is a complete image of this type. Raises Refused.
+        Raises Refused.
         """
         env = self._settings.env
-        snapshot = await self._references.describe(data, mime)
+        snapshot = await self._references.describe(image)
         most = {"most": env.max_uploads_per_owner, "most_bytes": env.max_upload_mb_per_owner * 2**20}
         async with redis_deadline():  # before it is stored: what is refused takes no room
             await self._store.add_upload(self._owner, snapshot, **most)
         try:
-            await self._references.keep(data)
+            await self._references.keep(image.data)
         except Refused:
             with suppress(Unavailable):
                 await self._store.forget_upload(self._owner, snapshot.sha256)
@@ -173,7 +174,7 @@ class OwnerImages:
         except Refused as error:
             if error.code == MEDIA_ELSEWHERE.code:
                 raise
-            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_OUTSIDE_ROOTS) from error
+            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_NEEDS_UPLOAD) from error
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)

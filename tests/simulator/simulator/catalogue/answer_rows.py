@@ -129,7 +129,7 @@ PAYLOAD: dict[str, dict[str, Step]] = {
         **{name: Step("ok", {"variant": name}) for name in PLACES},
     },
     "P58": {**{name: Step("ok", {"spelling": name}) for name in UNREADABLE}, **pictured(*ROWS["P58"])},
-    "P59": pictured(*ROWS["P59"]),
+    "P59": pictured(*ROWS["P59"], *ROWS["sloppy"]),
     "P60": {
         "webp_as_png": labelled("good_webp", "image/png"),
         "jpeg_as_png": labelled("good_jpeg", "image/png"),

@@ -79,7 +79,8 @@ def _failure(exchange: Exchange, status: int) -> object:
 
 
 async def refuse(exchange: Exchange) -> None:
-    """Answer with a moderation block."""
+    """Answer with a moderation block, which may take a while."""
+    await asyncio.sleep(exchange.step.number("seconds", 0))
     status = int(exchange.step.number("status", 403))
     await exchange.reply.json(status, exchange.dialect.refusal(exchange.order))
 

@@ -22,7 +22,7 @@ from simulator.pictures import png
 from contract.artifacts.atomic_file import meant_name
 from contract.artifacts.local_directory.local_directory import LocalDirectory
 from contract.artifacts.reference_files import ReferenceFiles
-from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, NoReference, Read, References
+from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, DecodedImage, NoReference, Read, References
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, inspect
@@ -62,11 +62,12 @@ class Snapshots:
 
 
 @asynccontextmanager
-async def decoded(read: Read, owner: str) -> AsyncIterator[tuple[bytes, str]]:
+async def decoded(read: Read, owner: str) -> AsyncIterator[DecodedImage]:
     """Decode an image here, as the sandbox would."""
     data = await read()
     try:
-        yield data, inspect(data).mime
+        info = inspect(data)
+        yield DecodedImage(data, info.mime, *info.upright)
     except NotAnImage as error:
         raise NoReference(is_too_large=isinstance(error, TooLarge)) from error
 
@@ -373,7 +374,7 @@ def test_b09_a_snapshot_outlives_its_file(change: Callable[[Path], object], refe
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"just text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"\0\0\0\x1cftypavif", INSIDE[:60]],
+    [b"", b"just text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"\0\0\0\x1cftypavif", INSIDE[:45]],
     ids=["empty", "text", "svg", "pdf", "avif", "truncated"],
 )
 def test_b10_a_file_that_is_no_image_is_refused(data: bytes, references: Snapshots, space: Path) -> None:
