@@ -28,6 +28,7 @@ from producer.api.openai.response import stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.turns import Asker
 
+NO_RATIO = "1024x1024"  # nanobot's tool sends it where no ratio is named that it knows
 HOLD_S = 25.0  # less than the 30 s that clients wait for a first byte
 
 _STATUS = {JobState.QUEUED: "PENDING", JobState.RUNNING: "PROCESSING", JobState.SUCCEEDED: "SUCCEED"}
@@ -46,6 +47,8 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     async with open_json_images(request) as body:
         order = read_openai_request(body, gateway.settings)
         references = references_in(body.items())
+        if references and body.get("size") == NO_RATIO and not body.get("aspect_ratio"):
+            del order.fields["aspect_ratio"]  # an edit keeps that of its first reference
         order.fields["reference_images"] = await keep_references(request, gateway, caller, references)
     job = (await caller.client.accept(**order.fields)).job
     async with _waiting(gateway, job):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from contract.aspect_ratio import RATIOS, nearest_ratio
 from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.image_size import hint_of
-from contract.jobs.request import RATIOS
 from contract.settings.loader import Settings
 from producer.error_catalogue import BACKGROUND_NOT_SUPPORTED, UNKNOWN_MODEL
 
@@ -70,24 +69,16 @@ def read_openai_request(body: Mapping[str, Any], settings: Settings) -> OpenAIRe
     )
 
 
-def ratio_of(width: int, height: int) -> str:
-    """Find the known ratio that is nearest to that of some pixels."""
-
-    def distance(ratio: str) -> float:
-        across, _, up = ratio.partition(":")
-        return abs(math.log(width / height) - math.log(int(across) / int(up)))
-
-    return min((ratio for ratio in RATIOS if ratio != "auto"), key=distance)
-
-
 def _shape(size: str | None, aspect_ratio: str | None, image_size: str | None) -> dict[str, str]:
     """Tell ratio and size of WIDTHxHEIGHT, of a size of ours, or of nothing in particular."""
     shape: dict[str, str] = {}
     if size and (sides := _SIZE.fullmatch(size.strip())):
         width, height = int(sides[1]), int(sides[2])
-        shape = {"aspect_ratio": ratio_of(width, height), "image_size": hint_of(width, height)}
+        shape = {"aspect_ratio": nearest_ratio(width, height), "image_size": hint_of(width, height)}
+    elif size and (ratio := size.replace(" ", "")) in RATIOS and ratio != "auto":
+        shape = {"aspect_ratio": ratio}
     elif size and (sides := _RATIO.fullmatch(size.strip())):
-        shape = {"aspect_ratio": ratio_of(int(sides[1]), int(sides[2]))}
+        shape = {"aspect_ratio": nearest_ratio(int(sides[1]), int(sides[2]))}
     elif size and size.strip().lower() != "auto":
         shape = {"image_size": size.strip().upper()}
     own = {"aspect_ratio": aspect_ratio, "image_size": image_size}
