@@ -15,7 +15,6 @@ import re
 from dataclasses import dataclass
 
 MIN_SIDE, MAX_SIDE = 64, 4096  # of explicit pixels
-SAME_SHAPE = 0.05  # by so much ratios may differ
 _EXPLICIT_SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})", re.ASCII)
 
 
@@ -45,14 +44,6 @@ def explicit_size(image_size: str) -> tuple[int, int] | None:
     """Read WIDTHxHEIGHT in pixels, or None for a size hint such as 2K."""
     match = _EXPLICIT_SIZE.fullmatch(image_size)
     return (int(match[1]), int(match[2])) if match else None
-
-
-def contradicts(aspect_ratio: str, width: int, height: int) -> bool:
-    """Tell whether some pixels are of another shape than a ratio; sizes of models differ from theirs by up to 3 %."""
-    if aspect_ratio == "auto":
-        return False
-    across, _, up = aspect_ratio.partition(":")
-    return abs(width * int(up) / (height * int(across)) - 1) > SAME_SHAPE
 
 
 def hint_of(width: int, height: int) -> str:

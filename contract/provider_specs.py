@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contract.aspect_ratio import RATIOS
 from contract.image_size import SQUARE, TALL, WIDE
+
+# Google's documentation, read on 2026-11-22.
+_GEMINI = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_GEMINI_31 = (*_GEMINI, "1:4", "4:1", "1:8", "8:1")
 
 Prices = float | Mapping[tuple[str, str], float]  # USD for one image: always the same, or by quality and pixels
 
@@ -25,6 +30,7 @@ class ProviderSpec:
     model: str  # of the first configuration
     needs_key: bool = True
     size_hints: tuple[str, ...] = ()  # the hints it obeys, smallest first
+    ratios: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of models that refuse others, by their begin
     qualities: tuple[str, ...] = ()  # the values of `quality` it is known to obey
     fast_quality: str | None = None  # one that is cheaper than its default
     extra_body: Mapping[str, str] = field(default_factory=dict)  # of the first configuration
@@ -35,6 +41,10 @@ class ProviderSpec:
         """Name the environment variable that examples take the key from."""
         return f"{self.name.upper()}_API_KEY"
 
+    def ratios_of(self, model: str) -> tuple[str, ...]:
+        """List the ratios that a model is not known to refuse."""
+        return next((ratios for begin, ratios in self.ratios.items() if model.startswith(begin)), RATIOS)
+
 
 OPENROUTER = ProviderSpec(
     name="openrouter",
@@ -43,6 +53,11 @@ OPENROUTER = ProviderSpec(
     timeout_s=120.0,
     model="openai/gpt-5.4-image-2",
     size_hints=("1K", "2K", "4K"),
+    ratios={
+        "google/gemini-3.1-flash": _GEMINI_31,
+        "google/gemini-nano-banana": _GEMINI_31,
+        "google/gemini-": _GEMINI,
+    },
 )
 
 AIHUBMIX = ProviderSpec(

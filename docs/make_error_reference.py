@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
+from contract.aspect_ratio import RATIOS
 from contract.errors.catalogue.table import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
 from contract.errors.exceptions import DarkroomError
 from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
-from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES
 from contract.settings.environment import Environment
 from producer.error_catalogue import ALL_KINDS, GATEWAY
 from producer.imaging.sandbox import MOST

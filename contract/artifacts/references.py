@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.reference_files import FileTooLarge, ReferenceFiles
+from contract.artifacts.reference_names import written
 from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import (
     REFERENCE_NOT_AN_IMAGE,
@@ -28,7 +29,18 @@ MAX_TOGETHER = 64 * 2**20
 
 
 Read = Callable[[], Awaitable[bytes]]
-Decoded = AbstractAsyncContextManager[tuple[bytes, str]]
+
+
+class DecodedImage(NamedTuple):
+    """An image that was decoded to its last pixel; sizes in pixels, upright."""
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+
+
+Decoded = AbstractAsyncContextManager[DecodedImage]
 
 
 class NoReference(Exception):
@@ -53,7 +65,7 @@ class References:
     ) -> None:
         """Keep references in `artifacts`; `decoded` reads an owner's image when its turn has come, and decodes it.
 
-        It gives the bytes and their type for as long as they are used. It raises what reading raises, NoReference, and
+        It gives the image for as long as it is used. It raises what reading raises, NoReference, and
         Refused when it has too much to do.
         """
         self._artifacts = artifacts
@@ -71,16 +83,15 @@ class References:
             left -= snapshots[-1].bytes
         return tuple(snapshots)
 
-    async def describe(self, data: bytes, mime: str) -> ReferenceSnapshot:
+    async def describe(self, image: DecodedImage) -> ReferenceSnapshot:
         """Say what is to be kept of an image that has been decoded and is no file of ours.
 
         Raises Refused (`reference_too_large`).
         """
-        if len(data) > MAX_EACH:
+        if len(image.data) > MAX_EACH:
             raise _too_large()
-        sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
-        source = self._artifacts.reference_locator(sha256)
-        return ReferenceSnapshot(source=source, sha256=sha256, mime=mime, bytes=len(data))
+        sha256 = (await asyncio.to_thread(hashlib.sha256, image.data)).hexdigest()
+        return _snapshot(image, self._artifacts.reference_locator(sha256), sha256)
 
     async def keep(self, data: bytes) -> None:
         """Keep an image. Raises Refused (`storage_full`)."""
@@ -100,7 +111,7 @@ class References:
             path, data = await asyncio.to_thread(self._files.read, source, most=most)
         except FileTooLarge as error:
             raise _too_large() from error
-        return str(path), data
+        return written(path), data
 
     async def _read_artifact(self, locator: str, *, most: int) -> bytes:
         try:
@@ -122,8 +133,8 @@ class References:
             return data
 
         try:
-            async with self._decoded(read, owner) as (data, mime):
-                return ReferenceSnapshot(source=name, sha256=await self._store(data), mime=mime, bytes=len(data))
+            async with self._decoded(read, owner) as image:
+                return _snapshot(image, name, await self._store(image.data))
         except NoReference as error:
             raise _too_large() if error.is_too_large else Refused(REFERENCE_NOT_AN_IMAGE) from error
 
@@ -132,6 +143,11 @@ class References:
             return await self._artifacts.put_reference(data)
         except OSError as error:
             raise Refused(STORAGE_FULL) from error
+
+
+def _snapshot(image: DecodedImage, source: str, sha256: str) -> ReferenceSnapshot:
+    size = {"bytes": len(image.data), "width": image.width, "height": image.height}
+    return ReferenceSnapshot(source=source, sha256=sha256, mime=image.mime, **size)
 
 
 def check_together(snapshots: Sequence[ReferenceSnapshot]) -> None:

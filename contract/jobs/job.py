@@ -50,6 +50,8 @@ class ReferenceSnapshot(Stored):
     sha256: str
     mime: str
     bytes: int
+    width: int | None = None  # upright, in pixels; a job or an upload of an older version has none
+    height: int | None = None
 
 
 class Outcome(StrEnum):

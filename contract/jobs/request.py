@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from contract.aspect_ratio import RATIOS
 from contract.errors.catalogue.request import (
     ASPECT_RATIO_INVALID,
     COUNT_OUT_OF_RANGE,
@@ -39,10 +40,6 @@ from contract.errors.catalogue.request import (
 from contract.frozen_model import Stored
 from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES, explicit_size
 
-RATIOS = (
-    *("auto", "1:1", "3:4", "9:16", "4:3", "16:9", "2:3", "3:2", "4:5", "5:4", "21:9", "9:21"),
-    *("1:2", "2:1", "1:4", "4:1", "1:8", "8:1"),
-)
 MAX_PROMPT, MAX_IMAGES, MAX_REFERENCES, LEAST_TIME_S = 32_000, 8, 16, 1.0
 CONFIGURED = frozenset({"aspect_ratio", "image_size"})  # a caller may leave them out: the configuration has them
 
@@ -185,11 +182,15 @@ class JobRequest(KeptRequest):
     aspect_ratio: Annotated[
         AspectRatio,
         Offered(
-            to_models="Width to height, such as 1:1, 3:4 or 16:9; left out, it is as configured.",
+            to_models="Width to height, such as 1:1, 3:4 or 16:9; left out, an edit keeps that of its first "
+            "reference, and a new image is as configured.",
             options=("--aspect-ratio", "-a"),
             values=RATIOS,
         ),
-    ] = Field(description="Width to height, such as 1:1, 3:4, 16:9 or auto; by default as configured.")
+    ] = Field(
+        description="Width to height, such as 1:1, 3:4, 16:9 or auto; by default that of the first reference, "
+        "else as configured."
+    )
     image_size: Annotated[
         ImageSize,
         Offered(

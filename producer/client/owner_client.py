@@ -32,6 +32,7 @@ from producer.client.owner_images import OwnerImages
 from producer.client.redis_deadline import redis_deadline
 from producer.error_catalogue import JOB_NOT_FINISHED, UNAUTHORIZED
 from producer.validation.request import kind_of, price_of, read_request
+from producer.validation.shape import shaped
 from producer.validation.webhook_target import check_webhook
 
 LOOK_AGAIN_S = 30.0  # the feed tells what is new; this is for the day it does not
@@ -104,7 +105,7 @@ class OwnerClient:
     ) -> Accepted:
         """Submit a job; return it as it was accepted, and whether it had been submitted before.
 
-        `fields` are those of a JobRequest; ratio and size default to the configured ones. With an
+        `fields` are those of a JobRequest; `shaped` tells what ratio and size default to. With an
         idempotency key, a repeated request answers the first one's job. The job's end is told to
         `webhook_url`, signed with `webhook_secret` or the owner's one, and over `chat_delivery`. Raises Refused with
         the sentence that says what to change, and Unavailable; then nothing was enqueued, or, when the
@@ -116,7 +117,7 @@ class OwnerClient:
         webhook = await check_webhook(webhook_url, webhook_secret, secret=self.connections.secret, allowed=allowed)
         snapshots = await self.owner_images.snapshots(request.reference_images, conversation)
         return await self._submit_request(
-            request,
+            shaped(request, fields, snapshots, self.settings),
             snapshots,
             conversation,
             idempotency_key,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.artifacts.artifact_store import ArtifactStore
-from contract.artifacts.references import ArtifactReference, References, check_together
+from contract.artifacts.references import ArtifactReference, DecodedImage, References, check_together
 from contract.errors.catalogue.request import (
     ARTIFACT_NOT_FOUND,
     NO_PREVIOUS_IMAGE,
@@ -81,18 +81,18 @@ class OwnerImages:
         async with redis_deadline():
             await self._store.end_deletion(job.id)
 
-    async def keep(self, data: bytes, *, mime: str) -> str:
+    async def keep(self, image: DecodedImage) -> str:
         """Keep an image as a reference for later jobs; return its id, `up_…`.
 
-        It has been decoded: `data` is a complete image of this type. Raises Refused.
+        Raises Refused.
         """
         env = self._settings.env
-        snapshot = await self._references.describe(data, mime)
+        snapshot = await self._references.describe(image)
         most = {"most": env.max_uploads_per_owner, "most_bytes": env.max_upload_mb_per_owner * 2**20}
         async with redis_deadline():  # before it is stored: what is refused takes no room
             await self._store.add_upload(self._owner, snapshot, **most)
         try:
-            await self._references.keep(data)
+            await self._references.keep(image.data)
         except Refused:
             with suppress(Unavailable):
                 await self._store.forget_upload(self._owner, snapshot.sha256)
@@ -105,8 +105,12 @@ class OwnerImages:
             return ()  # as most have none, without a thread
         found = {name: await self._look_up(name, conversation) for name in references}
         sources = [what for what in found.values() if not isinstance(what, ReferenceSnapshot)]
-        copied = iter(await self._references.snapshot(sources, owner=self._owner))
-        snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copied) for what in found.values())
+        copied = await self._references.snapshot(sources, owner=self._owner)
+        for what, copy in zip(sources, copied, strict=True):
+            if isinstance(what, str):
+                await self._check_not_foreign(copy.source)  # where the path has led
+        copies = iter(copied)
+        snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copies) for what in found.values())
         check_together(snapshots)
         await self._references.touch(snapshots)
         return snapshots
@@ -132,12 +136,16 @@ class OwnerImages:
             return await self._artifact(reference)
         if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
             raise Refused(REFERENCE_NOT_FOUND)
-        artifact = Path(reference).stem
+        await self._check_not_foreign(reference)
+        return reference
+
+    async def _check_not_foreign(self, path: str) -> None:
+        """Refuse the path of an image of somebody else. Raises Refused (`reference_outside_roots`)."""
+        artifact = Path(path).stem
         if is_artifact_id(artifact) and not self._reads_all:
             async with redis_deadline():
                 if await self._store.is_foreign(artifact, self._owner):
                     raise Refused(REFERENCE_OUTSIDE_ROOTS)  # as if there were no such file
-        return reference
 
     async def _artifact(self, artifact: str) -> ArtifactReference:
         """Find an artifact that is not known to be another's; with the right to name paths, also a forgotten one."""

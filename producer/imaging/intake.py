@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from contract.artifacts.references import DecodedImage
 from producer.imaging.sandbox import ImageSandbox, Picture
 from producer.imaging.turns import Asker
 
@@ -11,14 +12,14 @@ from producer.imaging.turns import Asker
 class OwnerImages(Protocol):
     """The images of one owner."""
 
-    async def keep(self, data: bytes, *, mime: str) -> str:
+    async def keep(self, image: DecodedImage) -> str:
         """Keep an image that was looked at; answer its id, `up_…`. Raises Refused, Unavailable."""
 
 
 async def keep_upload(sandbox: ImageSandbox, images: OwnerImages, picture: Picture, *, asker: Asker) -> dict[str, Any]:
     """Look at an image, clean it, and keep it; answer what it is. Raises Refused, Unavailable."""
     async with sandbox.cleaned(picture, asker) as cleaned:
-        name = await images.keep(cleaned.data, mime=cleaned.mime)
+        name = await images.keep(DecodedImage(cleaned.data, cleaned.mime, cleaned.width, cleaned.height))
     return {
         "id": name,
         "mime": cleaned.mime,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from contract.artifacts.references import NoReference
+from contract.artifacts.references import DecodedImage, NoReference
 from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.untrusted.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """A stripped image; sizes in pixels, before it is turned."""
+    """A stripped image; sizes in pixels, upright."""
 
     data: bytes = field(repr=False)
     mime: str
@@ -91,14 +91,14 @@ class ImageSandbox:
             yield Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
 
     @asynccontextmanager
-    async def decoded(self, picture: Picture, owner: str = "") -> AsyncIterator[tuple[bytes, str]]:
-        """Decode an image to its last pixel; give its bytes and its type, and keep the turn to the end of the block.
+    async def decoded(self, picture: Picture, owner: str = "") -> AsyncIterator[DecodedImage]:
+        """Decode an image to its last pixel; give it, and keep the turn to the end of the block.
 
         Raises NoReference, Refused.
         """
         try:
             async with self._turn(picture, Asker(owner), task="inspect") as (found, data):
-                yield data, str(found["mime"])
+                yield DecodedImage(data, found["mime"], found["width"], found["height"])
         except Refused as error:
             if error.kind not in _REFUSALS.values():
                 raise

@@ -30,11 +30,10 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
 
 def _done(data: bytes, task: str, **options: Any) -> Reply:
     found: dict[str, Any] = {}
-    if task == "clean":
-        info, made = clean(data)
-        found = {"mime": info.mime, "width": info.width, "height": info.height}
-    elif task == "inspect":
-        made, found = data, {"mime": inspect(data).mime}
+    if task in ("clean", "inspect"):
+        info, made = clean(data) if task == "clean" else (inspect(data), data)
+        width, height = info.upright
+        found = {"mime": info.mime, "width": width, "height": height}
     elif task == "shrink":
         made = shrink(data, **options)
     else:

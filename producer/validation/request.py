@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from contract.aspect_ratio import contradicts
 from contract.errors.catalogue.configuration import UNKNOWN_PROVIDER
 from contract.errors.catalogue.request import PROMPT_INVALID_CHARACTERS, PROMPT_REQUIRED, SIZE_CONTRADICTS_RATIO
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
-from contract.image_size import contradicts, explicit_size
+from contract.image_size import explicit_size
 from contract.jobs.pricing import estimate
 from contract.jobs.request import CONFIGURED, JobRequest, KeptRequest
 from contract.settings.loader import Settings

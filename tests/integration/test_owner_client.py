@@ -11,11 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from contract.artifacts.local_directory.local_directory import LocalDirectory
+from contract.artifacts.references import DecodedImage
 from contract.errors.exceptions import Refused
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import Image, Job
 from contract.settings.nanobot_config import ProviderConfig
 from contract.store.doorbell import Doorbell
+from contract.store.keys import digest, image_key
 from contract.store.worker_store import WorkerStore
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
@@ -25,6 +27,8 @@ from tests.support.factories.sidecars import a_sidecar
 from tests.support.stack.redis_server import RealRedis
 
 pytestmark = pytest.mark.real_redis
+
+UPLOAD = DecodedImage(png(), "image/png", 64, 64)
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ async def test_owners_over_the_same_connections_see_only_their_own(ann: Darkroom
     bob = ann.of("bob", names_paths=True)
     job = await ann.submit(prompt="a fox")
     await ann.recent.note("what", job)
-    upload = await ann.owner_images.keep(png(), mime="image/png")
+    upload = await ann.owner_images.keep(UPLOAD)
 
     assert (bob.owner, ann.owner) == ("bob", "ann")
     assert bob.connections is ann.connections
@@ -72,9 +76,21 @@ async def test_another_owner_has_no_right_that_was_not_given(ann: Darkroom, tmp_
     await ann.of("bob", names_paths=True).submit(prompt="a fox", reference_images=[str(path)])
 
 
+async def test_a_path_may_not_lead_to_an_image_of_somebody_else(ann: Darkroom, tmp_path: Path) -> None:
+    image = tmp_path / "media" / "generated" / f"{artifact_id('ann', 0)}.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(png())
+    (ann.settings.workspace / "fox.png").symlink_to(image)
+    await ann.connections.redis.set(image_key(image.stem), digest("ann"))
+    bob = ann.of("bob", names_paths=True)
+    for name in (str(image), "fox.png"):
+        assert await code_of(bob, name) == "reference_outside_roots"
+        await ann.of("ann", names_paths=True).submit(prompt="a fox", reference_images=[name])
+
+
 async def test_those_who_share_a_chat_share_its_uploads_and_not_its_jobs(ann: Darkroom) -> None:
     bob, carl = (ann.of(name, names_paths=False, chat="chat:7") for name in ("bob", "carl"))
-    upload = await bob.owner_images.keep(png(), mime="image/png")
+    upload = await bob.owner_images.keep(UPLOAD)
     job = await carl.submit(prompt="a fox", reference_images=[upload])
     with pytest.raises(Refused):
         await bob.get(job.id)

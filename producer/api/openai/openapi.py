@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.aspect_ratio import RATIOS
 from contract.errors.exceptions import Refused
 from contract.errors.kind import ErrorKind
-from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES
 from producer.api.openai.error_envelope import envelope
 from producer.api.openapi import ALWAYS, BODY, BY_STATUS, EXAMPLE, PICTURE, Responses, answer, errors, inline
 

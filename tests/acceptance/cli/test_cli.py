@@ -65,13 +65,13 @@ def test_four_images_of_3_s_each_are_made_side_by_side(terminal: Terminal) -> No
 
 
 def test_an_edit_of_the_latest_and_the_views_of_a_job(terminal: Terminal) -> None:
-    terminal.run("generate", f"a red fox {QUICK}")
+    terminal.run("generate", f"a red fox {QUICK}", "--aspect-ratio", "3:4")
     edit = terminal.run("edit", f"make it warmer {QUICK}")
     assert edit.returncode == 0
     assert Path(edit.stdout.strip()).exists()
     listed = terminal.run("list", "-q").stdout.split()
     status = json.loads(terminal.run("status", listed[0], "--json").stdout)
-    assert status["request"]["reference_images"] == ["latest"]
+    assert (status["request"]["reference_images"], status["request"]["aspect_ratio"]) == (["latest"], "3:4")
     assert "succeeded" in terminal.run("status", listed[0]).stdout
     table = terminal.run("list").stdout
     assert all(job_id in table for job_id in listed)

@@ -11,7 +11,6 @@ from contract.image_size import (
     SQUARE,
     TALL,
     WIDE,
-    contradicts,
     explicit_size,
     hint_of,
     smaller_hint,
@@ -51,16 +50,3 @@ def test_the_three_sizes_of_gpt_image_are_all_that_prices_are_listed_by() -> Non
     assert max(width * height for width, height in sides) == GPT_IMAGE_MOST_PIXELS
     prices = (price for spec in SPECS.values() for price in spec.prices.values() if not isinstance(price, float))
     assert {size for price in prices for _, size in price} == {SQUARE, TALL, WIDE}
-
-
-@pytest.mark.parametrize(
-    ("ratio", "width", "height", "is_other"),
-    [
-        ("auto", 64, 4096, False),
-        *(("1:1", 1024, 1024, False), ("16:9", 1920, 1080, False), ("16:9", 1344, 768, False)),
-        *(("3:4", 864, 1184, False), ("4:5", 896, 1152, False), ("21:9", 1536, 672, False)),  # as models make them
-        *(("16:9", 1024, 1024, True), ("1:1", 1024, 1152, True), ("9:16", 1920, 1080, True), ("3:2", 1024, 768, True)),
-    ],
-)
-def test_pixels_of_another_shape_than_a_ratio(ratio: str, width: int, height: int, is_other: bool) -> None:
-    assert contradicts(ratio, width, height) is is_other

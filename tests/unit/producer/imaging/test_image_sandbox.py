@@ -198,10 +198,12 @@ async def test_a_child_is_replaced_after_so_many_pictures(processes: list[Proces
     assert len(processes) == 3
 
 
-async def test_the_type_of_a_reference_is_what_its_bytes_say(pictures: ImageSandbox) -> None:
-    for data, mime in ((PICTURE, "image/png"), (specimen("jpeg_exif_rotated"), "image/jpeg")):
+async def test_the_type_of_a_reference_and_its_upright_size_are_what_its_bytes_say(pictures: ImageSandbox) -> None:
+    lying = specimen("jpeg_exif_rotated")
+    for data, mime, *size in ((PICTURE, "image/png", 64, 64), (lying, "image/jpeg", 240, 320)):
         async with pictures.decoded(data) as found:
-            assert found == (data, mime)
+            assert found == (data, mime, *size)
+    assert ((cleaned := await pictures.clean(lying)).width, cleaned.height) == (240, 320)
 
 
 @pytest.mark.parametrize(("data", "is_too_large"), [(b"no image at all", False), (png.png(9_000, 9_000), True)])

@@ -54,6 +54,7 @@ print(json.dumps({"tools": names, "loaded": sorted(set(sys.modules) - before), "
 OURS = {
     "contract",
     "contract.errors",
+    "contract.aspect_ratio",
     "contract.frozen_model",
     "contract.image_size",
     "contract.provider_specs",

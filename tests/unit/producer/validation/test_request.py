@@ -6,9 +6,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from contract.aspect_ratio import RATIOS
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job
-from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, RATIOS, AllowedFallback, JobRequest
+from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES, AllowedFallback, JobRequest
 from producer.validation.request import read_request
 from tests.support.factories.configs import some_settings
 from tests.support.factories.jobs import new_job

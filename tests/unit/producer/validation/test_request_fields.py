@@ -8,7 +8,8 @@ from typing import Annotated, Any, get_args
 import pytest
 from pydantic import Field
 
-from contract.jobs.request import RATIOS, JobRequest, Offered
+from contract.aspect_ratio import RATIOS
+from contract.jobs.request import JobRequest, Offered
 from producer.api.openapi import Submission
 from producer.cli.job_commands import generate
 from producer.cli.options import _parameter

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from contract.errors.exceptions import Refused
 from contract.settings.nanobot_config import ProviderConfig
-from producer.api.openai.request import OpenAIRequest, ratio_of, read_openai_request
+from producer.api.openai.request import OpenAIRequest, read_openai_request
 from tests.support.factories.configs import some_settings
 
 
@@ -51,12 +51,6 @@ def test_no_size_leaves_it_to_the_configuration(size: str | None) -> None:
 def test_our_own_words_go_before_openais() -> None:
     fields = order(size="1024x1024", aspect_ratio="16:9", image_size="4K").fields
     assert (fields["aspect_ratio"], fields["image_size"]) == ("16:9", "4K")
-
-
-def test_ratios_are_as_near_from_both_sides() -> None:
-    assert ratio_of(1000, 1000) == "1:1"
-    assert ratio_of(301, 100) == "21:9"
-    assert ratio_of(100, 301) == "9:21"
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-2-2026-04-21", "chatgpt-image-latest", "dall-e-3"])
