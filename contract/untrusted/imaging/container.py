@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import struct
 
+PADDING = b"\0\t\n\r "  # what may stand in the place of an end
 MAX_PARTS = 250_000  # 32 MiB of honest GIF have half as many; Pillow takes some 3 µs for each
 
 Bytes = bytes | memoryview
 
 
 class Container:
-    """A file taken apart: what it promises, sizes in pixels, and those of its parts that may stay."""
+    """A file taken apart: what it promises, sizes in pixels, and those of its parts that may stay.
+
+    An end that is missing or wrong is made good. `is_mended` says so where only the decoder can tell whether all
+    pixels are there.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.width = self.height = self.frames = 0
         self.orientation = 0  # as EXIF numbers it; 0 until EXIF was met
+        self.is_mended = False
         self._data, self._view = data, memoryview(data)
         self._kept: list[Bytes] = []
         self._parts = 0
@@ -33,8 +39,15 @@ class Container:
         clean = b"".join(self._written(b"" if orientation == 1 else _tiff(orientation)))
         return self._data if clean == self._data else clean
 
+    def shown(self) -> bytes:
+        """Join what a decoder gets to see: unasked, Pillow reads EXIF and further pictures of a JPEG."""
+        return self.write(1)
+
     def check_rows(self) -> None:
-        """Raise ValueError if the pixels are fewer or more than promised, where no decoder says so."""
+        """Raise ValueError if the pixels are fewer or more than promised, where no decoder says so.
+
+        Rows whose end is missing or wrong are packed anew.
+        """
 
     def _read(self) -> None:
         """Set the promises, and keep what may stay. Raises ValueError, LookupError, struct.error."""

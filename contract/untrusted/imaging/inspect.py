@@ -7,41 +7,39 @@ holes: these calls belong into a child process with limits.
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from PIL import Image, ImageFile, ImageStat
+from PIL import Image, ImageFile
 
 from contract.untrusted import imaging
-from contract.untrusted.imaging import Container
-from contract.untrusted.imaging.limits import EXTENSIONS, MAX_BYTES, MAX_PIXELS, MAX_SIDE
+from contract.untrusted.imaging import Container, iso_media
+from contract.untrusted.imaging.iso_media import HeicUnreadable
+from contract.untrusted.imaging.limits import (
+    EXTENSIONS,
+    MAX_BYTES,
+    MAX_ISO_MEDIA_PIXELS,
+    MAX_PIXELS,
+    MAX_REFERENCE_PIXELS,
+    MAX_SIDE,
+)
+from contract.untrusted.imaging.pixels import encode, ends_early, is_blank, is_see_through, opened, plain, turned
 
-_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF"}
 CONVERTIBLE = frozenset({"image/png", "image/jpeg", "image/webp"})
 MAX_FRAMES = 200
-MAX_ALL_PIXELS = 100_000_000
+MAX_ALL_PIXELS = 100_000_000  # of an animation
 BYTES_PER_PIXEL = {"image/webp": 17, "image/jpeg": 7, "image/png": 4, "image/gif": 4}  # while it is decoded
 BYTES_PER_MOVING_PIXEL = 17  # of an image with several frames
+REFERENCE_SIDE = 4096  # of a reference that is made smaller: no provider makes larger images
 
 _SHORTEST_BYTES = 12  # nothing can be told of less
-_BLANK_LEVELS = 8  # of 256: what JPEG makes of one colour
-_STRIP_PIXELS = 2**20
 _QUALITY = 85  # of JPEG and WebP
+_REFERENCE_QUALITY = 92  # of a JPEG that is made of a reference: it is about as large as a phone makes it
+_SHRUNK = frozenset({"image/png", "image/jpeg"})  # a WebP that large would need more memory than there is
 _MAX_WEBP_SIDE = 16_383
 _FAST = {"method": 2, "compress_level": 3}  # of WebP and PNG: 24 Mpx of noise in 2 s, not in 8, and hardly larger
-_NOISE = bytes(range(1, 255)) * 4
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class NotAnImage(Exception):
@@ -53,7 +51,11 @@ class NotAllowed(NotAnImage):
 
 
 class TooLarge(NotAnImage):
-    """The image has more bytes, pixels or frames than we decode."""
+    """The image has more bytes, pixels or frames than we decode; `limit` says in words how many, if that is known."""
+
+    def __init__(self, limit: str = "") -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def shrink(data: bytes, *, side: int, weigh: Callable[[int], None] | None = None
         mime, container = _take_apart(data)
         if weigh:
             weigh(_weight(data, mime, container))
-        picture, profile = _upright(mime, container, data, side)
-        return _encode(picture, "image/png" if _is_see_through(picture) else "image/jpeg", profile, quality=_QUALITY)
+        picture, profile = _upright(mime, container, side)
+        return encode(picture, "image/png" if is_see_through(picture) else "image/jpeg", profile, quality=_QUALITY)
 
 
 def convert(data: bytes, *, mime: str, quality: int | None = None) -> bytes:
@@ -124,9 +126,37 @@ def convert(data: bytes, *, mime: str, quality: int | None = None) -> bytes:
         if found == mime and (quality is None or mime == "image/png"):
             return data
         if mime == "image/webp" and max(container.width, container.height) > _MAX_WEBP_SIDE:
-            raise TooLarge("too long a side for WebP")
-        picture, profile = _upright(found, container, data, MAX_SIDE)
-        return _encode(picture, mime, profile, quality=_QUALITY if quality is None else quality, **_FAST)
+            raise TooLarge(f"{_MAX_WEBP_SIDE} pixels a side")
+        picture, profile = _upright(found, container, MAX_SIDE)
+        return encode(picture, mime, profile, quality=_QUALITY if quality is None else quality, **_FAST)
+
+
+def adopt(data: bytes) -> tuple[ImageInfo, bytes]:
+    """Decode an image completely and make a reference of it that looks the same to every provider.
+
+    It is cleaned as by `clean`. What lies on its side is turned, what has more pixels than may be sent is made smaller,
+    and AVIF and HEIC become JPEG, or PNG where one can see through; of an animation that needs any of it the first
+    frame is taken. Raises NotAnImage, NotAllowed, TooLarge, HeicUnreadable.
+    """
+    with _own_errors():
+        if kind := iso_media.kind_of(data):
+            return _adopted(*_from_iso_media(data, kind), is_lossless=False)
+        mime, container = _take_apart(data, is_shrunk=True)
+        is_large = container.width * container.height > MAX_PIXELS
+        if is_large:
+            _check_ends(mime, container)
+        else:
+            info, container = _decoded(data)
+            if info.orientation == 1:
+                return info, container.write(1)
+        picture, profile = _upright(mime, container, REFERENCE_SIDE if is_large else MAX_SIDE)
+        return _adopted(picture, profile, is_lossless=mime == "image/png" and not is_large)
+
+
+def _adopted(picture: Image.Image, profile: bytes, *, is_lossless: bool) -> tuple[ImageInfo, bytes]:
+    mime = "image/png" if is_lossless or is_see_through(picture) else "image/jpeg"
+    made = encode(picture, mime, profile, quality=_REFERENCE_QUALITY, compress_level=_FAST["compress_level"])
+    return ImageInfo(mime=mime, width=picture.width, height=picture.height, frames=1), made
 
 
 @contextmanager
@@ -136,10 +166,10 @@ def _own_errors() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of what it then does or does not refuse
             yield
-    except NotAnImage:
+    except (NotAnImage, HeicUnreadable):
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
-        raise TooLarge(type(error).__name__) from error
+        raise TooLarge from error
     # Pillow's plugins raise whatever their parsers meet: SyntaxError, struct.error, ZeroDivisionError, …
     except Exception as error:
         raise NotAnImage(type(error).__name__) from error
@@ -150,24 +180,24 @@ def _decoded(data: bytes, weigh: Callable[[int], None] | None = None) -> tuple[I
     if weigh:
         weigh(_weight(data, mime, container))
     container.check_rows()
-    shown = _shown(data, mime, container)
-    with _opened(shown, mime) as image:
+    shown = container.shown()
+    with opened(shown, mime) as image:
         image.verify()
-    with _opened(shown, mime) as image:
+    with opened(shown, mime) as image:
         _match(image, container)
-        is_blank = True
+        is_one_colour = True
         for frame in range(container.frames):
             image.seek(frame)
             image.load()
-            is_blank = is_blank and _is_blank(image)
-    if mime == "image/jpeg" and _ends_early(shown):
+            is_one_colour = is_one_colour and is_blank(image)
+    if mime == "image/jpeg" and ends_early(shown, is_mended=container.is_mended):
         raise NotAnImage("fewer pixels than promised")
     info = ImageInfo(
         mime=mime,
         width=container.width,
         height=container.height,
         frames=container.frames,
-        is_blank=is_blank,
+        is_blank=is_one_colour,
         orientation=container.orientation,
     )
     return info, container
@@ -178,18 +208,33 @@ def _weight(data: bytes, mime: str, container: Container) -> int:
     return len(data) + each * container.width * container.height
 
 
-def _take_apart(data: bytes) -> tuple[str, Container]:
+def _check_ends(mime: str, container: Container) -> None:
+    """Refuse what ends before its last pixel where its decoder is silent about that."""
+    container.check_rows()
+    if mime == "image/jpeg" and ends_early(container.shown(), is_mended=container.is_mended):
+        raise NotAnImage("fewer pixels than promised")
+
+
+def _take_apart(data: bytes, *, is_shrunk: bool = False) -> tuple[str, Container]:
     """Read type and promises of an image, and refuse what is too large. Raises as `inspect` and ValueError."""
     if len(data) > MAX_BYTES:
-        raise TooLarge(f"more than {MAX_BYTES} bytes")
+        raise TooLarge(f"{MAX_BYTES // 2**20} MiB")
     mime = _type(data)
     container = imaging.read(data, mime)
-    width, height, frames = container.width, container.height, container.frames
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise TooLarge(f"{width}x{height} pixels")
-    if frames > MAX_FRAMES or frames * width * height > MAX_ALL_PIXELS:
-        raise TooLarge(f"{frames} frames of {width}x{height} pixels")
+    most = MAX_REFERENCE_PIXELS if is_shrunk and mime in _SHRUNK else MAX_PIXELS
+    _check_size(container.width, container.height, most=most)
+    if container.frames > MAX_FRAMES:
+        raise TooLarge(f"{MAX_FRAMES} frames")
+    if container.frames > 1 and container.frames * container.width * container.height > MAX_ALL_PIXELS:
+        raise TooLarge(f"{MAX_ALL_PIXELS // 10**6} megapixels in all of its frames")
     return mime, container
+
+
+def _check_size(width: int, height: int, *, most: int) -> None:
+    if max(width, height) > MAX_SIDE:
+        raise TooLarge(f"{MAX_SIDE} pixels a side")
+    if width * height > most:
+        raise TooLarge(f"{most // 10**6} megapixels")
 
 
 def _type(data: bytes) -> str:
@@ -204,16 +249,6 @@ def _type(data: bytes) -> str:
     raise NotAllowed("another kind of file")
 
 
-def _shown(data: bytes, mime: str, container: Container) -> bytes:
-    # Unasked, Pillow reads EXIF and further pictures of a JPEG, and stumbles over empty extensions of a GIF.
-    # Of a PNG it shall see the texts: a bomb in there is no picture that somebody made in good faith.
-    return data if mime == "image/png" else container.write(1)
-
-
-def _opened(data: bytes, mime: str) -> ImageFile.ImageFile:
-    return Image.open(io.BytesIO(data), formats=(_FORMATS[mime],))
-
-
 def _match(image: ImageFile.ImageFile, container: Container) -> None:
     """Refuse what Pillow understands in another way than we: it could be larger than we allow."""
     promised = (container.width, container.height, container.frames)
@@ -221,79 +256,31 @@ def _match(image: ImageFile.ImageFile, container: Container) -> None:
         raise NotAnImage("ambiguous")
 
 
-def _is_blank(image: Image.Image) -> bool:
-    """Tell whether a loaded image shows one colour only; strip by strip, as a copy of all of it would be large."""
-    rows = max(1, _STRIP_PIXELS // image.width)
-    seen: list[tuple[int, int]] = []
-    for top in range(0, image.height, rows):
-        strip = _weighed(image.crop((0, top, image.width, min(top + rows, image.height))))
-        spans = ImageStat.Stat(strip).extrema
-        seen = [(min(a, c), max(b, d)) for (a, b), (c, d) in zip(seen or spans, spans, strict=True)]
-        if any(high - low > _BLANK_LEVELS for low, high in seen):
-            return False
-    return True
-
-
-def _weighed(image: Image.Image) -> Image.Image:
-    """Multiply colours with their opacity, so that what cannot be seen has no colour."""
-    image = _eight_bits(image)
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")
-    return image.convert({"RGBA": "RGBa", "LA": "La"}.get(image.mode, image.mode))
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Make fewer greys of 65,536, where Pillow would make all but 256 of them white."""
-    if image.mode.startswith("I"):
-        return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
-    return image
-
-
-def _ends_early(data: bytes) -> bool:
-    """Tell whether a JPEG's end marker comes before its last pixel, where libjpeg makes up the rest and is silent.
-
-    Then, and only then, it takes bytes put before the marker for pixels. An eighth of the size shows that well
-    enough; of a progressive JPEG it does not, but there only detail is missing.
-    """
-    return _eighth(data) != _eighth(data[:-2] + _NOISE + data[-2:])
-
-
-def _eighth(data: bytes) -> bytes:
-    with _opened(data, "image/jpeg") as image:
-        if "progressive" in image.info:
-            return b""
-        image.draft(None, (1, 1))
-        return image.tobytes()
-
-
-def _upright(mime: str, container: Container, data: bytes, side: int) -> tuple[Image.Image, bytes]:
+def _upright(mime: str, container: Container, side: int) -> tuple[Image.Image, bytes]:
     """Decode the first frame, no side longer than `side`, and its colour profile if that is one of RGB."""
-    with _opened(_shown(data, mime, container), mime) as image:
+    if container.is_mended:
+        _check_ends(mime, container)
+    with opened(container.shown(), mime) as image:
         _match(image, container)
         # Pillow decodes a JPEG in a smaller size at once, if nothing was done to it before.
-        picture = image if mime == "image/jpeg" else _plain(image)
+        picture = image if mime == "image/jpeg" else plain(image)
         picture.thumbnail((side, side))
-        picture = _plain(picture)
-        profile = image.info.get("icc_profile") or b""
-    if container.orientation in _TURNS:
-        picture = picture.transpose(_TURNS[container.orientation])
-    return picture, profile if profile[16:20] == b"RGB " else b""
+        return turned(plain(picture), container.orientation), _profile(image)
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    return _eight_bits(image).convert("RGBA" if image.has_transparency_data else "RGB")
+def _from_iso_media(data: bytes, kind: str) -> tuple[Image.Image, bytes]:
+    """Decode the first frame of an AVIF or HEIC, upright, and its colour profile if that is one of RGB."""
+    if len(data) > MAX_BYTES:
+        raise TooLarge(f"{MAX_BYTES // 2**20} MiB")
+    with iso_media.opened(data, kind) as image:
+        _check_size(*image.size, most=MAX_ISO_MEDIA_PIXELS)
+        orientation = image.getexif().get(0x0112, 1)
+        picture = plain(image)
+        if picture.width * picture.height > MAX_PIXELS:
+            picture.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
+        return turned(picture, orientation), _profile(image)
 
 
-def _is_see_through(picture: Image.Image) -> bool:
-    return picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255)
-
-
-def _encode(picture: Image.Image, mime: str, profile: bytes, **options: int) -> bytes:
-    if mime == "image/jpeg" and picture.mode == "RGBA":
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture.getchannel("A"))
-        picture = white
-    picture.info.clear()  # Pillow would write comments
-    file = io.BytesIO()
-    picture.save(file, _FORMATS[mime], icc_profile=profile, **options)
-    return file.getvalue()
+def _profile(image: Image.Image) -> bytes:
+    profile = image.info.get("icc_profile") or b""
+    return profile if profile[16:20] == b"RGB " else b""

@@ -9,6 +9,7 @@ from contract.untrusted.imaging.container import Bytes, Container
 
 _PICTURES = frozenset((b"VP8 ", b"VP8L"))
 _STILL = _PICTURES | {b"ALPH"}
+_DECODED = _PICTURES | {b"ANMF"}
 _KEPT = _STILL | {b"ANIM", b"ANMF", b"ICCP", b"C2PA"}
 _EXIF, _XMP = 0x08, 0x04  # flags of VP8X
 
@@ -20,9 +21,9 @@ class WebP(Container):
 
     def _read(self) -> None:
         riff, length, kind = struct.unpack_from("<4sI4s", self._data)
-        if riff != b"RIFF" or kind != b"WEBP" or 8 + length > len(self._data):
-            raise ValueError("no signature, or cut")
-        for name, begin, end in self._chunks(12, 8 + length):
+        if riff != b"RIFF" or kind != b"WEBP":
+            raise ValueError("no signature")
+        for name, begin, end in self._chunks(12, 8 + length, len(self._data)):
             if name == b"VP8X":
                 self._extend(self._view[begin:end])
             elif name == b"EXIF" and self._flags is not None:  # decoders ignore it in a simple file
@@ -42,21 +43,31 @@ class WebP(Container):
         if self._flags is None and name in _PICTURES:
             self.width, self.height = _size(name, self._view[begin:end])
 
-    def _chunks(self, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-        """Yield each chunk's name, and begin and end of its data."""
-        while at < end:
+    def _chunks(self, at: int, promised: int, there: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield each chunk's name, and begin and end of its data.
+
+        Where the promised end cannot be, in a chunk or before any picture, the end is where the bytes are. What they
+        cut there is no part of the picture.
+        """
+        while at + 8 <= (min(promised, there) if self.frames else there):
             self._count()
             name, length = struct.unpack_from("<4sI", self._data, at)
-            begin = at + 8
-            at = begin + length + length % 2
-            if at > end:
-                raise ValueError("chunk is cut")
-            yield name, begin, begin + length
+            begin, end = at + 8, at + 8 + length
+            if end > there:
+                if name in _DECODED:
+                    raise ValueError("picture is cut")
+                return
+            if end > promised:
+                promised = there
+            yield name, begin, end
+            at = end + length % 2
+        if b"ANMF".startswith(self._data[at : min(at + 4, there)] or b"?"):
+            raise ValueError("the next frame is cut")
 
     def _frame(self, begin: int, end: int) -> bytes:
         """Clean the data of an ANMF chunk: place and time of the frame, then chunks."""
         pieces: list[Bytes] = [self._view[begin : begin + 16]]
-        for name, at, to in self._chunks(begin + 16, end):
+        for name, at, to in self._chunks(begin + 16, end, end):
             if name in _STILL:
                 pieces += _chunk(name, self._view[at:to])
         return b"".join(pieces)

@@ -113,7 +113,10 @@ async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.A
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(whole.content)), b"")
     for _ in range(2):
         small = await ann.get(image["url"], params={"thumbnail": 256})
-        assert max(Image.open(io.BytesIO(small.content)).size) == 256
+        assert max((opened := Image.open(io.BytesIO(small.content))).size) == 256
+        assert (opened.format, small.headers["Content-Type"]) == ("JPEG", "image/jpeg")
+        assert small.headers["Content-Disposition"] == f'inline; filename="{image["id"]}-256.jpg"'
+    assert whole.headers["Content-Disposition"] == f'inline; filename="{image["id"]}.png"'
     async with httpx.AsyncClient() as anybody:
         assert (await anybody.get(image["signed_url"])).content == whole.content
         assert (await anybody.get(image["url"])).status_code == 401
@@ -147,7 +150,9 @@ async def test_an_upload_and_an_own_image_can_be_edited(ann: httpx.AsyncClient) 
     again = await made(ann, reference_images=[edit["images"][0]["id"], raw.json()["id"]])
     assert again["state"] == "succeeded"
     outside = await ann.post("/v1/jobs", json={**FOX, "reference_images": ["/etc/passwd"]})
-    assert (outside.status_code, outside.json()["code"]) == (422, "reference_outside_roots")
+    assert (outside.status_code, outside.json()["code"]) == (422, "reference_needs_upload")
+    assert "workspace" not in outside.text
+    assert "POST /v1/uploads" in outside.json()["hint"]
 
 
 async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, stack: Stack) -> None:

@@ -11,9 +11,11 @@ from simulator.pictures.corpus_bombs import ANIMATIONS, HEADER_BOMBS, METADATA_B
 from simulator.pictures.corpus_damage import DAMAGED, HOLLOW
 from simulator.pictures.corpus_foreign import FOREIGN, POLYGLOTS
 from simulator.pictures.corpus_good import BLANK, GOOD, UNUSUAL
+from simulator.pictures.corpus_sloppy import SLOPPY
 
 _GROUPS: dict[str, Specimens] = {
     "good": GOOD,
+    "sloppy": SLOPPY,
     "P58": HOLLOW,
     "P59": DAMAGED,
     "P61": FOREIGN,

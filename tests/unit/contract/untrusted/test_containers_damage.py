@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from simulator.pictures import png
 from simulator.pictures.corpus import ROWS, SPECIMENS, specimen
-from simulator.pictures.corpus_good import save, scene
 
 from contract.untrusted.imaging import strip
 from contract.untrusted.imaging.inspect import NotAnImage, inspect
@@ -32,14 +31,6 @@ def pixels(data: bytes) -> list[bytes]:
 
 def into_png(extra: bytes) -> bytes:
     return png.insert(PNG, extra)
-
-
-@pytest.mark.parametrize("kind", MIMES)
-def test_p59_a_file_that_is_cut_anywhere_is_malformed(kind: str) -> None:
-    data = save(scene((9, 7)), kind)
-    for length in range(len(data)):
-        with pytest.raises(ValueError):  # noqa: PT011
-            strip(data[:length], MIMES[kind])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +57,7 @@ def test_p59_a_file_that_is_cut_anywhere_is_malformed(kind: str) -> None:
         (b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0", "image/webp"),
         (b"RIFF\x0c\0\0\0WEBPVP8L\0\0\0\0", "image/webp"),
         (b"GIF89a\1\0\1\0\0\0\0;", "image/gif"),
-        (into_gif(b"\0"), "image/gif"),
+        (into_gif(b"\1"), "image/gif"),
         (into_gif(b"\x21\xf9\x05" + bytes(6)), "image/gif"),
     ],
 )

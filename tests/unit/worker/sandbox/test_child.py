@@ -120,7 +120,7 @@ def test_p71_p79_a_link_may_have_a_length_and_no_more(
         (b'{"output": 7, "data": true, "image": {}}', "provider_bad_answer"),
         (b'{"output": []}', "no_image"),
         (b'{"output": ["?"]}', "bad_image"),
-        (b'{"output": "%s"}' % base64.b64encode(PICTURE[:-20]), "bad_image"),
+        (b'{"output": "%s"}' % base64.b64encode(PICTURE[:-40]), "bad_image"),
     ],
     ids=lambda value: repr(value[:30]),
 )

@@ -14,7 +14,7 @@ import pytest
 
 from contract.artifacts.references import MAX_EACH
 from contract.errors.exceptions import Refused
-from producer.api.openai.json_images import PIECE, SMALL, JSONImage, JSONSplitter
+from producer.api.openai.bodies.json_images import PIECE, SMALL, JSONImage, JSONSplitter
 from producer.api.requests import MAX_JSON, parse_json
 
 PICTURE = os.urandom(3 * PIECE + 1)
@@ -62,7 +62,7 @@ def test_escapes_of_nothing_but_escapes_cost_little(files: ExitStack) -> None:
     assert len(content(split(files, text)["image"])) == 2**21 * 3 // 4
 
 
-@pytest.mark.parametrize("wrong", ["!", "=", "AA==AAAA", "A", "\\n", "ä", "\\\\", "\\q"])
+@pytest.mark.parametrize("wrong", ["!", "=", "AA==AAAA", "A", "\\t", "ä", "\\\\", "\\q"])
 @pytest.mark.parametrize("before", [SMALL, PIECE - len(HEAD) - 4, 2 * PIECE])
 def test_what_is_not_base64_is_refused(files: ExitStack, wrong: str, before: int) -> None:
     text = b'{"image": "' + HEAD.encode() + b"A" * (before // 4 * 4) + wrong.encode() + b'"}'
@@ -107,3 +107,19 @@ def test_a_key_that_is_there_twice_is_seen(files: ExitStack) -> None:
     with pytest.raises(Refused) as caught:
         split(files, f'{{"image": "{URL}", "image": "{URL}"}}'.encode())
     assert caught.value.code == "json_duplicate_key"
+
+
+@pytest.mark.parametrize("size", [11, 1000, 65_536])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_base64_may_have_line_breaks_and_no_head(files: ExitStack, line_break: str, size: int) -> None:
+    data = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + PICTURE
+    encoded = pybase64.b64encode(data).decode()
+    lines = line_break.join(encoded[at : at + 76] for at in range(0, len(encoded), 76)) + line_break
+    found = split(files, json.dumps({"image": lines, "images": [HEAD + lines]}).encode(), size=size)
+    assert [content(found["image"]), content(found["images"][0])] == [data, data]
+
+
+def test_images_are_found_in_objects_of_a_list(files: ExitStack) -> None:
+    found = split(files, json.dumps({"images": [{"image_url": URL}, {"image_url": {"url": URL}}]}).encode())
+    first, second = found["images"]
+    assert [content(first["image_url"]), content(second["image_url"]["url"])] == [PICTURE, PICTURE]
