@@ -50,6 +50,10 @@ chaos-full: setup ## The same with 3,000 jobs, recovery times and a plain Celery
 siege: setup ## Let ten tenants live while one at a time abuses what they share (4 minutes)
 	$(BIN)/python -m tests.siege $(SIEGE)
 
+.PHONY: clients
+clients: setup ## Let other people's clients make and edit images, and print how each fares (needs npm; CLIENTS="mcp ai" chooses)
+	$(BIN)/python -m tests.clients $(CLIENTS)
+
 .PHONY: bench
 bench: setup ## Measure what the queue and a 4K answer cost, how fair the queue is, what the gateway bears, and memory
 	$(BIN)/python -m tests.benchmarks.bench_queue

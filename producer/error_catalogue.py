@@ -5,6 +5,12 @@ from __future__ import annotations
 from contract.errors.catalogue.table import KINDS
 from contract.errors.kind import ErrorKind, kinds_in, permanent, temporary
 
+BACKGROUND_NOT_SUPPORTED = permanent(
+    "background_not_supported",
+    "Transparent background not supported",
+    "Transparent backgrounds are not supported.",
+    "Omit `background`, or set it to auto.",
+)
 BAD_REQUEST = permanent(
     "bad_request", "Bad request", "The request could not be understood.", "Check its syntax.", status=400
 )
@@ -50,6 +56,13 @@ HOST_NOT_ALLOWED = permanent(
     status=421,
 )
 IMAGE_REQUIRED = permanent("image_required", "Image missing", "Send the image to edit, as a file or a data URL.")
+IMAGES_ONLY = permanent(
+    "images_only",
+    "Images only",
+    "[{what} is not available|This is not available]: Darkroom only makes and changes images.",
+    "Use POST /v1/images/generations, or POST /v1/images/edits with an image and a prompt.",
+    status=404,
+)
 JOB_ALREADY_FINISHED = permanent(
     "job_already_finished",
     "Job already ended",

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from contract.artifacts.reference_names import find, is_address, may_be_a_name
 from contract.errors.catalogue.request import (
     REFERENCE_HAS_LINKS,
     REFERENCE_INVALID,
@@ -24,8 +24,6 @@ from contract.errors.catalogue.request import (
     REFERENCE_UNREADABLE,
 )
 from contract.errors.exceptions import Refused
-
-_NO_PATH = re.compile(r"~|data:|file:|[a-z]:/", re.IGNORECASE)
 
 
 class FileTooLarge(Exception):
@@ -48,7 +46,7 @@ class ReferenceFiles:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except FileNotFoundError as error:
-            raise Refused(REFERENCE_OUTSIDE_ROOTS) from error
+            raise Refused(REFERENCE_INVALID if is_address(text) else REFERENCE_OUTSIDE_ROOTS) from error
         except OSError as error:
             is_socket = error.errno == errno.ENXIO
             raise Refused(REFERENCE_NOT_A_FILE if is_socket else REFERENCE_UNREADABLE) from error
@@ -70,18 +68,9 @@ class ReferenceFiles:
         return opened, data
 
     def _path(self, text: str) -> Path:
-        odd = (
-            not text
-            or len(text) > 4096
-            or _NO_PATH.match(text)
-            or "\\" in text
-            or "://" in text
-            or not text.isprintable()
-            or any(len(part.encode("utf-8", "replace")) > 255 for part in text.split("/"))
-        )
-        if odd:
+        if not may_be_a_name(text):
             raise Refused(REFERENCE_INVALID)
-        return self._workspace / text  # an absolute path stays as it is
+        return find(text, self._workspace, may_look=lambda folder: self._inside(Path(os.path.realpath(folder))))
 
     def _may_be_elsewhere(self, path: Path, status: os.stat_result) -> bool:
         """Tell whether a file has further names (hard links) that do not lie in its own directory."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from contract.artifacts.artifact_store import ArtifactStore
 from contract.artifacts.reference_files import FileTooLarge, ReferenceFiles
+from contract.artifacts.reference_names import written
 from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import (
     REFERENCE_NOT_AN_IMAGE,
@@ -112,7 +113,7 @@ class References:
             path, data = await asyncio.to_thread(self._files.read, source, most=most)
         except FileTooLarge as error:
             raise _too_large(most) from error
-        return str(path), data
+        return written(path), data
 
     async def _read_artifact(self, locator: str, *, most: int) -> bytes:
         try:

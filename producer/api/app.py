@@ -26,7 +26,8 @@ from contract.settings.installation_secret import InstallationSecret
 from contract.settings.loader import Settings, load_settings
 from contract.telemetry.logs import log_to_stderr
 from producer.api.dependencies import Gateway
-from producer.api.openai import error_envelope, images, models, modelscope
+from producer.api.openai import elsewhere, error_envelope, images, models, modelscope
+from producer.api.openai.addresses import OpenAIAddresses
 from producer.api.openapi import finished
 from producer.api.problem_details import ProblemDetails
 from producer.api.routes import artifacts, docs, health, job_events, jobs, mcp, uploads, webhooks
@@ -54,6 +55,8 @@ from producer.mcp.image_content import ImageContents
 from producer.mcp.server import Tools, build_server
 from producer.token_watch import TokenWatch
 from producer.tokens import Tokens, default_owner, first_token
+
+ROUTES = (jobs, job_events, artifacts, uploads, webhooks, images, models, modelscope, elsewhere, health, mcp, docs)
 
 logger = logging.getLogger(__name__)
 
@@ -130,25 +133,14 @@ def build_app(settings: Settings, closing: asyncio.Event) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (
-        jobs,
-        job_events,
-        artifacts,
-        uploads,
-        webhooks,
-        images,
-        models,
-        modelscope,
-        health,
-        mcp,
-        docs,
-    ):
+    for module in ROUTES:
         app.include_router(module.router)
     errors = ProblemDetails(dict.fromkeys(error_envelope.PREFIXES, error_envelope))
     errors.register(app)
     app.openapi_schema = finished(app.openapi())
     served = UnderWay(RefusalDelay(EndOfTurns(app)), most=MOST_IN_LINE + env.max_waits_per_owner, refuse=errors.answer)
-    return SecurityMiddleware(served, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
+    secured = SecurityMiddleware(served, hosts=_hosts(settings), origins=env.origins, refuse=errors.answer)
+    return OpenAIAddresses(secured)
 
 
 @asynccontextmanager

@@ -17,11 +17,12 @@ SEED_FIELDS = ("id", "path", "mime", "prompt", "model", "provider", "source_imag
 SENT_LATER = (
     "Nothing is wrong: the images are still being made, and will be sent to this chat by themselves. Tell the user so "
     "in one sentence, and end your turn when nothing else is left to do. Do not call generate_image again for this "
-    "request, and do not poll."
+    "request, and do not poll. Only if the user asks: image_job_status tells how it stands, cancel_image_job stops it."
 )
 ASK_LATER = (
     "Nothing is wrong: the images are still being made, but nothing can be sent to this channel later. Give the user "
-    "the job id, and look with image_job_status when they ask. Do not call generate_image again for this request."
+    "the job id, and look with image_job_status when they ask; cancel_image_job stops it. Do not call generate_image "
+    "again for this request."
 )
 SENT_BY_ITSELF = (
     "The images are sent to this chat by themselves: do not send them again. Use their paths as reference_images for "

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from contract.artifacts.reference_names import shown
 from contract.errors.catalogue.request import REFERENCE_OUTSIDE_ROOTS, REFERENCE_UNREADABLE
 from contract.errors.exceptions import Refused
 from contract.jobs.job import Job, JobState
@@ -233,7 +234,7 @@ async def _submit(darkroom: OwnerClient, order: GenerateOptions) -> Job:
         missing = order.missing(darkroom.settings.workspace) if error.code == REFERENCE_OUTSIDE_ROOTS.code else None
         if missing is None:
             raise
-        raise Refused(REFERENCE_UNREADABLE, path=missing) from error
+        raise Refused(REFERENCE_UNREADABLE, path=shown(missing)) from error
 
 
 async def _wait(darkroom: OwnerClient, job: Job, timeout_s: float | None, *, as_json: bool, quiet: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from contract.artifacts.reference_names import find, written
 from contract.jobs.ids import is_like_an_id
 from contract.jobs.job import JobState
 from producer.cli.completion import all_jobs, ended_jobs, models, offering, providers, unfinished_jobs
@@ -58,16 +58,14 @@ class GenerateOptions:
     def missing(self, workspace: Path) -> str | None:
         """Find a reference that is meant as a file and is none, be it here or in the workspace."""
         paths = (name for name in self.references() if not _is_artifact(name))
-        return next((name for name in paths if not _is_there(workspace / name)), None)
+        return next((name for name in paths if not _is_there(find(name, workspace))), None)
 
 
 def _located(name: str) -> str:
     if _is_artifact(name):
         return name  # also where a file is called so
-    path = Path(name)
-    with suppress(RuntimeError):  # there is no such user
-        path = path.expanduser()  # a shell leaves ~ as it is behind a =
-    return str(path.absolute()) if name and _is_there(path) else name
+    path = find(name, Path.cwd())  # a shell leaves ~ as it is behind a =
+    return written(path if name and _is_there(path) else name)
 
 
 def _is_artifact(name: str) -> bool:

@@ -13,6 +13,7 @@ from contract.artifacts.references import ArtifactReference, DecodedImage, Refer
 from contract.errors.catalogue.request import (
     ARTIFACT_NOT_FOUND,
     NO_PREVIOUS_IMAGE,
+    REFERENCE_NEEDS_UPLOAD,
     REFERENCE_NOT_FOUND,
     REFERENCE_OUTSIDE_ROOTS,
 )
@@ -104,8 +105,12 @@ class OwnerImages:
             return ()  # as most have none, without a thread
         found = {name: await self._look_up(name, conversation) for name in references}
         sources = [what for what in found.values() if not isinstance(what, ReferenceSnapshot)]
-        copied = iter(await self._references.snapshot(sources, owner=self._owner))
-        snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copied) for what in found.values())
+        copied = await self._references.snapshot(sources, owner=self._owner)
+        for what, copy in zip(sources, copied, strict=True):
+            if isinstance(what, str):
+                await self._check_not_foreign(copy.source)  # where the path has led
+        copies = iter(copied)
+        snapshots = tuple(what if isinstance(what, ReferenceSnapshot) else next(copies) for what in found.values())
         check_together(snapshots)
         await self._references.touch(snapshots)
         return snapshots
@@ -131,12 +136,16 @@ class OwnerImages:
             return await self._artifact(reference)
         if is_like_an_id(reference) and not await asyncio.to_thread(self._is_in_workspace, reference):
             raise Refused(REFERENCE_NOT_FOUND)
-        artifact = Path(reference).stem
+        await self._check_not_foreign(reference)
+        return reference
+
+    async def _check_not_foreign(self, path: str) -> None:
+        """Refuse the path of an image of somebody else. Raises Refused (`reference_outside_roots`)."""
+        artifact = Path(path).stem
         if is_artifact_id(artifact) and not self._reads_all:
             async with redis_deadline():
                 if await self._store.is_foreign(artifact, self._owner):
                     raise Refused(REFERENCE_OUTSIDE_ROOTS)  # as if there were no such file
-        return reference
 
     async def _artifact(self, artifact: str) -> ArtifactReference:
         """Find an artifact that is not known to be another's; with the right to name paths, also a forgotten one."""
@@ -165,7 +174,7 @@ class OwnerImages:
         except Refused as error:
             if error.code == MEDIA_ELSEWHERE.code:
                 raise
-            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_OUTSIDE_ROOTS) from error
+            raise Refused(REFERENCE_NOT_FOUND if is_like_an_id(reference) else REFERENCE_NEEDS_UPLOAD) from error
 
     def _is_in_workspace(self, name: str) -> bool:
         return os.path.lexists(self._settings.workspace / name)

@@ -6,14 +6,14 @@ The same stands in an answer twice, as structured content and as text, since man
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
-from contract.errors.catalogue.request import REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
+from contract.errors.catalogue.request import REFERENCE_NEEDS_UPLOAD, REFERENCE_NOT_FOUND, REFERENCE_OUTSIDE_ROOTS
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.frozen_model import FrozenModel
 from contract.jobs import wording
@@ -26,7 +26,8 @@ NAMING = (  # clients keep copies under ids that look like ours, and models name
     "An image that was made here is named by its id in the answers of generate_image and list_image_jobs, "
     "not by the id or the path of a copy that was kept elsewhere."
 )
-HINTS = {REFERENCE_NOT_FOUND.code: NAMING, REFERENCE_OUTSIDE_ROOTS.code: NAMING}
+LOOK_AT_ONE = "get_image_job with one of these job_ids tells how that job stands, and shows its images."
+HINTS = dict.fromkeys((REFERENCE_NEEDS_UPLOAD.code, REFERENCE_NOT_FOUND.code, REFERENCE_OUTSIDE_ROOTS.code), NAMING)
 
 
 class ShownImage(NamedTuple):
@@ -66,6 +67,7 @@ class JobAnswer(FrozenModel):
     error: str | None = Field(None, description="The code of the error.")
     warnings: tuple[str, ...] = Field((), description="Notes for the user, in words.")
     is_repeat: bool = Field(False, description="This is the job of an equal call a moment ago; no other one was made.")
+    status_url: str | None = Field(None, description="Address of the job over HTTP; needs the token.")
     next_step: str = Field(description="What to do with this answer.")
 
 
@@ -78,6 +80,7 @@ class ListedJob(FrozenModel):
     created_at: datetime
     prompt: str = Field(description="The start of its prompt.")
     images: tuple[str, ...] = Field(description="The artifact ids of its images.")
+    status_url: str | None = Field(None, description="Address of the job over HTTP; needs the token.")
 
 
 class JobListAnswer(FrozenModel):
@@ -85,6 +88,7 @@ class JobListAnswer(FrozenModel):
 
     jobs: tuple[ListedJob, ...]
     next: str | None = Field(None, description="The cursor of the next page, if there may be one.")
+    next_step: str = Field(description="What to do with this answer.")
 
 
 class Links(NamedTuple):
@@ -96,7 +100,12 @@ class Links(NamedTuple):
 
 
 def answer_of(
-    job: Job, *, expected: tuple[int, int] | None, images: Sequence[ToolImage] = (), is_repeat: bool = False
+    job: Job,
+    *,
+    expected: tuple[int, int] | None,
+    images: Sequence[ToolImage] = (),
+    is_repeat: bool = False,
+    status_url: str | None = None,
 ) -> JobAnswer:
     """Tell how a job stands."""
     return JobAnswer(
@@ -111,6 +120,7 @@ def answer_of(
         error=job.error.code if job.error else None,
         warnings=job.warnings,
         is_repeat=is_repeat,
+        status_url=status_url,
         next_step=next_step(job),
     )
 
@@ -127,8 +137,10 @@ def images_of(job: Job, prints: Sequence[ShownImage | None], links: Sequence[Lin
     ]
 
 
-def list_of(jobs: Sequence[Job], following: str | None) -> JobListAnswer:
-    """Tell of some jobs."""
+def list_of(
+    jobs: Sequence[Job], following: str | None, *, status_url: Callable[[str], str | None] = lambda _: None
+) -> JobListAnswer:
+    """Tell of some jobs, and by `status_url` where each of them is."""
     listed = (
         ListedJob(
             job_id=job.id,
@@ -137,10 +149,11 @@ def list_of(jobs: Sequence[Job], following: str | None) -> JobListAnswer:
             created_at=job.created_at,
             prompt=_begin(job.request.prompt),
             images=tuple(image.id for image in job.images),
+            status_url=status_url(job.id),
         )
         for job in jobs
     )
-    return JobListAnswer(jobs=tuple(listed), next=following)
+    return JobListAnswer(jobs=tuple(listed), next=following, next_step=LOOK_AT_ONE)
 
 
 def words_of(job: Job) -> str:
@@ -167,7 +180,8 @@ def next_step(job: Job) -> str:
     if not job.is_over:
         return (
             "It is under way: tell the user so, with what is known of the time. Do not call generate_image again "
-            f"for it. Later call get_image_job with job_id {job.id} and wait_seconds 20 until it is done."
+            f"for it. Later call get_image_job with job_id {job.id} and wait_seconds 20 until it is done. If the user "
+            "does not want it any more, call cancel_image_job with this job_id; otherwise it goes on and is paid."
         )
     if job.images:
         ids = ", ".join(image.id for image in job.images)  # clients give the copies that they keep ids of their own

@@ -10,14 +10,21 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    CancelledNotificationParams,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
 
 from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.catalogue.request import JOB_NOT_FOUND
@@ -30,6 +37,7 @@ from producer.error_catalogue import JOB_ALREADY_FINISHED
 from producer.error_log import report
 from producer.mcp.answer import FAILED, Links, answer_of, images_of, list_of, refusal_of, result_of
 from producer.mcp.image_content import ImageContents
+from producer.mcp.stopped_calls import StoppedCalls
 from producer.mcp.tools import MAX_WAIT_S, TOOLS, CancelArguments, ListArguments, LookArguments, job_fields, read
 from producer.tokens import Right
 
@@ -39,7 +47,8 @@ ANSWERED_S = 5.0  # and for so long after its answer: clients repeat a call with
 LISTED = 10
 INSTRUCTIONS = (
     "Makes images in the background. generate_image answers with the images, or with a job_id when they take longer; "
-    "then ask get_image_job later."
+    "then ask get_image_job later. A call that is cancelled cancels its job; one that times out does not: "
+    "list_image_jobs finds it, and cancel_image_job stops it."
 )
 
 Request = ServerRequestContext[Any, Any]
@@ -70,6 +79,9 @@ class ToolCaller(Protocol):
     def links(self, image: Image) -> Links:
         """Tell where an image can be had."""
 
+    def status_url(self, job_id: str) -> str | None:
+        """Tell at which address a job is looked at, if there is one."""
+
 
 Tool = Callable[[Request, ToolCaller, Mapping[str, Any]], Awaitable[CallToolResult]]
 
@@ -80,21 +92,27 @@ class Tools:
 
     prints: ImageContents
     wait_s: float
+    stopped: StoppedCalls = field(default_factory=StoppedCalls)
 
     async def generate(self, request: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
-        """Submit a job, and wait for it a while; an equal call that arrives meanwhile gets the same job."""
+        """Submit a job, and wait for it a while; an equal call that arrives meanwhile gets the same job.
+
+        A client that cancels the call cancels the job.
+        """
         until = asyncio.get_running_loop().time() + min(self.wait_s, MAX_WAIT_S)
         caller.check(Right.SUBMIT)
         await caller.count()
         fields, key = job_fields(given)
         what = json.dumps(["mcp", fields], sort_keys=True)
-        job, is_repeat = await self._submit(caller.client, what, fields, key)
-        job = await _follow(request, caller, job, until=until)
-        result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
-        if key is None and not caller.client.connections.is_stopping:
-            with suppress(Unavailable):
-                await caller.client.recent.note(what, job, for_s=ANSWERED_S)
-        return result
+        submitting = asyncio.create_task(self._submit(caller.client, what, fields, key))
+        with self.stopped.watch(request, caller.client, submitting):
+            job, is_repeat = await asyncio.shield(submitting)
+            job = await _follow(request, caller, job, until=until)
+            result = await self._show(caller, job, is_repeat=is_repeat, is_error=job.state in FAILED)
+            if key is None and not caller.client.connections.is_stopping:
+                with suppress(Unavailable):
+                    await caller.client.recent.note(what, job, for_s=ANSWERED_S)
+            return result
 
     async def look(self, request: Request, caller: ToolCaller, given: Mapping[str, Any]) -> CallToolResult:
         """Tell how a job stands, at its end or after a while."""
@@ -119,7 +137,7 @@ class Tools:
         asked = read(given, ListArguments)
         state = frozenset({JobState(asked.state)}) if asked.state else None
         jobs, following = await caller.client.page(before=asked.cursor, limit=asked.limit or LISTED, state=state)
-        return result_of(list_of(jobs, following))
+        return result_of(list_of(jobs, following, status_url=caller.status_url))
 
     async def _submit(
         self, client: OwnerClient, what: str, fields: dict[str, Any], key: str | None
@@ -141,7 +159,8 @@ class Tools:
         shows = job.is_over and bool(job.images) and await caller.may_show()
         prints = await self.prints.of(caller.client, job.images) if shows else [None] * len(job.images)
         images = images_of(job, prints, [caller.links(image) for image in job.images])
-        answer = answer_of(job, expected=expected, images=images, is_repeat=is_repeat)
+        url = caller.status_url(job.id)
+        answer = answer_of(job, expected=expected, images=images, is_repeat=is_repeat, status_url=url)
         return result_of(answer, prints, is_error=is_error)
 
 
@@ -165,13 +184,18 @@ def build_server(tools: Tools, welcome: Callable[[Any], ToolCaller]) -> Server[d
                 call.name, by_name[call.name], request, welcome(request.request), call.arguments or {}
             )
 
-    return Server(
+    async def hear_cancelled(request: Request, params: CancelledNotificationParams) -> None:
+        tools.stopped.hear(request, params)
+
+    server = Server(
         "darkroom",
         version=version("nanobot-darkroom"),
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    server.add_notification_handler("notifications/cancelled", CancelledNotificationParams, hear_cancelled)
+    return server
 
 
 async def _answered(

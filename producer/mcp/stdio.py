@@ -45,6 +45,10 @@ class LocalCaller:
         """Tell where an image lies."""
         return Links(path=image.path)
 
+    def status_url(self, job_id: str) -> str | None:
+        """Tell of no address: there is no gateway."""
+        return None
+
 
 async def serve(darkroom: OwnerClient) -> int:
     """Answer on stdin and stdout until stdin ends; whatever is logged goes to stderr."""
@@ -53,6 +57,8 @@ async def serve(darkroom: OwnerClient) -> int:
     pictures = darkroom.connections.sandbox
     async with stdio_server() as (given, told):
         prints = ImageContents(pictures, Thumbnails(darkroom.artifacts, pictures))
-        server = build_server(Tools(prints=prints, wait_s=settings.env.tool_wait_seconds), lambda _: caller)
+        tools = Tools(prints=prints, wait_s=settings.env.tool_wait_seconds)
+        server = build_server(tools, lambda _: caller)
         await server.run(given, told, server.create_initialization_options())
+        await tools.stopped.close()
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from mcp_types import Tool, ToolAnnotations
@@ -15,6 +16,7 @@ from contract.jobs.job import JobState
 from producer.mcp.answer import JobAnswer, JobListAnswer
 from producer.validation.refusals import refused_by, refused_field
 from producer.validation.request_fields import request_fields, tool_parameters
+from producer.validation.tool_arguments import understand
 
 MAX_WAIT_S = 20.0  # clients give up after 30 s
 MAX_LISTED = 50
@@ -71,14 +73,14 @@ ArgumentsT = TypeVar("ArgumentsT", bound=_Arguments)
 def read(given: Mapping[str, Any], model: type[ArgumentsT]) -> ArgumentsT:
     """Check the arguments of a call. Raises Refused for the first problem, with the others beside it."""
     try:
-        return model.model_validate(present(given))
+        return model.model_validate(understand(given, _schema(model)))
     except ValidationError as error:
         raise refused_by(error, model) from error
 
 
 def job_fields(given: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Split the arguments of `generate_image` into the fields of a job and an idempotency key. Raises Refused."""
-    fields = present(given)
+    fields = understand(given, GENERATE_SCHEMA)
     for name in fields.keys() - GENERATE_SCHEMA["properties"].keys():
         raise refused_field(name, known=GENERATE_SCHEMA["properties"])
     key = fields.pop("idempotency_key", None)
@@ -87,11 +89,7 @@ def job_fields(given: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     return fields, key
 
 
-def present(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is null: models send that for what they do not mean to give."""
-    return {name: value for name, value in given.items() if value is not None}
-
-
+@cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Write a model's schema without what says nothing: titles, and null as a default."""
     schema = model.model_json_schema()
@@ -122,7 +120,8 @@ TOOLS = (
         JobAnswer,
         "Make images from a description, or change existing ones. Waits for them for a while. If they take longer the "
         "answer has a job_id instead: the job goes on by itself; tell the user it is under way, do not call this "
-        "again for it, and ask get_image_job later. Each further call makes further images, which cost money.",
+        "again for it, and ask get_image_job later. Each further call makes further images, which cost money. If a "
+        "call times out its job goes on, too: list_image_jobs finds it.",
         destructive_hint=False,
         open_world_hint=True,
     ),

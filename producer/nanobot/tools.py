@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nanobot.agent.tools import image_generation
 from nanobot.agent.tools.base import Tool, tool_parameters
@@ -87,6 +87,12 @@ class GenerateImage(ImageGenerationTool):  # type: ignore[misc]
         fields: dict[str, Any] = own["properties"]
         return {**own, "properties": _further_fields() | fields}
 
+    def cast_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Read arguments as models write them, over the queue, before nanobot checks them."""
+        if self._link.queue is not None:
+            params = _understood(self, params)
+        return cast("dict[str, Any]", super().cast_params(params))
+
     def runtime_context_provider(self) -> Callable[[Any], Awaitable[Any]]:
         """Tell the model on its next turn what was sent since."""
         return self._link.remind
@@ -103,6 +109,12 @@ def _further_fields() -> dict[str, dict[str, Any]]:
     from producer.validation.request_fields import tool_parameters  # it needs pydantic
 
     return tool_parameters()
+
+
+def _understood(tool: Tool, params: dict[str, Any]) -> dict[str, Any]:
+    from producer.validation.tool_arguments import understand  # not while nanobot starts
+
+    return understand(params, tool.parameters)
 
 
 class _JobTool(Tool):  # type: ignore[misc]
@@ -125,6 +137,10 @@ class _JobTool(Tool):  # type: ignore[misc]
     def concurrency_safe(self) -> bool:
         """Calls of one turn run at the same time."""
         return True
+
+    def cast_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Read arguments as models write them, before nanobot checks them."""
+        return cast("dict[str, Any]", super().cast_params(_understood(self, params)))
 
 
 _JOB_ID = StringSchema("The job id from the answer of generate_image; by default this chat's newest job.")

@@ -17,6 +17,7 @@ from contract.jobs.ids import artifact_id
 from contract.jobs.job import Image, Job
 from contract.settings.nanobot_config import ProviderConfig
 from contract.store.doorbell import Doorbell
+from contract.store.keys import digest, image_key
 from contract.store.worker_store import WorkerStore
 from producer.client.client import Darkroom
 from producer.client.owner_client import OwnerClient
@@ -71,8 +72,20 @@ async def test_another_owner_has_no_right_that_was_not_given(ann: Darkroom, tmp_
     path.parent.mkdir()
     path.write_bytes(png())
     await ann.submit(prompt="a fox", reference_images=[str(path)])
-    assert await code_of(ann.of("bob", names_paths=False), str(path)) == "reference_outside_roots"
+    assert await code_of(ann.of("bob", names_paths=False), str(path)) == "reference_needs_upload"
     await ann.of("bob", names_paths=True).submit(prompt="a fox", reference_images=[str(path)])
+
+
+async def test_a_path_may_not_lead_to_an_image_of_somebody_else(ann: Darkroom, tmp_path: Path) -> None:
+    image = tmp_path / "media" / "generated" / f"{artifact_id('ann', 0)}.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(png())
+    (ann.settings.workspace / "fox.png").symlink_to(image)
+    await ann.connections.redis.set(image_key(image.stem), digest("ann"))
+    bob = ann.of("bob", names_paths=True)
+    for name in (str(image), "fox.png"):
+        assert await code_of(bob, name) == "reference_outside_roots"
+        await ann.of("ann", names_paths=True).submit(prompt="a fox", reference_images=[name])
 
 
 async def test_those_who_share_a_chat_share_its_uploads_and_not_its_jobs(ann: Darkroom) -> None:

@@ -10,10 +10,12 @@ from contract.image_size import GPT_IMAGE_MOST_PIXELS, GPT_IMAGE_SIZES, explicit
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, TimedOut, Transient
+from worker.answers.image_links import images_in
 from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
 from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
+from worker.providers.chat_images import pictures_of
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def parse_response(body: Json) -> Answer:
         if later and isinstance(error, Transient | TimedOut):
             return Answer(poll_url=later, cost_usd=told_cost(answer))  # it is made all the same
         raise error
-    pictures = tuple(_pictures(answer, _DEPTH))
+    pictures = _found(answer)
     stage = check(answer, has_pictures=bool(pictures))
     if pictures:
         return Answer(pictures=pictures, cost_usd=told_cost(answer))
@@ -66,7 +68,7 @@ def parse_response(body: Json) -> Answer:
 def parse_poll(body: Json) -> Answer:
     """Read how far a prediction is, with its pictures once they are there."""
     answer = mapping(body)
-    pictures = tuple(_pictures(answer, _DEPTH))
+    pictures = _found(answer)
     stage = check(answer, has_pictures=bool(pictures))
     if pictures:
         return Answer(pictures=pictures, cost_usd=told_cost(answer))
@@ -97,11 +99,17 @@ def _said(answer: dict[str, Json]) -> str:
     return " ".join(texts(*(mapping(item).get("text") for item in items(answer.get("output")))))
 
 
+def _found(answer: dict[str, Json]) -> tuple[str, ...]:
+    """Find the pictures of a prediction, of a chat completion in its place, or in the words beside."""
+    of_chat = pictures_of(answer) if "choices" in answer else ()
+    return tuple(_pictures(answer, _DEPTH)) or of_chat or tuple(images_in(_said(answer)))
+
+
 def _pictures(value: Json, depth: int) -> Iterator[str]:
     """Find the pictures wherever the shapes put them: lists, objects, strings under known keys."""
     for item in items(value):
         if isinstance(item, str):
-            yield from texts(item)
+            yield from images_in(item) if "](" in item else texts(item)
         elif depth and isinstance(item, dict) and not _is_draft(item, depth):
             for key in _PICTURE_KEYS:
                 if key in item:

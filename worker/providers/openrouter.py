@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from contract import provider_specs
@@ -12,13 +12,12 @@ from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import Meaning, of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, RateLimited, Unusable
 from worker.answers.redaction import clean
-from worker.answers.untrusted_json import Json, is_draft, items, mapping, text, texts, told_cost
+from worker.answers.untrusted_json import Json, mapping, text, texts, told_cost
+from worker.providers.chat_images import MAX_CHOICES, choices_of, is_fair, message_of, pictures_of, words_of
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
 if TYPE_CHECKING:
     from contract.settings.nanobot_config import ProviderConfig
-
-MAX_CHOICES = 16
 
 
 def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
@@ -45,17 +44,18 @@ def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> Http
 
 
 def parse_response(body: Json) -> Answer:
-    """Read the images of all choices, or raise what the answer stands for."""
+    """Read the images of all choices, wherever they stand, or raise what the answer stands for."""
     answer = mapping(body)
     if answer.get("error"):
         raise of_error_object(answer["error"], of_metadata=of_metadata)
-    choices = [mapping(choice) for choice in items(answer.get("choices"))[:MAX_CHOICES]]
+    choices = choices_of(answer)
     for choice in choices:
         if choice.get("error") or choice.get("finish_reason") == "error":
             raise of_error_object(choice.get("error"), of_metadata=of_metadata)
-    pictures = tuple(url for choice in choices for url in _pictures(choice))
+    refusal = _refusal(answer, choices)
+    pictures = pictures_of(answer, in_words=not refusal)
     if not pictures:
-        raise _why_none(answer, choices)
+        raise of_refusal(refusal) if refusal else _why_none(answer, choices)
     return Answer(pictures=pictures, cost_usd=told_cost(answer))
 
 
@@ -67,45 +67,21 @@ def of_metadata(metadata: Mapping[str, Json]) -> Meaning | None:
     return (Unusable, PROVIDER_CREDITS) if limit_source.startswith("openrouter_") else None
 
 
-def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> ProviderError:
-    """Tell why there is no picture: refused, talked instead, or nothing that makes sense."""
+def _refusal(answer: dict[str, Json], choices: list[dict[str, Json]]) -> str:
+    """Tell in which words or with which code the content was refused, if the answer says so."""
+    refused = " ".join(texts(*(mapping(message_of(choice)).get("refusal") for choice in choices)))
     reasons = [text(choice.get(name)) for choice in choices for name in ("native_finish_reason", "finish_reason")]
-    refusal = next((reason for reason in reasons if is_refused(code=reason)), "")
-    refusal = refusal or text(mapping(answer.get("promptFeedback")).get("blockReason"))
-    said = " ".join(texts(*(mapping(_message(choice)).get("content") for choice in choices)))
-    refused = " ".join(texts(*(mapping(_message(choice)).get("refusal") for choice in choices)))
-    if refusal or refused or is_refused(said=said):
-        return of_refusal(refused or refusal or said)
-    is_fair = isinstance(answer.get("choices"), list) and all(map(_is_fair, answer["choices"][:MAX_CHOICES]))
-    return of_silence(clean(said, limit=2000)) if said or is_fair else of_garbage()
+    code = next((reason for reason in reasons if is_refused(code=reason)), "")
+    return refused or code or text(mapping(answer.get("promptFeedback")).get("blockReason"))
 
 
-def _is_fair(choice: Json) -> bool:
-    """Tell a choice without a picture from one that has something else in its place."""
-    message = _message(choice) if isinstance(choice, dict) else ""
-    if not isinstance(message, dict):
-        return message is None
-    images = message.get("images", [])
-    return isinstance(images, list) and all(_is_draft(mapping(image)) for image in images)
-
-
-def _pictures(choice: dict[str, Json]) -> Iterator[str]:
-    for image in map(mapping, items(mapping(_message(choice)).get("images"))):
-        if not _is_draft(image):
-            yield from texts(mapping(_link(image)).get("url"), _link(image))
-
-
-def _is_draft(image: dict[str, Json]) -> bool:
-    return is_draft(image) or is_draft(mapping(_link(image)))
-
-
-def _link(image: dict[str, Json]) -> Json:
-    return image.get("image_url") or image.get("imageUrl")
-
-
-def _message(choice: dict[str, Json]) -> Json:
-    """Find a choice's message; in a stream that was not asked for it is called `delta`."""
-    return choice.get("message", choice.get("delta"))
+def _why_none(answer: dict[str, Json], choices: list[dict[str, Json]]) -> ProviderError:
+    """Tell why there is no picture: refused in words, talked instead, or nothing that makes sense."""
+    said = " ".join(texts(*(words_of(message_of(choice)) for choice in choices)))
+    if is_refused(said=said):
+        return of_refusal(said)
+    is_silent = isinstance(answer.get("choices"), list) and all(map(is_fair, answer["choices"][:MAX_CHOICES]))
+    return of_silence(clean(said, limit=2000)) if said or is_silent else of_garbage()
 
 
 def smaller(image_size: str) -> str | None:

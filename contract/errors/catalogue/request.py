@@ -80,7 +80,7 @@ NO_PREVIOUS_IMAGE = permanent(
     "no_previous_image",
     "No earlier image",
     "This conversation has no image yet, so there is none to edit.",
-    "Make one first, or give the path or id of an image.",
+    "Make one first, or name an image by its id, or by its path where you may name paths.",
 )
 PROMPT_INVALID_CHARACTERS = permanent(
     "prompt_invalid_characters",
@@ -97,12 +97,18 @@ REFERENCE_HAS_LINKS = permanent(
     "reference_has_links",
     "Reference has further names",
     "Reference image rejected: it is a hard link, and its other names may lie outside the workspace.",
-    "Copy the image into the workspace.",
+    "Copy the image into the workspace, or upload it.",
 )
 REFERENCE_INVALID = permanent(
     "reference_invalid",
     "Reference not usable",
     'A reference image must be a file path, an artifact id such as img_ab12cd34ef56, or "latest".',
+)
+REFERENCE_NEEDS_UPLOAD = permanent(
+    "reference_needs_upload",
+    "Reference must be uploaded",
+    'Reference image rejected: name one of your images by its id (img_…), an upload by its id (up_…), or "latest".',
+    "Upload an image of your own with POST /v1/uploads, and name the id from the answer.",
 )
 REFERENCE_NOT_A_FILE = permanent(
     "reference_not_a_file",
@@ -128,7 +134,7 @@ REFERENCE_OUTSIDE_ROOTS = permanent(
     "Reference not allowed",
     "Reference image rejected: paths must be inside the workspace or nanobot media directory "
     "and must be valid image files.",
-    "Copy the image into the workspace.",
+    "Copy the image into the workspace, or upload it.",
 )
 REFERENCE_TOO_LARGE = permanent(
     "reference_too_large",
@@ -142,7 +148,7 @@ REFERENCE_UNREADABLE = permanent(
     "reference_unreadable",
     "Reference not readable",
     "[There is no image file {path}|A reference image could not be read].",
-    "Check that the file exists, and that Darkroom's user may read it.",
+    "Check that the file exists and that Darkroom's user may read it, or upload the image again.",
 )
 TIMEOUT_OUT_OF_RANGE = permanent(
     "timeout_out_of_range",

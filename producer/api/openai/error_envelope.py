@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from starlette.responses import Response
@@ -10,9 +11,10 @@ from starlette.responses import Response
 from contract.errors.catalogue.provider import CONTENT_REFUSED
 from contract.errors.catalogue.queue import BUDGET_SPENT, TOO_MANY_JOBS
 from contract.errors.exceptions import DarkroomError, Refused
+from producer.api.openai.addresses import ROOTS
 from producer.error_catalogue import UNKNOWN_MODEL
 
-PREFIXES = ("/v1/images/", "/v1/models")  # where clients of OpenAI's API call
+PREFIXES = tuple(f"/v1/{root}" for root in ROOTS)  # where clients of OpenAI's API call
 
 _PARAMS = {"count": "n", "image_size": "size", "reference_images": "image"}
 _STATUSES = {CONTENT_REFUSED.code: 400, UNKNOWN_MODEL.code: 404}  # where ours differ
@@ -26,6 +28,16 @@ def envelope(error: DarkroomError) -> dict[str, object]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     message = f"{error.detail} {error.kind.hint}".strip()
     return {"error": {"message": message, "type": kind, "code": error.code, "param": _PARAMS.get(str(place), place)}}
+
+
+def in_own_words(error: Refused, names: Mapping[str, str]) -> Refused:
+    """Let an error name the fields of OpenAI's API that its caller has used in place of ours."""
+    for each in (error, *error.others):
+        ours = str(each.place[0]) if each.place else ""
+        if ours in names:
+            each.detail = re.sub(rf"\b{ours}\b", names[ours], each.detail)
+            each.place = (names[ours], *each.place[1:])
+    return error
 
 
 def status_of(error: DarkroomError) -> int:

@@ -19,15 +19,13 @@ from contract.jobs.job import Job, JobState
 from producer.api.authentication import Caller, Reader
 from producer.api.dependencies import Gateway, Here
 from producer.api.job_json import json_response
+from producer.api.openai.bodies.json_images import open_json_images
+from producer.api.openai.bodies.pictures import keep_references, references_in
 from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, Part, interleave
-from producer.api.openai.data_url import images_in
-from producer.api.openai.json_images import open_json_images
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
 from producer.api.openai.response import stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
-from producer.api.services.owner_turns import end_turn
-from producer.imaging.intake import keep_upload
 from producer.imaging.turns import Asker
 
 NO_RATIO = "1024x1024"  # nanobot's tool sends it where no ratio is named that it knows
@@ -48,13 +46,10 @@ async def submit(request: Request, gateway: Gateway, caller: Caller) -> Response
     headers = await caller.count(gateway)
     async with open_json_images(request) as body:
         order = read_openai_request(body, gateway.settings)
-        pictures = images_in(body, "image_url")
-        if pictures and body.get("size") == NO_RATIO and not body.get("aspect_ratio"):
+        references = references_in(body.items())
+        if references and body.get("size") == NO_RATIO and not body.get("aspect_ratio"):
             del order.fields["aspect_ratio"]  # an edit keeps that of its first reference
-        own, asker = caller.client.owner_images, Asker(caller.owner, request.is_disconnected)
-        end_turn(request.scope)  # the sandbox has turns of its own
-        kept = [await keep_upload(gateway.pictures, own, picture, asker=asker) for picture in pictures]
-    order.fields["reference_images"] = [upload["id"] for upload in kept]
+        order.fields["reference_images"] = await keep_references(request, gateway, caller, references)
     job = (await caller.client.accept(**order.fields)).job
     async with _waiting(gateway, job):
         pass  # from now on it is waited for by asking

@@ -12,14 +12,18 @@ from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.image_size import hint_of
 from contract.settings.loader import Settings
-from producer.error_catalogue import UNKNOWN_MODEL
+from producer.error_catalogue import BACKGROUND_NOT_SUPPORTED, UNKNOWN_MODEL
 
 Format = Literal["png", "jpeg", "webp"]
 
 MIMES: dict[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp"}
-_ALIAS = re.compile(r"(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
-_SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×]\s*([1-9][0-9]{1,4})")
+_ALIAS = re.compile(r"(?:[\w.-]+/)?(?:chatgpt-image|gpt-image|dall-e)[\w.-]*", re.ASCII)
+_LINKING = re.compile(r"(?:[\w.-]+/)?dall-e[\w.-]*", re.ASCII)  # models that answer with links
+_SIZE = re.compile(r"([1-9][0-9]{1,4})\s*[xX×*]\s*([1-9][0-9]{1,4})")
+_RATIO = re.compile(r"([1-9][0-9]{0,3})\s*:\s*([1-9][0-9]{0,3})")
+_WHOLE = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
 _QUALITIES = {"hd": "high", "xhigh": "high", "max": "high"}
+_SHAPE = ("aspect_ratio", "image_size")
 _ANY_QUALITY = ("auto", "standard")  # what clients send unasked
 
 
@@ -34,6 +38,7 @@ class OpenAIRequest:
     is_stream: bool
     user: str | None
     is_default_model: bool  # another one was asked for
+    names: Mapping[str, str] = field(default_factory=dict)  # what the caller calls fields of ours
 
 
 def read_openai_request(body: Mapping[str, Any], settings: Settings) -> OpenAIRequest:
@@ -44,22 +49,23 @@ def read_openai_request(body: Mapping[str, Any], settings: Settings) -> OpenAIRe
     if model is not None:
         fields["model"] = model
     fields |= _shape(_text(body, "size"), _text(body, "aspect_ratio"), _text(body, "image_size"))
-    quality = _text(body, "quality")
+    if _word(body, "background") == "transparent":
+        raise Refused(BACKGROUND_NOT_SUPPORTED).at("background")
+    quality = _word(body, "quality")
     if quality and quality not in _ANY_QUALITY:
         fields["quality"] = _QUALITIES.get(quality, quality)
     if conversation := _text(body, "conversation"):
         fields["conversation"] = conversation
-    output = _text(body, "output_format")
-    if output and output not in MIMES:
-        raise Refused(TYPE_ERROR, field="output_format", expected="it must be png, jpeg or webp").at("output_format")
+    is_stream = _flag(body, "stream")
     return OpenAIRequest(
         fields=fields,
-        mime=MIMES[output] if output else None,
+        mime=_mime(body),
         compression=_compression(body),
-        as_url=_is_url(body),
-        is_stream=_flag(body, "stream"),
+        as_url=_is_url(body, is_default=_is_linking(body) and not is_stream),
+        is_stream=is_stream,
         user=_text(body, "user"),
         is_default_model=is_default,
+        names={"count": "n", "reference_images": "image"} | {ours: "size" for ours in _SHAPE if not body.get(ours)},
     )
 
 
@@ -69,16 +75,18 @@ def _shape(size: str | None, aspect_ratio: str | None, image_size: str | None) -
     if size and (sides := _SIZE.fullmatch(size.strip())):
         width, height = int(sides[1]), int(sides[2])
         shape = {"aspect_ratio": nearest_ratio(width, height), "image_size": hint_of(width, height)}
+    elif size and (sides := _RATIO.fullmatch(size.strip())):
+        shape = {"aspect_ratio": nearest_ratio(int(sides[1]), int(sides[2]))}
     elif size and size.strip().lower() != "auto":
-        shape = {"image_size": size}
+        shape = {"image_size": size.strip().upper()}
     own = {"aspect_ratio": aspect_ratio, "image_size": image_size}
     return shape | {name: value for name, value in own.items() if value}
 
 
 def _model(name: str | None, settings: Settings) -> tuple[str | None, bool]:
     """Find the model that is meant; None is the default one. Raises Refused (`unknown_model`)."""
-    if not name or name in settings.models(settings.image.provider):
-        return name or None, False
+    if not name or (found := _configured(name, settings)):
+        return (found if name else None), False
     if _ALIAS.fullmatch(name) or settings.env.any_model:
         return None, True
     raise Refused(UNKNOWN_MODEL).at("model")
@@ -86,7 +94,18 @@ def _model(name: str | None, settings: Settings) -> tuple[str | None, bool]:
 
 def is_model(name: str, settings: Settings) -> bool:
     """Tell whether a request may name a model."""
-    return name in settings.models(settings.image.provider) or _ALIAS.fullmatch(name) is not None
+    return _configured(name, settings) is not None or _ALIAS.fullmatch(name) is not None
+
+
+def _configured(name: str, settings: Settings) -> str | None:
+    """Find a configured model, also with one more vendor before its name, or without its own if that is enough."""
+    models = settings.models(settings.image.provider)
+    alike = [model for model in models if name.endswith(f"/{model}") or model.endswith(f"/{name}")]
+    return name if name in models else alike[0] if len(alike) == 1 else None
+
+
+def _is_linking(body: Mapping[str, Any]) -> bool:
+    return _LINKING.fullmatch(_text(body, "model") or "") is not None
 
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:
@@ -98,16 +117,31 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
+def _word(body: Mapping[str, Any], name: str) -> str | None:
+    """Read text whose letter case means nothing."""
+    text = _text(body, name)
+    return text.strip().lower() if text else None
+
+
 def _number(body: Mapping[str, Any], name: str) -> int | None:
     """Read a whole number, which a form has as text."""
     value = body.get(name)
     if value is None or value == "":
         return None
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+    if isinstance(value, str) and (whole := _WHOLE.fullmatch(value.strip())):
+        return int(whole[1])
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Refused(TYPE_ERROR, field=name, expected="it must be a whole number").at(name)
     return value
+
+
+def _mime(body: Mapping[str, Any]) -> str | None:
+    output = (_word(body, "output_format") or "").removeprefix("image/")
+    if output and output not in MIMES:
+        raise Refused(TYPE_ERROR, field="output_format", expected="it must be png, jpeg or webp").at("output_format")
+    return MIMES.get(output)
 
 
 def _compression(body: Mapping[str, Any]) -> int | None:
@@ -117,17 +151,19 @@ def _compression(body: Mapping[str, Any]) -> int | None:
     return value
 
 
-def _is_url(body: Mapping[str, Any]) -> bool:
-    form = _text(body, "response_format")
+def _is_url(body: Mapping[str, Any], *, is_default: bool) -> bool:
+    form = _word(body, "response_format")
     if form not in (None, "b64_json", "url"):
         raise Refused(TYPE_ERROR, field="response_format", expected="it must be b64_json or url").at("response_format")
-    return form == "url"
+    return form == "url" if form else is_default
 
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name)
-    if value is None or value is False or value in ("", "false"):
+    if isinstance(value, str):
+        value = value.strip().lower()
+    if value is None or value is False or value in ("", "false", "0"):
         return False
-    if value is True or value == "true":
+    if value is True or value in ("true", "1"):
         return True
     raise Refused(TYPE_ERROR, field=name, expected="it must be true or false").at(name)

@@ -22,6 +22,7 @@ from contract.jobs.job import Image, Job
 from producer.api.authentication import Caller
 from producer.api.dependencies import Gateway
 from producer.api.openai.chunked_json import MARK, PIECE, Base64Image, Part, SpooledBase64, StoredBase64, interleave
+from producer.api.openai.late_failure import LateFailure
 from producer.api.openai.request import OpenAIRequest
 from producer.api.services.piece_turns import Turn
 from producer.client.owner_client import OwnerClient
@@ -55,6 +56,7 @@ class ResponseContext:
     order: OpenAIRequest
     base: str  # the start of links
     kind: str  # what events are called: `image_generation` or `image_edit`
+    late: LateFailure = field(default_factory=LateFailure)
     kept: ExitStack = field(default_factory=ExitStack)  # what the response holds until it has left
 
 

@@ -1,7 +1,8 @@
 """Answers that wait for a job: one that is held back until its end, and one that tells how it goes.
 
 For the first seconds an error keeps its status; after that the answer has begun with 200, and blanks keep it alive
-until the JSON comes. A client that goes away, and does not come back, has its job cancelled.
+until the JSON comes: `late_failure.py` has how a failure is told then. A client that goes away, and does not come back,
+has its job cancelled.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class WaitingResponse(Response):
         self._context = context
         self._job = job
         self._more = headers
+        self._late = context.late
+        self._is_sent_on = False
         self._env = context.gateway.settings.env
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +61,9 @@ class WaitingResponse(Response):
                         task.cancel()
         if finishing.done() and not finishing.cancelled():
             await disconnects.stay(self._job.id)
+        elif self._is_sent_on:
+            async with disconnects.wait_for(self._job.id, linger_s=self._env.polling_linger_seconds):
+                pass  # the client is on its way to the next address
 
     async def _hold(
         self,
@@ -68,18 +74,25 @@ class WaitingResponse(Response):
         send: Send,
     ) -> None:
         both = {finishing, leaving}
-        await asyncio.wait(both, timeout=self._env.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        open_s = self._late.open_s(self._env.grace_seconds)
+        await asyncio.wait(both, timeout=open_s, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
             await self._answer(finishing, scope)(scope, receive, send)
             return
         if leaving.done():
+            return
+        if self._late.next_address:
+            self._is_sent_on = True
+            await Response(status_code=303, headers={**self._more, "Location": self._late.next_address})(
+                scope, receive, send
+            )
             return
         await send({"type": "http.response.start", "status": 200, "headers": self._open_headers()})
         while not finishing.done() and not leaving.done():
             await send({"type": "http.response.body", "body": b"\n", "more_body": True})
             await asyncio.wait(both, timeout=self._env.heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
-            await send_parts(send, self._late(finishing, scope))
+            await self._end(finishing, scope, send)
 
     def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
         try:
@@ -88,13 +101,17 @@ class WaitingResponse(Response):
             report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
-    def _late(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> list[Part]:
-        """Write the result of a job whose response has started."""
+    async def _end(self, finishing: asyncio.Task[list[Part]], scope: Scope, send: Send) -> None:
+        """Send the result of a job whose response has started; a failure may break the connection instead."""
         try:
-            return finishing.result()
+            parts = finishing.result()
         except DarkroomError as error:
             report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
-            return [json.dumps(error_envelope.envelope(error)).encode()]
+            if await self._late.owe(self._context.caller.client.recent, self._job):
+                scope["state"]["cut"]()
+                return
+            parts = [json.dumps(error_envelope.envelope(error)).encode()]
+        await send_parts(send, parts)
 
     def _open_headers(self) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]

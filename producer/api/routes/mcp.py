@@ -89,6 +89,10 @@ class TokenCaller:
             path=image.path if self.caller.may(Right.PATHS) else None,
         )
 
+    def status_url(self, job_id: str) -> str:
+        """Tell at which address a job is looked at."""
+        return f"{self.base}/v1/jobs/{job_id}"
+
 
 def welcome(request: Request) -> TokenCaller:
     """Find the caller of a tool, as authenticated when the request came in."""

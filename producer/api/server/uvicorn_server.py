@@ -66,7 +66,7 @@ class TimeLimitedProtocol(H11Protocol):
         super().connection_made(transport)
         self._place = self._given or self._limits.enter(self.client[0] if self.client else "", self._give_way)
         self._place.give_way = self._give_way
-        self.app_state = {**self.app_state, "vouch": self._vouch}
+        self.app_state = {**self.app_state, "vouch": self._vouch, "cut": self._cut}
         transport.set_write_buffer_limits(0)  # writing is paused while the client is behind
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # for clients that have vanished, or that take nothing at all
             connection = transport.get_extra_info("socket")
@@ -81,6 +81,11 @@ class TimeLimitedProtocol(H11Protocol):
         self._limits.vouch(self._place, owner)
         if is_alone and (token := token_of(dict(self.cycle.scope))):
             self._limits.learn(token, owner)
+
+    def _cut(self) -> None:
+        """Close the connection in the midst of an answer, so that its client knows that this is not the whole of it."""
+        self.cycle.disconnected = True
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

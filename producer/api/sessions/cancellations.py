@@ -1,6 +1,7 @@
 """Cancellations of MCP calls: a client may tell another gateway than the one that serves its call.
 
-So they are told to all gateways over the channel of jobs' news, once, under a digest that only names session and call.
+So they are told to all gateways over the channel of jobs' news, once, under a digest that only names session and call,
+and whether the client has only stopped waiting.
 """
 
 from __future__ import annotations
@@ -28,27 +29,32 @@ class Cancellations:
         self._redis = redis
         self._subscriber = subscriber
 
-    async def tell(self, session_id: str, call: CallId) -> None:
+    async def tell(self, session_id: str, call: CallId, *, has_timed_out: bool) -> None:
         """Tell all gateways that a call is cancelled; while Redis is away, nobody hears it."""
         with suppress(Unavailable):
             async with redis_deadline(), reaching_redis():
-                await self._redis.publish(EVENTS_CHANNEL, _name(session_id, call))
+                await self._redis.publish(EVENTS_CHANNEL, _name(session_id, call, has_timed_out=has_timed_out))
 
     @asynccontextmanager
-    async def heard(self, session_id: str, call: CallId, cancel: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        """Let a call be cancelled while it lasts."""
+    async def heard(
+        self, session_id: str, call: CallId, cancel: Callable[[bool], Awaitable[None]]
+    ) -> AsyncIterator[None]:
+        """Let a call be cancelled while it lasts; `cancel` is told whether its client has only stopped waiting."""
 
-        async def hear() -> None:
-            with self._subscriber.signal(_name(session_id, call)) as signal:
+        async def hear(*, has_timed_out: bool) -> None:
+            with self._subscriber.signal(_name(session_id, call, has_timed_out=has_timed_out)) as signal:
                 await signal.wait()
-                await cancel()
+                await cancel(has_timed_out)
 
-        hearing = asyncio.create_task(hear())
+        hearing = [asyncio.create_task(hear(has_timed_out=timed_out)) for timed_out in (False, True)]
         try:
             yield
         finally:
-            hearing.cancel()
+            for each in hearing:
+                each.cancel()
 
 
-def _name(session_id: str, call: CallId) -> str:
-    return "mcp:" + digest(json.dumps([session_id, str(call)]))  # the SDK takes 7 and "7" for one
+def _name(session_id: str, call: CallId, *, has_timed_out: bool) -> str:
+    """Name what is told. A gateway of an older version knows only the name of a time-out, and cancels no job."""
+    parts = [session_id, str(call), *([] if has_timed_out else ["job"])]  # the SDK takes 7 and "7" for one
+    return "mcp:" + digest(json.dumps(parts))

@@ -29,9 +29,10 @@ def ready() -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
-def cancelled(call: str | int) -> dict[str, Any]:
+def cancelled(call: str | int, reason: str) -> dict[str, Any]:
     """Write the message that cancels a call."""
-    return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}}
+    params = {"requestId": call, "reason": reason}
+    return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
 
 
 def request_of(method: str, session_id: str, message: Mapping[str, Any] | None = None) -> tuple[Scope, Receive]:

@@ -28,6 +28,7 @@ from producer.api.sessions.cancellations import Cancellations
 from producer.api.sessions.own_requests import cancelled, hello, ready, renamed, request_of, unheard
 from producer.api.sessions.records import IDLE_S, IN_USE, SessionRecords
 from producer.error_catalogue import TOO_BUSY
+from producer.mcp.stopped_calls import has_timed_out
 
 MOST = 1000  # 35 KB each
 PARTING_S = 3.0  # in which calls are answered when the gateway stops
@@ -209,15 +210,18 @@ class Sessions:
             case {"method": "tools/call", "id": str() | int() as call} if session is not None:
                 async with self._cancellations.heard(session.id, call, partial(self._cancel, session, call)):
                     await self.handle(session, scope, receive, send)
-            case {"method": "notifications/cancelled", "params": {"requestId": str() | int() as call}} if session:
+            case {"method": "notifications/cancelled", "params": {"requestId": str() | int() as call, **more}} if (
+                session
+            ):
                 await self.handle(session, scope, receive, send)
-                await self._cancellations.tell(session.id, call)
+                await self._cancellations.tell(session.id, call, has_timed_out=has_timed_out(more.get("reason")))
             case _:
                 await self.handle(session, scope, receive, send)
 
-    async def _cancel(self, session: Session, call: str | int) -> None:
+    async def _cancel(self, session: Session, call: str | int, timed_out: bool) -> None:
         """Cancel a call that is served here, as the session's own client would."""
-        await self._manager.handle_request(*request_of("POST", session.inner_id, cancelled(call)), unheard)
+        message = cancelled(call, "timed out" if timed_out else "cancelled")
+        await self._manager.handle_request(*request_of("POST", session.inner_id, message), unheard)
 
     async def _note(self, session: Session, method: str, begin: Message) -> None:
         """Note from the head of an answer that a session was opened, which names it, or has ended."""

@@ -147,7 +147,9 @@ async def test_an_upload_and_an_own_image_can_be_edited(ann: httpx.AsyncClient) 
     again = await made(ann, reference_images=[edit["images"][0]["id"], raw.json()["id"]])
     assert again["state"] == "succeeded"
     outside = await ann.post("/v1/jobs", json={**FOX, "reference_images": ["/etc/passwd"]})
-    assert (outside.status_code, outside.json()["code"]) == (422, "reference_outside_roots")
+    assert (outside.status_code, outside.json()["code"]) == (422, "reference_needs_upload")
+    assert "workspace" not in outside.text
+    assert "POST /v1/uploads" in outside.json()["hint"]
 
 
 async def test_cancel_retry_and_delete(ann: httpx.AsyncClient, stack: Stack) -> None:

@@ -58,8 +58,9 @@ def test_B12_an_id_of_anothers_image_is_an_unknown_one(gateway: Gateway) -> None
 def test_B12_a_path_of_anothers_image_is_a_missing_one(gateway: Gateway) -> None:
     [path] = gateway.stack.folder.rglob(f"{gateway.image['id']}.png")
     names = [path, path.with_name("x.png"), path.with_name(f"{NO_IMAGE}.png"), path.name, f"{NO_IMAGE}.png"]
-    told = [refused_reference(gateway, who, str(name)) for who in ("bob", "bot") for name in names]
-    assert (told[0]["code"], told[1:]) == ("reference_outside_roots", [told[0]] * 9)
+    for who, code in (("bob", "reference_needs_upload"), ("bot", "reference_outside_roots")):
+        told = [refused_reference(gateway, who, str(name)) for name in names]
+        assert (told[0]["code"], told[1:]) == (code, [told[0]] * 4)
 
 
 def test_a_file_of_the_workspace_may_be_named_like_an_image(gateway: Gateway) -> None:

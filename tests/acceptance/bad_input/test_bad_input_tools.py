@@ -97,13 +97,15 @@ def test_B84_without_arguments_a_tool_says_what_it_needs(gateway: Gateway, named
 
 
 @pytest.mark.parametrize(("arguments", "code"), [
-    *[({"prompt": "x", "canary": 1}, "There is no field canary."), ({"prompt": 1}, "Describe")],
+    *[({"prompt": "x", "canary": 1}, "There is no field canary."), ({"prompt": [1]}, "Describe")],
     *[({"prompt": "x", "webhook_url": "https://canary.example"}, "There is no field webhook_url.")],
     *[({"prompt": "x", "conversation": "canary"}, "There is no field conversation.")],
-    *[({"prompt": "x", "count": "2"}, "count has the wrong type"), ({"prompt": "x", "count": True}, "count has")],
-    *[({"prompt": "x", "reference_images": "canary.png"}, "reference_images has the wrong type")],
-    *[({"prompt": "x", "idempotency_key": 1}, "idempotency_key has the wrong type")],
-    *[({"prompt": "x", "idempotency_key": ""}, "An idempotency key must have")],
+    *[({"prompt": "x", "count": "two"}, "count has the wrong type"), ({"prompt": "x", "count": True}, "count has")],
+    *[({"prompt": "x", "reference_images": "canary.png"}, "Reference image rejected")],
+    *[({"prompt": "x", "reference_images": {"0": "canary.png"}}, "reference_images has the wrong type")],
+    *[({"prompt": "x", "reference_images": "[[1]]"}, "reference_images has the wrong type")],
+    *[({"prompt": "x", "idempotency_key": [1]}, "idempotency_key has the wrong type")],
+    *[({"prompt": "x", "idempotency_key": "\x7f"}, "An idempotency key must have")],
     *[({"prompt": "canary\0"}, "The prompt contains NUL"), ({"prompt": "canary" * 10_000}, "The prompt must have")],
 ])  # fmt: skip
 def test_B85_tools_check_as_the_other_routes_do(arguments: dict[str, Any], code: str, gateway: Gateway) -> None:
@@ -127,23 +129,27 @@ def test_B85_a_prompt_of_10_MB_is_not_read(gateway: Gateway, named: dict[str, st
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("how", ["gone", "cancelled"])
-def test_B86_the_job_of_a_client_that_goes_or_cancels_goes_on(how: str, gateway: Gateway) -> None:
+@pytest.mark.parametrize("how", ["gone", "timed out", "cancelled"])
+def test_B86_the_job_of_a_client_that_goes_or_times_out_goes_on_and_that_of_one_that_cancels_does_not(
+    how: str, gateway: Gateway
+) -> None:
     named = session(gateway, "carl")
     body = json.dumps(called("generate_image", prompt=f"a fox that is {how}"))
     headers = gateway.headers("carl") | ACCEPT | named
     with gateway.client.stream("POST", "/mcp", content=body, headers=headers) as answer:
         assert answer.status_code == 200
         job = newest(gateway, f"a fox that is {how}")
-        if how == "cancelled":
-            assert say(gateway, message("notifications/cancelled", requestId=2), "carl", **named).status_code == 202
+        if how != "gone":
+            cancel = message("notifications/cancelled", requestId=2, reason=f"the call has {how}")
+            assert say(gateway, cancel, "carl", **named).status_code == 202
             answer.read()
             assert answered(answer)["error"]["message"] == "Request cancelled"
-    look = called("get_image_job", job_id=job["id"]) | {"id": 3}  # the first call may still be under way
-    told = answered(say(gateway, look, "carl", **named))["result"]["structuredContent"]
-    assert told["state"] == "queued"
+    state = "cancelled" if how == "cancelled" else "queued"
+    look = called("get_image_job", job_id=job["id"], wait_seconds=5 if how == "cancelled" else 0)
+    told = answered(say(gateway, look | {"id": 3}, "carl", **named))["result"]["structuredContent"]
+    assert (told["state"], told["status_url"]) == (state, job["status_url"])
     again = gateway.ask("GET", f"/v1/jobs/{job['id']}", "carl").json()
-    assert again["state"] == "queued"
+    assert again["state"] == state
     gateway.ask("POST", job["cancel_url"], "carl")
 
 

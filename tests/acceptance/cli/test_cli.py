@@ -367,7 +367,7 @@ def test_logs_outlive_the_next_start(tmp_path: Path) -> None:
 
 def test_an_error_comes_with_its_cure(terminal: Terminal) -> None:
     done = terminal.run("edit", "x", "--conversation", "empty")
-    assert "Hint: Make one first, or give the path or id of an image." in " ".join(done.stderr.split())
+    assert "Hint: Make one first, or name an image by its id, or by its path" in " ".join(done.stderr.split())
 
 
 def test_what_goes_to_a_file_holds_no_secret(terminal: Terminal) -> None:

@@ -65,6 +65,25 @@ async def test_an_image_is_changed(shared_stack: SharedStack, ann: Client, named
     assert [call.references for call in shared_stack.calls(prompt)] == [1]
 
 
+@pytest.mark.parametrize(
+    "written", ["{}", '["{}"]', "['{}']", ' "{}" ', "latest"], ids=["bare", "json", "python", "quoted", "latest"]
+)
+async def test_arguments_are_understood_as_chat_models_write_them(
+    shared_stack: SharedStack, ann: Client, account: Account, written: str
+) -> None:
+    [image] = told(await ann.call_tool("generate_image", {"prompt": fresh()}))["images"]
+    absent = {"aspect_ratio": "", "image_size": "null", "idempotency_key": "None"}
+    asked = absent | {"prompt": (prompt := fresh()), "count": "2", "reference_images": written.format(image["id"])}
+    assert len(shown(await ann.call_tool("generate_image", asked))) == 2
+    assert [call.references for call in shared_stack.calls(prompt)] == [1, 1]
+    job = (await shared_stack.jobs(account.owner))[0]
+    assert (job.request.count, len(job.request.reference_images)) == (2, 1)
+    look = {"job_id": job.id, "wait_seconds": "20", "prompt": "", "model": None}
+    assert told(await ann.call_tool("get_image_job", look))["job_id"] == job.id
+    listed = told(await ann.call_tool("list_image_jobs", {"limit": "1.0", "state": "", "cursor": "null"}))["jobs"]
+    assert [each["job_id"] for each in listed] == [job.id]
+
+
 async def test_what_takes_longer_is_told_and_fetched_later(
     shared_stack: SharedStack, ann: Client, impatient: Client
 ) -> None:
@@ -73,6 +92,8 @@ async def test_what_takes_longer_is_told_and_fetched_later(
     job = told(answer)
     assert (job["state"] in ("queued", "running"), shown(answer)) == (True, [])
     assert "get_image_job" in job["next_step"]
+    assert "cancel_image_job with this job_id" in job["next_step"]
+    assert job["status_url"] == f"{shared_stack.impatient_url}/v1/jobs/{job['job_id']}"
     asked = {"job_id": job["job_id"], "wait_seconds": 20, "prompt": prompt, "model": "sim"}
     later = await ann.call_tool("get_image_job", asked)
     assert (told(later)["state"], len(shown(later))) == ("succeeded", 1)
@@ -97,7 +118,33 @@ async def test_jobs_are_listed_in_pages(ann: Client) -> None:
     listed = first["jobs"] + second["jobs"]
     assert [job["job_id"] for job in listed] == [job["job_id"] for job in reversed(made)]
     assert (listed[0]["images"], len(listed[0]["prompt"])) == ([made[-1]["images"][0]["id"]], 120)
+    assert {job["status_url"].rpartition("/")[2] for job in listed} == {job["job_id"] for job in made}
+    assert "get_image_job" in first["next_step"]
     assert told(await ann.call_tool("list_image_jobs", {"state": "failed"}))["jobs"] == []
+
+
+@pytest.mark.parametrize("why", ["stopped", "timed out", "gone"])
+async def test_a_call_that_is_stopped_takes_its_job_with_it_and_one_that_is_given_up_does_not(
+    shared_stack: SharedStack, account: Account, why: str
+) -> None:
+    """`gone`: without a session a client can only close the connection, when it is stopped and when it times out."""
+    shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 60}], match=(prompt := fresh()))
+    async with tools_at(shared_stack.url, account.token, mode="auto" if why == "gone" else "legacy") as ann:
+        await ann.list_tools()
+        timeout_s = 2 if why == "timed out" else None
+        calling = asyncio.create_task(
+            ann.call_tool("generate_image", {"prompt": prompt}, read_timeout_seconds=timeout_s)
+        )
+        await shared_stack.called(prompt)
+        if why != "timed out":
+            calling.cancel()
+        await asyncio.wait({calling})
+        if why == "stopped":
+            await shared_stack.given_up(prompt)
+            await shared_stack.cancelled(account.owner)
+            return
+        [job] = told(await ann.call_tool("list_image_jobs"))["jobs"]
+        assert told(await ann.call_tool("cancel_image_job", {"job_id": job["job_id"]}))["state"] == "cancelled"
 
 
 async def test_progress_is_what_is_true(shared_stack: SharedStack, ann: Client) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from contract.jobs.job import Job, JobState
 from tests.support.clients.mcp import HELLO, message, refused, shown, told, tools_at, tools_of_command
@@ -184,6 +185,21 @@ async def test_a_stdio_server_ends_with_its_client_and_its_job_goes_on(stack: St
     async with tools_of_command(environment, stack.folder / "mcp.log", "--owner", "ann") as ann:
         calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "x"}))
         [job] = await jobs_of(stack)
+    await asyncio.wait({calling})
+    assert calling.exception() is not None, "the connection has ended"
+    assert (await end_of(stack, job)).state is JobState.SUCCEEDED
+
+
+async def test_a_call_that_is_stopped_over_stdio_takes_its_job_with_it_and_a_time_out_does_not(stack: Stack) -> None:
+    environment = stack.environment | {"DARKROOM_CONFIG": str(stack.config)}
+    async with tools_of_command(environment, stack.folder / "mcp.log", "--owner", "ann") as ann:
+        with pytest.raises(MCPError, match="timed out"):
+            await ann.call_tool("generate_image", {"prompt": "a fox"}, read_timeout_seconds=2)
+        await jobs_of(stack)
+        calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "a hen"}))
+        await jobs_of(stack, least=2)
         calling.cancel()
         await asyncio.wait({calling})
-    assert (await end_of(stack, job)).state is JobState.SUCCEEDED
+    stopped, left = await jobs_of(stack, least=2)  # the server has ended with all that was to be done
+    assert (stopped.request.prompt, stopped.state) == ("a hen", JobState.CANCELLED)
+    assert (left.request.prompt, left.state) == ("a fox", JobState.QUEUED)

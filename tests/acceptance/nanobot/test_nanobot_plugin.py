@@ -135,6 +135,34 @@ async def test_the_model_looks_and_cancels(home: Home) -> None:
         home.model.answer = paint
 
 
+async def test_arguments_are_understood_as_chat_models_write_them(home: Home) -> None:
+    absent = {"aspect_ratio": "", "image_size": None}
+
+    def script(asked: Asked) -> Said:
+        match asked.user.split()[0], asked.results:
+            case "look", []:
+                return Call([("image_job_status", {"job_id": "null", "wait_seconds": "0"})])
+            case "warmer", []:
+                written = json.dumps(asked.all_paths[-1:])
+                return Call([("generate_image", absent | {"prompt": asked.user, "reference_images": written})])
+            case _, []:
+                few = {"prompt": asked.user, "count": "2.0", "reference_images": ""}
+                return Call([("generate_image", absent | few)])
+        return Say(f"{len(asked.paths)} images" if asked.paths else str(asked.results[-1]))
+
+    home.model.answer, paint = script, home.model.answer
+    try:
+        async with Chat(home.nanobot) as chat:
+            assert await chat.ask(fresh("hens")) == "2 images"
+            assert await chat.ask(fresh("warmer")) == "1 images"
+            assert await chat.ask("look") == "1 images"
+            edit, first = await home.jobs(chat)
+    finally:
+        home.model.answer = paint
+    assert (first.request.count, first.request.reference_images) == (2, ())
+    assert edit.request.reference_images == (first.images[-1].path,)
+
+
 async def test_calls_of_one_turn_run_at_the_same_time(home: Home) -> None:
     async with Chat(home.nanobot) as chat:
         same = fresh("[slow 0.7]")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import requests
 
 from tests.support.factories.images import picture
 from tests.support.stack.shared_stack import OTHER_MODEL, SIDE, Account, SharedStack, fresh, opened
@@ -169,3 +170,40 @@ async def test_n8n_and_sillytavern_look_around_first(shared_stack: SharedStack, 
     assert (await ann.get(f"/models/{OTHER_MODEL}")).json()["id"] == OTHER_MODEL
     listed = (await ann.get("/models")).json()
     assert (listed["object"], OTHER_MODEL in json.dumps(listed["data"])) == ("list", True)
+
+
+async def test_a_late_failure_is_in_the_body_for_a_client_of_which_nothing_is_known(
+    shared_stack: SharedStack, account: Account
+) -> None:
+    async with client(shared_stack.impatient_url, account.token) as anybody:
+        answer = await anybody.post("/images/generations", json={"prompt": fresh("[refuse after 1]")})
+    assert (answer.status_code, answer.text[:2], answer.json()["error"]["code"]) == (200, "\n\n", "content_refused")
+
+
+@pytest.mark.parametrize(("form", "kind"), [({}, "b64_json"), ({"response_format": "url"}, "url")])
+async def test_a_client_that_follows_redirects_is_sent_on(
+    shared_stack: SharedStack, form: dict[str, str], kind: str
+) -> None:
+    headers = {"Authorization": f"Bearer {shared_stack.service}"}
+
+    def ask(prompt: str) -> requests.Response:
+        body = {"prompt": prompt, "user": "erin", "output_format": "jpeg", **form}
+        url = f"{shared_stack.impatient_url}/v1/images/generations"
+        return requests.post(url, json=body, headers=headers, timeout=30)
+
+    answer = await asyncio.to_thread(ask, fresh("[slow 1]"))
+    assert {hop.status_code for hop in answer.history} == {303}
+    [image] = answer.json()["data"]
+    assert (answer.status_code, list(image)) == (200, [kind])
+    failed = await asyncio.to_thread(ask, fresh("[refuse after 1]"))
+    assert (failed.status_code, failed.json()["error"]["code"]) == (400, "content_refused")
+    assert len(await shared_stack.jobs("service/erin")) == 2 * (1 + (kind == "url"))
+
+
+async def test_nobody_waits_at_the_address_of_a_job_that_was_submitted_otherwise(
+    shared_stack: SharedStack, ann: httpx.AsyncClient
+) -> None:
+    job = (await ann.post("/jobs", json={"prompt": fresh("[slow 60]")})).json()["id"]
+    assert (await ann.get(f"/images/generations/{job}")).json()["error"]["code"] == "job_not_found"
+    assert (await ann.get(f"/jobs/{job}")).json()["state"] in ("queued", "running")
+    await ann.post(f"/jobs/{job}/cancel")

@@ -117,3 +117,32 @@ async def test_the_job_of_a_request_that_is_aborted_is_cancelled(
     assert error["kind"] == "APIUserAbortError"
     await shared_stack.given_up(prompt)
     await shared_stack.cancelled(ann.owner)
+
+
+async def test_a_late_failure_has_its_own_status_and_words(
+    shared_stack: SharedStack, start: Start, ann: Account
+) -> None:
+    error = await ended(await start("generate", prompt := fresh("[refuse after 1]"), url=shared_stack.impatient_url))
+    assert (error["kind"], error["status"], error["code"]) == ("BadRequestError", 400, "content_refused")
+    assert "refused" in error["message"]
+    assert {call.job_id for call in shared_stack.calls(prompt)} == {
+        job.id for job in await shared_stack.jobs(ann.owner)
+    }
+
+
+@pytest.mark.parametrize("what", ["generate", "edit"])
+async def test_late_images_are_found_where_the_client_is_sent(
+    shared_stack: SharedStack, start: Start, ann: Account, what: str
+) -> None:
+    answer = await ended(await start(what, fresh("[slow 1.5]"), url=shared_stack.impatient_url), picture())
+    assert {opened(image["b64_json"]).size for image in answer["data"]} == {(SIDE, SIDE)}
+    assert len(await shared_stack.jobs(ann.owner)) == 1
+
+
+async def test_after_the_last_redirect_a_failure_breaks_the_connection(
+    shared_stack: SharedStack, start: Start, ann: Account
+) -> None:
+    url = await shared_stack.stack.start_gateway(DARKROOM_GRACE_SECONDS="0.01", DARKROOM_HEARTBEAT_SECONDS="0.1")
+    error = await ended(await start("generate", fresh("[refuse after 2]"), url=url, RETRIES="2"))
+    assert (error["kind"], error["message"]) == ("TypeError", "terminated")
+    assert len(await shared_stack.jobs(ann.owner)) == 1

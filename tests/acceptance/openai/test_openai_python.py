@@ -254,13 +254,32 @@ async def test_a_long_wait_is_blank_and_then_json(shared_stack: SharedStack) -> 
     assert len(images(answer.parse())) == 1
 
 
-async def test_a_late_failure_is_told_in_a_200(shared_stack: SharedStack) -> None:
+async def test_a_late_failure_is_told_to_the_repeat_of_the_client(shared_stack: SharedStack) -> None:
     owner, token = shared_stack.account()
-    async with client(shared_stack.impatient_url, token) as ann:
-        wait = ann.images.with_streaming_response.generate(prompt=fresh("[slow 60]"))
-        async with wait as answer:  # its head has come
-            await shared_stack.cancel(owner)
-            told = await answer.parse()
-    assert (answer.status_code, told.data) == (200, None)
-    assert told.model_extra
-    assert told.model_extra["error"]["code"] == "job_cancelled"
+    async with client(shared_stack.impatient_url, token, max_retries=2) as ann:
+        with pytest.raises(openai.BadRequestError, match="refused") as caught:
+            await ann.images.generate(prompt=(prompt := fresh("[refuse after 1]")))
+    assert (caught.value.code, caught.value.request.headers["x-stainless-retry-count"]) == ("content_refused", "1")
+    assert len(await shared_stack.jobs(owner)) == len(shared_stack.calls(prompt)) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_a_job_that_is_cancelled_late_is_not_submitted_again(shared_stack: SharedStack, retries: int) -> None:
+    owner, token = shared_stack.account()
+    begun = asyncio.Event()
+
+    async def note(_: object) -> None:
+        begun.set()
+
+    http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [note]})
+    async with client(shared_stack.impatient_url, token, max_retries=retries, http_client=http) as ann:
+        asking = asyncio.create_task(ann.images.generate(prompt=(prompt := fresh("[slow 60]"))))
+        await begun.wait()  # its head has come
+        await shared_stack.cancel(owner)
+        if not retries:
+            with pytest.raises(openai.APIConnectionError):
+                await asking
+            asking = asyncio.create_task(ann.images.generate(prompt=prompt))
+        with pytest.raises(openai.ConflictError, match="cancelled"):
+            await asking
+    assert len(await shared_stack.jobs(owner)) == 1

@@ -187,3 +187,30 @@ async def test_a_job_whose_picture_cannot_be_fetched_yet_says_so(count: int, sta
     assert "hat openrouter has made cannot be fetched yet" in text
     assert text.startswith("Image ") is (count == 2)
     assert (job.state, len(job.images), len(stack.simulator.ledger)) == (JobState.SUCCEEDED, count, count)
+
+
+@pytest.mark.parametrize("kind", ["ok", "url"], ids=["inline", "link"])
+@pytest.mark.parametrize("variant", ["chat_markdown", "output_markdown", "text_markdown"])
+async def test_a_prediction_that_shows_its_picture_in_words_is_not_paid_twice(
+    kind: str, variant: str, stack: Stack
+) -> None:
+    stack.write_config(provider="aihubmix", model="gpt-image-2-free")
+    await stack.start_worker()
+    stack.simulator.script([{"kind": kind, "variant": variant}, {"kind": "no_image", "times": "always"}])
+    job = await made(stack, image_size="1K")
+    assert (job.state, len(job.images), len(stack.simulator.ledger)) == (JobState.SUCCEEDED, 1, 1)
+    assert job.warnings == ()
+
+
+async def test_what_is_said_in_parts_instead_of_a_picture_is_told(stack: Stack) -> None:
+    await stack.start_worker()
+    said = [
+        {"type": "text", "text": "See [this one](https://example.com/fox.png)."},
+        {"type": "text", "text": "Sorry."},
+    ]
+    body = {"choices": [{"message": {"content": said}}]}
+    stack.simulator.script([{"kind": "status", "status": 200, "body": body, "times": "always"}])
+    job = await made(stack, image_size="1K", fallback="none")
+    assert job.error is not None
+    assert job.error.code == "no_image"
+    assert "It said: See [this one](https://example.com/fox.png). Sorry." in job.error.detail

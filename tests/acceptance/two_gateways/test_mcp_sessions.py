@@ -132,8 +132,9 @@ async def test_a_session_outlives_the_gateway_that_opened_it(shared_stack: Share
 
 
 @pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("reason", ["AbortError: This operation was aborted", "MCP error -32001: Request timed out"])
 async def test_a_call_ends_when_it_is_cancelled_at_either_gateway(
-    shared_stack: SharedStack, urls: list[str], account: Account, at: int
+    shared_stack: SharedStack, urls: list[str], account: Account, at: int, reason: str
 ) -> None:
     async with by_hand(account.token) as ann, asyncio.timeout(30):
         named = await opened(ann, urls[0])
@@ -142,9 +143,15 @@ async def test_a_call_ends_when_it_is_cancelled_at_either_gateway(
         await shared_stack.called(prompt)
         for request_id in (8, 7):  # the first one is not this call
             assert not calling.done()
-            cancel = message("notifications/cancelled", requestId=request_id)
+            cancel = message("notifications/cancelled", requestId=request_id, reason=reason)
             assert (await ann.post(f"{urls[at]}/mcp", json=cancel, headers=named)).status_code == 202
         error = json.loads((await calling).text.partition("data: ")[2])["error"]
         assert error["message"] == "Request cancelled"
+        if "timed out" not in reason:
+            await shared_stack.cancelled(account.owner)
+            return
         [job] = await shared_stack.jobs(account.owner)
+        look = message("tools/call", 9, name="cancel_image_job", arguments={"job_id": job.id})
+        told = json.loads((await ann.post(f"{urls[at]}/mcp", json=look, headers=named)).text.partition("data: ")[2])
         assert not job.is_over, "the user may still want it"
+        assert told["result"]["structuredContent"]["state"] == "cancelled"

@@ -31,20 +31,25 @@ FORBIDDEN = {
     },
 }
 UNKNOWN = {"upload": "up_" + "0" * 64, "artifact": "img_" + "0" * 12, "half an id": "img_0123"}
-ODD = {
+NO_SUCH_FILE = {
     "backslashes": "..\\..\\canary",
+    "home": "~",
+    "another home": "~root/canary",
+    "newline": "canary\n.png",
+    "escape": "\x1b[31mcanary.png",
+    "look-alike": "\u202fgood.png",
+    "shape of a link": "folder-out/canar\uff59.png",
+}
+ODD = {
     "NUL": "canary\0.png",
     "5,000 characters": "x/" * 2_500,
     "long name": "x" * 300 + ".png",
     "empty": "",
-    "home": "~",
-    "another home": "~root/canary",
     "file": "file:///etc/passwd",
     "address": "http://canary.example/x.png",
     "data": "data:image/png;base64,Y2FuYXJ5",
     "drive": "C:/canary.png",
     "UNC": "\\\\host\\share\\canary.png",
-    "newline": "canary\n.png",
 }
 NO_FILE = {"pipe": "pipe", "socket": "socket", "folder": "folder"}
 NO_IMAGE = {
@@ -67,6 +72,7 @@ PATHS = [
     ),
     *(reference("B12", f"unknown {what}", "reference_not_found", name) for what, name in UNKNOWN.items()),
     *(reference("B08", what, "reference_invalid", name) for what, name in ODD.items()),
+    *(reference("B08", what, "reference_outside_roots", name) for what, name in NO_SUCH_FILE.items()),
     *(reference("B06", what, "reference_not_a_file", name) for what, name in NO_FILE.items()),
     reference("B06", "device", "reference_outside_roots", "/dev/zero"),  # one inside of a root is like a pipe
     reference("B06", "10 GB", "reference_too_large", "sparse.png"),

@@ -54,7 +54,11 @@ TOO_SLOW = Expect(manner=TIMED_OUT, code="provider_timeout")
 TOO_LARGE = Expect(manner=TOO_MUCH, code="answer_too_large")
 
 LINK: dict[str, Variants] = {
-    "P71": {"good": linked(Expect(), visits=1)},
+    "P71": {
+        "good": linked(Expect(), visits=1),
+        **same(linked(Expect(), visits=1), "part_image_url", "part_image_url_text", "part_output_image", "part_image"),
+        **same(linked(Expect(), visits=1), "part_markdown", "markdown", "markdown_in_angles", "html", "alone"),
+    },
     "P72": {
         **same(linked(EXPIRED, visits=3), "404", "403", "410"),
         "404_once": linked(Expect(), visits=2),
@@ -78,6 +82,7 @@ LINK: dict[str, Variants] = {
         **same(UNSAFE, "metadata", "loopback", "localhost", "localhost_dot", "ipv6_loopback", "private_10"),
         **same(UNSAFE, "private_192", "alibaba_metadata", "mapped", "nat64", "six_to_four", "hexadecimal"),
         **same(UNSAFE, "decimal", "octal", "circled", "zero", "own_port"),
+        **same(UNSAFE, "shown_in_words", "shown_in_a_part"),
     },
     "P76": {
         "rebinding": linked(Expect(), visits=1),

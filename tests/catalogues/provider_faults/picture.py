@@ -22,6 +22,10 @@ PICTURE: dict[str, Variants] = {
         **same(GOOD, "url_safe_unpadded", "percent_encoded", "percent_plus", "percent_bytes"),
         **same(GOOD, "upper_case", "mixed_case", "charset", "parameters", "no_mime", "only_marker"),
         **same(GOOD, "space_after_comma", "space_before", "spaces_inside", "bare"),
+        **same(GOOD, "part_image_url", "part_image_url_text", "part_output_image", "part_image", "part_markdown"),
+        **same(GOOD, "part_b64_json", "part_source", "part_inline_data", "images_b64_json", "message_b64_json"),
+        **same(GOOD, "choice_b64_json", "data_b64_json", "markdown", "markdown_in_angles", "markdown_lines", "html"),
+        **same(GOOD, "alone", "words_around"),
     },
     "P58": {
         **same(DAMAGED, "not_base64", "one_over", "unicode", "nul", "punctuation", "padded_inside", "nothing"),

@@ -42,6 +42,10 @@ def _good() -> Iterator[object]:
     yield aihubmix.poll_report("succeeded", [specimen("gif_1_frame")])
     for dialect in (openrouter, aihubmix):
         yield from (make(_ORDER) for make in (*dialect.FAILURES.values(), *dialect.SHAPES.values()))
+    for place in openrouter.PLACES.values():
+        yield place(_ORDER, ["data:image/png;base64," + texts[0], "data:image/gif;base64," + texts[1]])
+    for show in aihubmix.WORD_VARIANTS.values():
+        yield show([_LINK, "data:image/png;base64," + texts[0]])
 
 
 GOOD = tuple(_good())

@@ -17,6 +17,7 @@ from producer.chat.factory import ChatRuntime
 from producer.chat.image_requests import ChatAnswer
 from producer.chat.turn import Turn
 from tests.support.clients.chat import CHATTY, Chat, Hand, nanobot
+from tests.support.factories.real_names import ALIKE, NAMES, lay_out, spelt
 from tests.support.stack.redis_server import RealRedis
 
 DEAF = CHATTY.model_copy(update={"hears_later": False, "channel": "api"})
@@ -311,6 +312,16 @@ async def test_pictures_of_a_chat_may_be_edited_by_all_in_it_and_by_nobody_else(
     stranger = CHATTY.model_copy(update={"chat_id": "2", "session": "websocket:2"})
     for name in (image.id, image.path, "latest"):
         assert (await opened.image_requests.generate(stranger, FOX | {"reference_images": [name]})).is_error
+
+
+async def test_files_of_the_workspace_may_be_called_whatever_their_names_are(quick: Stack, tmp_path: Path) -> None:
+    opened, hand, _ = quick
+    lay_out(tmp_path)
+    pairs = [*((spelt(name), name) for name in NAMES.values()), *ALIKE.values()]
+    for some in (pairs[:16], pairs[16:32], pairs[32:]):
+        job_id = await ordered(opened, reference_images=[asked for asked, _ in some])
+        sources = [snapshot.source for snapshot in await hand.store.snapshots(job_id)]
+        assert sources == [spelt(str(tmp_path / name)) for _, name in some]
 
 
 @pytest.mark.parametrize("name", ["owner", "webhook_url", "chat_delivery", "conversation", "idempotency_key", "seed"])

@@ -9,7 +9,7 @@ Three ways to choose what happens to a call:
   `<kind>[.<variant>] [once|twice|<n> times|always]`, by commas or `then`. Steps may also be objects that carry options:
   `{"kind": "P08", "seconds": 0.5, "times": 2}`. `match` and `model` are texts in the call's prompt and model.
 - the model name `sim/P09` or `sim/P09.variant`, for every call with it, in both dialects
-- the prompt, for people: `[slow 8]`, `[fail]`, `[refuse]`, `[2K times out]`
+- the prompt, for people: `[slow 8]`, `[fail]`, `[refuse]`, `[refuse after 8]`, `[2K times out]`
 
 Kinds are the catalogue's rows (`simulator.catalogue.table.CATALOGUE[row][variant]`, the first variant is the default)
 and the behaviours that they are made of (`simulator.catalogue.behaviour.BEHAVIOURS`). Options that most of them take:

@@ -2,12 +2,16 @@
 
 from simulator.catalogue.script import Step
 from simulator.pictures.corpus import ROWS
+from simulator.providers.openrouter_shapes import PLACES
 from simulator.providers.spelling import PREFIXES, READABLE, UNREADABLE
 from simulator.server.encodings import ENCODINGS
 
 SECRETS = "Key {key} was refused for: {prompt}"
 ANSI = "\x1b[31mRed\x1b[0m \x1b]0;title\x07 \x1b[2J\u202egnp.exe\u202c bell\x07"
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:alert(3))"
+MERE_LINKS = (
+    "See [my fox](https://example.com/fox.png), https://example.com/a.png or `![a](https://example.com/b.png)`."
+)
 LONG = "All work and no play. " * 48_000
 
 
@@ -55,7 +59,7 @@ BODY: dict[str, dict[str, Step]] = {
         "words": Step("no_image"),
         "many_words": Step("no_image", {"text": LONG}),
         "blank": Step("no_image", {"text": " \n"}),
-        "link_in_words": Step("no_image", {"text": "Here: ![fox](https://example.com/fox.png)"}),
+        "link_in_words": Step("no_image", {"text": MERE_LINKS}),
     },
     "P47": {
         **shaped("content_filter", "block_reason", "image_safety", "prohibited_content", "moderation_in_200"),
@@ -122,6 +126,7 @@ PAYLOAD: dict[str, dict[str, Step]] = {
         **{name: Step("ok", {"prefix": name}) for name in PREFIXES if name != "not_marked"},
         "percent_bytes": Step("ok", {"spelling": "percent_bytes", "prefix": "not_marked", "specimen": "good_jpeg"}),
         "unpadded": Step("ok", {"spelling": "unpadded", "specimen": "good_jpeg"}),
+        **{name: Step("ok", {"variant": name}) for name in PLACES},
     },
     "P58": {**{name: Step("ok", {"spelling": name}) for name in UNREADABLE}, **pictured(*ROWS["P58"])},
     "P59": pictured(*ROWS["P59"], *ROWS["sloppy"]),

@@ -1,6 +1,7 @@
 """The catalogue's rows P71 to P85: links and downloads, polled tasks, moods and neighbourly headers."""
 
 from simulator.catalogue.script import Step
+from simulator.providers.openrouter_shapes import INLINE_PLACES, PLACES
 
 METADATA_LINK = "http://169.254.169.254/latest/meta-data/"
 
@@ -21,7 +22,10 @@ def polled(outcome: str, **more: object) -> Step:
 
 
 DOWNLOAD: dict[str, dict[str, Step]] = {
-    "P71": {"good": downloaded("good")},
+    "P71": {
+        "good": downloaded("good"),
+        **{name: downloaded("good", variant=name) for name in PLACES if name not in INLINE_PLACES},
+    },
     "P72": {
         "404": downloaded("refused", status=404),
         "403": downloaded("refused", status=403),
@@ -75,6 +79,8 @@ LINK: dict[str, dict[str, Step]] = {
         "octal": linked("https://0177.1/a.png"),
         "circled": linked("https://①②⑦.0.0.1/a.png"),
         "zero": linked("https://0.0.0.0/a.png"),
+        "shown_in_words": Step("links", {"links": [METADATA_LINK], "variant": "markdown"}),
+        "shown_in_a_part": Step("links", {"links": [METADATA_LINK], "variant": "part_output_image"}),
         "own_port": linked("{url}/__sim/ledger"),
     },
     "P77": {

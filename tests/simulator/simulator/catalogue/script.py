@@ -172,7 +172,10 @@ Directive = Callable[[re.Match[str], Order], Step | None]
 DIRECTIVES: list[tuple[re.Pattern[str], Directive]] = [
     (re.compile(r"\[(512|1K|2K|4K) times out\]", re.IGNORECASE), _time_out),
     (re.compile(r"\[fail\]", re.IGNORECASE), lambda found, order: Step("status", {"status": 500}, "status")),
-    (re.compile(r"\[refuse\]", re.IGNORECASE), lambda found, order: Step("refuse", name="refuse")),
+    (
+        re.compile(r"\[refuse(?: after (\d{1,4}(?:\.\d+)?))?\]", re.IGNORECASE),
+        lambda found, order: Step("refuse", {"seconds": float(found[1] or 0)}, "refuse"),
+    ),
     (
         re.compile(r"\[slow (\d{1,4}(?:\.\d+)?)\]", re.IGNORECASE),
         lambda found, order: Step("slow", {"seconds": float(found[1])}, "slow"),

@@ -36,7 +36,13 @@ LINK_VARIANTS: dict[str, Callable[[list[str]], JsonObject]] = {
     "output_url_list": lambda links: {"output": [{"url": link} for link in links]},
     "urls": lambda links: {"output": {"urls": links}},
 }
-VARIANTS = frozenset([*PICTURE_VARIANTS, *LINK_VARIANTS, POLLING])
+# Each takes data URLs or addresses of pictures, and shows them in words.
+WORD_VARIANTS: dict[str, Callable[[list[str]], JsonObject]] = {
+    "chat_markdown": lambda links: {"choices": [{"message": {"content": f"![fox]({link})"}} for link in links]},
+    "output_markdown": lambda links: {"output": [f"![fox]({link})" for link in links]},
+    "text_markdown": lambda links: {"output": [{"text": f"![fox]({link})"} for link in links]},
+}
+VARIANTS = frozenset([*PICTURE_VARIANTS, *LINK_VARIANTS, *WORD_VARIANTS, POLLING])
 
 
 def read(request: Request, order_id: str) -> Order:
@@ -83,13 +89,16 @@ def headers(order_id: str) -> dict[str, str]:
 
 def answer(order: Order, texts: Sequence[str], prefix: str, variant: str) -> JsonObject:
     """Wrap pictures in the named variant; only an unusual prefix is sent."""
+    if variant in WORD_VARIANTS:
+        return WORD_VARIANTS[variant]([prefix + text for text in texts])
     start = "" if prefix == USUAL_PREFIX else prefix
-    return PICTURE_VARIANTS[variant]([start + text for text in texts])
+    wrap = PICTURE_VARIANTS.get(variant, PICTURE_VARIANTS[DEFAULT_VARIANT])
+    return wrap([start + text for text in texts])
 
 
 def answer_links(order: Order, links: Sequence[str], variant: str) -> JsonObject:
     """Wrap addresses of pictures in the named variant."""
-    return LINK_VARIANTS[variant](list(links))
+    return {**LINK_VARIANTS, **WORD_VARIANTS}.get(variant, LINK_VARIANTS["urls"])(list(links))
 
 
 def answer_later(polling_url: str, task_id: str) -> JsonObject:

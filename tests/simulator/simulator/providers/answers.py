@@ -41,7 +41,8 @@ async def answer_later(exchange: Exchange) -> None:
 async def link(exchange: Exchange) -> None:
     """Answer with addresses of pictures on this server; `download` says how they are served."""
     links = exchange.publish(await exchange.make_pictures())
-    await exchange.reply.json(200, exchange.dialect.answer_links(exchange.order, links, "urls"))
+    variant = exchange.step.text("variant", "urls")
+    await exchange.reply.json(200, exchange.dialect.answer_links(exchange.order, links, variant))
 
 
 async def give_links(exchange: Exchange) -> None:
@@ -50,7 +51,8 @@ async def give_links(exchange: Exchange) -> None:
     wished = exchange.step.options.get("links")
     links = [exchange.fill(str(each)) for each in wished] if isinstance(wished, list) else []
     exchange.ledger.bill(exchange.order.id)
-    await exchange.reply.json(200, exchange.dialect.answer_links(exchange.order, links, "urls"))
+    variant = exchange.step.text("variant", "urls")
+    await exchange.reply.json(200, exchange.dialect.answer_links(exchange.order, links, variant))
 
 
 async def give_status(exchange: Exchange) -> None:
@@ -77,7 +79,8 @@ def _failure(exchange: Exchange, status: int) -> object:
 
 
 async def refuse(exchange: Exchange) -> None:
-    """Answer with a moderation block."""
+    """Answer with a moderation block, which may take a while."""
+    await asyncio.sleep(exchange.step.number("seconds", 0))
     status = int(exchange.step.number("status", 403))
     await exchange.reply.json(status, exchange.dialect.refusal(exchange.order))
 

@@ -6,6 +6,7 @@ Errors carry `code` (the HTTP status) and `metadata.error_type`, the stable disc
 from collections.abc import Sequence
 
 from simulator.providers.openrouter_shapes import FAILURES as FAILURES
+from simulator.providers.openrouter_shapes import PLACES as PLACES
 from simulator.providers.openrouter_shapes import SHAPES as SHAPES
 from simulator.providers.openrouter_shapes import choice, completion, error, moderation
 from simulator.providers.order import Order, Rejected, as_object, as_text, decode_data_url, pixels_for
@@ -81,12 +82,14 @@ def headers(order_id: str) -> dict[str, str]:
 
 
 def answer(order: Order, texts: Sequence[str], prefix: str, variant: str) -> JsonObject:
-    """Wrap pictures as data URLs; there is only one variant of that here."""
+    """Wrap pictures as data URLs."""
     return answer_links(order, [prefix + text for text in texts], variant)
 
 
 def answer_links(order: Order, links: Sequence[str], variant: str) -> JsonObject:
-    """Wrap addresses of pictures, which may be data URLs."""
+    """Wrap addresses of pictures, which may be data URLs; a variant puts them where other gateways do."""
+    if variant in PLACES:
+        return PLACES[variant](order, list(links))
     images = [{"type": "image_url", "image_url": {"url": link}} for link in links]
     return completion(order, [choice({"role": "assistant", "content": "", "images": images})])
 

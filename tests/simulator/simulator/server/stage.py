@@ -15,7 +15,7 @@ from simulator.catalogue.script import Script, Step
 from simulator.catalogue.table import CATALOGUE
 from simulator.pictures.draw import UnreadableReference, check_reference
 from simulator.pictures.studio import Studio
-from simulator.providers import aihubmix
+from simulator.providers import aihubmix, openrouter
 from simulator.providers.ledger import Ledger
 from simulator.providers.order import Dialect, Order, Rejected
 from simulator.providers.polls import PollDesk
@@ -37,7 +37,8 @@ class Stage:
         self.polls = PollDesk()
         self.moods = Moods()
         self.ports = Ports(host)
-        self._script = Script(kinds=BEHAVIOURS, variants=aihubmix.VARIANTS, catalogue=CATALOGUE, early=EARLY)
+        variants = aihubmix.VARIANTS | openrouter.PLACES.keys()
+        self._script = Script(kinds=BEHAVIOURS, variants=variants, catalogue=CATALOGUE, early=EARLY)
 
     def direct(
         self, steps: str | Iterable[Mapping[str, object]], *, match: str, model: str, seconds: float | None

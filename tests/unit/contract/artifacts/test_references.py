@@ -26,6 +26,7 @@ from contract.artifacts.references import MAX_EACH, MAX_TOGETHER, DecodedImage, 
 from contract.errors.exceptions import Refused
 from contract.jobs.job import ReferenceSnapshot
 from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, adopt
+from tests.support.factories.real_names import ALIKE, NAMES, spelt
 
 MIB = 2**20
 
@@ -284,14 +285,80 @@ def test_b06_a_file_that_grows_while_it_is_read_ends_at_the_cap(
 @pytest.mark.parametrize(
     "path",
     [
-        *("in\0.png", "x/" * 2500, "n" * 300, "é" * 128, "", "~", "~root/x", "file:///etc/passwd", "file:in.png"),
+        *("in\0.png", "x/" * 2500, "n" * 300, "é" * 128, "", "file:///etc/passwd", "file:in.png"),
         *("http://host/x.png", "HTTPS://host/x.png", "data:image/png;base64,AA", "DATA:,x", "C:\\x.png", "c:/x.png"),
-        *("\\\\host\\share\\x.png", "..\\..\\x", "in\n.png", "\x1b[31m.png", "\ud800.png"),
+        *("\\\\host\\share\\x.png", "\ud800.png"),
     ],
     ids=lambda path: ascii(path[:20]),
 )
 def test_b08_what_is_no_path_is_refused(path: str, references: Snapshots) -> None:
     assert refusal(references, path).code == "reference_invalid"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["~", "~/x.png", "~root/x", "~nobody-here/x", "..\\..\\x", "in\n.png", "\x1b[31m.png", "in.png ", "IN.png"],
+    ids=ascii,
+)
+def test_b08_a_name_of_which_there_is_no_file_is_refused_like_any_other(path: str, references: Snapshots) -> None:
+    assert refusal(references, path).detail == refusal(references, "none.png").detail
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_whatever_the_file_system_allows_is_a_name(name: str, references: Snapshots, space: Path) -> None:
+    (space / name).write_bytes(INSIDE)
+    for path in (spelt(name), f"./{spelt(name)}", spelt(str(space / name))):
+        (snapshot,) = references.snapshot([path])
+        assert (snapshot.source, references.load(snapshot)) == (spelt(str(space / name)), INSIDE)
+        assert ReferenceSnapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
+
+
+@pytest.mark.parametrize(("path", "name"), ALIKE.values(), ids=ALIKE)
+def test_a_name_may_be_spelt_in_characters_that_look_the_same(
+    path: str, name: str, references: Snapshots, space: Path
+) -> None:
+    (space / name).parent.mkdir(exist_ok=True)
+    (space / name).write_bytes(INSIDE)
+    (snapshot,) = references.snapshot([path])
+    assert snapshot.source == str(space / name)
+    (space / path).parent.mkdir(exist_ok=True)
+    (space / path).write_bytes(other := picture("green"))
+    assert read(references, path) == other  # as it is written goes before
+
+
+def test_of_two_files_that_look_the_same_none_is_guessed(references: Snapshots, space: Path) -> None:
+    for name in ("blue\u00a0fox.png", "blue\u202ffox.png"):
+        (space / name).write_bytes(INSIDE)
+    assert refusal(references, "blue fox.png").code == "reference_outside_roots"
+
+
+def test_an_artifact_is_called_as_it_is(references: Snapshots, space: Path) -> None:
+    """A name that only looks like an artifact's would escape the look at whose it is."""
+    (space / "img_0123456789ab.png").write_bytes(INSIDE)
+    assert refusal(references, "\uff49mg_0123456789ab.png").code == "reference_outside_roots"
+
+
+def test_what_looks_the_same_is_not_looked_for_outside(
+    references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = space.parent / "outside"
+    (outside / "r\u00e9d.png").write_bytes(OUTSIDE)
+    (space / "lin\u0303k").symlink_to(outside)
+    scan = Mock(side_effect=os.scandir)
+    monkeypatch.setattr("contract.artifacts.reference_names.os.scandir", scan)
+    for path in ("../outside/re\u0301d.png", f"{outside}/re\u0301d.png", "li\u00f1k/re\u0301d.png", "li\u00f1k/x.png"):
+        assert refusal(references, path).code == "reference_outside_roots", path
+    assert [call.args for call in scan.call_args_list] == [(space,)] * 2
+
+
+def test_home_is_where_the_process_has_it(references: Snapshots, space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(space))
+    assert read(references, "~/in.png") == INSIDE
+    assert refusal(references, "~/../outside/x.png").code == "reference_outside_roots"
+    assert refusal(references, "~").code == "reference_not_a_file"
+    (space / "~").mkdir()
+    (space / "~" / "in.png").write_bytes(other := picture("green"))
+    assert read(references, "~/in.png") == other
 
 
 def test_b09_an_unreadable_file_is_refused(references: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,3 +92,10 @@ async def test_what_was_refused_is_forgotten(recent: RecentRequests, fake_redis:
     with pytest.raises(Refused):
         await recent.once(WHAT, Door(Refused(QUEUE_FULL)).accept, for_s=60)
     assert await fake_redis.keys("*") == []
+
+
+async def test_what_is_owed_is_taken_once_also_if_it_was_cancelled(recent: RecentRequests) -> None:
+    await recent.note(WHAT, Store.job.model_copy(update={"state": JobState.CANCELLED}))
+    taken = await recent.take(WHAT)
+    assert taken is not None
+    assert (taken.id, await recent.take(WHAT)) == (Store.job.id, None)

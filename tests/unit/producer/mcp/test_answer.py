@@ -64,6 +64,15 @@ def test_what_is_under_way_is_to_be_asked_for_later_and_not_once_more() -> None:
     assert (answer.position, answer.eta, answer.images) == (3, "in about 20 to 40 s", ())
     assert "Do not call generate_image again" in answer.next_step
     assert f"get_image_job with job_id {answer.job_id} and wait_seconds 20" in answer.next_step
+    assert "call cancel_image_job with this job_id" in answer.next_step
+
+
+def test_an_answer_names_where_a_job_is_if_it_is_anywhere() -> None:
+    answer = answer_of(a_queued_job(), expected=None, status_url="http://there/v1/jobs/7")
+    listed = list_of([a_job()], None, status_url=lambda job_id: f"http://there/v1/jobs/{job_id}")
+    assert result_of(answer).structured_content["status_url"] == "http://there/v1/jobs/7"
+    assert listed.jobs[0].status_url == f"http://there/v1/jobs/{a_job().id}"
+    assert "status_url" not in result_of(answer_of(a_queued_job(), expected=None)).structured_content
 
 
 @pytest.mark.parametrize(
@@ -108,7 +117,7 @@ def test_a_list_has_the_beginning_of_each_prompt() -> None:
     assert job.images == (ARTIFACT,)
 
 
-@pytest.mark.parametrize("code", ["reference_outside_roots", "reference_not_found"])
+@pytest.mark.parametrize("code", ["reference_needs_upload", "reference_outside_roots", "reference_not_found"])
 def test_a_call_that_names_a_copy_is_told_how_an_image_is_named(code: str) -> None:
     [content] = refusal_of(Refused(KINDS[code])).content
     assert isinstance(content, TextContent)

@@ -37,6 +37,22 @@ def test_null_is_as_if_it_were_left_out() -> None:
     assert job_fields({"prompt": "x", "count": None}) == ({"prompt": "x"}, None)
 
 
+def test_arguments_are_read_as_models_write_them() -> None:
+    given = {
+        "prompt": "x",
+        "count": "2",
+        "reference_images": '["img_a"]',
+        "aspect_ratio": "",
+        "idempotency_key": "null",
+    }
+    assert job_fields(given) == ({"prompt": "x", "count": 2, "reference_images": ["img_a"]}, None)
+    assert job_fields({"arguments": '{"prompt": "x"}'}) == ({"prompt": "x"}, None)
+    look = read({"job_id": "x", "wait_seconds": "20", "prompt": "", "model": "None"}, LookArguments)
+    assert (look.wait_seconds, look.prompt, look.model) == (20, None, None)
+    listed = read({"limit": "10.0", "state": "null", "cursor": ""}, ListArguments)
+    assert (listed.limit, listed.state, listed.cursor) == (10, None, None)
+
+
 def test_a_key_is_no_field_of_the_job() -> None:
     assert job_fields({"prompt": "x", "idempotency_key": "k"}) == ({"prompt": "x"}, "k")
 
@@ -47,7 +63,7 @@ def test_every_problem_is_told_in_words_and_nothing_repeated() -> None:
         "wait_seconds has the wrong type: input should be less than or equal to 20.",
         "There is no field jobid (did you mean job_id?).",
     ]
-    assert problems({"limit": True, "cursor": 1}, ListArguments) == [
+    assert problems({"limit": True, "cursor": [1]}, ListArguments) == [
         "limit has the wrong type: it must be a whole number.",
         "cursor has the wrong type: it must be text.",
     ]

@@ -12,10 +12,12 @@ from PIL import Image
 from simulator.catalogue.table import CATALOGUE
 from simulator.pictures.corpus import ROWS, specimen
 from simulator.providers.calls import CHAT, PREDICT, chat, converse, encode, predict
+from simulator.providers.openrouter_shapes import PLACES
 from simulator.server.server import Simulator
 
+ALL_SPELLINGS = [name for name in CATALOGUE["P57"] if name not in PLACES]
 # percent_bytes is no base64 at all
-SPELLINGS = [name for name in CATALOGUE["P57"] if name != "percent_bytes"]
+SPELLINGS = [name for name in ALL_SPELLINGS if name != "percent_bytes"]
 
 
 async def links_of(sim: Simulator, row: str, variant: str, **options: object) -> list[str]:
@@ -51,12 +53,20 @@ async def test_spellings_can_be_repaired(sim: Simulator, variant: str) -> None:
 
 
 async def test_spellings_are_told_apart(sim: Simulator) -> None:
-    links = [(await links_of(sim, "P57", variant, specimen="good_jpeg"))[0] for variant in CATALOGUE["P57"]]
+    links = [(await links_of(sim, "P57", variant, specimen="good_jpeg"))[0] for variant in ALL_SPELLINGS]
 
     assert len(set(links)) == len(links)
-    assert urllib.parse.unquote_to_bytes(links[list(CATALOGUE["P57"]).index("percent_bytes")][15:]) == specimen(
-        "good_jpeg"
-    )
+    assert urllib.parse.unquote_to_bytes(links[ALL_SPELLINGS.index("percent_bytes")][15:]) == specimen("good_jpeg")
+
+
+@pytest.mark.parametrize("variant", PLACES)
+async def test_a_picture_stands_in_places_of_other_gateways(sim: Simulator, variant: str) -> None:
+    sim.script([{"kind": "P57", "variant": variant, "specimen": "good_jpeg"}])
+    answer, _ = await converse(sim.port, encode(CHAT, chat(image_size="64x64")), seconds=5)
+
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert "image_url" not in str(body.get("choices", [{}])[0].get("message", {}).get("images"))
+    assert base64.b64encode(specimen("good_jpeg"))[:60].decode() in json.dumps(body)
 
 
 @pytest.mark.parametrize("variant", ["not_base64", "one_over", "unicode", "nul", "punctuation", "padded_inside"])

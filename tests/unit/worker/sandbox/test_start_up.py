@@ -16,7 +16,7 @@ took = time.process_time() - began
 print(json.dumps({{"loaded": sorted(set(sys.modules) - before), "took": took}}))
 """
 DECODERS = {"PIL", "orjson", "pybase64"}
-OURS = {"errors", "image_size", "jobs", "provider_specs", "untrusted"}
+OURS = {"aspect_ratio", "errors", "image_size", "jobs", "provider_specs", "untrusted"}
 OF_JOBS = {"contract.jobs", "contract.jobs.duration", "contract.jobs.pricing"}
 
 

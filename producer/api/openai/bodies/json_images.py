@@ -1,4 +1,4 @@
-"""JSON with images as data URLs: the images go to disk while the body arrives, and the rest is parsed without them."""
+"""JSON with images as base64: the images go to disk while the body arrives, and the rest is parsed without them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from contract.errors.catalogue.job_failure import STORAGE_FULL
 from contract.errors.catalogue.request import TOO_MANY_REFERENCES
 from contract.errors.exceptions import Refused
 from contract.jobs.request import MAX_REFERENCES
+from producer.api.openai.bodies.data_url import head_of, without_line_breaks
 from producer.api.requests import MAX_JSON, check_json, open_body, parse_object
 from producer.error_catalogue import BODY_TOO_LARGE, REFERENCE_NOT_A_DATA_URL, UPLOAD_TOO_LARGE
 
@@ -27,9 +28,9 @@ SMALL = 2**14  # bytes of a text that stays in the JSON
 MOST = 2 * MAX_REFERENCES  # images, as fields that are ignored may have some, too
 IN_MEMORY = 2**16  # bytes of an image before it goes to disk
 PIECE = 2**18  # bytes that are decoded together
+MAX_DEPTH = 3  # of an image in a field: [{"image_url": {"url": …}}]
 
 _MARK = secrets.token_hex(16)  # stands in place of an image
-_HEAD = re.compile(rb"data:image\\?/[\w.+-]{1,30}(?:;[\w=.+-]{1,60}){0,4};base64,", re.ASCII | re.IGNORECASE)
 _TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _ESCAPE = 6  # bytes of the longest escape
 
@@ -97,7 +98,8 @@ class JSONImage:
         if self._is_broken or self._size > MAX_EACH:
             return
         try:
-            text = self._encoded + (json.loads(b'"%s"' % raw) if b"\\" in raw else raw.decode("ascii"))
+            text = json.loads(b'"%s"' % raw) if b"\\" in raw else raw.decode("ascii")
+            text = self._encoded + without_line_breaks(text)
             whole = len(text) // 4 * 4
             data = pybase64.b64decode(text[:whole], validate=True)
         except ValueError:
@@ -131,12 +133,14 @@ class JSONSplitter:
             if len(self.rest) > MAX_JSON:
                 raise Refused(BODY_TOO_LARGE, max=f"{MAX_JSON // 2**20} MiB without its images")
 
-    def image_of(self, value: Any) -> Any:
-        """Put the images of a field in place of their marks."""
-        if isinstance(value, list):
-            return [self.image_of(item) if isinstance(item, str) else item for item in value]
-        if isinstance(value, str) and value.startswith(_MARK):
-            return self._images[int(value.removeprefix(_MARK))]
+    def image_of(self, value: Any, *, depth: int = MAX_DEPTH) -> Any:
+        """Put the images of a field in place of their marks, also in the objects of a list."""
+        if isinstance(value, str):
+            return self._images[int(value.removeprefix(_MARK))] if value.startswith(_MARK) else value
+        if depth and isinstance(value, list):
+            return [self.image_of(item, depth=depth - 1) for item in value]
+        if depth and isinstance(value, dict):
+            return {name: self.image_of(item, depth=depth - 1) for name, item in value.items()}
         return value
 
     def _take_other(self, chunk: bytes, at: int) -> int:
@@ -173,11 +177,11 @@ class JSONSplitter:
     def _decide(self, begin: bytes) -> None:
         """Tell by its begin whether a text that is not small is an image. Raises Refused for too many of them."""
         self._begin = None
-        if head := _HEAD.match(begin):
+        if (start := head_of(begin)) is not None:
             if len(self._images) == MOST:
                 raise Refused(TOO_MANY_REFERENCES, max=MAX_REFERENCES)
             self._image = JSONImage(self._files)
-            self._image.write(begin[head.end() :])
+            self._image.write(begin[start:])
             self.rest += f"{_MARK}{len(self._images)}".encode()
             self._images.append(self._image)
         else:

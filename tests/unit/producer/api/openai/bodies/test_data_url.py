@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from contract.errors.exceptions import Refused
-from producer.api.openai.data_url import decode, images_in
+from producer.api.openai.bodies.data_url import decode
+from producer.api.openai.bodies.pictures import references_in
 
 PICTURE = bytes(range(256))
 URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
@@ -19,7 +20,7 @@ def test_a_picture_is_decoded() -> None:
 
 @pytest.mark.parametrize(("value", "count"), [(None, 0), ("", 0), (URL, 1), ([URL, URL], 2)])
 def test_a_field_has_none_one_or_several(value: object, count: int) -> None:
-    assert images_in({"image": value}, "image") == [PICTURE] * count
+    assert references_in({"image": value}.items()) == [PICTURE] * count
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_a_field_has_none_one_or_several(value: object, count: int) -> None:
 )
 def test_other_values_are_refused_with_their_place(value: object, code: str) -> None:
     with pytest.raises(Refused) as caught:
-        images_in({"image": value}, "image")
+        references_in({"image": value}.items())
     assert (caught.value.code, caught.value.place) == (code, ("image",))
 
 
