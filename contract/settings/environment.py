@@ -54,7 +54,10 @@ class QueueVariables(BaseModel):
     redis_url: Annotated[
         RedisUrl,
         Default("that of a running `darkroom up` with the same configuration, else `redis://127.0.0.1:6379/0`"),
-    ] = Field(SecretStr("redis://127.0.0.1:6379/0"), description="address of Redis")
+    ] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="address of Redis; over TLS it begins with `rediss://` (docs/howto/redis.md)",
+    )
     allow_unsafe_redis: bool = Field(False, description="start workers even if Redis evicts jobs or is a cluster")
     queue_seconds: float = Field(3600, gt=0, description="how long a job may wait for its start; then it expires")
     deadline_seconds: float = Field(
