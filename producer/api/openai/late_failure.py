@@ -8,6 +8,7 @@ reads the error in the body.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import Job
+from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
-from producer.client.deduplication import RecentRequests
+from producer.client.owner_client import OwnerClient
 
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
+TOLD_S = 15.0  # for which one that was told is told again to clients that repeat without saying so
+REPEATED = (408, 409, 429)  # statuses after which clients repeat a request, and any from 500 on
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
+SILENT = ("ai-sdk/",)  # user agents that repeat a request twice, after 2 s and 4 s, and do not say that it is a repeat
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
 HOPS = {"aiohttp/": 9, "axios/": 18, "python-requests/": 18, "node-fetch": 18, "ai-sdk/": FETCH_HOPS}  # by user agent
 
@@ -48,11 +53,18 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return headers.get(REPEATS, "0") not in ("", "0")
 
 
+def repeats_silently(headers: Mapping[str, str]) -> bool:
+    """Tell whether a client repeats requests by itself, and does not say so."""
+    agent = headers.get("user-agent", "").lower()
+    return any(product in agent for product in SILENT)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFailure:
-    """What a failure of one request needs to be told late."""
+    """What a failure of one request needs to be told late, or again."""
 
     may_break: bool = False  # others than OpenAI's clients would repeat it as a new request, and it would be paid twice
+    is_repeated: bool = False  # by a client that does not say so
     request: str = ""  # by which an equal one is known
     next_address: str = ""  # where to go on waiting
     is_hop: bool = False  # the client was sent here
@@ -61,16 +73,20 @@ class LateFailure:
         """Tell for how long the status stays open; a hop has twice the time, as there may be few of them."""
         return 2 * grace_s if self.is_hop else grace_s
 
-    async def owe(self, recent: RecentRequests, job: Job) -> bool:
+    async def owe(self, client: OwnerClient, job: Job) -> bool:
         """Keep a failure for the next equal request; tell whether the connection is to be broken."""
         if not self.may_break:
             return False
-        if not self.request:
-            return True
         with suppress(Unavailable):  # else a repeat would be a second job
-            await recent.note(owed(self.request), job, for_s=OWED_S)
+            await client.recent.note(owed(self.request), job, for_s=OWED_S)
             return True
         return False
+
+    async def tell_again(self, client: OwnerClient, job: Job, *, status: int) -> None:
+        """Keep a failure that was told for the repeats of its client: each would be a job of its own, and be paid."""
+        if self.is_repeated and (status in REPEATED or status >= 500):
+            with suppress(Unavailable):
+                await client.recent.note(owed(self.request), job, for_s=TOLD_S)
 
 
 def owed(request: str) -> str:
@@ -78,12 +94,22 @@ def owed(request: str) -> str:
     return "owed " + request
 
 
-def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str = "") -> LateFailure:
+def known_as(order: OpenAIRequest, path: str) -> str:
+    """Name a request so that an equal one of its owner has the same name."""
+    return digest(json.dumps([order.fields, path], sort_keys=True))
+
+
+def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str) -> LateFailure:
     """Tell how a failure of a request can be told late; `what` is by which an equal one is known."""
     is_hop = request.method == "GET"
     hop = _hop(request) if is_hop else 0
-    address = _address(request, order, job, hop + 1) if hop < hops_for(request.headers) else ""
-    return LateFailure(may_break=counts_repeats(request.headers), request=what, next_address=address, is_hop=is_hop)
+    return LateFailure(
+        may_break=counts_repeats(request.headers),
+        is_repeated=repeats_silently(request.headers),
+        request=what,
+        next_address=_address(request, order, job, hop + 1, what) if hop < hops_for(request.headers) else "",
+        is_hop=is_hop,
+    )
 
 
 def _hop(request: Request) -> int:
@@ -92,10 +118,11 @@ def _hop(request: Request) -> int:
     return int(hop) if hop.isdecimal() and len(hop) < 3 else FETCH_HOPS
 
 
-def _address(request: Request, order: OpenAIRequest, job: Job, hop: int) -> str:
+def _address(request: Request, order: OpenAIRequest, job: Job, hop: int, what: str) -> str:
     """Write the address of the next hop, relative to the one that was asked, as a proxy may have shortened that."""
     form = {
         "hop": hop,
+        "request": what,
         "response_format": "url" if order.as_url else "b64_json",
         "output_format": _FORMATS[order.mime] if order.mime else None,
         "output_compression": order.compression,
