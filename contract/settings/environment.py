@@ -214,9 +214,13 @@ class GatewayVariables(BaseModel):
         description="maximum number of open connections of one gateway. A quarter is for those that have sent no "
         "token. There are fewer where the limit of open files is lower",
     )
-    max_uploads_per_owner: int = Field(200, ge=1, description="maximum number of kept uploads of one owner")
+    max_uploads_per_owner: int = Field(
+        200, ge=1, description="maximum number of kept uploads of one owner; those of ended jobs give way to others"
+    )
     max_upload_mb_per_owner: int = Field(
-        1024, ge=1, description="maximum size in MiB of the kept uploads of one owner together"
+        1024,
+        ge=1,
+        description="maximum size in MiB of the kept uploads of one owner together, with those that gave way today",
     )
     link_seconds: int = Field(
         3600, ge=60, description="minimum lifetime of a signed link to an image; the maximum is twice as long"
