@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
-from producer.api.openai.chunked_json import ChunkedJSONResponse, Part, pieces_of, send_parts
+from producer.api.openai.chunked_json import END, ChunkedJSONResponse, Part, pieces_of, send_parts
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
@@ -113,7 +113,7 @@ class WaitingResponse(Response):
                 scope["state"]["cut"]()
                 return
             parts = [json.dumps(error_envelope.envelope(error)).encode()]
-        await send_parts(send, parts)
+        await send_parts(send, [*parts, END])
 
     def _open_headers(self) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
