@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Job
+from contract.jobs.job import Job, JobState
 from producer.api.openai.request import OpenAIRequest
 from producer.client.deduplication import RecentRequests
 
+REPEATED_S = 10.0  # after a failure, in which clients repeat a request by themselves and do not say so
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
@@ -46,6 +48,15 @@ def counts_repeats(headers: Mapping[str, str]) -> bool:
 def is_repeat(headers: Mapping[str, str]) -> bool:
     """Tell whether a client repeats a request by itself."""
     return headers.get(REPEATS, "0") not in ("", "0")
+
+
+def has_just_failed(job: Job) -> bool:
+    """Tell whether a job failed a moment ago, so that an equal request repeats it: a new job would be paid again."""
+    return (
+        job.state in (JobState.FAILED, JobState.EXPIRED)
+        and job.ended_at is not None
+        and (datetime.now(UTC) - job.ended_at).total_seconds() < REPEATED_S
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
