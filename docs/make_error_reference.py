@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from contract.artifacts.references import MAX_EACH, MAX_TOGETHER
+from contract.artifacts.references import MAX_EACH
 from contract.aspect_ratio import RATIOS
 from contract.errors.catalogue.table import CONFIGURATION, JOB, PROVIDER, QUEUE, REQUEST
 from contract.errors.exceptions import DarkroomError
@@ -15,8 +15,8 @@ from contract.errors.kind import ErrorKind
 from contract.jobs.job import Outcome
 from contract.jobs.request import MAX_PROMPT, MAX_REFERENCES
 from contract.settings.environment import Environment
+from contract.untrusted.imaging.limits import MAX_REFERENCE_PIXELS
 from producer.error_catalogue import ALL_KINDS, GATEWAY
-from producer.imaging.sandbox import MOST
 from producer.validation.webhook_target import MAX_URL
 from worker.answers.errors import ProviderError
 from worker.policy.retry_policy import TRIES
@@ -66,7 +66,7 @@ VALUES: dict[str, dict[str, object]] = {
     "provider_rate_limited": {"wait": "5 min"},
     "provider_timeout": {"seconds": 120.0},
     "result_unreachable": {"reason": "provider down"},
-    "reference_too_large": {"max_mib": MAX_EACH // 2**20, "total_mib": MAX_TOGETHER // 2**20},
+    "reference_too_large": {"limit": f"{MAX_EACH // 2**20} MiB"},
     "timeout_out_of_range": {"field": "deadline_seconds", "max": Environment.model_fields["deadline_seconds"].default},
     "too_many_jobs": {"max": Environment.model_fields["max_jobs_per_owner"].default},
     "too_many_job_bytes": {"max": Environment.model_fields["keep_mb_per_owner"].default},
@@ -77,7 +77,7 @@ VALUES: dict[str, dict[str, object]] = {
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},
-    "upload_image_too_large": MOST,
+    "upload_image_too_large": {"limit": f"{MAX_REFERENCE_PIXELS // 10**6} megapixels"},
     "upload_too_large": {"max": f"{MAX_EACH // 2**20} MiB"},
     "webhook_url_forbidden": {"max": MAX_URL},
 }

@@ -252,15 +252,15 @@ UNSUPPORTED_MEDIA_TYPE = permanent(
 UPLOAD_IMAGE_TOO_LARGE = permanent(
     "upload_image_too_large",
     "Image too large",
-    "This image is too large to be decoded"
-    "[: the limits are {max_mib} MiB, {max_mpx} megapixels and {max_side} pixels a side].",
-    "Send a smaller image; all frames of an animation count together.",
+    "This image is too large to be decoded[: it may have at most {limit}].",
+    "Send a smaller image.",
 )
 UPLOAD_NOT_AN_IMAGE = permanent(
     "upload_not_an_image",
     "Upload is not an image",
-    "An upload must be a valid PNG, JPEG, WebP or GIF file.",
-    "Convert it to one of these formats, and check that it is complete.",
+    "[{unread} can only be read where Darkroom's extra {extra} is installed"
+    "|An upload must be a valid PNG, JPEG, WebP, GIF, AVIF or HEIC file].",
+    "Convert it to JPEG or PNG, and check that it is complete.",
 )
 UPLOAD_TOO_LARGE = permanent(
     "upload_too_large",

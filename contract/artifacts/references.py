@@ -44,11 +44,12 @@ Decoded = AbstractAsyncContextManager[DecodedImage]
 
 
 class NoReference(Exception):
-    """The bytes are no image, or one that is too large to be decoded."""
+    """The bytes are no image, or one that is too large to be decoded; `values` are for the sentence of an error."""
 
-    def __init__(self, *, is_too_large: bool = False) -> None:
+    def __init__(self, *, is_too_large: bool = False, **values: object) -> None:
         super().__init__()
         self.is_too_large = is_too_large
+        self.values = values
 
 
 class ArtifactReference(NamedTuple):
@@ -79,8 +80,9 @@ class References:
         snapshots = []
         left = MAX_TOGETHER
         for source in sources:
-            snapshots.append(await self._keep(source, owner, most=min(MAX_EACH, left)))
-            left -= snapshots[-1].bytes
+            snapshot, read = await self._keep(source, owner, most=min(MAX_EACH, left))
+            snapshots.append(snapshot)
+            left -= read
         return tuple(snapshots)
 
     async def describe(self, image: DecodedImage) -> ReferenceSnapshot:
@@ -89,7 +91,7 @@ class References:
         Raises Refused (`reference_too_large`).
         """
         if len(image.data) > MAX_EACH:
-            raise _too_large()
+            raise _too_large(MAX_EACH)
         sha256 = (await asyncio.to_thread(hashlib.sha256, image.data)).hexdigest()
         return _snapshot(image, self._artifacts.reference_locator(sha256), sha256)
 
@@ -110,7 +112,7 @@ class References:
         try:
             path, data = await asyncio.to_thread(self._files.read, source, most=most)
         except FileTooLarge as error:
-            raise _too_large() from error
+            raise _too_large(most) from error
         return written(path), data
 
     async def _read_artifact(self, locator: str, *, most: int) -> bytes:
@@ -121,22 +123,25 @@ class References:
         except OSError as error:
             raise Refused(REFERENCE_UNREADABLE) from error
         if len(data) > most:
-            raise _too_large()
+            raise _too_large(most)
         return data
 
-    async def _keep(self, source: str | ArtifactReference, owner: str, *, most: int) -> ReferenceSnapshot:
-        name = ""
+    async def _keep(self, source: str | ArtifactReference, owner: str, *, most: int) -> tuple[ReferenceSnapshot, int]:
+        """Keep what is made of a reference; answer it, and how many bytes were read for it."""
+        name, size = "", 0
 
         async def read() -> bytes:
-            nonlocal name
+            nonlocal name, size
             name, data = await self._read(source, most=most)
+            size = len(data)
             return data
 
         try:
             async with self._decoded(read, owner) as image:
-                return _snapshot(image, name, await self._store(image.data))
+                return _snapshot(image, name, await self._store(image.data)), size
         except NoReference as error:
-            raise _too_large() if error.is_too_large else Refused(REFERENCE_NOT_AN_IMAGE) from error
+            kind = REFERENCE_TOO_LARGE if error.is_too_large else REFERENCE_NOT_AN_IMAGE
+            raise Refused(kind, **error.values) from error
 
     async def _store(self, data: bytes) -> str:
         try:
@@ -153,8 +158,11 @@ def _snapshot(image: DecodedImage, source: str, sha256: str) -> ReferenceSnapsho
 def check_together(snapshots: Sequence[ReferenceSnapshot]) -> None:
     """Refuse snapshots that are too many bytes together. Raises Refused (`reference_too_large`)."""
     if sum(snapshot.bytes for snapshot in snapshots) > MAX_TOGETHER:
-        raise _too_large()
+        raise _too_large(MAX_TOGETHER)
 
 
-def _too_large() -> Refused:
-    return Refused(REFERENCE_TOO_LARGE, max_mib=MAX_EACH // 2**20, total_mib=MAX_TOGETHER // 2**20)
+def _too_large(most: int) -> Refused:
+    """Name the limit of one reference, or that of all where only so much was left of it."""
+    if most == MAX_EACH:
+        return Refused(REFERENCE_TOO_LARGE, limit=f"{MAX_EACH // 2**20} MiB")
+    return Refused(REFERENCE_TOO_LARGE, total_mib=MAX_TOGETHER // 2**20)

@@ -39,7 +39,15 @@ FULL = Cause(
     is_full=True,
 )
 ABSENT = Cause("does not answer: its socket does not exist", START)
-NO_FILE = Cause("cannot be reached: the file of ssl_ca_certs does not exist", "Fix ssl_ca_certs in DARKROOM_REDIS_URL.")
+NO_FILE = Cause(
+    "cannot be reached: a file of certificates that its address names does not exist",
+    "Fix ssl_ca_certs, ssl_certfile or ssl_keyfile in DARKROOM_REDIS_URL.",
+)
+CLOSED = Cause(
+    "closes the connection",
+    f"{SCHEME} If it wants a client certificate, name it there: ?ssl_certfile=/client.pem&ssl_keyfile=/key.pem. "
+    f"{START}",
+)
 REFUSED = Cause("has refused a command", "The log has its message.")
 NO_RIGHTS = Cause(
     "does not give this user the rights that Darkroom needs",
@@ -101,8 +109,8 @@ _ANSWERS: tuple[tuple[str, Cause], ...] = (
     ("loading the dataset", Cause("is still loading its data", "Wait until it has loaded it.")),
     ("Redis is busy", Cause("is busy with a script", "Wait, or end the script: SCRIPT KILL.")),
     ("good replicas", Cause("has fewer replicas than it must have to write", "Check its replicas.")),
-    ("Connection closed by server", Cause("closes the connection", f"{SCHEME} {START}")),
-    ("Connection reset", Cause("closes the connection", f"{SCHEME} {START}")),
+    ("Connection closed by server", CLOSED),
+    ("Connection reset", CLOSED),
 )
 # What went wrong before Redis could answer; the first that fits counts.
 _TYPES: tuple[tuple[type[BaseException], Cause], ...] = (

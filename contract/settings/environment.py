@@ -54,7 +54,10 @@ class QueueVariables(BaseModel):
     redis_url: Annotated[
         RedisUrl,
         Default("that of a running `darkroom up` with the same configuration, else `redis://127.0.0.1:6379/0`"),
-    ] = Field(SecretStr("redis://127.0.0.1:6379/0"), description="address of Redis")
+    ] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="address of Redis; over TLS it begins with `rediss://` (docs/howto/redis.md)",
+    )
     allow_unsafe_redis: bool = Field(False, description="start workers even if Redis evicts jobs or is a cluster")
     queue_seconds: float = Field(3600, gt=0, description="how long a job may wait for its start; then it expires")
     deadline_seconds: float = Field(
@@ -211,9 +214,13 @@ class GatewayVariables(BaseModel):
         description="maximum number of open connections of one gateway. A quarter is for those that have sent no "
         "token. There are fewer where the limit of open files is lower",
     )
-    max_uploads_per_owner: int = Field(200, ge=1, description="maximum number of kept uploads of one owner")
+    max_uploads_per_owner: int = Field(
+        200, ge=1, description="maximum number of kept uploads of one owner; those of ended jobs give way to others"
+    )
     max_upload_mb_per_owner: int = Field(
-        1024, ge=1, description="maximum size in MiB of the kept uploads of one owner together"
+        1024,
+        ge=1,
+        description="maximum size in MiB of the kept uploads of one owner together, with those that gave way today",
     )
     link_seconds: int = Field(
         3600, ge=60, description="minimum lifetime of a signed link to an image; the maximum is twice as long"

@@ -42,7 +42,9 @@ def _some(fallbacks: tuple[Fallback, ...]) -> tuple[Fallback, ...]:
 
 _LOGIN = r"(?:[^@/?#\s]*@)?"
 _HOST = rf"{_LOGIN}[^@/?#\s]+(?:/\d*)?"
-_TLS = r"ssl_(?:cert_reqs=(?:required|optional|none)|ca_certs=[^&#]+)"
+_TLS = (
+    r"ssl_(?:cert_reqs=(?:required|optional|none)|check_hostname=(?:true|false)|(?:ca_certs|certfile|keyfile)=[^&#]+)"
+)
 _REDIS_URL = re.compile(
     rf"redis://{_HOST}|rediss://{_HOST}(?:\?{_TLS}(?:&{_TLS})*)?|unix://{_LOGIN}/[^?#]+(?:\?db=\d+)?"
 )
@@ -55,7 +57,10 @@ def _redis_url(url: SecretStr) -> SecretStr:
             return url
     except ValueError:  # its words may hold a part of the password
         pass
-    form = "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix://[user:password@]/path[?db=n]"
+    form = (
+        "redis://[user:password@]host[:port][/db], rediss:// likewise, with ?ssl_ca_certs=…, ssl_certfile=…, "
+        "ssl_keyfile=…, ssl_cert_reqs=… or ssl_check_hostname=… joined by &, or unix://[user:password@]/path[?db=n]"
+    )
     raise PydanticCustomError("redis_url_invalid", "must be {form}", {"form": form})
 
 

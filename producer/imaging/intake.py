@@ -17,14 +17,14 @@ class OwnerImages(Protocol):
 
 
 async def keep_upload(sandbox: ImageSandbox, images: OwnerImages, picture: Picture, *, asker: Asker) -> dict[str, Any]:
-    """Look at an image, clean it, and keep it; answer what it is. Raises Refused, Unavailable."""
-    async with sandbox.cleaned(picture, asker) as cleaned:
-        name = await images.keep(DecodedImage(cleaned.data, cleaned.mime, cleaned.width, cleaned.height))
+    """Look at an image, make a reference of it, and keep it; answer what is kept. Raises Refused, Unavailable."""
+    async with sandbox.adopted(picture, asker) as image:
+        name = await images.keep(image)
     return {
         "id": name,
-        "mime": cleaned.mime,
-        "width": cleaned.width,
-        "height": cleaned.height,
-        "bytes": len(cleaned.data),
+        "mime": image.mime,
+        "width": image.width,
+        "height": image.height,
+        "bytes": len(image.data),
         "sha256": name.rpartition("_")[2],
     }

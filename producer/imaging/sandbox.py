@@ -12,14 +12,12 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from contract.artifacts.references import DecodedImage, NoReference
 from contract.errors.catalogue.job_failure import INTERNAL_ERROR
 from contract.errors.exceptions import DarkroomError, Refused
-from contract.untrusted.imaging.limits import MAX_BYTES, MAX_PIXELS, MAX_SIDE
 from contract.untrusted.sandbox_pool import ChildLost, SandboxPool
 from producer.error_catalogue import UPLOAD_IMAGE_TOO_LARGE, UPLOAD_NOT_AN_IMAGE
 from producer.imaging.turns import Asker, Turns
@@ -29,23 +27,12 @@ WALL_S = 10.0  # for one image; waiting for a turn is not counted
 MOST_PICTURES = 200  # of one child
 QUICK_PIXELS = 17 * 10**6  # a 4K image; it takes a child 150 MiB
 ANYONE = Asker()
-MOST: dict[str, object] = {"max_mib": MAX_BYTES // 2**20, "max_mpx": MAX_PIXELS // 10**6, "max_side": MAX_SIDE}
 _REFUSALS = {"too_large": UPLOAD_IMAGE_TOO_LARGE, "not_an_image": UPLOAD_NOT_AN_IMAGE}  # as the child says it
 
 Picture = bytes | Callable[[], Awaitable[bytes]]  # what is read only when its turn has come takes no memory before
 Answer = tuple[dict[str, Any], bytes]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
-    """A stripped image; sizes in pixels, upright."""
-
-    data: bytes = field(repr=False)
-    mime: str
-    width: int
-    height: int
 
 
 class _Child:
@@ -75,39 +62,37 @@ class ImageSandbox:
         """End the children."""
         await asyncio.gather(self._any.pool.close(), self._quick.pool.close())
 
-    async def clean(self, picture: Picture, asker: Asker = ANYONE) -> Cleaned:
-        """Decode an image to its last pixel, and strip trailing data, texts and EXIF except the orientation.
+    async def adopt(self, picture: Picture, asker: Asker = ANYONE) -> DecodedImage:
+        """Decode an image to its last pixel, and make a reference of it.
 
-        Nothing is encoded anew; the same object comes back if nothing has to go. Raises Refused
-        (`upload_not_an_image`, `upload_image_too_large`).
+        Trailing data, texts and EXIF are stripped. What lies on its side is turned, what is too large to be sent is
+        made smaller, and AVIF and HEIC become JPEG or PNG; otherwise nothing is encoded anew, and the same object comes
+        back if nothing has to go. Raises Refused (`upload_not_an_image`, `upload_image_too_large`).
         """
-        async with self.cleaned(picture, asker) as cleaned:
-            return cleaned
+        async with self.adopted(picture, asker) as image:
+            return image
 
     @asynccontextmanager
-    async def cleaned(self, picture: Picture, asker: Asker = ANYONE) -> AsyncIterator[Cleaned]:
-        """Clean an image, and keep the turn to the end of the block: what is done there holds one image at a time."""
-        async with self._turn(picture, asker, task="clean") as (found, made):
-            yield Cleaned(data=made, mime=found["mime"], width=found["width"], height=found["height"])
+    async def adopted(self, picture: Picture, asker: Asker = ANYONE) -> AsyncIterator[DecodedImage]:
+        """Adopt an image, and keep the turn to the end of the block: what is done there holds one image at a time."""
+        async with self._turn(picture, asker, task="adopt") as (found, made):
+            yield DecodedImage(made, found["mime"], found["width"], found["height"])
 
     @asynccontextmanager
     async def decoded(self, picture: Picture, owner: str = "") -> AsyncIterator[DecodedImage]:
-        """Decode an image to its last pixel; give it, and keep the turn to the end of the block.
-
-        Raises NoReference, Refused.
-        """
+        """Adopt an owner's image as `adopted` does. Raises NoReference, Refused."""
         try:
-            async with self._turn(picture, Asker(owner), task="inspect") as (found, data):
-                yield DecodedImage(data, found["mime"], found["width"], found["height"])
+            async with self.adopted(picture, Asker(owner)) as image:
+                yield image
         except Refused as error:
             if error.kind not in _REFUSALS.values():
                 raise
-            raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE) from error
+            raise NoReference(is_too_large=error.kind is UPLOAD_IMAGE_TOO_LARGE, **error.values) from error
 
     async def thumbnail(self, picture: Picture, *, side: int, pixels: float = math.inf, asker: Asker = ANYONE) -> bytes:
         """Make a small JPEG, or a PNG if one can see through, upright; the image is known to have so many pixels.
 
-        Raises Refused as `clean`.
+        Raises Refused as `adopt`.
         """
         child = self._quick if pixels <= QUICK_PIXELS else self._any
         return (await self._ask(picture, asker, child, is_urgent=True, task="shrink", side=side))[1]
@@ -115,7 +100,7 @@ class ImageSandbox:
     async def convert(self, picture: Picture, *, mime: str, quality: int | None, asker: Asker = ANYONE) -> bytes:
         """Encode an image upright as `image/png`, `image/jpeg` or `image/webp`; `quality` is 0 to 100.
 
-        The same object comes back if it is that already and no quality is asked for. Raises Refused as `clean`.
+        The same object comes back if it is that already and no quality is asked for. Raises Refused as `adopt`.
         """
         return (await self._ask(picture, asker, task="convert", mime=mime, quality=quality))[1]
 
@@ -144,7 +129,8 @@ class ImageSandbox:
                 raise DarkroomError(INTERNAL_ERROR) from error
             raise Refused(UPLOAD_IMAGE_TOO_LARGE if error.is_late else UPLOAD_NOT_AN_IMAGE) from error
         if "refused" in found:
-            raise Refused(_REFUSALS[found["refused"]], **MOST)
+            kind = _REFUSALS[found.pop("refused")]
+            raise Refused(kind, **found)
         if "misused" in found:
             raise ValueError(found["misused"])
         return found, data if found["is_same"] else bytes(made)

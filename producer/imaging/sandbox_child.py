@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, clean, convert, inspect, shrink
+from contract.untrusted.imaging.inspect import NotAnImage, TooLarge, adopt, convert, shrink
+from contract.untrusted.imaging.iso_media import HeicUnreadable
 from contract.untrusted.sandbox_process import Reply, serve
 
 
@@ -16,8 +17,12 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
     """Do what is asked for; whatever goes wrong is a part of the reply."""
     try:
         return _done(bytes(body), **question)
-    except (TooLarge, MemoryError):
+    except TooLarge as error:
+        return {"refused": "too_large", "limit": error.limit}, b""
+    except MemoryError:
         return {"refused": "too_large"}, b""
+    except HeicUnreadable:
+        return {"refused": "not_an_image", "unread": "HEIC", "extra": "heic"}, b""
     except NotAnImage:
         return {"refused": "not_an_image"}, b""
     except ValueError as error:  # `contract.untrusted.imaging` makes none of a picture
@@ -30,10 +35,9 @@ def reply(question: dict[str, Any], body: bytearray) -> Reply:
 
 def _done(data: bytes, task: str, **options: Any) -> Reply:
     found: dict[str, Any] = {}
-    if task in ("clean", "inspect"):
-        info, made = clean(data) if task == "clean" else (inspect(data), data)
-        width, height = info.upright
-        found = {"mime": info.mime, "width": width, "height": height}
+    if task == "adopt":
+        info, made = adopt(data)
+        found = {"mime": info.mime, "width": info.width, "height": info.height}
     elif task == "shrink":
         made = shrink(data, **options)
     else:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import httpx
 
-from contract.errors.catalogue.provider import ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
+from contract.errors.catalogue.provider import ANSWER_ENCODED, ANSWER_TOO_LARGE, PROVIDER_TIMEOUT
 from worker.answers.errors import TimedOut, Unusable
 from worker.memory.body_room import BodyRoom
 
@@ -19,6 +19,8 @@ MAX_COMMENT = 4096  # bytes; what is longer is no comment
 _KEEP_ALIVE = re.compile(
     rb"(?:\s+|:[^\n]{0,%d}\n)*" % (MAX_COMMENT - 2)
 )  # blanks and comments before the answer itself
+
+_ENCODINGS = re.compile(r"(?:x-gzip|gzip|deflate|br|zstd|compress)(?:, ?(?:gzip|deflate|br|zstd)){0,2}")
 
 
 async def read_body(
@@ -33,12 +35,14 @@ async def read_body(
     """Read a body of up to `most` bytes; what only keeps the connection alive is left out.
 
     `begun` is called when the answer itself begins. Where there is no `room` the rest stays with its sender;
-    its silence does not count then, and the wait is spent in `paused`. Raises Unusable (`answer_too_large`: also for an
-    encoding that we did not ask for, undecoded), TimedOut (`idle_s` of silence, or less than 1 KiB/s
-    for so long), and what httpx raises.
+    its silence does not count then, and the wait is spent in `paused`. Raises Unusable (`answer_too_large`, and
+    `answer_encoded` for an encoding that we did not ask for, which is not decoded), TimedOut (`idle_s` of silence, or
+    less than 1 KiB/s for so long), and what httpx raises.
     """
-    if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        raise Unusable(ANSWER_TOO_LARGE, http_status=response.status_code)
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", ""):
+        known = _ENCODINGS.fullmatch(encoding) is not None
+        raise Unusable(ANSWER_ENCODED, http_status=response.status_code, encoding=encoding if known else None)
     body = bytearray()
     try:
         await _Collector(body, response, most, idle_s, begun).collect(room, paused)

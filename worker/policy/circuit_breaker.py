@@ -18,6 +18,7 @@ from enum import StrEnum
 from random import SystemRandom
 
 from contract.errors.catalogue.provider import (
+    ANSWER_ENCODED,
     ANSWER_TOO_LARGE,
     BAD_IMAGE,
     IMAGE_TOO_LARGE,
@@ -48,7 +49,7 @@ _BAD = frozenset(
     (
         *(PROVIDER_UNREACHABLE.code, PROVIDER_TIMEOUT.code, PROVIDER_INTERRUPTED.code, PROVIDER_BAD_ANSWER.code),
         *(PROVIDER_ERROR.code, PROVIDER_DOWN.code),
-        *(ANSWER_TOO_LARGE.code, BAD_IMAGE.code, IMAGE_TOO_LARGE.code, UNSUPPORTED_IMAGE.code),
+        *(ANSWER_ENCODED.code, ANSWER_TOO_LARGE.code, BAD_IMAGE.code, IMAGE_TOO_LARGE.code, UNSUPPORTED_IMAGE.code),
     )
 )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from contract.errors.catalogue.configuration import MISSING_API_KEY
 from contract.errors.catalogue.job_failure import DEADLINE_PASSED, STORAGE_FULL
 from contract.errors.catalogue.provider import (
+    ANSWER_ENCODED,
     ANSWER_TOO_LARGE,
     BAD_API_BASE,
     BAD_IMAGE,
@@ -95,6 +96,7 @@ _USEFUL = (
     *(
         IMAGE_TOO_LARGE.code,
         ANSWER_TOO_LARGE.code,
+        ANSWER_ENCODED.code,
         UNSAFE_URL.code,
         RESULT_EXPIRED.code,
         PROVIDER_BAD_ANSWER.code,

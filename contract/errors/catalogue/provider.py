@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from contract.errors.kind import permanent, temporary
 
+ANSWER_ENCODED = temporary(
+    "answer_encoded",
+    "Answer compressed",
+    "The answer from {provider} was compressed[ ({encoding})], which Darkroom does not ask for and does not unpack.",
+    "The operator should turn compression off in the proxy or gateway behind apiBase.",
+)
 ANSWER_TOO_LARGE = temporary(
     "answer_too_large", "Answer too large", "The answer from {provider} was too large.", "Request a smaller image size."
 )

@@ -48,7 +48,8 @@ TOO_MANY_JOBS = temporary(
 TOO_MANY_UPLOADS = temporary(
     "too_many_uploads",
     "Too many uploads",
-    "You already have [{max}|too many] uploaded images. Use one of them again, or wait until some expire.",
+    "You already have [{max}|too many] uploaded images that no ended job has used. Use one of them again, or wait "
+    "until a job that uses one has ended.",
     "The operator can raise DARKROOM_MAX_UPLOADS_PER_OWNER.",
     status=429,
 )

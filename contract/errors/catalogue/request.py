@@ -119,8 +119,9 @@ REFERENCE_NOT_A_FILE = permanent(
 REFERENCE_NOT_AN_IMAGE = permanent(
     "reference_not_an_image",
     "Reference is not an image",
-    "Reference image rejected: it must be a valid PNG, JPEG, WebP or GIF file.",
-    "Convert it to one of these formats, and check that it is complete.",
+    "Reference image rejected: [{unread} can only be read where Darkroom's extra {extra} is installed"
+    "|it must be a valid PNG, JPEG, WebP, GIF, AVIF or HEIC file].",
+    "Convert it to JPEG or PNG, and check that it is complete.",
 )
 REFERENCE_NOT_FOUND = permanent(
     "reference_not_found",
@@ -139,8 +140,9 @@ REFERENCE_TOO_LARGE = permanent(
     "reference_too_large",
     "Reference too large",
     "[{provider} does not accept reference images this large"
-    "|Reference images may have {max_mib} MiB each, {total_mib} MiB together|The reference images are too large].",
-    "Send fewer or smaller ones; the number of pixels is limited too.",
+    "|A reference image may have at most {limit}|Reference images may have at most {total_mib} MiB together"
+    "|The reference images are too large].",
+    "Send fewer or smaller ones.",
 )
 REFERENCE_UNREADABLE = permanent(
     "reference_unreadable",

@@ -17,7 +17,14 @@ from PIL import Image, ImageFile
 from contract.untrusted import imaging
 from contract.untrusted.imaging import Container, iso_media
 from contract.untrusted.imaging.iso_media import HeicUnreadable
-from contract.untrusted.imaging.limits import EXTENSIONS, MAX_BYTES, MAX_PIXELS, MAX_REFERENCE_PIXELS, MAX_SIDE
+from contract.untrusted.imaging.limits import (
+    EXTENSIONS,
+    MAX_BYTES,
+    MAX_ISO_MEDIA_PIXELS,
+    MAX_PIXELS,
+    MAX_REFERENCE_PIXELS,
+    MAX_SIDE,
+)
 from contract.untrusted.imaging.pixels import encode, ends_early, is_blank, is_see_through, opened, plain, turned
 
 CONVERTIBLE = frozenset({"image/png", "image/jpeg", "image/webp"})
@@ -66,11 +73,6 @@ class ImageInfo:
     def extension(self) -> str:
         """Name the file ending for this type, without a dot."""
         return EXTENSIONS[self.mime]
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Tell width and height as people see the image."""
-        return (self.height, self.width) if self.orientation in (5, 6, 7, 8) else (self.width, self.height)
 
 
 def inspect(data: bytes) -> ImageInfo:
@@ -266,9 +268,12 @@ def _from_iso_media(data: bytes, kind: str) -> tuple[Image.Image, bytes]:
     if len(data) > MAX_BYTES:
         raise TooLarge(f"{MAX_BYTES // 2**20} MiB")
     with iso_media.opened(data, kind) as image:
-        _check_size(*image.size, most=MAX_PIXELS)
+        _check_size(*image.size, most=MAX_ISO_MEDIA_PIXELS)
         orientation = image.getexif().get(0x0112, 1)
-        return turned(plain(image), orientation), _profile(image)
+        picture = plain(image)
+        if picture.width * picture.height > MAX_PIXELS:
+            picture.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))
+        return turned(picture, orientation), _profile(image)
 
 
 def _profile(image: Image.Image) -> bytes:

@@ -11,9 +11,9 @@ FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "imag
 
 _BLANK_LEVELS = 8  # of 256: what JPEG makes of one colour
 _STRIP_PIXELS = 2**20
-_NOISE = bytes(range(1, 255)) * 4
-_RESTARTS = b"".join(bytes([0xFF, 0xD0 + number]) + _NOISE for number in range(8))
-_NOISES = (_NOISE, _NOISE[::-1], b"\x5a" + _NOISE[90:], b"\xa5" + _NOISE[165:], _RESTARTS)
+_NOISE = bytes(range(254, 0, -1)) * 4
+_RESTARTS = b"".join(bytes([0xFF, 0xD0 + number]) + _NOISE for number in range(8))  # where a decoder waits for one
+_NOISES = (_NOISE + _RESTARTS, b"\xa5" + _NOISE[90:] + _RESTARTS)  # some first bits may mean as little as none
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,10 +63,10 @@ def ends_early(data: bytes, *, is_mended: bool = False) -> bool:
 
     Then, and only then, it takes bytes put before the marker for pixels. An eighth of the size shows that well
     enough; of a progressive JPEG it does not, but there only detail is missing. Where we have put the end marker,
-    every pixel is compared, with several kinds of bytes.
+    every pixel is compared, with two kinds of bytes.
     """
     if not is_mended:
-        return _eighth(data) != _eighth(data[:-2] + _NOISE + data[-2:])
+        return _eighth(data) != _eighth(data[:-2] + _NOISES[0] + data[-2:])
     expected = _checksum(data)
     return any(_checksum(data[:-2] + noise + data[-2:]) != expected for noise in _NOISES)
 

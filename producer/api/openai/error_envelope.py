@@ -16,7 +16,7 @@ from producer.error_catalogue import UNKNOWN_MODEL
 
 PREFIXES = tuple(f"/v1/{root}" for root in ROOTS)  # where clients of OpenAI's API call
 
-_PARAMS = {"count": "n", "image_size": "size", "reference_images": "image"}
+_OF_IMAGES = ("reference_", "upload_")  # begin codes of errors that concern the images of a request
 _STATUSES = {CONTENT_REFUSED.code: 400, UNKNOWN_MODEL.code: 404}  # where ours differ
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
@@ -24,10 +24,12 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_
 def envelope(error: DarkroomError) -> dict[str, object]:
     """Put an error into OpenAI's form; its message is what people see in the chat."""
     status = status_of(error)
-    place = error.place[0] if isinstance(error, Refused) and error.place else None
+    place = "image" if error.code.startswith(_OF_IMAGES) else None
+    if isinstance(error, Refused) and error.place:
+        place = str(error.place[0])
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     message = f"{error.detail} {error.kind.hint}".strip()
-    return {"error": {"message": message, "type": kind, "code": error.code, "param": _PARAMS.get(str(place), place)}}
+    return {"error": {"message": message, "type": kind, "code": error.code, "param": place}}
 
 
 def in_own_words(error: Refused, names: Mapping[str, str]) -> Refused:

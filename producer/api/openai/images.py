@@ -92,8 +92,9 @@ async def _develop(request: Request, gateway: Gateway, caller: Caller, *, kind: 
     async with _open_body(request, kind) as (body, references):
         if kind == "image_edit" and not references:
             raise Refused(IMAGE_REQUIRED).at("image")
-        model = body.get("model") or getattr(request.state, "deployment", None)
-        order = read_openai_request({**body, "model": model}, gateway.settings)
+        if body.get("model") in (None, ""):
+            body["model"] = getattr(request.state, "deployment", None)
+        order = read_openai_request(body, gateway.settings)
         caller, headers = await rate.end(order.user)  # before any image is decoded
         if references:
             order.fields["reference_images"] = await keep_references(request, gateway, caller, references)

@@ -27,7 +27,9 @@ class Generation(BaseModel):
         None, description="One of those that /v1/models lists; gpt-image-… means the default one."
     )
     n: int | None = Field(1, ge=1, le=8)
-    size: str | None = Field(None, description="WIDTHxHEIGHT or auto: the nearest ratio and size are used.")
+    size: str | None = Field(
+        None, description="WIDTHxHEIGHT, a ratio such as 9:16, or auto: the nearest ratio and size are used."
+    )
     aspect_ratio: Literal[RATIOS] | None = Field(None, description="Takes precedence over `size`.")  # type: ignore[valid-type]
     quality: str | None = Field(None, description="low, medium, high or auto.")
     output_format: Literal["png", "jpeg", "webp"] | None = Field(

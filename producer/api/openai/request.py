@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contract.aspect_ratio import nearest_ratio
+from contract.aspect_ratio import RATIOS, nearest_ratio
 from contract.errors.catalogue.request import TYPE_ERROR
 from contract.errors.exceptions import Refused
 from contract.image_size import hint_of
@@ -75,6 +75,8 @@ def _shape(size: str | None, aspect_ratio: str | None, image_size: str | None) -
     if size and (sides := _SIZE.fullmatch(size.strip())):
         width, height = int(sides[1]), int(sides[2])
         shape = {"aspect_ratio": nearest_ratio(width, height), "image_size": hint_of(width, height)}
+    elif size and (ratio := size.replace(" ", "")) in RATIOS and ratio != "auto":
+        shape = {"aspect_ratio": ratio}
     elif size and (sides := _RATIO.fullmatch(size.strip())):
         shape = {"aspect_ratio": nearest_ratio(int(sides[1]), int(sides[2]))}
     elif size and size.strip().lower() != "auto":

@@ -32,7 +32,8 @@ router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Side = Annotated[
     int | None,
     Query(
-        description=f"A smaller image, with sides of at most {', '.join(map(str, SIDES))}.",
+        description=f"A smaller image, with sides of at most {', '.join(map(str, SIDES))}: a JPEG, or a PNG if one can "
+        "see through it.",
         json_schema_extra={"enum": [*SIDES]},
     ),
 ]
@@ -61,13 +62,12 @@ async def image(
     headers = {
         "Cache-Control": FOREVER,
         "ETag": etag,
-        "Content-Disposition": f'inline; filename="{sidecar.id}.{EXTENSIONS[sidecar.mime]}"',
         "Cross-Origin-Resource-Policy": "same-origin" if signature is None else "cross-origin",
     }
     if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     if thumbnail is None:
-        return await _original(request, gateway, locator, sidecar, headers)
+        return await _original(request, gateway, locator, sidecar, headers | _named(sidecar.id, sidecar.mime))
     stored = await artifacts.stat(locator)
     if stored is None:
         raise Refused(ARTIFACT_NOT_FOUND)
@@ -76,6 +76,7 @@ async def image(
         end_turn(request.scope)  # the sandbox has turns of its own
         kept = await gateway.thumbnails.find(sidecar, locator, side=thumbnail, asker=asker)
     data, mime = kept
+    headers |= _named(f"{sidecar.id}-{thumbnail}", mime)
     return copy_response(request.headers, data, made_at=stored.modified_at, mime=mime, headers=headers)
 
 
@@ -84,6 +85,11 @@ async def sidecar(request: Request, gateway: Here, caller: Reader, artifact_id: 
     """Get the sidecar of an image. Host paths are only for tokens with the right `paths`."""
     record = await caller.client.artifacts.sidecar(await caller.client.owner_images.find(artifact_id))
     return json_response(shown(record, with_paths=caller.may(Right.PATHS)))
+
+
+def _named(name: str, mime: str) -> dict[str, str]:
+    """Name the file that a client may save, by what it is."""
+    return {"Content-Disposition": f'inline; filename="{name}.{EXTENSIONS[mime]}"'}
 
 
 def shown(record: Sidecar, *, with_paths: bool) -> dict[str, object]:

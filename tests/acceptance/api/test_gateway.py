@@ -113,7 +113,10 @@ async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.A
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(whole.content)), b"")
     for _ in range(2):
         small = await ann.get(image["url"], params={"thumbnail": 256})
-        assert max(Image.open(io.BytesIO(small.content)).size) == 256
+        assert max((opened := Image.open(io.BytesIO(small.content))).size) == 256
+        assert (opened.format, small.headers["Content-Type"]) == ("JPEG", "image/jpeg")
+        assert small.headers["Content-Disposition"] == f'inline; filename="{image["id"]}-256.jpg"'
+    assert whole.headers["Content-Disposition"] == f'inline; filename="{image["id"]}.png"'
     async with httpx.AsyncClient() as anybody:
         assert (await anybody.get(image["signed_url"])).content == whole.content
         assert (await anybody.get(image["url"])).status_code == 401

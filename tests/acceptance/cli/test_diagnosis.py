@@ -51,6 +51,7 @@ async def look(url: str, monkeypatch: pytest.MonkeyPatch, gateway: str | None = 
         (partial(serving, database=99), "no database of that number", "/0"),
         (partial(behind_tls, "rediss"), "certificate that is not trusted here", "ssl_ca_certs"),
         (partial(behind_tls, "redis"), "closes the connection", "rediss://"),
+        (partial(behind_tls, "rediss", trusted=True, wants_client=True), "closes the connection", "ssl_certfile"),
         (partial(saying, b"HTTP/1.1 400 Bad Request\r\n\r\n"), "is not what answers", "DARKROOM_REDIS_URL"),
         (REDIS_5, "does not know a command", "Redis 6.2 or newer"),
         (full, r"has used all the memory that it may use \(maxmemory\)", "Raise maxmemory"),
@@ -59,7 +60,7 @@ async def look(url: str, monkeypatch: pytest.MonkeyPatch, gateway: str | None = 
     ],
     ids=[
         *("down", "no socket", "unknown host", "no password", "wrong password", "no scripts", "no keys", "database"),
-        *("private CA", "plain to TLS", "HTTP", "Redis 5", "full", "replica", "cluster"),
+        *("private CA", "plain to TLS", "no certificate", "HTTP", "Redis 5", "full", "replica", "cluster"),
     ],
 )
 async def test_a_redis_that_takes_no_job_is_told_with_its_cause(
@@ -88,10 +89,16 @@ async def test_a_redis_that_takes_no_job_is_told_with_its_cause(
         (partial(serving, *ACL, "-config"), "persistence", True, "does not allow this user to read appendfsync"),
         (serving, "safety", True, "keeps every accepted job"),
         (partial(behind_tls, "rediss", trusted=True), "safety", True, "keeps every accepted job"),
+        (
+            partial(behind_tls, "rediss", trusted=True, wants_client=True, known=True),
+            "safety",
+            True,
+            "keeps every accepted job",
+        ),
     ],
     ids=[
         *("allkeys-lru", "volatile-lru", "no AOF", "snapshots", "fsync no", "everysec", "cluster", "nearly full"),
-        *("no INFO", "no CONFIG", "well", "TLS"),
+        *("no INFO", "no CONFIG", "well", "TLS", "client certificate"),
     ],
 )
 async def test_a_redis_that_may_lose_jobs_is_told(

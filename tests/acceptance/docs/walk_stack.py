@@ -130,7 +130,7 @@ async def _check_http(terminal: Terminal, told: Told) -> None:
     assert {"304", "204"} <= lines
     ids = re.findall(r"^[0-9a-f-]{36}$", _of(told, "order-17"), re.MULTILINE)
     assert (len(ids), len(set(ids))) == (2, 1), "the same key, the same job"
-    assert max(_size(terminal, "small.png")) == 256 < max(_size(terminal, "fox.png"))
+    assert max(_size(terminal, "small.jpg")) == 256 < max(_size(terminal, "fox.png"))
     assert len((terminal.folder / "begin.png").read_bytes()) == 100
     assert _read_json(terminal, "again.json")["retry_of"] == _read_json(terminal, "slow.json")["id"]
     assert _read_json(terminal, "edit.json")["data"][0]["b64_json"]

@@ -53,7 +53,7 @@ ODD = {
 }
 NO_FILE = {"pipe": "pipe", "socket": "socket", "folder": "folder"}
 NO_IMAGE = {
-    **{"zero bytes": "empty", "text": "text", "SVG": "svg", "PDF": "pdf", "AVIF": "avif"},
+    **{"zero bytes": "empty", "text": "text", "SVG": "svg", "PDF": "pdf", "AVIF": "avif_like"},
     **{"truncated": "truncated_png", "HTML": "html"},
 }
 TOO_LARGE = {"header bomb": "claims_50000x50000", "pixel bomb": "bomb_13000"}

@@ -28,6 +28,7 @@ from tests.catalogues.provider_faults.wire import CUT_OFF, TOO_SLOW, UNREADABLE
 
 NO_IMAGE = Expect(manner=INTERRUPTED, code="no_image")
 TOO_LARGE = Expect(manner=TOO_MUCH, code="answer_too_large")
+ENCODED = Expect(manner=UNUSABLE, code="answer_encoded")
 WORDS = "It said: I'm sorry, I can't create that image."
 
 
@@ -97,9 +98,9 @@ ANSWER: dict[str, Variants] = {
     },
     "P53": same(TOO_LARGE, "100_mb", "100_mb_in_chunks", "endless", "endless_until_close", "petabyte"),
     "P54": {
-        **same(TOO_LARGE, "gzip_bomb", "gzip", "deflate", "zstd", "deflate_bomb", "gzip_of_gzip"),
-        **same(TOO_LARGE, "gzip_of_gzip_unsaid", "gzip_of_gzip_bomb", "brotli_bomb", "zstd_bomb"),
-        **same(TOO_LARGE, "says_gzip", "says_brotli", "unknown", "gzip_cut", "many_layers"),
+        **same(ENCODED, "gzip_bomb", "gzip", "deflate", "zstd", "deflate_bomb", "gzip_of_gzip"),
+        **same(ENCODED, "gzip_of_gzip_unsaid", "gzip_of_gzip_bomb", "brotli_bomb", "zstd_bomb"),
+        **same(ENCODED, "says_gzip", "says_brotli", "unknown", "gzip_cut", "many_layers"),
         "says_nothing": UNREADABLE,
     },
     "P55": {

@@ -116,7 +116,9 @@ async def end_in_every_way(store: JobStore, redis: Redis) -> set[JobState]:
         await store.claim(crashed.job_id, worker="w1", lease_s=15)
     await store.renew("w1", [], lease_s=15, slots=4)
     upload = ReferenceSnapshot(source="fox.png", sha256="0" * 64, mime="image/png", bytes=80)
-    await store.add_upload("ann", upload, most=9)
+    await store.add_upload("ann", upload, most=1)
+    await store.cancel(await submitted(store, snapshots=(upload,)))
+    await store.add_upload("ann", upload.model_copy(update={"sha256": "1" * 64}), most=1)  # the other one gives way
     return {job.state for job in await store.jobs_of("ann", offset=0, limit=100)}
 
 

@@ -296,6 +296,109 @@ async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> 
     assert set(kept) == {snapshot(2).sha256, snapshot(3).sha256}
 
 
+async def uploaded(store: JobStore, *numbers: int, most: int = 9, **more: int) -> None:
+    for number in numbers:
+        await store.add_upload("ann", snapshot(number), most=most, **more)
+
+
+async def kept(store: JobStore, *numbers: int) -> list[int]:
+    """List those of some uploads that are kept."""
+    return [number for number in numbers if await store.upload("ann", snapshot(number).sha256)]
+
+
+async def edited(store: JobStore, *numbers: int, **more: Any) -> str:
+    """Submit a job that uses some uploads."""
+    return await submitted(store, snapshots=tuple(map(snapshot, numbers)), **more)
+
+
+async def test_uploads_that_only_ended_jobs_have_used_give_way_the_oldest_first(store: JobStore) -> None:
+    for number in range(1, 8):  # one after another, as edits come
+        await uploaded(store, number, most=3)
+        await store.cancel(await edited(store, number))
+    assert await kept(store, *range(1, 8)) == [5, 6, 7]
+
+
+async def test_uploads_that_are_needed_do_not_give_way(store: JobStore) -> None:
+    await uploaded(store, 1, 2, 3, most=3)
+    first, second = await edited(store, 1, 2), await edited(store, 2)
+    await store.cancel(first)
+    await uploaded(store, 4, most=3)
+    assert await kept(store, 1, 2, 3, 4) == [2, 3, 4]  # 2 is used by the other job, and 3 was not used yet
+    with pytest.raises(Refused, match="already have 3 uploaded images"):
+        await uploaded(store, 5, most=3)
+    await store.cancel(second)
+    await uploaded(store, 5, most=3)
+    assert await kept(store, 2, 3, 4, 5) == [3, 4, 5]
+
+
+async def test_an_upload_that_is_added_again_is_to_be_used_again(store: JobStore) -> None:
+    await uploaded(store, 1, 2, most=2)
+    unfinished = await edited(store, 1)
+    await store.cancel(await edited(store, 2))
+    await uploaded(store, 2, most=2)
+    with pytest.raises(Refused):
+        await uploaded(store, 3, most=2)
+    await uploaded(store, 1, most=2)
+    await store.cancel(await edited(store, 1))  # by one of two jobs
+    with pytest.raises(Refused):
+        await uploaded(store, 3, most=2)
+    await store.cancel(unfinished)
+    await uploaded(store, 3, most=2)
+    assert await kept(store, 1, 2, 3) == [2, 3]
+
+
+async def test_a_job_that_is_forgotten_or_damaged_needs_no_upload(store: JobStore, redis: Redis) -> None:
+    await uploaded(store, 1, 2, most=2)
+    await store.delete(await edited(store, 1), owner="ann")
+    await uploaded(store, 3, most=2)
+    job_id = await edited(store, 2)
+    await redis.delete(f"darkroom:job:{job_id}")
+    await redis.set(f"darkroom:job:{job_id}", "damaged")
+    await uploaded(store, 4, most=2)
+    assert await kept(store, 1, 2, 3, 4) == [3, 4]
+
+
+async def test_the_uploads_of_a_chat_are_used_by_the_jobs_of_all_in_it(store: JobStore) -> None:
+    await uploaded(store, 1, most=1)
+    await store.cancel(await edited(store, 1, owner="bob", gallery="ann"))
+    await uploaded(store, 2, most=1)
+    assert await kept(store, 1, 2) == [2]
+
+
+async def test_bytes_of_uploads_that_gave_way_count_for_the_day(store: JobStore, redis: Redis) -> None:
+    for number in (1, 2, 3):
+        await uploaded(store, number, most=1, most_bytes=3 * 80)
+        await store.cancel(await edited(store, number))
+    with pytest.raises(Refused) as refused:
+        await uploaded(store, 4, most=1, most_bytes=3 * 80)
+    assert refused.value.code == "uploads_too_large"
+    assert 0 < int(str(refused.value.values["retry_after_s"])) <= 86_400
+    assert await kept(store, 3, 4) == [3]
+    [gone] = [key async for key in redis.scan_iter("*:uploads_gone:*")]
+    assert (await redis.get(gone), 0 < await redis.pttl(gone) <= 86_400_000) == ("160", True)
+    await redis.delete(gone)  # as the next day does
+    await uploaded(store, 4, most=1, most_bytes=3 * 80)
+
+
+async def test_used_uploads_give_way_where_all_owners_have_too_many(store: JobStore, redis: Redis) -> None:
+    await uploaded(store, *range(10), most=99)
+    await redis.zadd("darkroom:uploads", {f"x {number}": 10**14 for number in range(20_000 - 10)})
+    with pytest.raises(Refused):
+        await uploaded(store, 10, most=99)
+    await store.cancel(await edited(store, 3))
+    await uploaded(store, 10, most=99)
+    assert await kept(store, 0, 3, 10) == [0, 10]
+    assert await redis.zcard("darkroom:uploads") == 20_000
+
+
+async def test_many_jobs_of_one_upload_are_not_all_remembered(store: JobStore, redis: Redis) -> None:
+    await uploaded(store, 1, most=1)
+    jobs = [await edited(store, 1) for _ in range(30)]
+    text = str(await redis.get(f"darkroom:owner:{digest('ann')}:upload:{snapshot(1).sha256}"))
+    assert [job_id in text for job_id in jobs] == [False] * 10 + [True] * 20
+    assert await redis.pttl(f"darkroom:owner:{digest('ann')}:upload:{snapshot(1).sha256}") > 86_300_000
+
+
 async def test_uploads_of_all_owners_have_a_bound_and_the_oldest_gives_way(store: JobStore, redis: Redis) -> None:
     for number in range(10):
         await store.add_upload("ann", snapshot(number), most=99)

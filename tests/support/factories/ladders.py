@@ -44,7 +44,14 @@ CODES: dict[Outcome, list[str | None]] = {
         "provider_error",
     ],
     Outcome.UNUSABLE: [
-        *("bad_parameters", "bad_model", "image_too_large", "answer_too_large", "reference_too_large"),
+        *(
+            "bad_parameters",
+            "bad_model",
+            "image_too_large",
+            "answer_too_large",
+            "answer_encoded",
+            "reference_too_large",
+        ),
         *("references_not_taken", "model_excluded"),
         *(
             "provider_credits",

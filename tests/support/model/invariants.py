@@ -15,7 +15,7 @@ from tests.support.model.table import Look
 _OWNER = r"owner:[0-9a-f]{20}"
 _KNOWN_KEYS = re.compile(  # docs/reference/redis-keys.md
     rf"job:[^:]+(:events)?|queued|waiting|running|deadlines|parked|backlogs|unrung|{_OWNER}:(jobs|active|parked|running|kept|awaited|marks|uploads|sessions|sessions_in_use|streams)"
-    rf"|{_OWNER}:latest:[0-9a-f]{{20}}|{_OWNER}:spent:[0-9]+|{_OWNER}:upload:[0-9a-f]{{64}}|deleted:[^:]+|deleting|damaged|taken:[^:]+|webhooks|mail:[^:]+|memo:[^:]+:[0-9a-f]{20}"
+    rf"|{_OWNER}:latest:[0-9a-f]{{20}}|{_OWNER}:spent:[0-9]+|{_OWNER}:upload:[0-9a-f]{{64}}|{_OWNER}:uploads_gone:[0-9]+|deleted:[^:]+|deleting|damaged|taken:[^:]+|webhooks|mail:[^:]+|memo:[^:]+:[0-9a-f]{20}"
     r"|idem:[0-9a-f]{20}:[0-9a-f]{20}|image:img_[0-9a-f]{12}|bells(:[1-9])?|gate:[0-9a-f]{20}(:calls|:waiters|:[0-9a-f]{20}(:waiters|:[0-9a-f]{20})?)?"
     r"|presence(:[^:]+)?|gateway_contact|breakers|live|kept|uploads|journal|served|workers|slots|versions|durations:[^:]+|contact|lock:sweeper|suspect:[^:]+"
 )

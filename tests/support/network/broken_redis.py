@@ -52,8 +52,13 @@ async def _until_it_answers(port: int) -> None:
 
 
 @asynccontextmanager
-async def behind_tls(scheme: str, *, trusted: bool = False) -> AsyncIterator[str]:
-    """Run a server behind TLS with a private authority; tell its address with a scheme."""
+async def behind_tls(
+    scheme: str, *, trusted: bool = False, wants_client: bool = False, known: bool = False
+) -> AsyncIterator[str]:
+    """Run a server behind TLS with a private authority; tell its address with a scheme.
+
+    The address names the authority if it is `trusted`, and a certificate of ours if we are `known`.
+    """
     with TemporaryDirectory(prefix="dr-") as folder:
         certificates = Certificates(Path(folder))
         async with serving() as url:
@@ -63,9 +68,14 @@ async def behind_tls(scheme: str, *, trusted: bool = False) -> AsyncIterator[str
                 theirs, ours = await asyncio.open_connection("127.0.0.1", port)
                 await asyncio.gather(_copy(reader, ours), _copy(theirs, writer))
 
-            async with loopback_server(forward, tls=certificates.good("127.0.0.1")) as tls_port:
-                end = f"?ssl_ca_certs={certificates.file}" if trusted else ""
-                yield f"{scheme}://127.0.0.1:{tls_port}/0{end}"
+            options = [f"ssl_ca_certs={certificates.file}"] if trusted else []
+            if known:
+                options += [f"ssl_{name}={file}" for name, file in certificates.own(Path(folder)).items()]
+            tls = certificates.good("127.0.0.1")
+            if wants_client:
+                certificates.require(tls)
+            async with loopback_server(forward, tls=tls) as tls_port:
+                yield f"{scheme}://127.0.0.1:{tls_port}/0" + ("?" + "&".join(options) if options else "")
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

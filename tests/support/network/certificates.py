@@ -29,6 +29,19 @@ class Certificates:
         """Make a server for names or addresses."""
         return _server(self._authority.issue_cert(*names))
 
+    def own(self, folder: Path) -> dict[str, Path]:
+        """Write a certificate for a client, and its key, and tell their files."""
+        files = {"certfile": folder / "client.pem", "keyfile": folder / "client.key"}
+        certificate = self._authority.issue_cert("client.example")
+        certificate.cert_chain_pems[0].write_to_path(files["certfile"])
+        certificate.private_key_pem.write_to_path(files["keyfile"])
+        return files
+
+    def require(self, server: ssl.SSLContext) -> None:
+        """Let a server take only clients with a certificate of this authority."""
+        server.verify_mode = ssl.CERT_REQUIRED
+        self._authority.configure_trust(server)
+
     def expired(self, *names: str) -> ssl.SSLContext:
         """Make a server whose certificate was good until yesterday."""
         now = datetime.now(UTC)

@@ -1,5 +1,5 @@
 -- include: base/clock base/keys base/hash job/events job/journal queue/queue queue/doorbell
--- include: queue/fairness job/budget job/kept job/forget job/tidy
+-- include: queue/fairness job/budget job/kept job/forget job/tidy job/uploads
 -- Accepts a job: idempotency key → job hash → queue → doorbell, in one step.
 --
 -- Arguments:
@@ -31,7 +31,8 @@
 --   {'queue_full', ''}        there are as many queued jobs as may be, or they take as many bytes
 --   {'budget_spent', wait_s}  the owner's budget is spent until then
 -- Touches: job:{id} and its events, owner:{o}:active, :jobs, :parked and :spent:{day}, idem:{o}:{key}, mail:{mailbox}, queued
--- or parked, deadlines, bells, journal, live, kept, owner:{o}:kept, :marks and :awaited; all keys of jobs that are forgotten.
+-- or parked, deadlines, bells, journal, live, kept, owner:{o}:kept, :marks, :awaited and :upload:{sha256}; all keys of jobs
+-- that are forgotten.
 local id, owner, idempotency, digest, queue_ms, retention_ms, most_active, most_queued, bell, most_in_play, budget, reserved,
   mailbox, hold_ms, keep_jobs, keep_bytes, keep_all = unpack(ARGV, 1, 17)
 
@@ -111,6 +112,12 @@ local function store(priority, bytes)
   end
 end
 
+-- Notes which uploads the job uses: those of its owner, or of the group that its images belong to.
+local function note_uploads()
+  local job = read(key, 'snapshots', 'gallery_digest')
+  use_uploads(job.gallery_digest or owner, id, job.snapshots or '')
+end
+
 -- Puts the job where its owner, its idempotency key and its mailbox find it.
 local function register()
   redis.call('ZADD', owner_key(owner, 'active'), now, id)
@@ -145,6 +152,7 @@ store(priority, bytes)  -- a full Redis refuses this, so it comes before all tha
 -- Asked before it is one of them; a job whose owner has parked ones stands behind those.
 local is_ready = redis.call('EXISTS', owner_key(owner, 'parked')) == 0 and has_room(owner, tonumber(most_in_play))
 register()
+note_uploads()
 if is_ready then
   set_order(id, priority)
   enqueue(id, 0)

@@ -52,6 +52,8 @@ def test_what_can_be_done_is_one_short_sentence_or_was_said_before(code: str) ->
 
 # The last column of the catalogue of misbehaviour.
 SAID = {
+    "answer_encoded": "The answer from openrouter was compressed (gzip), which Darkroom does not ask for and does not "
+    "unpack.",
     "answer_too_large": "The answer from openrouter was too large.",
     "bad_api_base": "apiBase of openrouter redirects; set the final address.",
     "bad_image": "openrouter returned a damaged image.",
@@ -75,6 +77,7 @@ SAID = {
 KNOWN: dict[str, dict[str, object]] = {
     "bad_parameters": {"field": "image_size", "value": "4K"},
     "content_refused": {"reason": "violence"},
+    "answer_encoded": {"encoding": "gzip"},
     "provider_rate_limited": {"wait": "24 h"},
     "provider_timeout": {"seconds": 119.98},
 }

@@ -67,7 +67,7 @@ def test_an_extra_in_another_version_is_lacking(installed: dict[str, str]) -> No
     assert "mcp" not in extras.lacking("gateway")
 
 
-@pytest.mark.parametrize("extra", ["worker", "gateway", "flower", "embedded"])
+@pytest.mark.parametrize("extra", ["worker", "gateway", "flower", "embedded", "heic"])
 def test_here_everything_is_installed(extra: str) -> None:
     assert extras.lacking(extra) == []
     extras.check_extra(extra, part="a part")

@@ -195,6 +195,10 @@ def test_all_problems_are_told_at_once(config: Write, monkeypatch: pytest.Monkey
         ("rediss://ann:p@h", "rediss://ann:p@h?ssl_cert_reqs=required"),
         ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
         ("rediss://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=none"),
+        (
+            "rediss://h?ssl_certfile=/c.pem&ssl_keyfile=/c.key&ssl_check_hostname=false",
+            "rediss://h?ssl_certfile=/c.pem&ssl_keyfile=/c.key&ssl_check_hostname=false&ssl_cert_reqs=required",
+        ),
         ("unix:///r.sock?db=2", "redis+socket:///r.sock?virtual_host=2"),
         ("unix://ann:p@/r.sock", "redis+socket://ann:p@/r.sock"),
     ],
@@ -213,6 +217,9 @@ def test_a_redis_url_is_spelt_for_celery_too(url: str, broker: str, monkeypatch:
         *(
             "redis://h/0?db=3",
             "redis://h?password=slip",
+            "redis://h?ssl_certfile=/c.pem",
+            "rediss://h?ssl_check_hostname=0",
+            "rediss://h?ssl_certfile=",
             "unix:///s?password=slip&db=2",
             "unix://s",
             "redis://:sl/ip@h",

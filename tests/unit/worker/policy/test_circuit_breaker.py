@@ -25,6 +25,7 @@ MODEL = {"provider_credits", "provider_forbidden"}
 BAD = {
     *("provider_unreachable", "provider_timeout", "provider_interrupted", "provider_bad_answer"),
     *("provider_error", "provider_down", "bad_image", "unsupported_image", "image_too_large", "answer_too_large"),
+    "answer_encoded",
 }
 
 

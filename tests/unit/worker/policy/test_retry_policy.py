@@ -126,7 +126,10 @@ MIXED = Ladder(rungs=(rung(), rung(quality="low"), rung(image_size="2K"), rung(m
         *((code, [3, 3, 3, 4, None]) for code in ("bad_model", "model_excluded", "references_not_taken")),
         *((code, [3, 3, 3, 4, None]) for code in ("provider_credits", "provider_too_dear", "provider_forbidden")),
         ("provider_auth", [4, 4, 4, 4, None]),
-        *((code, [4, 4, 4, 4, None]) for code in ("provider_tls_failed", "bad_api_base", "unsafe_url")),
+        *(
+            (code, [4, 4, 4, 4, None])
+            for code in ("provider_tls_failed", "bad_api_base", "unsafe_url", "answer_encoded")
+        ),
         *((code, [4, 4, 4, 4, None]) for code in ("provider_error", "reference_too_large")),
     ],
 )

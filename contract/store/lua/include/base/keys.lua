@@ -29,7 +29,7 @@ local function job_key(id) return 'darkroom:job:' .. id end
 local function events_key(id) return 'darkroom:job:' .. id .. ':events' end
 
 -- What an owner has: jobs active parked running kept awaited marks uploads sessions sessions_in_use streams, spent:{day}
--- upload:{sha256} latest:{conversation}.
+-- upload:{sha256} uploads_gone:{day} latest:{conversation}.
 local function owner_key(owner, what) return 'darkroom:owner:' .. owner .. ':' .. what end
 
 local function idempotency_key(owner, key) return 'darkroom:idem:' .. owner .. ':' .. key end

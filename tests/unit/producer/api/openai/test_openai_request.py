@@ -53,7 +53,9 @@ def test_our_own_words_go_before_openais() -> None:
     assert (fields["aspect_ratio"], fields["image_size"]) == ("16:9", "4K")
 
 
-@pytest.mark.parametrize("model", ["gpt-image-1", "gpt-image-2-2026-04-21", "chatgpt-image-latest", "dall-e-3"])
+@pytest.mark.parametrize(
+    "model", ["gpt-image-1", "gpt-image-2-2026-04-21", "chatgpt-image-latest", "dall-e-3", "openai/gpt-image-1"]
+)
 def test_openais_own_models_mean_the_default_one(model: str) -> None:
     assert "model" not in order(model=model).fields
     assert order(model=model).is_default_model
@@ -110,3 +112,64 @@ def test_fields_that_nobody_here_knows_are_ignored() -> None:
 @pytest.mark.parametrize("n", [0, 9, "0"])
 def test_how_many_is_left_to_the_request(n: object) -> None:
     assert order(n=n).fields["count"] == int(str(n))
+
+
+@pytest.mark.parametrize("model", ["c/d", "d", "vendor/c/d"])
+def test_a_known_model_is_found_by_its_name_with_or_without_a_vendor(model: str) -> None:
+    assert order(model=model).fields["model"] == "c/d"
+    assert not order(model=model).is_default_model
+
+
+@pytest.mark.parametrize("n", [2.0, "2", "2.0", " 2 "])
+def test_whole_numbers_may_be_spelt_otherwise(n: object) -> None:
+    assert order(n=n).fields["count"] == 2
+
+
+@pytest.mark.parametrize("n", [float("1e400"), "2.5", "1e1", "0x2", "2.", "--2", "٢"])
+def test_other_numbers_are_refused(n: object) -> None:
+    with pytest.raises(Refused) as caught:
+        order(n=n)
+    assert (caught.value.code, caught.value.place) == ("type_error", ("n",))
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"), [("9:16", "9:16"), (" 16 : 9 ", "16:9"), ("1080:1920", "9:16"), ("9:19.5", "9:19.5")]
+)
+def test_a_size_may_be_a_ratio(size: str, ratio: str) -> None:
+    assert order(size=size).fields == {"prompt": "a fox", "count": 1, "aspect_ratio": ratio}
+
+
+def test_a_size_may_be_one_of_ours() -> None:
+    assert order(size="2k").fields["image_size"] == "2K"
+
+
+@pytest.mark.parametrize(("asked", "mime"), [("PNG", "image/png"), ("JPG", "image/jpeg"), ("image/webp", "image/webp")])
+def test_letter_case_of_formats_does_not_matter(asked: str, mime: str) -> None:
+    given = order(output_format=asked, response_format="URL", quality="HIGH", stream="False")
+    assert (given.mime, given.as_url, given.fields["quality"], given.is_stream) == (mime, True, "high", False)
+
+
+@pytest.mark.parametrize("model", ["dall-e-3", "dall-e-2", "openai/dall-e-3"])
+def test_models_of_dall_e_answer_with_links_unless_it_is_said_otherwise(model: str) -> None:
+    assert order(model=model).as_url
+    assert not order(model=model, response_format="b64_json").as_url
+    assert not order(model=model, stream=True).as_url
+    assert not order(model="gpt-image-1").as_url
+
+
+@pytest.mark.parametrize("background", ["transparent", "Transparent"])
+def test_a_transparent_background_is_refused_in_words(background: str) -> None:
+    with pytest.raises(Refused, match="Transparent backgrounds are not supported") as caught:
+        order(background=background)
+    assert (caught.value.code, caught.value.place) == ("background_not_supported", ("background",))
+
+
+@pytest.mark.parametrize("background", [None, "", "auto", "opaque"])
+def test_any_other_background_is_what_is_made(background: str | None) -> None:
+    assert order(background=background).fields == {"prompt": "a fox", "count": 1}
+
+
+def test_what_the_caller_calls_our_fields() -> None:
+    assert order(size="7K").names["image_size"] == "size"
+    assert "image_size" not in order(image_size="7K").names
+    assert order().names["count"] == "n"

@@ -107,3 +107,19 @@ def test_a_key_that_is_there_twice_is_seen(files: ExitStack) -> None:
     with pytest.raises(Refused) as caught:
         split(files, f'{{"image": "{URL}", "image": "{URL}"}}'.encode())
     assert caught.value.code == "json_duplicate_key"
+
+
+@pytest.mark.parametrize("size", [11, 1000, 65_536])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_base64_may_have_line_breaks_and_no_head(files: ExitStack, line_break: str, size: int) -> None:
+    data = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + PICTURE
+    encoded = pybase64.b64encode(data).decode()
+    lines = line_break.join(encoded[at : at + 76] for at in range(0, len(encoded), 76)) + line_break
+    found = split(files, json.dumps({"image": lines, "images": [HEAD + lines]}).encode(), size=size)
+    assert [content(found["image"]), content(found["images"][0])] == [data, data]
+
+
+def test_images_are_found_in_objects_of_a_list(files: ExitStack) -> None:
+    found = split(files, json.dumps({"images": [{"image_url": URL}, {"image_url": {"url": URL}}]}).encode())
+    first, second = found["images"]
+    assert [content(first["image_url"]), content(second["image_url"]["url"])] == [PICTURE, PICTURE]
