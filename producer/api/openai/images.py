@@ -27,18 +27,17 @@ from producer.api.openai.bodies.pictures import Reference, keep_references, refe
 from producer.api.openai.error_envelope import in_own_words
 from producer.api.openai.late_failure import (
     counts_repeats,
+    has_just_failed,
     is_repeat,
     known_as,
     late_failure_of,
     owed,
-    repeats_silently,
 )
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
 from producer.api.openai.waiting_response import EventStream, WaitingResponse
 from producer.api.requests import idempotency_key, media_type
-from producer.client.deduplication import RecentRequests
 from producer.error_catalogue import IMAGE_REQUIRED
 
 FORM_BYTES = 2 * 2**20  # without the files
@@ -160,10 +159,12 @@ def _context(
 async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: str) -> Job:
     """Submit a job. OpenAI's clients repeat a request without an idempotency key, but they count their repeats."""
     recent, key = caller.client.recent, idempotency_key(request)
-    if key is None and (job := await _owed_to(request, recent, what)):
+    if key is None and counts_repeats(request.headers) and (job := await recent.take(owed(what))):
         return job
-    if is_repeat(request.headers) and (job := await recent.find(what)):
-        return job
+    if key is None or is_repeat(request.headers):
+        job = await recent.find(what)
+        if job and (is_repeat(request.headers) or has_just_failed(job)):
+            return job
     try:
         job = (await caller.client.accept(idempotency_key=key, **order.fields)).job
     except Refused as error:
@@ -171,10 +172,3 @@ async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: 
     with suppress(Unavailable):  # it is accepted: an error would bring it once more
         await recent.note(what, job)
     return job
-
-
-async def _owed_to(request: Request, recent: RecentRequests, what: str) -> Job | None:
-    """Find the job whose failure a client has not read, or would have made once more."""
-    if counts_repeats(request.headers):
-        return await recent.take(owed(what))
-    return await recent.look(owed(what)) if repeats_silently(request.headers) else None

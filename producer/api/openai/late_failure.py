@@ -12,21 +12,20 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Job
+from contract.jobs.job import Job, JobState
 from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 
+REPEATED_S = 10.0  # after a failure, in which clients repeat a request by themselves and do not say so
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
-TOLD_S = 15.0  # for which one that was told is told again to clients that repeat without saying so
-REPEATED = (408, 409, 429)  # statuses after which clients repeat a request, and any from 500 on
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
-SILENT = ("ai-sdk/",)  # user agents that repeat a request twice, after 2 s and 4 s, and do not say that it is a repeat
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
 HOPS = {"aiohttp/": 9, "axios/": 18, "python-requests/": 18, "node-fetch": 18, "ai-sdk/": FETCH_HOPS}  # by user agent
 
@@ -53,18 +52,20 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return headers.get(REPEATS, "0") not in ("", "0")
 
 
-def repeats_silently(headers: Mapping[str, str]) -> bool:
-    """Tell whether a client repeats requests by itself, and does not say so."""
-    agent = headers.get("user-agent", "").lower()
-    return any(product in agent for product in SILENT)
+def has_just_failed(job: Job) -> bool:
+    """Tell whether a job failed a moment ago, so that an equal request repeats it: a new job would be paid again."""
+    return (
+        job.state in (JobState.FAILED, JobState.EXPIRED)
+        and job.ended_at is not None
+        and (datetime.now(UTC) - job.ended_at).total_seconds() < REPEATED_S
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFailure:
-    """What a failure of one request needs to be told late, or again."""
+    """What a failure of one request needs to be told late."""
 
     may_break: bool = False  # others than OpenAI's clients would repeat it as a new request, and it would be paid twice
-    is_repeated: bool = False  # by a client that does not say so
     request: str = ""  # by which an equal one is known
     next_address: str = ""  # where to go on waiting
     is_hop: bool = False  # the client was sent here
@@ -81,12 +82,6 @@ class LateFailure:
             await client.recent.note(owed(self.request), job, for_s=OWED_S)
             return True
         return False
-
-    async def tell_again(self, client: OwnerClient, job: Job, *, status: int) -> None:
-        """Keep a failure that was told for the repeats of its client: each would be a job of its own, and be paid."""
-        if self.is_repeated and (status in REPEATED or status >= 500):
-            with suppress(Unavailable):
-                await client.recent.note(owed(self.request), job, for_s=TOLD_S)
 
 
 def owed(request: str) -> str:
@@ -105,7 +100,6 @@ def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: s
     hop = _hop(request) if is_hop else 0
     return LateFailure(
         may_break=counts_repeats(request.headers),
-        is_repeated=repeats_silently(request.headers),
         request=what,
         next_address=_address(request, order, job, hop + 1, what) if hop < hops_for(request.headers) else "",
         is_hop=is_hop,

@@ -77,7 +77,7 @@ class WaitingResponse(Response):
         open_s = self._late.open_s(self._env.grace_seconds)
         await asyncio.wait(both, timeout=open_s, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
-            await (await self._answer(finishing, scope))(scope, receive, send)
+            await self._answer(finishing, scope)(scope, receive, send)
             return
         if leaving.done():
             return
@@ -94,13 +94,12 @@ class WaitingResponse(Response):
         if finishing.done():
             await self._end(finishing, scope, send)
 
-    async def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
+    def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
         try:
             return ChunkedJSONResponse(finishing.result(), headers=self._more)
         except DarkroomError as error:
             status = error_envelope.status_of(error)
             report(error, where(scope), status=status, job_id=self._job.id)
-            await self._late.tell_again(self._context.caller.client, self._job, status=status)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
     async def _end(self, finishing: asyncio.Task[list[Part]], scope: Scope, send: Send) -> None:

@@ -135,7 +135,7 @@ async def test_late_images_are_found_where_the_client_is_sent(
     shared_stack: SharedStack, start: Start, ann: Account, what: str
 ) -> None:
     answer = await ended(await start(what, fresh("[slow 1.5]"), url=shared_stack.impatient_url), picture())
-    assert {opened(image["b64_json"]).size for image in answer["data"]} == {(SIDE, SIDE)}
+    assert {opened(image["b64_json"]).size for image in answer["data"]} == {SQUARE}
     assert len(await shared_stack.jobs(ann.owner)) == 1
 
 
