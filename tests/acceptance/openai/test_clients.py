@@ -207,3 +207,15 @@ async def test_nobody_waits_at_the_address_of_a_job_that_was_submitted_otherwise
     assert (await ann.get(f"/images/generations/{job}")).json()["error"]["code"] == "job_not_found"
     assert (await ann.get(f"/jobs/{job}")).json()["state"] in ("queued", "running")
     await ann.post(f"/jobs/{job}/cancel")
+
+
+async def test_a_client_that_repeats_without_saying_so_pays_once(shared_stack: SharedStack, account: Account) -> None:
+    shared_stack.stack.simulator.script(
+        [{"kind": "status", "status": 404, "times": "always"}], match=(prompt := fresh())
+    )
+    async with client(shared_stack.url, account.token, **{"User-Agent": "ai/7.0 ai-sdk/openai/4.0"}) as ai_sdk:
+        answers = [await ai_sdk.post("/images/generations", json={"prompt": prompt}) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {502}
+    assert {answer.text for answer in answers} == {answers[0].text}
+    [job] = await shared_stack.jobs(account.owner)
+    assert {call.job_id for call in shared_stack.calls(prompt)} == {job.id}

@@ -177,6 +177,20 @@ async def test_what_a_provider_cannot_do_is_not_repeated_by_the_client(shared_st
     assert (caught.value.code, str(job.error.detail) in caught.value.message) == (job.error.code, True)
 
 
+async def test_a_client_that_repeats_and_does_not_say_so_is_told_the_same_failure(shared_stack: SharedStack) -> None:
+    script = [{"kind": "status", "status": 404, "times": "always"}]
+    shared_stack.stack.simulator.script(script, match=(prompt := fresh()))
+    owner, token = shared_stack.account()
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as anybody:
+        address, body = f"{shared_stack.url}/v1/images/generations", {"prompt": prompt}
+        first, second = [await anybody.post(address, json=body) for _ in range(2)]
+        assert (first.status_code, first.json()) == (second.status_code, second.json())
+        assert first.status_code == 502
+        assert len(await shared_stack.jobs(owner)) == 1
+        await anybody.post(address, json=body, headers={"Idempotency-Key": "another"})  # says that it is no repeat
+    assert len(await shared_stack.jobs(owner)) == 2
+
+
 async def test_too_many_requests_are_let_in_when_it_was_said(shared_stack: SharedStack) -> None:
     url = await shared_stack.stack.start_gateway(DARKROOM_RATE="1/2second")
     async with client(url, shared_stack.account().token) as ann:
