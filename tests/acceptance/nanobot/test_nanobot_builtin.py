@@ -22,13 +22,14 @@ from tests.support.nanobot.connected import ConnectedNanobot
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
-from tests.support.stack.shared_stack import SQUARE, SharedStack, fresh
+from tests.support.stack.shared_stack import SharedStack, fresh
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
 EXAMPLES = dict(re.findall(r"^### (\w+)$.*?^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL))
 
 RATIOS = {"modelscope": "16:9", "openai": "3:2", "custom": "3:2"}  # what becomes of 16:9
+SIZES = {"modelscope": (1344, 768), "openai": (1248, 832), "custom": (1248, 832)}
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.timeout(300)]  # nanobot may have to be fetched
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -83,7 +84,7 @@ async def test_a_chat_gets_its_picture(connected: ConnectedNanobot) -> None:
     assert told == "Here it is.Done."
     assert picture == await connected.original(prompt)
     with Image.open(io.BytesIO(picture)) as image:
-        assert image.size == SQUARE
+        assert image.size == SIZES[connected.example]
     [path] = chat.pictured[0].media
     assert_kept(connected, Path(path), prompt)
     [call] = connected.shared_stack.calls(prompt)
