@@ -13,11 +13,7 @@ import pytest_asyncio
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from tests.support.factories.images import picture
-<<<<<<< HEAD
 from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SQUARE, Account, SharedStack, fresh, opened
-=======
-from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, Account, SharedStack, fresh, opened
->>>>>>> h/shape
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -36,18 +32,10 @@ async def ann(shared_stack: SharedStack, account: Account) -> AsyncIterator[http
         yield ann
 
 
-<<<<<<< HEAD
 def made(answer: httpx.Response, *, size: tuple[int, int] = SQUARE) -> int:
     """Count the images that came, all of them as base64."""
     assert answer.status_code == 200, answer.text
     assert {opened(entry["b64_json"]).size for entry in answer.json()["data"]} == {size}
-=======
-def made(answer: httpx.Response) -> int:
-    """Count the images that came, all of them as base64 and of the size that is told."""
-    assert answer.status_code == 200, answer.text
-    sizes = {opened(entry["b64_json"]).size for entry in answer.json()["data"]}
-    assert {f"{width}x{height}" for width, height in sizes} == {answer.json()["size"]}
->>>>>>> h/shape
     return len(answer.json()["data"])
 
 
