@@ -8,18 +8,22 @@ reads the error in the body.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Job
+from contract.jobs.job import Job, JobState
+from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
-from producer.client.deduplication import RecentRequests
+from producer.client.owner_client import OwnerClient
 
+REPEATED_S = 10.0  # after a failure, in which clients repeat a request by themselves and do not say so
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
@@ -48,6 +52,15 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return headers.get(REPEATS, "0") not in ("", "0")
 
 
+def has_just_failed(job: Job) -> bool:
+    """Tell whether a job failed a moment ago, so that an equal request repeats it: a new job would be paid again."""
+    return (
+        job.state in (JobState.FAILED, JobState.EXPIRED)
+        and job.ended_at is not None
+        and (datetime.now(UTC) - job.ended_at).total_seconds() < REPEATED_S
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFailure:
     """What a failure of one request needs to be told late."""
@@ -61,14 +74,12 @@ class LateFailure:
         """Tell for how long the status stays open; a hop has twice the time, as there may be few of them."""
         return 2 * grace_s if self.is_hop else grace_s
 
-    async def owe(self, recent: RecentRequests, job: Job) -> bool:
+    async def owe(self, client: OwnerClient, job: Job) -> bool:
         """Keep a failure for the next equal request; tell whether the connection is to be broken."""
         if not self.may_break:
             return False
-        if not self.request:
-            return True
         with suppress(Unavailable):  # else a repeat would be a second job
-            await recent.note(owed(self.request), job, for_s=OWED_S)
+            await client.recent.note(owed(self.request), job, for_s=OWED_S)
             return True
         return False
 
@@ -78,12 +89,21 @@ def owed(request: str) -> str:
     return "owed " + request
 
 
-def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str = "") -> LateFailure:
+def known_as(order: OpenAIRequest, path: str) -> str:
+    """Name a request so that an equal one of its owner has the same name."""
+    return digest(json.dumps([order.fields, path], sort_keys=True))
+
+
+def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str) -> LateFailure:
     """Tell how a failure of a request can be told late; `what` is by which an equal one is known."""
     is_hop = request.method == "GET"
     hop = _hop(request) if is_hop else 0
-    address = _address(request, order, job, hop + 1) if hop < hops_for(request.headers) else ""
-    return LateFailure(may_break=counts_repeats(request.headers), request=what, next_address=address, is_hop=is_hop)
+    return LateFailure(
+        may_break=counts_repeats(request.headers),
+        request=what,
+        next_address=_address(request, order, job, hop + 1, what) if hop < hops_for(request.headers) else "",
+        is_hop=is_hop,
+    )
 
 
 def _hop(request: Request) -> int:
@@ -92,10 +112,11 @@ def _hop(request: Request) -> int:
     return int(hop) if hop.isdecimal() and len(hop) < 3 else FETCH_HOPS
 
 
-def _address(request: Request, order: OpenAIRequest, job: Job, hop: int) -> str:
+def _address(request: Request, order: OpenAIRequest, job: Job, hop: int, what: str) -> str:
     """Write the address of the next hop, relative to the one that was asked, as a proxy may have shortened that."""
     form = {
         "hop": hop,
+        "request": what,
         "response_format": "url" if order.as_url else "b64_json",
         "output_format": _FORMATS[order.mime] if order.mime else None,
         "output_compression": order.compression,
