@@ -268,6 +268,8 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         orphans = {line.split()[0] for line in processes_of(str(home)) if "darkroom up" not in line}
         first.process.kill()
         first.process.communicate()
+        worker = json.loads((home / ".nanobot/darkroom/logs/worker.pid").read_text())["pid"]
+        os.kill(worker, signal.SIGSTOP)  # or it would try the job at a simulator that is gone, until it has failed
         assert orphans <= {line.split()[0] for line in processes_of(str(home))}
         second = shell.up("--demo", DARKROOM_PORT=str(port))
     try:
@@ -277,6 +279,7 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
         assert second.gateway == first.gateway, "clients that were told of it find it, though the first one was there"
         assert "`darkroom token create NAME` makes one" in second.said
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
+        os.kill(worker, signal.SIGCONT)
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
             if not orphans & {line.split()[0] for line in processes_of(str(home))}:
