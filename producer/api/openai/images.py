@@ -26,7 +26,7 @@ from producer.api.openai import modelscope
 from producer.api.openai.bodies.json_images import open_json_images
 from producer.api.openai.bodies.pictures import Reference, keep_references, references_in
 from producer.api.openai.error_envelope import in_own_words
-from producer.api.openai.late_failure import counts_repeats, has_just_failed, is_repeat, late_failure_of, owed
+from producer.api.openai.late_failure import counts_repeats, is_repeat, late_failure_of, owed, repeats_failure
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
@@ -156,7 +156,7 @@ async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: 
         return job
     if key is None or is_repeat(request.headers):
         job = await recent.find(what)
-        if job and (is_repeat(request.headers) or has_just_failed(job)):
+        if job and (is_repeat(request.headers) or await repeats_failure(recent, what, job)):
             return job
     try:
         job = (await caller.client.accept(idempotency_key=key, **order.fields)).job
