@@ -37,19 +37,19 @@ class RecentRequests:
             found = await self._store.recent(self._owner, what)
             return await self._job(found) if found else None
 
-    async def take(self, what: str) -> Job | None:
-        """Find the job that a request was answered with, also if that was cancelled, and forget it.
-
-        Raises Unavailable.
-        """
+    async def look(self, what: str) -> Job | None:
+        """Find the job that an equal request was answered with, also if that was cancelled. Raises Unavailable."""
         async with redis_deadline():
-            found = await self._store.recent(self._owner, what)
-            if not found:
-                return None
-            await self._store.forget_recent(self._owner, what)
-            with suppress(Refused):
-                return await self._store.get(found, owner=self._owner)
+            if found := await self._store.recent(self._owner, what):
+                with suppress(Refused):
+                    return await self._store.get(found, owner=self._owner)
         return None
+
+    async def take(self, what: str) -> Job | None:
+        """Find it, and forget it. Raises Unavailable."""
+        if found := await self.look(what):
+            await self._forget(what)
+        return found
 
     async def once(
         self, what: str, accept: Callable[[str], Awaitable[tuple[Job, bool]]], *, for_s: float

@@ -5,7 +5,6 @@ A request waits for its job on an open connection: `waiting_response.py` has how
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -26,7 +25,14 @@ from producer.api.openai import modelscope
 from producer.api.openai.bodies.json_images import open_json_images
 from producer.api.openai.bodies.pictures import Reference, keep_references, references_in
 from producer.api.openai.error_envelope import in_own_words
-from producer.api.openai.late_failure import counts_repeats, is_repeat, late_failure_of, owed, repeats_failure
+from producer.api.openai.late_failure import (
+    counts_repeats,
+    is_repeat,
+    known_as,
+    late_failure_of,
+    owed,
+    repeats_failure,
+)
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
 from producer.api.openai.response import ResponseContext
@@ -100,7 +106,7 @@ async def _develop(request: Request, gateway: Gateway, caller: Caller, *, kind: 
             order.fields["reference_images"] = await keep_references(request, gateway, caller, references)
     with ExitStack() as place:
         place.enter_context(gateway.waits.join(caller.owner))
-        what = json.dumps([order.fields, request.url.path], sort_keys=True)
+        what = known_as(order, request.url.path)
         job = await _job_of(request, caller, order, what)
         kept = place.pop_all()
     context = _context(request, gateway, caller, order, job, kind=kind, what=what)
@@ -119,7 +125,8 @@ async def go_on(request: Request, gateway: Here, caller: Submitter, job_id: str)
         raise Refused(JOB_NOT_FOUND)  # it was submitted otherwise, and is not cancelled because this client goes
     with ExitStack() as place:
         place.enter_context(gateway.waits.join(caller.owner))
-        context = _context(request, gateway, caller, order, job)
+        what = request.query_params.get("request", "")[:64]
+        context = _context(request, gateway, caller, order, job, what=what)
         return WaitingResponse(context, job, place=place.pop_all(), headers=_names(gateway, order, job))
 
 
@@ -156,7 +163,7 @@ async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: 
         return job
     if key is None or is_repeat(request.headers):
         job = await recent.find(what)
-        if job and (is_repeat(request.headers) or await repeats_failure(recent, what, job)):
+        if job and (is_repeat(request.headers) or await repeats_failure(caller.client, what, job)):
             return job
     try:
         job = (await caller.client.accept(idempotency_key=key, **order.fields)).job

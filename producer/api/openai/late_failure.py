@@ -8,6 +8,7 @@ reads the error in the body.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import Job, JobState
+from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
-from producer.client.deduplication import RecentRequests
+from producer.client.owner_client import OwnerClient
 
 REPEATED_S = 10.0  # after a failure, or the last time it was told, clients repeat a request and do not say so
 REPEATED_AT_MOST_S = 60.0  # after the failure
@@ -60,15 +62,15 @@ def has_failed(job: Job, *, within_s: float) -> bool:
     )
 
 
-async def repeats_failure(recent: RecentRequests, request: str, job: Job) -> bool:
+async def repeats_failure(client: OwnerClient, request: str, job: Job) -> bool:
     """Tell whether an equal request, so soon after its job failed, is a client's own repeat: it would be paid again."""
     told = f"told {request}"
     if not has_failed(job, within_s=REPEATED_S) and not (
-        has_failed(job, within_s=REPEATED_AT_MOST_S) and await recent.find(told)
+        has_failed(job, within_s=REPEATED_AT_MOST_S) and await client.recent.find(told)
     ):
         return False
     with suppress(Unavailable):
-        await recent.note(told, job, for_s=REPEATED_S)
+        await client.recent.note(told, job, for_s=REPEATED_S)
     return True
 
 
@@ -85,14 +87,12 @@ class LateFailure:
         """Tell for how long the status stays open; a hop has twice the time, as there may be few of them."""
         return 2 * grace_s if self.is_hop else grace_s
 
-    async def owe(self, recent: RecentRequests, job: Job) -> bool:
+    async def owe(self, client: OwnerClient, job: Job) -> bool:
         """Keep a failure for the next equal request; tell whether the connection is to be broken."""
         if not self.may_break:
             return False
-        if not self.request:
-            return True
         with suppress(Unavailable):  # else a repeat would be a second job
-            await recent.note(owed(self.request), job, for_s=OWED_S)
+            await client.recent.note(owed(self.request), job, for_s=OWED_S)
             return True
         return False
 
@@ -102,12 +102,21 @@ def owed(request: str) -> str:
     return "owed " + request
 
 
-def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str = "") -> LateFailure:
+def known_as(order: OpenAIRequest, path: str) -> str:
+    """Name a request so that an equal one of its owner has the same name."""
+    return digest(json.dumps([order.fields, path], sort_keys=True))
+
+
+def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str) -> LateFailure:
     """Tell how a failure of a request can be told late; `what` is by which an equal one is known."""
     is_hop = request.method == "GET"
     hop = _hop(request) if is_hop else 0
-    address = _address(request, order, job, hop + 1) if hop < hops_for(request.headers) else ""
-    return LateFailure(may_break=counts_repeats(request.headers), request=what, next_address=address, is_hop=is_hop)
+    return LateFailure(
+        may_break=counts_repeats(request.headers),
+        request=what,
+        next_address=_address(request, order, job, hop + 1, what) if hop < hops_for(request.headers) else "",
+        is_hop=is_hop,
+    )
 
 
 def _hop(request: Request) -> int:
@@ -116,10 +125,11 @@ def _hop(request: Request) -> int:
     return int(hop) if hop.isdecimal() and len(hop) < 3 else FETCH_HOPS
 
 
-def _address(request: Request, order: OpenAIRequest, job: Job, hop: int) -> str:
+def _address(request: Request, order: OpenAIRequest, job: Job, hop: int, what: str) -> str:
     """Write the address of the next hop, relative to the one that was asked, as a proxy may have shortened that."""
     form = {
         "hop": hop,
+        "request": what,
         "response_format": "url" if order.as_url else "b64_json",
         "output_format": _FORMATS[order.mime] if order.mime else None,
         "output_compression": order.compression,

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
-from producer.api.openai.chunked_json import ChunkedJSONResponse, Part, pieces_of, send_parts
+from producer.api.openai.chunked_json import END, ChunkedJSONResponse, Part, pieces_of, send_parts
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
@@ -98,7 +98,8 @@ class WaitingResponse(Response):
         try:
             return ChunkedJSONResponse(finishing.result(), headers=self._more)
         except DarkroomError as error:
-            report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
+            status = error_envelope.status_of(error)
+            report(error, where(scope), status=status, job_id=self._job.id)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
     async def _end(self, finishing: asyncio.Task[list[Part]], scope: Scope, send: Send) -> None:
@@ -107,11 +108,11 @@ class WaitingResponse(Response):
             parts = finishing.result()
         except DarkroomError as error:
             report(error, where(scope), status=error_envelope.status_of(error), job_id=self._job.id)
-            if await self._late.owe(self._context.caller.client.recent, self._job):
+            if await self._late.owe(self._context.caller.client, self._job):
                 scope["state"]["cut"]()
                 return
             parts = [json.dumps(error_envelope.envelope(error)).encode()]
-        await send_parts(send, parts)
+        await send_parts(send, [*parts, END])
 
     def _open_headers(self) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,7 +21,7 @@ from producer.api.openai.late_failure import (
     repeats_failure,
 )
 from producer.api.openai.request import OpenAIRequest
-from producer.client.deduplication import RecentRequests
+from producer.client.owner_client import OwnerClient
 from tests.support.factories.ended_job import a_job
 
 PYTHON = {"x-stainless-retry-count": "0", "x-stainless-lang": "python", "user-agent": "OpenAI/Python 3.57.0"}
@@ -47,6 +48,11 @@ class Recent:
     async def find(self, what: str) -> Job | None:
         """Find one."""
         return a_job() if what in self.noted else None
+
+
+def client_with(recent: Recent) -> OwnerClient:
+    """Make an owner's client that remembers this."""
+    return cast(OwnerClient, SimpleNamespace(recent=recent))
 
 
 @pytest.mark.parametrize(
@@ -85,15 +91,15 @@ def request(method: str, path: str, headers: dict[str, str], query: str = "", **
 def test_the_next_address_is_relative_to_the_one_that_was_asked(method: str, asked: str, begin: str) -> None:
     job = a_job()
     asking = request(method, "/v1/images/edits", JS, "hop=3" if method == "GET" else "", asked_path=asked)
-    late = late_failure_of(asking, ORDER, job)
+    late = late_failure_of(asking, ORDER, job, what="a-fox")
     hop = 4 if method == "GET" else 1
     form = "response_format=b64_json&output_format=jpeg&output_compression=80&model=gpt-image&user=ann"
-    assert late.next_address == f"{begin}{job.id}?hop={hop}&{form}"
+    assert late.next_address == f"{begin}{job.id}?hop={hop}&request=a-fox&{form}"
 
 
 @pytest.mark.parametrize("hop", ["18", "19", "999", "-1", "many"])
 def test_the_last_hop_waits_for_good(hop: str) -> None:
-    assert late_failure_of(request("GET", "/", JS, f"hop={hop}"), ORDER, a_job()).next_address == ""
+    assert late_failure_of(request("GET", "/", JS, f"hop={hop}"), ORDER, a_job(), what="").next_address == ""
 
 
 @pytest.mark.parametrize(("headers", "breaks"), [(PYTHON, True), (JS, True), (FETCH, False), ({}, False)])
@@ -102,13 +108,13 @@ async def test_a_connection_is_broken_for_clients_whose_repeats_are_known(
 ) -> None:
     recent = Recent()
     late = late_failure_of(request("POST", "/", headers), ORDER, a_job(), what="a fox")
-    assert await late.owe(cast(RecentRequests, recent), a_job()) is breaks
+    assert await late.owe(client_with(recent), a_job()) is breaks
     assert recent.noted == [owed("a fox")] * breaks
 
 
 async def test_without_a_note_the_connection_is_not_broken() -> None:
     late = LateFailure(may_break=True, request="a fox")
-    assert not await late.owe(cast(RecentRequests, Recent(is_away=True)), a_job())
+    assert not await late.owe(client_with(Recent(is_away=True)), a_job())
 
 
 @pytest.mark.parametrize(
@@ -130,10 +136,10 @@ async def test_an_equal_request_soon_after_a_failure_repeats_it(
     recent = Recent()
     if is_told_again:
         await recent.note("told a fox", job, for_s=REPEATED_S)
-    assert await repeats_failure(cast(RecentRequests, recent), "a fox", job) == is_repeat
+    assert await repeats_failure(client_with(recent), "a fox", job) == is_repeat
     assert recent.noted == ["told a fox"] * (is_told_again + is_repeat)
 
 
 async def test_a_job_that_goes_on_has_not_failed() -> None:
     job = a_job(state=JobState.RUNNING, ended_at=None)
-    assert not await repeats_failure(cast(RecentRequests, Recent()), "a fox", job)
+    assert not await repeats_failure(client_with(Recent()), "a fox", job)
