@@ -130,14 +130,12 @@ async def test_a_late_failure_has_its_own_status_and_words(
     }
 
 
-@pytest.mark.parametrize("what", ["generate", "edit"])
+@pytest.mark.parametrize(("what", "size"), [("generate", (1248, 832)), ("edit", SQUARE)])
 async def test_late_images_are_found_where_the_client_is_sent(
-    shared_stack: SharedStack, start: Start, ann: Account, what: str
+    shared_stack: SharedStack, start: Start, ann: Account, what: str, size: tuple[int, int]
 ) -> None:
     answer = await ended(await start(what, fresh("[slow 1.5]"), url=shared_stack.impatient_url), picture())
-    assert {opened(image["b64_json"]).size for image in answer["data"]} == {
-        (1248, 832) if what == "generate" else SQUARE
-    }
+    assert {opened(image["b64_json"]).size for image in answer["data"]} == {size}
     assert len(await shared_stack.jobs(ann.owner)) == 1
 
 
