@@ -100,7 +100,7 @@ class WaitingResponse(Response):
         except DarkroomError as error:
             status = error_envelope.status_of(error)
             report(error, where(scope), status=status, job_id=self._job.id)
-            await self._late.tell_again(self._context.caller.client, self._job, status=status)
+            await self._late.note_told(self._context.caller.client, self._job, status=status)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
     async def _end(self, finishing: asyncio.Task[list[Part]], scope: Scope, send: Send) -> None:

@@ -209,12 +209,19 @@ async def test_nobody_waits_at_the_address_of_a_job_that_was_submitted_otherwise
     await ann.post(f"/jobs/{job}/cancel")
 
 
-async def test_a_client_that_repeats_without_saying_so_pays_once(shared_stack: SharedStack, account: Account) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [{"User-Agent": "ai/7.0 ai-sdk/openai/4.0"}, {"X-Stainless-Retry-Count": "0", "X-Stainless-Lang": "python"}],
+    ids=["ai-sdk", "litellm"],
+)
+async def test_a_client_that_repeats_without_saying_so_pays_once(
+    shared_stack: SharedStack, account: Account, headers: dict[str, str]
+) -> None:
     shared_stack.stack.simulator.script(
         [{"kind": "status", "status": 404, "times": "always"}], match=(prompt := fresh())
     )
-    async with client(shared_stack.url, account.token, **{"User-Agent": "ai/7.0 ai-sdk/openai/4.0"}) as ai_sdk:
-        answers = [await ai_sdk.post("/images/generations", json={"prompt": prompt}) for _ in range(3)]
+    async with client(shared_stack.url, account.token, **headers) as silent:
+        answers = [await silent.post("/images/generations", json={"prompt": prompt}) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {502}
     assert {answer.text for answer in answers} == {answers[0].text}
     [job] = await shared_stack.jobs(account.owner)

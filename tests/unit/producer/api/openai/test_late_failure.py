@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import Job
-from producer.api.openai.late_failure import LateFailure, hops_for, late_failure_of, owed
+from producer.api.openai.late_failure import LateFailure, hops_for, late_failure_of, owed, told
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 from tests.support.factories.ended_job import a_job
@@ -99,15 +99,16 @@ async def test_a_connection_is_broken_for_clients_whose_repeats_are_known(
     assert recent.noted == [owed("a fox")] * breaks
 
 
-@pytest.mark.parametrize(("headers", "again"), [(FETCH, True), (PYTHON, False), (JS, False), ({}, False)])
+@pytest.mark.parametrize(("headers", "again"), [(FETCH, True), (PYTHON, True), (JS, True), ({}, False)])
 @pytest.mark.parametrize(("status", "is_repeated"), [(502, True), (429, True), (409, True), (400, False), (404, False)])
-async def test_a_failure_is_told_again_to_clients_that_repeat_without_saying_so(
-    headers: dict[str, str], again: bool, status: int, is_repeated: bool
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_a_failure_is_kept_once_for_clients_that_may_repeat_without_saying_so(
+    headers: dict[str, str], again: bool, status: int, is_repeated: bool, is_told: bool
 ) -> None:
     recent = Recent()
-    late = late_failure_of(request("POST", "/", headers), ORDER, a_job(), what="a fox")
-    await late.tell_again(client_with(recent), a_job(), status=status)
-    assert recent.noted == [owed("a fox")] * (again and is_repeated)
+    late = late_failure_of(request("POST", "/", headers), ORDER, a_job(), what="a fox", is_told=is_told)
+    await late.note_told(client_with(recent), a_job(), status=status)
+    assert recent.noted == [told("a fox")] * (again and is_repeated and not is_told)
 
 
 async def test_without_a_note_the_connection_is_not_broken() -> None:
