@@ -25,11 +25,14 @@ def proportion(ratio: str) -> float:
 
 def nearest_ratio(width: int, height: int, among: Iterable[str] = RATIOS) -> str:
     """Find the ratio that is nearest to that of some pixels."""
+    return nearest_to(width / height, among)
 
-    def distance(ratio: str) -> float:
-        return abs(math.log(width / height / proportion(ratio)))
 
-    return min((ratio for ratio in among if ratio != "auto"), key=distance)
+def nearest_to(across: float, among: Iterable[str]) -> str:
+    """Find the ratio that is nearest to a proportion."""
+    return min(
+        (ratio for ratio in among if ratio != "auto"), key=lambda ratio: abs(math.log(across / proportion(ratio)))
+    )
 
 
 def contradicts(ratio: str, width: int, height: int, *, by: float = SAME_SHAPE) -> bool:

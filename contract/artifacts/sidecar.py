@@ -14,6 +14,7 @@ from contract.frozen_model import Stored
 from contract.jobs import wording
 from contract.jobs.ids import artifact_id
 from contract.jobs.job import Attempt, Degraded, Image, Job, ReferenceSnapshot, Rendition
+from contract.jobs.measure import delivery_of
 
 
 class Picture(Protocol):
@@ -75,8 +76,9 @@ class Sidecar(Stored):
         created_at: datetime,
     ) -> Self:
         """Describe an image that `attempt` has brought; `attempts` those made for it, `reasons` why it is degraded."""
-        name = artifact_id(job.id, index)
+        name, ratio = artifact_id(job.id, index), job.request.aspect_ratio
         others = () if attempt.index == index else (attempt,)
+        delivered, remark = delivery_of(attempt, ratio, picture.width, picture.height)
         return cls(
             id=name,
             path=locator(job, f"{name}.{picture.extension}"),
@@ -92,9 +94,9 @@ class Sidecar(Stored):
             height=picture.height,
             sha256=picture.sha256,
             bytes=len(picture.data),
-            requested=requested,
-            delivered=Rendition(**attempt.model_dump(include={"provider", "model", "image_size", "quality"})),
-            degraded="; ".join(filter(None, dict.fromkeys(reasons))) if attempt.rung else None,
+            requested=requested.model_copy(update={"aspect_ratio": ratio}),
+            delivered=delivered,
+            degraded=_why(attempt, reasons, remark),
             attempts=(*attempts, *others),
             cost_usd=_cost(attempts, is_paid_elsewhere=bool(others)),
             warnings=(*picture.warnings, *map(wording.beside, others)),
@@ -110,6 +112,12 @@ class Sidecar(Stored):
             degraded=degraded,
             sidecar=str(PurePosixPath(self.path).with_suffix(".json")),
         )
+
+
+def _why(attempt: Attempt, reasons: Sequence[str], remark: str) -> str | None:
+    """Say why an image is not as requested: its rung is a lower one, or the picture is not what was asked for."""
+    why = dict.fromkeys([*(reasons if attempt.rung else ()), remark])
+    return "; ".join(filter(None, why)) if attempt.rung or remark else None
 
 
 def _cost(attempts: Sequence[Attempt], *, is_paid_elsewhere: bool) -> float | None:

@@ -93,12 +93,13 @@ class Attempt(Stored):
 
 
 class Rendition(Stored):
-    """What an image was requested or delivered with: provider, model, size, quality."""
+    """What an image was requested or delivered with: provider, model, size, quality, ratio."""
 
     provider: str
     model: str
     image_size: str
     quality: str | None = None
+    aspect_ratio: str | None = None  # None where only the others matter, and in records of an older version
 
 
 class Degraded(Stored):

@@ -38,7 +38,7 @@ from contract.errors.catalogue.request import (
     TOO_MANY_REFERENCES,
 )
 from contract.frozen_model import Stored
-from contract.image_size import MAX_SIDE, MIN_SIDE, SIZES, explicit_size
+from contract.image_size import ALIASES, MAX_SIDE, MIN_SIDE, SIZES, explicit_size
 
 MAX_PROMPT, MAX_IMAGES, MAX_REFERENCES, LEAST_TIME_S = 32_000, 8, 16, 1.0
 CONFIGURED = frozenset({"aspect_ratio", "image_size"})  # a caller may leave them out: the configuration has them
@@ -57,8 +57,8 @@ def _ratio(value: str) -> str:
 
 def _size(value: str) -> str:
     text = value.strip(" ")
-    if text.upper() in SIZES:
-        return text.upper()
+    if (hint := ALIASES.get(text.upper(), text.upper())) in SIZES:
+        return hint
     text = text.lower()
     sides = explicit_size(text)
     if text != "auto" and not (sides and all(MIN_SIDE <= side <= MAX_SIDE for side in sides)):
@@ -114,7 +114,12 @@ AspectRatio = Annotated[str, AfterValidator(_ratio), WithJsonSchema({"type": "st
 ImageSize = Annotated[
     str,
     AfterValidator(_size),
-    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(SIZES)}|auto|[1-9][0-9]{{1,3}}x[1-9][0-9]{{1,3}})$"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^({'|'.join((*SIZES, *map(re.escape, ALIASES)))}|auto|[1-9][0-9]{{1,3}}x[1-9][0-9]{{1,3}})$",
+        }
+    ),
 ]
 Quality = Literal["low", "medium", "high"]
 AllowedFallback = Literal["any", "quality", "size", "none"]

@@ -62,6 +62,8 @@ def rendition(made: Rendition, *, beside: Rendition) -> str:
         parts.append(made.model)
     if made.provider != beside.provider:
         parts.append(made.provider)
+    if made.aspect_ratio != beside.aspect_ratio and made.aspect_ratio and beside.aspect_ratio not in (None, "auto"):
+        parts.append(made.aspect_ratio)
     return ", ".join(parts) or made.image_size
 
 
@@ -107,6 +109,12 @@ def reasons(history: Iterable[Attempt]) -> str:
     """Say why the first rungs did not deliver, as in "2K timed out after 120 s (2 times)"."""
     told = Counter(failed(attempt) for attempt in history if attempt.outcome is not Outcome.DELIVERED)
     return "; ".join(words if times == 1 else f"{words} ({times} times)" for words, times in told.items())
+
+
+def unlike(attempt: Attempt, width: int, height: int, aspect_ratio: str) -> str:
+    """Say how a picture is not as asked for, as in "openrouter made 256x256 pixels instead of 4K at 21:9"."""
+    asked = " at ".join(word for word in (attempt.image_size, aspect_ratio) if word != "auto")
+    return f"{attempt.provider} made {width}x{height} pixels instead of {asked}"
 
 
 def degraded(what: Degraded) -> str:

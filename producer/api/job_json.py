@@ -85,5 +85,6 @@ def polling_hint(job: Job, eta_seconds: tuple[int, int] | None) -> dict[str, str
 
 
 def json_response(shown: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON."""
-    return Response(json.dumps(shown, ensure_ascii=False), status, headers=headers, media_type="application/json")
+    """Answer with JSON, which ends its line, as it may be read in a terminal."""
+    text = json.dumps(shown, ensure_ascii=False) + "\n"
+    return Response(text, status, headers=headers, media_type="application/json")

@@ -114,8 +114,8 @@ class ProblemDetails:
 
 
 def document_of(error: DarkroomError, *, request_id: str) -> bytes:
-    """Write the problem document of an error."""
-    return json.dumps(problem(error, request_id=request_id), ensure_ascii=False).encode()
+    """Write the problem document of an error, which ends its line."""
+    return (json.dumps(problem(error, request_id=request_id), ensure_ascii=False) + "\n").encode()
 
 
 def problem(error: DarkroomError, *, request_id: str) -> dict[str, Any]:

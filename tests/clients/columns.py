@@ -11,7 +11,7 @@ from tests.support.stack.shared_stack import fresh
 LANDSCAPE = (1248, 832)  # what the simulator draws at 3:2
 WIDE = (1344, 768)  # and at 16:9
 REFUSAL: dict[str, object] = {"kind": "shape", "shape": "content_filter", "times": "always"}
-OUTAGE: dict[str, object] = {"kind": "status", "status": 503, "times": "always"}
+FAULT: dict[str, object] = {"kind": "status", "status": 404, "times": "always"}
 LATE_S = 3  # after that the provider refuses; the gateway in a hurry has begun its answer by then
 
 
@@ -44,9 +44,9 @@ async def failure(session: Session) -> Cell:
     return await _failed(session, REFUSAL, session.environment.client.refusal_words)
 
 
-async def outage(session: Session) -> Cell:
-    """Have something made while the provider fails: the client's own repeats cost nothing."""
-    return await _failed(session, OUTAGE, session.environment.client.outage_words)
+async def fault(session: Session) -> Cell:
+    """Have something made by a model that is gone, which is a 5xx for clients: their own repeats cost nothing."""
+    return await _failed(session, FAULT, session.environment.client.fault_words)
 
 
 async def slow_failure(session: Session) -> Cell:
@@ -83,5 +83,5 @@ COLUMNS: dict[str, Callable[[Session], Awaitable[Cell]]] = {
     "edit": edit,
     "failure": failure,
     "slow failure": slow_failure,
-    "outage": outage,
+    "provider's fault": fault,
 }

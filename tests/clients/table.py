@@ -29,7 +29,7 @@ class Client:
     without: tuple[str, ...] = ()  # of its requirements: what is large, and not needed here
     can_edit: bool = True
     refusal_words: str = "refused"  # what its user reads of a refusal
-    outage_words: str = "unavailable"  # and of an outage
+    fault_words: str = "not available"  # and of a provider's fault
     is_small: bool = False  # and so installed in CI, too
 
     @property
@@ -114,6 +114,6 @@ CLIENTS = (
             *("pyarrow", "scipy", "scikit-learn", "faster-whisper", "ctranslate2"),
         ),
         refusal_words="Bad Request",
-        outage_words="Bad Gateway",
+        fault_words="Bad Gateway",
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contract import provider_specs
-from contract.image_size import GPT_IMAGE_MOST_PIXELS, GPT_IMAGE_SIZES, explicit_size
+from contract.image_size import GPT_IMAGE_MOST_PIXELS, explicit_size
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, TimedOut, Transient
@@ -15,6 +15,7 @@ from worker.answers.redaction import clean
 from worker.answers.task_stage import Stage, has_status
 from worker.answers.task_status import check
 from worker.answers.untrusted_json import Json, is_draft, is_partial, items, mapping, texts, told_cost
+from worker.providers.aihubmix_shape import shape_of
 from worker.providers.chat_images import pictures_of
 from worker.providers.provider import Answer, HttpCall, ImageCall, Provider, headers
 
@@ -27,16 +28,17 @@ _DEPTH = 6
 
 def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> HttpCall:
     """Build one prediction; `gpt-image-2-free` becomes `openai/gpt-image-2-free` in the path."""
-    size = ask.image_size if explicit_size(ask.image_size) else GPT_IMAGE_SIZES.get(ask.aspect_ratio, "auto")
-    asked: dict[str, Json] = {"prompt": ask.prompt, "n": 1, "size": size}
+    path = model_path(ask.model)
+    shape = shape_of(path, ask.aspect_ratio, ask.image_size, is_edit=bool(ask.references))
+    asked: dict[str, Json] = {"prompt": ask.prompt, "n": 1, **shape}
     if ask.references:
         asked["image"] = ask.references[0] if len(ask.references) == 1 else list(ask.references)
     asked.update(config.extra_body)
     if ask.is_chosen:
-        asked["size"] = size
+        asked |= shape
         if ask.quality:
             asked["quality"] = ask.quality
-    return HttpCall(f"{api_base}/models/{model_path(ask.model)}/predictions", headers(config), {"input": asked})
+    return HttpCall(f"{api_base}/models/{path}/predictions", headers(config), {"input": asked})
 
 
 def model_path(model: str) -> str:

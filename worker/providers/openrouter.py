@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from contract import provider_specs
+from contract.aspect_ratio import contradicts, nearest_ratio
 from contract.errors.catalogue.provider import PROVIDER_CREDITS, PROVIDER_RATE_LIMITED
-from contract.image_size import smaller_hint
+from contract.image_size import explicit_size, nearest_hint, smaller_hint
 from worker.answers.content_refusal import is_refused
 from worker.answers.error_classification import Meaning, of_error_object, of_garbage, of_refusal, of_silence
 from worker.answers.errors import ProviderError, RateLimited, Unusable
@@ -26,8 +27,7 @@ def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> Http
     if ask.references:
         blocks = ({"type": "image_url", "image_url": {"url": url}} for url in ask.references)
         content = [{"type": "text", "text": ask.prompt}, *blocks]
-    env = {"aspect_ratio": ask.aspect_ratio, "image_size": ask.image_size}
-    image_config = {name: value for name, value in env.items() if value != "auto"}
+    image_config = shape_of(ask)
     body: dict[str, Json] = {
         "model": ask.model,
         "messages": [{"role": "user", "content": content}],
@@ -41,6 +41,15 @@ def build_request(ask: ImageCall, config: ProviderConfig, api_base: str) -> Http
         quality = {"quality": ask.quality} if ask.quality else {}
         body["image_config"] = {**mapping(body.get("image_config")), **image_config, **quality}
     return HttpCall(f"{api_base}/chat/completions", headers(config), body)
+
+
+def shape_of(ask: ImageCall) -> dict[str, Json]:
+    """Say ratio and size in OpenRouter's vocabulary, which has no pixels: theirs are the nearest hint and ratio."""
+    sides, ratio = explicit_size(ask.image_size), ask.aspect_ratio
+    if sides and (ratio == "auto" or contradicts(ratio, *sides)):
+        ratio = nearest_ratio(*sides)
+    shape = {"aspect_ratio": ratio, "image_size": nearest_hint(ask.image_size, provider_specs.OPENROUTER.size_hints)}
+    return {name: value for name, value in shape.items() if value != "auto"}
 
 
 def parse_response(body: Json) -> Answer:

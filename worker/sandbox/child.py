@@ -128,7 +128,8 @@ def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
         raise Interrupted(BAD_IMAGE, http_status=200) from error
     if min(info.width, info.height) < MIN_SIDE:
         raise Interrupted(BAD_IMAGE, http_status=200)
-    found = {"mime": info.mime, "width": info.width, "height": info.height, "is_blank": info.is_blank}
+    width, height = info.upright
+    found = {"mime": info.mime, "width": width, "height": height, "is_blank": info.is_blank}
     return {**found, "sha256": hashlib.sha256(data).hexdigest()}, data
 
 

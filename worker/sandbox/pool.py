@@ -36,7 +36,7 @@ def return_large_blocks() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture that has been decoded to its last pixel; `warnings` are in words."""
+    """A picture that has been decoded to its last pixel; its size is upright, and `warnings` are in words."""
 
     data: bytes | bytearray = field(repr=False)
     mime: str

@@ -74,6 +74,11 @@ class ImageInfo:
         """Name the file ending for this type, without a dot."""
         return EXTENSIONS[self.mime]
 
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Tell width and height as people see the image."""
+        return (self.height, self.width) if self.orientation in (5, 6, 7, 8) else (self.width, self.height)
+
 
 def inspect(data: bytes) -> ImageInfo:
     """Decode an image completely and describe it. Raises NotAnImage, NotAllowed, TooLarge."""

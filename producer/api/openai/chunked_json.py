@@ -25,6 +25,7 @@ from producer.api.services.piece_turns import Turn
 
 PIECE = 2**18  # bytes
 RAW = PIECE // 4 * 3  # bytes of an image that become a piece of base64
+END = b"\n"  # of the line, for who reads it in a terminal
 MARK = secrets.token_hex(16)  # stands in place of an image
 
 logger = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class ChunkedJSONResponse(Response):
     def __init__(
         self, parts: list[Part], *, headers: Mapping[str, str], place: AbstractContextManager[object] | None = None
     ) -> None:
+        parts = [*parts, END]
         length = str(sum(map(len, parts)))
         super().__init__(headers={**headers, "Content-Length": length}, media_type="application/json")
         self._parts = parts

@@ -51,7 +51,7 @@ def answer(error: DarkroomError, headers: Mapping[str, str]) -> Response:
     """Answer with an error; it is to be retried by the client only where that costs nothing."""
     should_retry = status_of(error) in (408, 429, 503) and error.code not in (BUDGET_SPENT.code, TOO_MANY_JOBS.code)
     return Response(
-        json.dumps(envelope(error), ensure_ascii=False),
+        json.dumps(envelope(error), ensure_ascii=False) + "\n",
         status_of(error),
         headers={**headers, "x-should-retry": str(should_retry).lower()},
         media_type="application/json",

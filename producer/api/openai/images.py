@@ -26,13 +26,12 @@ from producer.api.openai.bodies.json_images import open_json_images
 from producer.api.openai.bodies.pictures import Reference, keep_references, references_in
 from producer.api.openai.error_envelope import in_own_words
 from producer.api.openai.late_failure import (
-    LateFailure,
+    counts_repeats,
+    has_just_failed,
     is_repeat,
     known_as,
     late_failure_of,
-    may_repeat_silently,
     owed,
-    told,
 )
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
@@ -108,10 +107,9 @@ async def _develop(request: Request, gateway: Gateway, caller: Caller, *, kind: 
     with ExitStack() as place:
         place.enter_context(gateway.waits.join(caller.owner))
         what = known_as(order, request.url.path)
-        job, is_told = await _job_of(request, caller, order, what)
+        job = await _job_of(request, caller, order, what)
         kept = place.pop_all()
-    late = late_failure_of(request, order, job, what=what, is_told=is_told)
-    context = _context(request, gateway, caller, order, late, kind=kind)
+    context = _context(request, gateway, caller, order, job, kind=kind, what=what)
     headers |= _names(gateway, order, job)
     return (EventStream if order.is_stream else WaitingResponse)(context, job, place=kept, headers=headers)
 
@@ -127,8 +125,8 @@ async def go_on(request: Request, gateway: Here, caller: Submitter, job_id: str)
         raise Refused(JOB_NOT_FOUND)  # it was submitted otherwise, and is not cancelled because this client goes
     with ExitStack() as place:
         place.enter_context(gateway.waits.join(caller.owner))
-        late = late_failure_of(request, order, job, what=request.query_params.get("request", "")[:64])
-        context = _context(request, gateway, caller, order, late)
+        what = request.query_params.get("request", "")[:64]
+        context = _context(request, gateway, caller, order, job, what=what)
         return WaitingResponse(context, job, place=place.pop_all(), headers=_names(gateway, order, job))
 
 
@@ -139,7 +137,14 @@ def _names(gateway: Gateway, order: OpenAIRequest, job: Job) -> dict[str, str]:
 
 
 def _context(
-    request: Request, gateway: Gateway, caller: Caller, order: OpenAIRequest, late: LateFailure, *, kind: str = ""
+    request: Request,
+    gateway: Gateway,
+    caller: Caller,
+    order: OpenAIRequest,
+    job: Job,
+    *,
+    kind: str = "",
+    what: str = "",
 ) -> ResponseContext:
     return ResponseContext(
         gateway=gateway,
@@ -147,27 +152,23 @@ def _context(
         order=order,
         base=base_url(request, gateway),
         kind=kind,
-        late=late,
+        late=late_failure_of(request, order, job, what=what),
     )
 
 
-async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: str) -> tuple[Job, bool]:
-    """Submit a job, or find that of an equal request; tell whether its failure was told a moment ago.
-
-    OpenAI's clients repeat a request without an idempotency key, but they count their repeats.
-    """
+async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: str) -> Job:
+    """Submit a job. OpenAI's clients repeat a request without an idempotency key, but they count their repeats."""
     recent, key = caller.client.recent, idempotency_key(request)
-    if key is None and may_repeat_silently(request.headers):
-        if job := await recent.take(owed(what)):
-            return job, False
-        if job := await recent.look(told(what)):
-            return job, True
-    if is_repeat(request.headers) and (job := await recent.find(what)):
-        return job, False
+    if key is None and counts_repeats(request.headers) and (job := await recent.take(owed(what))):
+        return job
+    if key is None or is_repeat(request.headers):
+        job = await recent.find(what)
+        if job and (is_repeat(request.headers) or has_just_failed(job)):
+            return job
     try:
         job = (await caller.client.accept(idempotency_key=key, **order.fields)).job
     except Refused as error:
         raise in_own_words(error, order.names) from error
     with suppress(Unavailable):  # it is accepted: an error would bring it once more
         await recent.note(what, job)
-    return job, False
+    return job

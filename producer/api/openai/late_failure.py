@@ -12,23 +12,22 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Job
+from contract.jobs.job import Job, JobState
 from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 
+REPEATED_S = 10.0  # after a failure, in which clients repeat a request by themselves and do not say so
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
-TOLD_S = 15.0  # for which one that was told is told again to clients of which some repeat without saying so
-REPEATED = (408, 409, 429)  # statuses after which clients repeat a request, and any from 500 on
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
-AI_SDK = "ai-sdk/"  # a user agent that repeats a request after 2 s and 4 s, and does not say that it is a repeat
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
-HOPS = {"aiohttp/": 9, "axios/": 18, "python-requests/": 18, "node-fetch": 18, AI_SDK: FETCH_HOPS}  # by user agent
+HOPS = {"aiohttp/": 9, "axios/": 18, "python-requests/": 18, "node-fetch": 18, "ai-sdk/": FETCH_HOPS}  # by user agent
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 
@@ -53,17 +52,20 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return headers.get(REPEATS, "0") not in ("", "0")
 
 
-def may_repeat_silently(headers: Mapping[str, str]) -> bool:
-    """Tell whether a client may repeat requests by itself without saying so, as LiteLLM does above OpenAI's client."""
-    return counts_repeats(headers) or AI_SDK in headers.get("user-agent", "").lower()
+def has_just_failed(job: Job) -> bool:
+    """Tell whether a job failed a moment ago, so that an equal request repeats it: a new job would be paid again."""
+    return (
+        job.state in (JobState.FAILED, JobState.EXPIRED)
+        and job.ended_at is not None
+        and (datetime.now(UTC) - job.ended_at).total_seconds() < REPEATED_S
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFailure:
-    """What a failure of one request needs to be told late, or again."""
+    """What a failure of one request needs to be told late."""
 
     may_break: bool = False  # others than OpenAI's clients would repeat it as a new request, and it would be paid twice
-    may_come_again: bool = False  # from a client that does not say so
     request: str = ""  # by which an equal one is known
     next_address: str = ""  # where to go on waiting
     is_hop: bool = False  # the client was sent here
@@ -81,21 +83,10 @@ class LateFailure:
             return True
         return False
 
-    async def note_told(self, client: OwnerClient, job: Job, *, status: int) -> None:
-        """Keep a failure that was told for the repeats of its client: each would be a job of its own, and be paid."""
-        if self.may_come_again and (status in REPEATED or status >= 500):
-            with suppress(Unavailable):
-                await client.recent.note(told(self.request), job, for_s=TOLD_S)
-
 
 def owed(request: str) -> str:
     """Name the failure of a request that was not told."""
     return "owed " + request
-
-
-def told(request: str) -> str:
-    """Name the failure of a request that was told a moment ago."""
-    return "told " + request
 
 
 def known_as(order: OpenAIRequest, path: str) -> str:
@@ -103,18 +94,12 @@ def known_as(order: OpenAIRequest, path: str) -> str:
     return digest(json.dumps([order.fields, path], sort_keys=True))
 
 
-def late_failure_of(
-    request: Request, order: OpenAIRequest, job: Job, *, what: str, is_told: bool = False
-) -> LateFailure:
-    """Tell how a failure of a request can be told late; `what` is by which an equal one is known.
-
-    One that `is_told` again is not kept once more, or a client that comes every few seconds would never get a new job.
-    """
+def late_failure_of(request: Request, order: OpenAIRequest, job: Job, *, what: str) -> LateFailure:
+    """Tell how a failure of a request can be told late; `what` is by which an equal one is known."""
     is_hop = request.method == "GET"
     hop = _hop(request) if is_hop else 0
     return LateFailure(
         may_break=counts_repeats(request.headers),
-        may_come_again=may_repeat_silently(request.headers) and not is_told,
         request=what,
         next_address=_address(request, order, job, hop + 1, what) if hop < hops_for(request.headers) else "",
         is_hop=is_hop,

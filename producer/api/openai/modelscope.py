@@ -24,7 +24,7 @@ from producer.api.openai.bodies.pictures import keep_references, references_in
 from producer.api.openai.chunked_json import MARK, ChunkedJSONResponse, Part, interleave
 from producer.api.openai.openapi import TASK
 from producer.api.openai.request import read_openai_request
-from producer.api.openai.response import stored_base64
+from producer.api.openai.response import about, stored_base64
 from producer.api.services.cancel_on_disconnect import while_present
 from producer.imaging.turns import Asker
 
@@ -93,6 +93,7 @@ async def shown(gateway: Gateway, caller: Caller, job: Job) -> list[Part]:
         task["output_images"] = [f"data:{image.mime};base64,{MARK}" for image in job.images]
         turn = partial(gateway.pieces.take, Asker(caller.owner).turn)
         pictures = [await stored_base64(caller.client, image, turn) for image in job.images]
+        task["darkroom"] = about(job)
     elif job.is_over:
         detail = job.error.detail if job.error else job.progress.message
         task["errors"] = {"message": detail}

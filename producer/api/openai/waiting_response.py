@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from contract.errors.exceptions import DarkroomError, Refused
 from contract.jobs.job import Job
 from producer.api.openai import error_envelope, response
-from producer.api.openai.chunked_json import ChunkedJSONResponse, Part, pieces_of, send_parts
+from producer.api.openai.chunked_json import END, ChunkedJSONResponse, Part, pieces_of, send_parts
 from producer.api.openai.response import ResponseContext
 from producer.api.problem_details import headers_of, where
 from producer.api.services.cancel_on_disconnect import gone
@@ -77,7 +77,7 @@ class WaitingResponse(Response):
         open_s = self._late.open_s(self._env.grace_seconds)
         await asyncio.wait(both, timeout=open_s, return_when=asyncio.FIRST_COMPLETED)
         if finishing.done():
-            await (await self._answer(finishing, scope))(scope, receive, send)
+            await self._answer(finishing, scope)(scope, receive, send)
             return
         if leaving.done():
             return
@@ -94,13 +94,12 @@ class WaitingResponse(Response):
         if finishing.done():
             await self._end(finishing, scope, send)
 
-    async def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
+    def _answer(self, finishing: asyncio.Task[list[Part]], scope: Scope) -> Response:
         try:
             return ChunkedJSONResponse(finishing.result(), headers=self._more)
         except DarkroomError as error:
             status = error_envelope.status_of(error)
             report(error, where(scope), status=status, job_id=self._job.id)
-            await self._late.note_told(self._context.caller.client, self._job, status=status)
             return error_envelope.answer(error, {**self._more, **headers_of(error)})
 
     async def _end(self, finishing: asyncio.Task[list[Part]], scope: Scope, send: Send) -> None:
@@ -113,7 +112,7 @@ class WaitingResponse(Response):
                 scope["state"]["cut"]()
                 return
             parts = [json.dumps(error_envelope.envelope(error)).encode()]
-        await send_parts(send, parts)
+        await send_parts(send, [*parts, END])
 
     def _open_headers(self) -> list[tuple[bytes, bytes]]:
         kept = [(name, value) for name, value in self.raw_headers if name != b"content-length"]

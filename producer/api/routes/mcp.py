@@ -213,4 +213,4 @@ def _wrong(status: int, code: int, words: str) -> Response:
     """Write an error of JSON-RPC to no message in particular."""
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words}}
     headers = {"Retry-After": "5"} if status == 429 else None
-    return Response(json.dumps(error), status, headers=headers, media_type="application/json")
+    return Response(json.dumps(error) + "\n", status, headers=headers, media_type="application/json")

@@ -125,6 +125,25 @@ async def test_images_can_be_had_in_parts_small_and_without_a_token(ann: httpx.A
     assert (sidecar["prompt"], sidecar["job_id"], "path" in sidecar) == (FOX["prompt"], job["id"], False)
 
 
+async def test_json_ends_its_line_as_it_is_read_in_terminals(ann: httpx.AsyncClient) -> None:
+    job = await made(ann)
+    upload = await ann.post("/v1/uploads", content=picture(), headers={"Content-Type": "image/png"})
+    unknown = {"error": "unknown"}
+    answers = [
+        upload,
+        *[await ann.get(address) for address in (job["status_url"], "/v1/jobs", "/v1/models", "/readyz?verbose")],
+        *[await ann.get(address) for address in ("/v1/jobs/x", "/nowhere", "/v1/models/x", "/v1/webhooks/secret")],
+        *[await ann.post(address, json=FOX) for address in ("/v1/images/generations", "/v1/jobs", "/mcp")],
+        *[await ann.post(address, json=unknown) for address in ("/v1/images/generations", "/v1/jobs")],
+        await ann.get(job["images"][0]["url"] + "/sidecar"),
+        await ann.get("/v1/jobs", headers={"Authorization": "Bearer x"}),
+    ]
+    for answer in answers:
+        assert "json" in answer.headers["Content-Type"], answer.url
+        assert (answer.text[-2:], answer.text.count("\n")) == ("}\n", 1), answer.url
+        assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
 async def test_paths_are_for_those_who_may_see_them(stack: Stack) -> None:
     token = stack.token("bot", rights=list(Right))
     url, _ = await asyncio.gather(stack.start_gateway(), stack.start_worker())

@@ -29,11 +29,17 @@ pytestmark = pytest.mark.real_redis
 QUICK = "[slow 0.1]"  # the simulator takes 3 s where a prompt does not say how long
 
 
-def ledger(terminal: Terminal) -> list[dict[str, Any]]:
-    """List the calls that the simulated provider got."""
+def simulated(terminal: Terminal, method: str, what: str, body: object = None) -> Any:
+    """Ask the simulated provider, or tell it something."""
     config = json.loads((terminal.home / ".nanobot/darkroom/demo/config.json").read_text())
     base = httpx.URL(config["providers"]["openrouter"]["apiBase"])
-    calls: list[dict[str, Any]] = httpx.get(base.join("/__sim/ledger"), trust_env=False).json()["calls"]
+    answer = httpx.request(method, base.join(f"/__sim/{what}"), json=body, trust_env=False)
+    return answer.raise_for_status().json()
+
+
+def ledger(terminal: Terminal) -> list[dict[str, Any]]:
+    """List the calls that the simulated provider got."""
+    calls: list[dict[str, Any]] = simulated(terminal, "GET", "ledger")["calls"]
     return calls
 
 
@@ -102,6 +108,15 @@ def test_a_time_out_is_told_as_it_happens_and_so_is_what_came_instead(terminal: 
     assert "2K timed out after 1 s, trying 1K" in done.stderr
     assert "Delivered at 1K: 2K timed out after 1 s." in done.stderr
     assert Path(done.stdout.strip()).exists()
+
+
+def test_a_picture_that_is_far_from_the_request_is_told_to_be_so(terminal: Terminal) -> None:
+    prompt = "a tiny square for a wide pond"
+    step = {"kind": "ok", "seconds": 0.1, "width": 256, "height": 256}
+    simulated(terminal, "POST", "script", {"steps": [step], "match": prompt})
+    done = terminal.run("generate", prompt, "--image-size", "4K", "--aspect-ratio", "21:9")
+    assert done.returncode == 0
+    assert "Delivered at 256x256, 1:1: openrouter made 256x256 pixels instead of 4K at 21:9." in done.stderr
 
 
 def test_a_caller_may_rule_out_fallbacks_and_end_a_job_early(terminal: Terminal) -> None:

@@ -13,7 +13,7 @@ from mcp.client.client import Client
 from contract.jobs.job import JobState
 from producer.mcp.tools import TOOLS
 from tests.support.clients.mcp import kept, refused, shown, told, tools_at
-from tests.support.stack.shared_stack import SIDE, Account, SharedStack, fresh, opened
+from tests.support.stack.shared_stack import SQUARE, Account, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -48,8 +48,8 @@ async def test_an_image_comes_with_its_words(shared_stack: SharedStack, ann: Cli
         2,
         False,
     )
-    assert [(image["width"], image["shown"]) for image in job["images"]] == [(SIDE, "original")] * 2
-    assert [opened(picture.data).size for picture in pictures] == [(SIDE, SIDE)] * 2
+    assert [(image["width"], image["shown"]) for image in job["images"]] == [(1024, "original")] * 2
+    assert [opened(picture.data).size for picture in pictures] == [SQUARE] * 2
     assert job["images"][0]["url"] == f"{shared_stack.url}/v1/artifacts/{job['images'][0]['id']}"
     assert "path" not in job["images"][0]
     assert [job.id for job in await shared_stack.jobs(account.owner)] == [job["job_id"]]

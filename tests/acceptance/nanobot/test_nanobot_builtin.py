@@ -22,7 +22,7 @@ from tests.support.nanobot.connected import ConnectedNanobot
 from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
-from tests.support.stack.shared_stack import SIDE, SharedStack, fresh
+from tests.support.stack.shared_stack import SQUARE, SharedStack, fresh
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 SECTION = PAGE.split("\n## Without installing anything\n")[1].split("\n## ")[0]
@@ -83,7 +83,7 @@ async def test_a_chat_gets_its_picture(connected: ConnectedNanobot) -> None:
     assert told == "Here it is.Done."
     assert picture == await connected.original(prompt)
     with Image.open(io.BytesIO(picture)) as image:
-        assert image.size == (SIDE, SIDE)
+        assert image.size == SQUARE
     [path] = chat.pictured[0].media
     assert_kept(connected, Path(path), prompt)
     [call] = connected.shared_stack.calls(prompt)
@@ -119,6 +119,16 @@ async def test_a_chat_has_its_picture_changed_where_references_are_sent(connecte
     assert (len(job.request.reference_images), second) == (sent, await connected.original(prompt))
     assert [call.references for call in connected.shared_stack.calls(prompt)] == [sent]
     assert second != first
+
+
+@of("modelscope")
+@on_one_loop
+async def test_an_edit_without_a_ratio_keeps_that_of_its_picture(connected: ConnectedNanobot) -> None:
+    async with Chat(connected.nanobot) as chat:
+        await chat.ask(fresh())
+        await chat.ask(prompt := fresh("make it warmer, of any shape that fits"))
+    [call] = connected.shared_stack.calls(prompt)
+    assert (call.references, call.aspect_ratio) == (1, "16:9")
 
 
 @of("modelscope")

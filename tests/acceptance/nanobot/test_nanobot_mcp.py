@@ -29,7 +29,7 @@ from tests.support.nanobot.gateway import Nanobot
 from tests.support.nanobot.model import Asked, Call, Model, Said, Say
 from tests.support.nanobot.venv import Venvs
 from tests.support.stack.round_robin import RoundRobin
-from tests.support.stack.shared_stack import SIDE, SharedStack, fresh, open_shared_stack
+from tests.support.stack.shared_stack import SQUARE, SharedStack, fresh, open_shared_stack
 
 PAGE = (Path(__file__).parents[3] / "docs/howto/nanobot.md").read_text()
 [SECTION] = re.findall(r"^## Over MCP$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
@@ -136,7 +136,7 @@ async def test_a_quick_picture_comes_in_the_turn(connected: ConnectedNanobot) ->
         [picture] = await chat.pictures()
     assert (told, picture) == ("Here it is.Done.", await connected.original(prompt))
     with Image.open(io.BytesIO(picture)) as image:
-        assert image.size == (SIDE, SIDE)
+        assert image.size == SQUARE
     asked = next(asked for asked in reversed(connected.model.asked) if asked.user == prompt and asked.paths)
     assert asked.offered >= {f"mcp_darkroom_{tool.name}" for tool in TOOLS}
     assert "image-generation" not in str(asked.messages[0])

@@ -79,6 +79,18 @@ async def test_what_takes_longer_is_sent_later_and_can_be_edited(home: Home) -> 
     assert len(set(contexts)) == 1
 
 
+async def test_an_edit_keeps_the_shape_and_what_is_far_from_the_request_is_told(home: Home) -> None:
+    async with Chat(home.nanobot) as chat:
+        await chat.ask(fresh("a wide fox"))
+        home.simulator.script([{"kind": "ok", "width": 256, "height": 256}], match=(edit := fresh("make it warmer")))
+        await chat.ask(edit)
+        newest = (await home.jobs(chat))[0]
+    assert (newest.request.prompt, newest.request.aspect_ratio) == (edit, "16:9")
+    [result] = [result for asked in home.model.asked for result in asked.results if edit in str(result)][:1]
+    words = "Delivered at 256x256, 1:1: openrouter made 256x256 pixels instead of 1K at 16:9."
+    assert result["next_step"].startswith(f"Tell the user: {words} ")
+
+
 async def test_the_model_learns_of_late_pictures_once_and_in_their_chat_only(home: Home) -> None:
     async with Chat(home.nanobot) as chat, Chat(home.nanobot, client_id="bob") as other:
         await chat.ask(fresh("[slow 4]"))

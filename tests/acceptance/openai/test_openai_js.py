@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.factories.images import picture
 from tests.support.lacking import lacking
-from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, Account, SharedStack, fresh, opened
+from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SQUARE, Account, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -70,7 +70,7 @@ async def ended(process: Process, data: bytes = b"") -> Any:
 
 async def test_images_are_made(shared_stack: SharedStack, start: Start) -> None:
     answer = await ended(await start("generate", prompt := fresh()))
-    assert [opened(image["b64_json"]).size for image in answer["data"]] == 2 * [(SIDE, SIDE)]
+    assert [opened(image["b64_json"]).size for image in answer["data"]] == 2 * [(1248, 832)]
     assert {call.job_id for call in shared_stack.calls(prompt)} == {answer["darkroom"]["job_id"]}
     assert {call.aspect_ratio for call in shared_stack.calls(prompt)} == {"3:2"}
 
@@ -78,14 +78,14 @@ async def test_images_are_made(shared_stack: SharedStack, start: Start) -> None:
 @pytest.mark.parametrize("what", ["edit", "edits"])
 async def test_an_edit_of_one_file_or_of_a_list(shared_stack: SharedStack, start: Start, what: str) -> None:
     answer = await ended(await start(what, prompt := fresh()), picture())
-    assert opened(answer["data"][0]["b64_json"]).size == (SIDE, SIDE)
+    assert opened(answer["data"][0]["b64_json"]).size == SQUARE
     assert [call.references for call in shared_stack.calls(prompt)] == [1]
 
 
 async def test_a_stream(start: Start) -> None:
     events = await ended(await start("stream", fresh()))
     assert [event["type"] for event in events] == 2 * ["image_generation.completed"]
-    assert [opened(event["b64_json"]).size for event in events] == 2 * [(SIDE, SIDE)]
+    assert [opened(event["b64_json"]).size for event in events] == 2 * [SQUARE]
 
 
 async def test_models(start: Start) -> None:
@@ -130,12 +130,12 @@ async def test_a_late_failure_has_its_own_status_and_words(
     }
 
 
-@pytest.mark.parametrize("what", ["generate", "edit"])
+@pytest.mark.parametrize(("what", "size"), [("generate", (1248, 832)), ("edit", SQUARE)])
 async def test_late_images_are_found_where_the_client_is_sent(
-    shared_stack: SharedStack, start: Start, ann: Account, what: str
+    shared_stack: SharedStack, start: Start, ann: Account, what: str, size: tuple[int, int]
 ) -> None:
     answer = await ended(await start(what, fresh("[slow 1.5]"), url=shared_stack.impatient_url), picture())
-    assert {opened(image["b64_json"]).size for image in answer["data"]} == {(SIDE, SIDE)}
+    assert {opened(image["b64_json"]).size for image in answer["data"]} == {size}
     assert len(await shared_stack.jobs(ann.owner)) == 1
 
 

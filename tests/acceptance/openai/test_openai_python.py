@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 from openai.types import ImagesResponse
 
 from tests.support.factories.images import picture
-from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SIDE, SharedStack, fresh, opened
+from tests.support.stack.shared_stack import MODEL, OTHER_MODEL, SQUARE, SharedStack, fresh, opened
 
 pytestmark = [pytest.mark.real_redis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -41,8 +41,8 @@ def images(answer: ImagesResponse) -> list[str]:
 async def test_one_image_is_the_default(shared_stack: SharedStack, ann: AsyncOpenAI) -> None:
     answer = await ann.images.generate(prompt=(prompt := fresh()))
     [image] = images(answer)
-    assert opened(image).size == (SIDE, SIDE)
-    assert (answer.size, answer.output_format) == (f"{SIDE}x{SIDE}", "png")
+    assert opened(image).size == SQUARE
+    assert (answer.size, answer.output_format) == ("1024x1024", "png")
     [call] = shared_stack.calls(prompt)
     assert answer.model_extra
     assert answer.model_extra["darkroom"]["job_id"] == call.job_id
@@ -120,14 +120,14 @@ async def test_a_stream_of_new_images(ann: AsyncOpenAI, count: int) -> None:
     assert [type(event) for event in events] == count * [openai.types.ImageGenCompletedEvent]
     for event in events:
         assert isinstance(event, openai.types.ImageGenCompletedEvent)
-        assert (opened(event.b64_json).size, event.usage.total_tokens) == ((SIDE, SIDE), 0)
+        assert (opened(event.b64_json).size, event.usage.total_tokens) == (SQUARE, 0)
 
 
 async def test_a_stream_of_an_edit(ann: AsyncOpenAI) -> None:
     stream = await ann.images.edit(image=("fox.png", picture()), prompt=fresh(), stream=True)
     [event] = [event async for event in stream]
     assert isinstance(event, openai.types.ImageEditCompletedEvent)
-    assert (opened(event.b64_json).size, event.usage.total_tokens) == ((SIDE, SIDE), 0)
+    assert (opened(event.b64_json).size, event.usage.total_tokens) == (SQUARE, 0)
 
 
 async def test_a_stream_that_fails_has_our_words(ann: AsyncOpenAI) -> None:
@@ -175,6 +175,20 @@ async def test_what_a_provider_cannot_do_is_not_repeated_by_the_client(shared_st
     [job] = await shared_stack.jobs(owner)
     assert job.error
     assert (caught.value.code, str(job.error.detail) in caught.value.message) == (job.error.code, True)
+
+
+async def test_a_client_that_repeats_and_does_not_say_so_is_told_the_same_failure(shared_stack: SharedStack) -> None:
+    script = [{"kind": "status", "status": 404, "times": "always"}]
+    shared_stack.stack.simulator.script(script, match=(prompt := fresh()))
+    owner, token = shared_stack.account()
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as anybody:
+        address, body = f"{shared_stack.url}/v1/images/generations", {"prompt": prompt}
+        first, second = [await anybody.post(address, json=body) for _ in range(2)]
+        assert (first.status_code, first.json()) == (second.status_code, second.json())
+        assert first.status_code == 502
+        assert len(await shared_stack.jobs(owner)) == 1
+        await anybody.post(address, json=body, headers={"Idempotency-Key": "another"})  # says that it is no repeat
+    assert len(await shared_stack.jobs(owner)) == 2
 
 
 async def test_too_many_requests_are_let_in_when_it_was_said(shared_stack: SharedStack) -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from simulator.catalogue.table import PORTS, variants
 
-from contract.jobs.job import JobState
+from contract.jobs.job import Job, JobState
 from tests.catalogues.provider_faults.expectation import DELIVERED, Expect
 from tests.catalogues.provider_faults.rooms import Room, Rooms
 from tests.catalogues.provider_faults.table import EXPECTED, MOODS, NOT_USED, cases
@@ -26,6 +26,7 @@ in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 CASES = {f"{row}-{variant}": (row, variant, expect) for row, variant, expect in cases()}
 MOST_CHARS = 250
+LEAST_PIXELS = 500_000  # of 1K
 
 Running = dict[str, asyncio.Task[list[Told]]]
 
@@ -98,7 +99,8 @@ def wrong_story(told: Told) -> Iterator[str]:
         ),
         "outcomes": (" ".join(attempt.outcome for attempt in job.attempts), " ".join(story.outcomes)),
         "rungs": (" ".join(str(attempt.rung) for attempt in job.attempts), " ".join(map(str, story.rungs))),
-        "degraded": (job.degraded is not None, story.is_delivered and story.rungs[-1] > 0),
+        "degraded": (job.degraded is not None, story.is_delivered and (story.rungs[-1] > 0 or has_odd_picture(job))),
+        "made": ("pixels instead of" in (job.degraded.reason if job.degraded else ""), has_odd_picture(job)),
         "calls": (len(told.calls), 0 if expect.where == "door" else story.calls * expect.posts),
     }
     if expect.visits is not None:
@@ -110,6 +112,12 @@ def wrong_story(told: Told) -> Iterator[str]:
         yield f"took {told.seconds:.1f} s"
     if expect.waits_s and told.calls[1].started_at - told.calls[0].started_at < expect.waits_s:
         yield "did not wait"
+
+
+def has_odd_picture(job: Job) -> bool:
+    """Tell whether a picture is smaller than any that was asked for, as most specimens are, or no square."""
+    sizes = [(image.width, image.height) for image in job.images]
+    return any(width * height < LEAST_PIXELS or max(width, height) > 2 * min(width, height) for width, height in sizes)
 
 
 def wrong_sentence(told: Told) -> Iterator[str]:

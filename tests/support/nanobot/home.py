@@ -29,7 +29,7 @@ EXAMPLE = json.loads(
     (DOCS / "howto/nanobot.md").read_text().split("\n## With Darkroom inside")[1].split("```json\n")[1].split("```")[0]
 )
 SKILLS = DOCS / "skills"
-SIDE = 96  # pixels: drawing larger ones takes time
+SIDE = 96  # pixels, enlarged to what is asked for: drawing larger ones takes time
 WAIT_S = 2.5  # of a tool for its job
 KNOBS = {
     "DARKROOM_BREAKER_SECONDS": "0.1",
@@ -104,7 +104,7 @@ def order(line: str, asked: Asked) -> dict[str, Any]:
     if "oblong" in line:
         return {"prompt": line, "aspect_ratio": "7:99"}
     if "warmer" not in line:
-        return {"prompt": line}
+        return {"prompt": line, **({"aspect_ratio": "16:9"} if "wide" in line else {})}
     told = [json.loads(found) for found in asked.context.splitlines() if found.startswith('{"event"')]
     paths = [path for memo in told for path in memo["artifact_paths"]] or asked.all_paths
     return {"prompt": line, "reference_images": paths[-1:]}

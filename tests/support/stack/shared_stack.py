@@ -25,7 +25,8 @@ from tests.support.stack.stack import Stack
 MODEL = "openai/gpt-5.4-image-2"  # the default one
 OTHER_MODEL = "google/gemini-3-pro-image"
 MOST = 50  # accounts
-SIDE = 96  # pixels: drawing larger ones takes time
+SIDE = 96  # pixels, enlarged to what is asked for: drawing larger ones takes time
+SQUARE = (1024, 1024)  # pixels of what is asked for by default
 KNOBS = {"DARKROOM_MODELS": OTHER_MODEL, "DARKROOM_BREAKER_SECONDS": "0.1"}
 IMPATIENT = {
     "DARKROOM_GRACE_SECONDS": "0.2",

@@ -12,7 +12,10 @@ from contract.image_size import (
     TALL,
     WIDE,
     explicit_size,
+    gpt_image_size,
     hint_of,
+    hint_of_picture,
+    nearest_hint,
     smaller_hint,
 )
 from contract.provider_specs import SPECS
@@ -36,12 +39,62 @@ def test_pixels_of_openais_clients_mean_a_hint(width: int, height: int, hint: st
     ("size", "hints", "smaller"),
     [
         *(("4K", HINTS, "2K"), ("2K", HINTS, "1K"), ("1K", HINTS, None), ("512", HINTS, None), ("auto", HINTS, None)),
-        *(("1024x1024", HINTS, None), ("1025x64", HINTS, "1K"), ("2049x2049", HINTS, "2K"), ("4096x4096", HINTS, "2K")),
-        *(("4097x64", HINTS, "4K"), ("4K", (), None), ("4096x4096", (), None), ("1K", SIZES, "512")),
+        *(("1024x1024", HINTS, None), ("1025x64", HINTS, None), ("2049x2049", HINTS, "1K"), ("4096x4096", HINTS, "2K")),
+        *(("1536x1024", HINTS, None), ("4K", (), None), ("4096x4096", (), None), ("1K", SIZES, "512")),
     ],
 )
 def test_the_next_smaller_hint(size: str, hints: tuple[str, ...], smaller: str | None) -> None:
     assert smaller_hint(size, hints) == smaller
+
+
+@pytest.mark.parametrize(
+    ("size", "hints", "hint"),
+    [
+        *(("1K", HINTS, "1K"), ("512", HINTS, "1K"), ("512", SIZES, "512"), ("1K", ("2K", "4K"), "2K")),
+        *(("1536x1024", HINTS, "1K"), ("3840x2160", HINTS, "4K"), ("64x64", HINTS, "1K"), ("1024x1024", ("2K",), "2K")),
+        *(("auto", HINTS, "auto"), ("4K", (), "4K")),
+    ],
+)
+def test_the_hint_that_is_nearest_to_a_size(size: str, hints: tuple[str, ...], hint: str) -> None:
+    assert nearest_hint(size, hints) == hint
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "hint"),
+    [
+        *((256, 256, None), (512, 512, "512"), (672, 384, "512"), (1024, 1024, "1K"), (1536, 672, "1K")),
+        *((1536, 1024, "1K"), (1448, 1448, "2K"), (2688, 1536, "2K"), (3840, 2160, "4K"), (2880, 2880, "4K")),
+    ],
+)
+def test_the_size_that_a_picture_has(width: int, height: int, hint: str | None) -> None:
+    assert hint_of_picture(width, height) == hint
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"),
+    [
+        *(
+            ("1:1", SQUARE),
+            ("2:3", TALL),
+            ("3:4", TALL),
+            ("4:5", TALL),
+            ("9:16", TALL),
+            ("9:19.5", TALL),
+            ("1:8", TALL),
+        ),
+        *(
+            ("3:2", WIDE),
+            ("4:3", WIDE),
+            ("5:4", WIDE),
+            ("16:9", WIDE),
+            ("21:9", WIDE),
+            ("20:9", WIDE),
+            ("auto", "auto"),
+        ),
+    ],
+)
+def test_each_ratio_has_the_nearest_size_of_gpt_image(ratio: str, size: str) -> None:
+    assert gpt_image_size(ratio) == size
 
 
 def test_the_three_sizes_of_gpt_image_are_all_that_prices_are_listed_by() -> None:

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from simulator.catalogue.script import Step
-from simulator.pictures.draw import draw, edit
+from simulator.pictures.draw import draw, edit, enlarge
 from simulator.providers.order import Order
 
 MAX_FILES = 64
@@ -22,7 +22,10 @@ class Exhibit:
 
 
 class Studio:
-    """Produces pictures; no two are alike, because each gets its own seed. Their usual `side` is 0 for as ordered."""
+    """Produces pictures; no two are alike, because each gets its own seed.
+
+    To save time they are drawn as small squares of `side` pixels and enlarged, unless that is 0.
+    """
 
     def __init__(self, *, seconds: float, side: int = 0) -> None:
         self._usual_seconds = seconds
@@ -31,9 +34,9 @@ class Studio:
         self._seeds = itertools.count(1)
         self._files: dict[str, Exhibit] = {}
 
-    async def develop(self, order: Order, *, seconds: float, count: int) -> list[bytes]:
+    async def develop(self, order: Order, *, seconds: float, count: int, side: int = 0) -> list[bytes]:
         """Make the pictures within the given latency, or a little later if drawing takes longer."""
-        work = [asyncio.to_thread(_make, order, next(self._seeds)) for _ in range(count)]
+        work = [asyncio.to_thread(_make, order, next(self._seeds), side) for _ in range(count)]
         pictures, _ = await asyncio.gather(asyncio.gather(*work), asyncio.sleep(seconds))
         return list(pictures)
 
@@ -55,7 +58,8 @@ class Studio:
         self.seconds = self._usual_seconds
 
 
-def _make(order: Order, seed: int) -> bytes:
-    if order.references:
-        return edit(order.references[0], order.prompt, order.width, order.height, seed)
-    return draw(order.prompt, order.width, order.height, seed)
+def _make(order: Order, seed: int, side: int) -> bytes:
+    size = (side, side) if side else (order.width, order.height)
+    base = order.references[:1]
+    made = edit(base[0], order.prompt, *size, seed) if base else draw(order.prompt, *size, seed)
+    return enlarge(made, order.width, order.height) if side else made

@@ -17,7 +17,7 @@ NAME = "aihubmix"
 PATH = "/v1/models/"
 
 MODEL = re.compile(
-    r"openai/(gpt-image-2-free|gpt-image-1|gpt-image-1-mini|gpt-image-1\.5)|google/imagen-4\.0-[\w.-]+|bfl/[\w.-]+|sim/[\w.]+"
+    r"openai/(gpt-image-2-free|gpt-image-1|gpt-image-1-mini|gpt-image-1\.5)|google/imagen-4\.0-[\w.-]+|bfl/[\w.-]+|ideogram/V3|doubao/doubao-seedream-[\w.-]+|sim/[\w.]+"
 )
 DEFAULT_VARIANT = "b64_list"
 POLLING = "polling"

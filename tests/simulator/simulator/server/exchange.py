@@ -47,9 +47,11 @@ class Exchange:
             made, _ = await asyncio.gather(asyncio.to_thread(specimen, name), asyncio.sleep(seconds))
             pictures = [made] * count
         else:
+            width = int(self.step.number("width", self.order.width))
+            height = int(self.step.number("height", self.order.height))
+            order = replace(self.order, width=width, height=height)
             side = int(self.step.number("side", self.studio.side))
-            order = replace(self.order, width=side, height=side) if side else self.order
-            pictures = await self.studio.develop(order, seconds=seconds, count=count)
+            pictures = await self.studio.develop(order, seconds=seconds, count=count, side=side)
         self.ledger.bill(self.order.id)
         return pictures
 

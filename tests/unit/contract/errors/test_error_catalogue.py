@@ -93,10 +93,11 @@ def test_the_provider_part_says_what_the_catalogue_says(code: str) -> None:
     ("values", "detail"),
     [
         ({}, "The reference images are too large."),
-        ({"max_mib": 32, "total_mib": 64}, "Reference images may have 32 MiB each, 64 MiB together."),
+        ({"limit": "32 MiB"}, "A reference image may have at most 32 MiB."),
+        ({"total_mib": 64}, "Reference images may have at most 64 MiB together."),
         ({"provider": "aihubmix"}, "aihubmix does not accept reference images this large."),
     ],
-    ids=["unknown", "ours", "provider"],
+    ids=["unknown", "each", "together", "provider"],
 )
 def test_p39_references_may_be_too_large_for_us_or_for_the_provider(values: dict[str, object], detail: str) -> None:
     assert DarkroomError(REFERENCE_TOO_LARGE, **values).detail == detail

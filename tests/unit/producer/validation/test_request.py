@@ -155,7 +155,7 @@ def test_b24_an_unknown_size_is_told_what_sizes_there_are(size: str) -> None:
     [
         *(("512", "512"), ("1K", "1K"), ("2K", "2K"), ("4K", "4K"), ("auto", "auto"), ("1024x1024", "1024x1024")),
         *(("1k", "1K"), ("1024X1024", "1024x1024"), ("1024X1024 ", "1024x1024"), (" 2k ", "2K"), ("Auto", "auto")),
-        *(("64x64", "64x64"), ("4096x4096", "4096x4096")),
+        *(("64x64", "64x64"), ("4096x4096", "4096x4096"), ("0.5K", "512"), ("0.5k", "512")),
     ],
 )
 def test_b24_sizes_are_taken_in_tolerable_spellings(given: str, read_as: str) -> None:

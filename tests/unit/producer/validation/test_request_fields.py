@@ -52,7 +52,7 @@ def test_http_takes_every_field_and_says_what_it_may_be() -> None:
         "aspect_ratio": {"anyOf": [{"type": "string", "enum": list(RATIOS)}, {"type": "null"}]},
         "image_size": {
             "anyOf": [
-                {"type": "string", "pattern": "^(512|1K|2K|4K|auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$"},
+                {"type": "string", "pattern": r"^(512|1K|2K|4K|0\.5K|auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$"},
                 {"type": "null"},
             ]
         },

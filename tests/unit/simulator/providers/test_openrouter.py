@@ -41,13 +41,20 @@ async def test_openrouter_sizes(client: httpx.AsyncClient, size: str, pixels: tu
     assert decode(picture_at(answer)).size == pixels
 
 
-async def test_a_side_makes_all_pictures_small_until_they_are_drawn_as_asked() -> None:
+async def test_pictures_are_drawn_small_and_enlarged_until_they_are_drawn_as_asked() -> None:
     async with Simulator(seconds=0, side=96) as sim, httpx.AsyncClient(base_url=sim.url, headers=KEY) as client:
-        small = await client.post(CHAT, json=chat())
+        coarse = await client.post(CHAT, json=chat())
         sim.draw_as_asked()
         whole = await client.post(CHAT, json=chat())
 
-    assert [decode(picture_at(answer)).size for answer in (small, whole)] == [(96, 96), (512, 512)]
+    assert [decode(picture_at(answer)).size for answer in (coarse, whole)] == [(512, 512)] * 2
+    assert len(picture_at(coarse)) < len(picture_at(whole)) / 4
+
+
+async def test_a_step_may_deliver_another_size(sim: Simulator, client: httpx.AsyncClient) -> None:
+    sim.script([{"kind": "ok", "width": 256, "height": 128, "side": 96}])
+
+    assert decode(picture_at(await client.post(CHAT, json=chat()))).size == (256, 128)
 
 
 async def test_openrouter_without_a_key_is_401(sim: Simulator, client: httpx.AsyncClient) -> None:

@@ -42,7 +42,7 @@ def ladder(*args: Any, **kwargs: Any) -> list[tuple[str, str | None]]:
         ("1K", "openrouter", {}, [("1K", None)]),
         ("512", "openrouter", {}, [("512", None)]),
         ("auto", "openrouter", {}, [("auto", None)]),
-        ("3000x2000", "openrouter", {}, [("3000x2000", None), ("2K", None), ("1K", None)]),
+        ("3000x2000", "openrouter", {}, [("3000x2000", None), ("1K", None)]),
         ("1024x768", "openrouter", {}, [("1024x768", None)]),
         ("2K", "openrouter", {"quality": "low"}, [("2K", "low"), ("1K", "low")]),
         ("1K", "aihubmix", {}, [("1K", None), ("1K", "low")]),

@@ -50,12 +50,44 @@ def test_a_bare_model_of_openai_gets_its_vendor(model: str, path: str) -> None:
     ("ratio", "size", "sent"),
     [
         *(("1:1", "4K", "1024x1024"), ("16:9", "2K", "1536x1024"), ("9:16", "1K", "1024x1536")),
-        *(("4:3", "auto", "1536x1024"), ("auto", "1K", "auto"), ("21:9", "1K", "auto")),
+        *(("4:3", "auto", "1536x1024"), ("auto", "1K", "auto"), ("21:9", "1K", "1536x1024")),
         *(("1:1", "800x600", "800x600"), ("auto", "2048x1024", "2048x1024")),
     ],
 )
 def test_the_size_is_one_the_model_knows_or_the_explicit_one(ratio: str, size: str, sent: str) -> None:
     assert asked(replace(ASK, aspect_ratio=ratio, image_size=size))["size"] == sent
+
+
+@pytest.mark.parametrize(
+    ("model", "ratio", "size", "sent"),
+    [
+        ("doubao/doubao-seedream-4-0-250828", "1:1", "2K", {"size": "2K"}),
+        ("doubao/doubao-seedream-4-0-250828", "auto", "4K", {"size": "4K"}),
+        ("doubao/doubao-seedream-4-0-250828", "1:1", "1K", {"size": "1K"}),
+        ("doubao/doubao-seedream-4-0-250828", "1:1", "512", {"size": "1K"}),
+        ("doubao/doubao-seedream-4-0-250828", "auto", "auto", {"size": "2K"}),
+        ("doubao/doubao-seedream-4-0-250828", "16:9", "2K", {"size": "2720x1536"}),
+        ("doubao-seedream-4-5-251128", "1:1", "1K", {"size": "2K"}),
+        ("doubao-seedream-4-5-251128", "3:2", "1K", {"size": "2496x1664"}),
+        ("doubao/doubao-seedream-4-0-250828", "1:1", "1728x2304", {"size": "1728x2304"}),
+        ("doubao/doubao-seedream-3-0-t2i", "1:1", "2K", {"size": "1024x1024"}),
+        ("bfl/flux-2-pro", "16:9", "1K", {"aspect_ratio": "16:9"}),
+        ("bfl/flux-2-pro", "1:1", "1536x1024", {"aspect_ratio": "3:2"}),
+        ("ideogram/V3", "16:9", "1K", {"aspect_ratio": "16x9"}),
+        ("ideogram/V3", "auto", "1K", {}),
+        ("qwen/qwen-image", "16:9", "1K", {"size": "1536x1024"}),
+    ],
+)
+def test_each_vendor_is_asked_in_its_own_words(model: str, ratio: str, size: str, sent: dict[str, str]) -> None:
+    assert (
+        asked(replace(ASK, model=model, aspect_ratio=ratio, image_size=size)) == {"prompt": "a red fox", "n": 1} | sent
+    )
+
+
+def test_an_edit_of_seedream_names_pixels_as_a_hint_would_leave_the_ratio_to_the_model() -> None:
+    ask = replace(ASK, model="doubao/doubao-seedream-4-0-250828", image_size="2K", references=("data:,1",))
+    assert asked(ask)["size"] == "2048x2048"
+    assert asked(replace(ask, aspect_ratio="auto"))["size"] == "2K"
 
 
 def test_one_reference_is_sent_alone_and_more_as_a_list() -> None:

@@ -47,6 +47,21 @@ def test_auto_means_that_a_hint_is_left_out(ratio: str, size: str, image_config:
     assert body(replace(ASK, aspect_ratio=ratio, image_size=size)).get("image_config") == image_config
 
 
+@pytest.mark.parametrize(
+    ("ratio", "size", "image_config"),
+    [
+        ("1:1", "1536x1024", {"aspect_ratio": "3:2", "image_size": "1K"}),
+        ("auto", "1024x1536", {"aspect_ratio": "2:3", "image_size": "1K"}),
+        ("16:9", "3840x2160", {"aspect_ratio": "16:9", "image_size": "4K"}),
+        ("16:9", "1344x768", {"aspect_ratio": "16:9", "image_size": "1K"}),
+        ("1:1", "512", {"aspect_ratio": "1:1", "image_size": "1K"}),
+        ("9:19.5", "1K", {"aspect_ratio": "9:19.5", "image_size": "1K"}),
+    ],
+)
+def test_pixels_become_the_nearest_ratio_and_hint(ratio: str, size: str, image_config: Json) -> None:
+    assert body(replace(ASK, aspect_ratio=ratio, image_size=size))["image_config"] == image_config
+
+
 def test_references_stand_beside_the_prompt() -> None:
     assert body(replace(ASK, references=(DATA_URL, "data:,2")))["messages"] == [
         {
@@ -84,7 +99,7 @@ def test_a_fallback_cleans_an_extra_body_of_the_wrong_type() -> None:
     ("size", "smaller"),
     [
         *(("4K", "2K"), ("2K", "1K"), ("1K", None), ("512", None), ("auto", None)),
-        *(("4096x4096", "2K"), ("2048x2048", "1K"), ("3000x100", "2K"), ("1024x1024", None), ("1025x64", "1K")),
+        *(("4096x4096", "2K"), ("2048x2048", "1K"), ("3000x100", None), ("1024x1024", None), ("1536x1024", None)),
     ],
 )
 def test_smaller_is_the_next_tier(size: str, smaller: str | None) -> None:

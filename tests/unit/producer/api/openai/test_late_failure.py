@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,8 +10,8 @@ import pytest
 from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
-from contract.jobs.job import Job
-from producer.api.openai.late_failure import LateFailure, hops_for, late_failure_of, owed, told
+from contract.jobs.job import Job, JobState
+from producer.api.openai.late_failure import REPEATED_S, LateFailure, has_just_failed, hops_for, late_failure_of, owed
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 from tests.support.factories.ended_job import a_job
@@ -99,18 +100,25 @@ async def test_a_connection_is_broken_for_clients_whose_repeats_are_known(
     assert recent.noted == [owed("a fox")] * breaks
 
 
-@pytest.mark.parametrize(("headers", "again"), [(FETCH, True), (PYTHON, True), (JS, True), ({}, False)])
-@pytest.mark.parametrize(("status", "is_repeated"), [(502, True), (429, True), (409, True), (400, False), (404, False)])
-@pytest.mark.parametrize("is_told", [False, True])
-async def test_a_failure_is_kept_once_for_clients_that_may_repeat_without_saying_so(
-    headers: dict[str, str], again: bool, status: int, is_repeated: bool, is_told: bool
-) -> None:
-    recent = Recent()
-    late = late_failure_of(request("POST", "/", headers), ORDER, a_job(), what="a fox", is_told=is_told)
-    await late.note_told(client_with(recent), a_job(), status=status)
-    assert recent.noted == [told("a fox")] * (again and is_repeated and not is_told)
-
-
 async def test_without_a_note_the_connection_is_not_broken() -> None:
     late = LateFailure(may_break=True, request="a fox")
     assert not await late.owe(client_with(Recent(is_away=True)), a_job())
+
+
+@pytest.mark.parametrize(
+    ("state", "ago_s", "is_repeated"),
+    [
+        (JobState.FAILED, 0, True),
+        (JobState.EXPIRED, REPEATED_S / 2, True),
+        (JobState.FAILED, REPEATED_S + 1, False),
+        (JobState.SUCCEEDED, 0, False),
+        (JobState.CANCELLED, 0, False),
+    ],
+)
+def test_a_job_has_just_failed(state: JobState, ago_s: float, is_repeated: bool) -> None:
+    ended_at = datetime.now(UTC) - timedelta(seconds=ago_s)
+    assert has_just_failed(a_job(state=state, ended_at=ended_at)) == is_repeated
+
+
+def test_a_job_that_goes_on_has_not_failed() -> None:
+    assert not has_just_failed(a_job(state=JobState.RUNNING, ended_at=None))
