@@ -152,8 +152,9 @@ def read_section(model: type[M], raw: dict[str, Any], keys: tuple[str, ...], pro
         problems.append(Problem(path, "must be an object"))
         return model()
     values = {key: value for key, value in values.items() if value is not None}
-    if values.get("defaultImageSize", values.get("default_image_size")) == "":
-        values["defaultImageSize"] = "auto"  # nanobot's way to say "no hint"
+    for name in ("defaultAspectRatio", "defaultImageSize"):
+        if values.get(name, values.get(_snake(name))) == "":
+            values[name] = "auto"  # nanobot's way to say "no hint"
     _find_misspelt(model, values, path, problems)
     try:
         section = model.model_validate(values)

@@ -89,6 +89,7 @@ IMAGE_OPTIONS = [
     ("defaultImageSize", "default_image_size", "4k", "4K"),
     ("defaultImageSize", "default_image_size", "1024x1024", "1024x1024"),
     ("defaultImageSize", "default_image_size", "", "auto"),
+    ("defaultAspectRatio", "default_aspect_ratio", "", "auto"),
     ("maxImagesPerTurn", "max_images_per_turn", 1, 1),
     ("maxImagesPerTurn", "max_images_per_turn", 8, 8),
     ("saveDir", "save_dir", "art/made", "art/made"),
