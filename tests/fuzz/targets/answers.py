@@ -135,7 +135,7 @@ def any_body_gets_a_reply(sent: Sent) -> None:
 
 def _assert_picture(head: dict[str, Any], data: bytes) -> None:
     info = inspect(data)
-    described = (info.mime, info.width, info.height, info.is_blank)
+    described = (info.mime, *info.upright, info.is_blank)
     assert described == (head["mime"], head["width"], head["height"], head["is_blank"])
     assert hashlib.sha256(data).hexdigest() == head["sha256"]
     assert min(info.width, info.height) >= 64
