@@ -129,7 +129,7 @@ def any_body_gets_a_reply(sent: Sent) -> None:
         _assert_picture(head, data)
     else:
         assert not data
-        assert set(head) <= {"cost_usd", "poll_url", "extras", "link", "links"}
+        assert set(head) <= {"cost_usd", "poll_url", "is_done", "extras", "link", "links"}
         assert all(head[name] is None or isinstance(head[name], str) for name in ("poll_url", "link") if name in head)
 
 
