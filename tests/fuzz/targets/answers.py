@@ -129,13 +129,13 @@ def any_body_gets_a_reply(sent: Sent) -> None:
         _assert_picture(head, data)
     else:
         assert not data
-        assert set(head) <= {"cost_usd", "poll_url", "extras", "link", "links"}
+        assert set(head) <= {"cost_usd", "poll_url", "is_done", "extras", "link", "links"}
         assert all(head[name] is None or isinstance(head[name], str) for name in ("poll_url", "link") if name in head)
 
 
 def _assert_picture(head: dict[str, Any], data: bytes) -> None:
     info = inspect(data)
-    described = (info.mime, info.width, info.height, info.is_blank)
+    described = (info.mime, *info.upright, info.is_blank)
     assert described == (head["mime"], head["width"], head["height"], head["is_blank"])
     assert hashlib.sha256(data).hexdigest() == head["sha256"]
     assert min(info.width, info.height) >= 64
