@@ -11,8 +11,9 @@ from tests.support.stack.shared_stack import fresh
 LANDSCAPE = (1248, 832)  # what the simulator draws at 3:2
 WIDE = (1344, 768)  # and at 16:9
 REFUSAL: dict[str, object] = {"kind": "shape", "shape": "content_filter", "times": "always"}
+LATE_S = 3  # the gateway in a hurry has begun its answer by then
+SLOW_REFUSAL = {**REFUSAL, "seconds": LATE_S}
 FAULT: dict[str, object] = {"kind": "status", "status": 404, "times": "always"}
-LATE_S = 3  # after that the provider refuses; the gateway in a hurry has begun its answer by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,22 @@ async def fault(session: Session) -> Cell:
 
 async def slow_failure(session: Session) -> Cell:
     """Have something made that the provider refuses after the answer has begun."""
-    return await _failed(
-        session, {**REFUSAL, "seconds": LATE_S}, session.environment.client.refusal_words, is_late=True
-    )
+    return await _failed(session, SLOW_REFUSAL, session.environment.client.refusal_words, is_late=True)
 
 
-async def _failed(session: Session, step: Mapping[str, object], words: str, *, is_late: bool = False) -> Cell:
+async def slow_failure_of_an_edit(session: Session) -> Cell:
+    """Have a picture changed, which the provider refuses after the answer has begun."""
+    client = session.environment.client
+    if not client.can_edit:
+        return Cell("no edits")
+    return await _failed(session, SLOW_REFUSAL, client.refusal_words, what="edit", is_late=True)
+
+
+async def _failed(
+    session: Session, step: Mapping[str, object], words: str, *, what: str = "generate", is_late: bool = False
+) -> Cell:
     session.shared.stack.simulator.script([step], match=(prompt := fresh()))
-    told = await session.ask("generate", prompt, is_hurried=is_late)
+    told = await session.ask(what, prompt, is_hurried=is_late)
     if session.jobs(prompt) != 1:
         return _not_one(session.jobs(prompt), told)
     if not told.kind:
@@ -83,5 +92,6 @@ COLUMNS: dict[str, Callable[[Session], Awaitable[Cell]]] = {
     "edit": edit,
     "failure": failure,
     "slow failure": slow_failure,
+    "slow failure of an edit": slow_failure_of_an_edit,
     "provider's fault": fault,
 }

@@ -27,11 +27,11 @@ from producer.api.openai.bodies.pictures import Reference, keep_references, refe
 from producer.api.openai.error_envelope import in_own_words
 from producer.api.openai.late_failure import (
     counts_repeats,
-    has_just_failed,
     is_repeat,
     known_as,
     late_failure_of,
     owed,
+    repeats_failure,
 )
 from producer.api.openai.openapi import EDIT, GENERATE, GENERATED
 from producer.api.openai.request import OpenAIRequest, read_openai_request
@@ -163,7 +163,7 @@ async def _job_of(request: Request, caller: Caller, order: OpenAIRequest, what: 
         return job
     if key is None or is_repeat(request.headers):
         job = await recent.find(what)
-        if job and (is_repeat(request.headers) or has_just_failed(job)):
+        if job and (is_repeat(request.headers) or await repeats_failure(caller.client, what, job)):
             return job
     try:
         job = (await caller.client.accept(idempotency_key=key, **order.fields)).job

@@ -23,7 +23,8 @@ from contract.store.keys import digest
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 
-REPEATED_S = 10.0  # after a failure, in which clients repeat a request by themselves and do not say so
+REPEATED_S = 10.0  # after a failure, or the last time it was told, clients repeat a request and do not say so
+REPEATED_AT_MOST_S = 60.0  # after the failure
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
@@ -52,13 +53,25 @@ def is_repeat(headers: Mapping[str, str]) -> bool:
     return headers.get(REPEATS, "0") not in ("", "0")
 
 
-def has_just_failed(job: Job) -> bool:
-    """Tell whether a job failed a moment ago, so that an equal request repeats it: a new job would be paid again."""
+def has_failed(job: Job, *, within_s: float) -> bool:
+    """Tell whether a job failed a moment ago."""
     return (
         job.state in (JobState.FAILED, JobState.EXPIRED)
         and job.ended_at is not None
-        and (datetime.now(UTC) - job.ended_at).total_seconds() < REPEATED_S
+        and (datetime.now(UTC) - job.ended_at).total_seconds() < within_s
     )
+
+
+async def repeats_failure(client: OwnerClient, request: str, job: Job) -> bool:
+    """Tell whether an equal request, so soon after its job failed, is a client's own repeat: it would be paid again."""
+    told = f"told {request}"
+    if not has_failed(job, within_s=REPEATED_S) and not (
+        has_failed(job, within_s=REPEATED_AT_MOST_S) and await client.recent.find(told)
+    ):
+        return False
+    with suppress(Unavailable):
+        await client.recent.note(told, job, for_s=REPEATED_S)
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

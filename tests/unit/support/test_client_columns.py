@@ -58,6 +58,7 @@ REFUSED = Told(kind="BadRequestError", message="openrouter refused this prompt",
         ("edit", drawn(*WIDE), {}),
         ("failure", REFUSED, {}),
         ("slow failure", REFUSED, {}),
+        ("slow failure of an edit", REFUSED, {}),
         ("provider's fault", Told(kind="Error", message="The model is not available"), {}),
     ],
 )
@@ -87,7 +88,7 @@ async def test_what_is_wrong_is_found(column: str, told: Told, more: dict[str, i
 def test_a_row_shows_what_is_wrong() -> None:
     cells = {name: Cell("fine") for name in COLUMNS} | {"edit": Cell("1024x1024", "not one image")}
     row = Row("a client", "1.0", cells)
-    assert row.line == "| a client | 1.0 | fine | ✗ 1024x1024 | fine | fine | fine |"
+    assert row.line == "| a client | 1.0 | fine | ✗ 1024x1024 | fine | fine | fine | fine |"
     assert row.problems == ["a client: edit: not one image"]
     assert Row("a client", "1.0", not_run="no npm").problems == ["a client: no npm"]
 

@@ -11,7 +11,15 @@ from starlette.requests import Request
 
 from contract.errors.exceptions import Unavailable
 from contract.jobs.job import Job, JobState
-from producer.api.openai.late_failure import REPEATED_S, LateFailure, has_just_failed, hops_for, late_failure_of, owed
+from producer.api.openai.late_failure import (
+    REPEATED_AT_MOST_S,
+    REPEATED_S,
+    LateFailure,
+    hops_for,
+    late_failure_of,
+    owed,
+    repeats_failure,
+)
 from producer.api.openai.request import OpenAIRequest
 from producer.client.owner_client import OwnerClient
 from tests.support.factories.ended_job import a_job
@@ -36,6 +44,10 @@ class Recent:
         if self._is_away:
             raise Unavailable
         self.noted.append(what)
+
+    async def find(self, what: str) -> Job | None:
+        """Find one."""
+        return a_job() if what in self.noted else None
 
 
 def client_with(recent: Recent) -> OwnerClient:
@@ -106,19 +118,28 @@ async def test_without_a_note_the_connection_is_not_broken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "ago_s", "is_repeated"),
+    ("state", "ago_s", "is_told_again", "is_repeat"),
     [
-        (JobState.FAILED, 0, True),
-        (JobState.EXPIRED, REPEATED_S / 2, True),
-        (JobState.FAILED, REPEATED_S + 1, False),
-        (JobState.SUCCEEDED, 0, False),
-        (JobState.CANCELLED, 0, False),
+        (JobState.FAILED, 0, False, True),
+        (JobState.EXPIRED, REPEATED_S / 2, False, True),
+        (JobState.FAILED, REPEATED_S + 1, False, False),
+        (JobState.FAILED, REPEATED_S + 1, True, True),
+        (JobState.FAILED, REPEATED_AT_MOST_S + 1, True, False),
+        (JobState.SUCCEEDED, 0, True, False),
+        (JobState.CANCELLED, 0, True, False),
     ],
 )
-def test_a_job_has_just_failed(state: JobState, ago_s: float, is_repeated: bool) -> None:
-    ended_at = datetime.now(UTC) - timedelta(seconds=ago_s)
-    assert has_just_failed(a_job(state=state, ended_at=ended_at)) == is_repeated
+async def test_an_equal_request_soon_after_a_failure_repeats_it(
+    state: JobState, ago_s: float, is_told_again: bool, is_repeat: bool
+) -> None:
+    job = a_job(state=state, ended_at=datetime.now(UTC) - timedelta(seconds=ago_s))
+    recent = Recent()
+    if is_told_again:
+        await recent.note("told a fox", job, for_s=REPEATED_S)
+    assert await repeats_failure(client_with(recent), "a fox", job) == is_repeat
+    assert recent.noted == ["told a fox"] * (is_told_again + is_repeat)
 
 
-def test_a_job_that_goes_on_has_not_failed() -> None:
-    assert not has_just_failed(a_job(state=JobState.RUNNING, ended_at=None))
+async def test_a_job_that_goes_on_has_not_failed() -> None:
+    job = a_job(state=JobState.RUNNING, ended_at=None)
+    assert not await repeats_failure(client_with(Recent()), "a fox", job)
