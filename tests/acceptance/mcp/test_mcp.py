@@ -131,7 +131,7 @@ async def test_a_call_that_is_stopped_takes_its_job_with_it_and_one_that_is_give
     shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 60}], match=(prompt := fresh()))
     async with tools_at(shared_stack.url, account.token, mode="auto" if why == "gone" else "legacy") as ann:
         await ann.list_tools()
-        timeout_s = 2 if why == "timed out" else None
+        timeout_s = 4 if why == "timed out" else None
         calling = asyncio.create_task(
             ann.call_tool("generate_image", {"prompt": prompt}, read_timeout_seconds=timeout_s)
         )

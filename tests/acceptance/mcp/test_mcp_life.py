@@ -194,7 +194,7 @@ async def test_a_call_that_is_stopped_over_stdio_takes_its_job_with_it_and_a_tim
     environment = stack.environment | {"DARKROOM_CONFIG": str(stack.config)}
     async with tools_of_command(environment, stack.folder / "mcp.log", "--owner", "ann") as ann:
         with pytest.raises(MCPError, match="timed out"):
-            await ann.call_tool("generate_image", {"prompt": "a fox"}, read_timeout_seconds=2)
+            await ann.call_tool("generate_image", {"prompt": "a fox"}, read_timeout_seconds=4)
         await jobs_of(stack)
         calling = asyncio.create_task(ann.call_tool("generate_image", {"prompt": "a hen"}))
         await jobs_of(stack, least=2)
