@@ -77,7 +77,7 @@ VALUES: dict[str, dict[str, object]] = {
     "type_error": {"field": "count", "expected": "it must be a whole number"},
     "unknown_field": {"field": "promt", "suggestion": "prompt"},
     "unknown_provider": {"provider": "midjourney"},
-    "upload_image_too_large": {"limit": f"{MAX_REFERENCE_PIXELS // 10**6} megapixels"},
+    "upload_image_too_large": {"limit": f"{MAX_REFERENCE_PIXELS['image/jpeg'] // 10**6} megapixels"},
     "upload_too_large": {"max": f"{MAX_EACH // 2**20} MiB"},
     "webhook_url_forbidden": {"max": MAX_URL},
 }

@@ -98,14 +98,20 @@ class ProducerStore(JobWriter):
         return read_job(pairs(flat), None)
 
     async def add_upload(
-        self, owner: str, snapshot: ReferenceSnapshot, *, most: int, most_bytes: int = ANY_BYTES
+        self,
+        owner: str,
+        snapshot: ReferenceSnapshot,
+        *,
+        most: int,
+        most_bytes: int = ANY_BYTES,
+        is_sent_along: bool = False,
     ) -> None:
-        """Note an uploaded reference image for a day, or renew it.
+        """Note an uploaded reference image for a day, or renew it; one that `is_sent_along` came with its request.
 
         Raises Refused (`too_many_uploads`, `uploads_too_large`).
         """
         what = (snapshot.sha256, snapshot.model_dump_json(), int(UPLOAD_S * 1000))
-        told = (digest(owner), *what, most, snapshot.bytes, most_bytes)
+        told = (digest(owner), *what, most, snapshot.bytes, most_bytes, int(is_sent_along))
         status, wait_s = await self._ask("upkeep/add_upload", *told)
         if status == TOO_MANY_UPLOADS.code:
             raise Refused(TOO_MANY_UPLOADS, max=most, retry_after_s=max(1, wait_s))

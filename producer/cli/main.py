@@ -210,6 +210,8 @@ async def _stay_up(stack: Stack) -> int:
             _say(f"Darkroom is up. Config: {running.config}")
             for line in _addresses(running):
                 _say(line)
+            if stack.warning:  # where it is seen: below what the start has said
+                terminal.err.print(stack.warning, style="bold red", markup=False)
             _say('Try: darkroom generate "a red fox" --count 2      Ctrl-C stops everything.')
             await asyncio.Event().wait()
     except asyncio.CancelledError:  # Ctrl-C is how it ends

@@ -81,16 +81,16 @@ class OwnerImages:
         async with redis_deadline():
             await self._store.end_deletion(job.id)
 
-    async def keep(self, image: DecodedImage) -> str:
-        """Keep an image as a reference for later jobs; return its id, `up_…`.
+    async def keep(self, image: DecodedImage, *, is_sent_along: bool = False) -> str:
+        """Keep an image as a reference for later jobs, or for that of the request it `is_sent_along` with.
 
-        Raises Refused.
+        Returns its id, `up_…`. Raises Refused.
         """
         env = self._settings.env
         snapshot = await self._references.describe(image)
         most = {"most": env.max_uploads_per_owner, "most_bytes": env.max_upload_mb_per_owner * 2**20}
         async with redis_deadline():  # before it is stored: what is refused takes no room
-            await self._store.add_upload(self._owner, snapshot, **most)
+            await self._store.add_upload(self._owner, snapshot, is_sent_along=is_sent_along, **most)
         try:
             await self._references.keep(image.data)
         except Refused:

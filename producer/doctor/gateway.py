@@ -41,7 +41,10 @@ def check_gateway(env: Environment, url: str | None, installation: str) -> Findi
         )
     is_ready = told["ready"] is True
     hint = "" if is_ready else "Fix the problems listed; its log says more."
-    return Finding("gateway", is_ready, ", ".join([f"answers at {address}", *build, *wrong]), hint)
+    where = f"answers at {address}"
+    if url and env.port and not address.endswith(f":{env.port}"):
+        where += f" and not at port {env.port}, which was taken when it started"
+    return Finding("gateway", is_ready, ", ".join([where, *build, *wrong]), hint)
 
 
 def _own_address(env: Environment) -> str:

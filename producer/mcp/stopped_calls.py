@@ -26,7 +26,7 @@ REASON_S = 2.0  # until the notification that ended a call is here
 CLOSE_S = 3.0
 # Of the SDKs: "McpError: MCP error -32001: Request timed out" (TypeScript), "timed out after 30s" (Python), "request
 # timeout" (Rust), "context deadline exceeded" (Go).
-_TIMED_OUT = re.compile(r"time[sd]?[ _-]?out|deadline|-32001", re.IGNORECASE)
+_TIMED_OUT = re.compile(r"time[sd]?[ _-]?out|deadline", re.IGNORECASE)
 
 Request = ServerRequestContext[Any, Any]
 Submitting = asyncio.Task[tuple[Job, bool]]

@@ -12,15 +12,12 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
-from itertools import cycle
 from pathlib import Path
-from random import SystemRandom
 from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
@@ -34,14 +31,14 @@ from contract.settings.running_stack import Running
 from contract.store.job_reader import JobReader
 from contract.store.keys import digest
 from producer.stack.demo_config import write_demo_config
+from producer.stack.ports import choose_port, free_port, is_free
 from producer.stack.redis_server import find_redis_server, write_redis_config
-from producer.stack.supervised_process import SupervisedProcess
+from producer.stack.supervised_process import SupervisedProcess, end_orphan
 from producer.tokens import Tokens
 
 LONGEST_SOCKET = 100  # bytes; the system's limit is 104 to 108
 START_S = 30.0
-# Below those that systems give to clients: one of these is not taken between being found and being used.
-_PORTS = cycle(SystemRandom().sample(range(20_000, 32_768), k=4096))
+GATEWAY_STOP_S = 15.0
 PLAIN_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
 
 
@@ -67,6 +64,7 @@ class Stack:
         self._parts: list[SupervisedProcess] = []
         self._is_stopping = False
         self._patience = ""
+        self.warning = ""  # that clients do not find the gateway where they were told
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Running]:
@@ -112,7 +110,7 @@ class Stack:
         given = settings.env.redis_url.get_secret_value() if "redis_url" in settings.env.model_fields_set else None
         redis_url = given or await self._start_redis()
         flower_port = free_port(5555) if self._flower else None
-        gateway_port = self._choose_gateway_port(settings.env.port) if self._gateway else None
+        gateway_port = await self._choose_gateway_port(settings.env.port) if self._gateway else None
         running = Running(
             config=str(self._config),
             redis_url=redis_url,
@@ -165,17 +163,24 @@ class Stack:
             stop_s=settings.drain_s + 20,
         )
 
-    def _choose_gateway_port(self, wish: int) -> int:
-        port = free_port(wish)
+    async def _choose_gateway_port(self, wish: int) -> int:
+        if wish and not is_free(wish):  # it may be our own, of a stack that was killed
+            await end_orphan(self._home, "gateway", stop_s=GATEWAY_STOP_S)
+        port = choose_port(wish, self._home / "gateway-port")
         if wish not in (0, port):
-            self._say(f"Port {wish} is taken; the gateway takes {port}.")
+            self.warning = (
+                f"WARNING: Port {wish} is taken by another program, so the gateway listens on {port}. Clients that are "
+                f"set up for port {wish} do not reach it: give them http://127.0.0.1:{port}, or end that program and "
+                f"start `darkroom up` again. It takes {port} each time that {wish} is taken; DARKROOM_PORT changes it."
+            )
+            self._say(self.warning)
         return port
 
     async def _start_gateway(self, running: Running, port: int) -> None:
         given = {"DARKROOM_REDIS_URL": running.redis_url, "DARKROOM_HOST": "127.0.0.1", "DARKROOM_PORT": str(port)}
         command = (sys.executable, "-m", "producer.api", str(self._config))
         environment = gateway_environment(os.environ, self._config) | given
-        await self._launch("gateway", command, environment, ready=lambda _: _listens(port), stop_s=15)
+        await self._launch("gateway", command, environment, ready=lambda _: _listens(port), stop_s=GATEWAY_STOP_S)
 
     async def _start_flower(self, running: Running, settings: Settings, port: int) -> None:
         environment = {
@@ -254,21 +259,4 @@ async def _listens(port: int) -> bool:
     except OSError:
         return False
     writer.close()
-    return True
-
-
-def free_port(wish: int = 0) -> int:
-    """Find a free loopback port: the wished one, else one that this process was not told before."""
-    while not (wish and _is_free(wish)):
-        wish = next(_PORTS)
-    return wish
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections keep no port
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
     return True

@@ -29,7 +29,8 @@ class SupervisedProcess:
     ) -> None:
         self.name = name
         self.log = home / "logs" / f"{name}.log"
-        self._record = home / "logs" / f"{name}.pid"
+        self._home = home
+        self._record = _record_of(home, name)
         self._command = command
         self._environment = environment
         self._stop_s = stop_s
@@ -39,7 +40,8 @@ class SupervisedProcess:
 
     def start(self, say: Callable[[str], None]) -> None:
         """Run the part, again and again, until it is stopped."""
-        self._orphan = asyncio.create_task(self._end_orphan(), name=f"orphan {self.name}")
+        orphan = end_orphan(self._home, self.name, stop_s=self._stop_s)
+        self._orphan = asyncio.create_task(orphan, name=f"orphan {self.name}")
         self._watcher = asyncio.create_task(self._keep(say))
 
     async def stop(self) -> None:
@@ -98,24 +100,29 @@ class SupervisedProcess:
                 async with asyncio.timeout(LOOK_AT_LOG_S):
                     return await process.wait()
 
-    async def _end_orphan(self) -> None:
-        """End what a killed stack left, if it is still what the record says; it has its time to finish, too."""
-        try:
-            record = json.loads(self._record.read_text())
-            pid, command = int(record["pid"]), " ".join(record["command"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return
-        try:
-            if _command_of(pid) == command:
-                os.killpg(pid, signal.SIGTERM)
-            async with asyncio.timeout(self._stop_s):
-                while await asyncio.to_thread(_command_of, pid) == command:
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
-            pass
-        finally:
-            if _command_of(pid) == command:
-                os.killpg(pid, signal.SIGKILL)
+
+async def end_orphan(home: Path, name: str, *, stop_s: float) -> None:
+    """End the part that a killed stack left, if it is still what its record says; it has its time to finish, too."""
+    try:
+        record = json.loads(_record_of(home, name).read_text())
+        pid, command = int(record["pid"]), " ".join(record["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    try:
+        if _command_of(pid) == command:
+            os.killpg(pid, signal.SIGTERM)
+        async with asyncio.timeout(stop_s):
+            while await asyncio.to_thread(_command_of, pid) == command:
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        pass
+    finally:
+        if _command_of(pid) == command:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _record_of(home: Path, name: str) -> Path:
+    return home / "logs" / f"{name}.pid"
 
 
 def _command_of(pid: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.clients.environment import Environment
 from tests.clients.session import end
 

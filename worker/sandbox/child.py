@@ -34,6 +34,7 @@ from contract.untrusted.imaging.limits import MIN_SIDE
 from contract.untrusted.sandbox_process import Reply, serve
 from worker.answers.error_classification import of_garbage
 from worker.answers.errors import Interrupted, ProviderError, Unusable
+from worker.answers.event_stream import completion_in, is_event_stream, longest_event
 from worker.answers.untrusted_json import mapping, told_cost
 from worker.memory.reader_lock import ReaderLock
 from worker.providers.registry import PROVIDERS
@@ -44,7 +45,6 @@ MAX_LINK = 8192  # characters; which links are opened is for `worker/http/downlo
 
 Weigh = Callable[[int], None]
 
-_PARTIAL = re.compile(rb'"partial_image_index"|"[^"]{0,80}\.partial_image"')
 # A parameter in quotes may have commas.
 _DATA_URL = re.compile(r"\s*data:(?:.{0,500}?(?P<base64>;\s*base64)\s*,|[^,]{0,500},|[^,]{0,500}$)", re.IGNORECASE)
 
@@ -134,15 +134,18 @@ def read_picture(data: bytes, weigh: Weigh | None = None) -> Reply:
 
 
 def load_json(body: bytes | bytearray) -> Any:
-    """Parse JSON; of a stream of events that was not asked for, the longest one, as pictures are long.
+    """Parse JSON; of a stream of events that was not asked for, a chat completion in pieces, or the longest event.
 
     Raises Interrupted: cut off, or nothing we can read.
     """
-    if body.startswith((b"data:", b"event:")):
-        body = _longest(bytes(body).split(b"\n")).removeprefix(b"data:")
+    if is_event_stream(body):
+        lines = bytes(body).split(b"\n")
+        if not _is_much(body) and (completion := completion_in(lines)):
+            return completion
+        body = longest_event(lines)
     if body.startswith(codecs.BOM_UTF8):
         body = body[len(codecs.BOM_UTF8) :]
-    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:  # base64 has none of these
+    if _is_much(body):
         raise of_garbage()
     try:
         return orjson.loads(body)
@@ -153,10 +156,8 @@ def load_json(body: bytes | bytearray) -> Any:
         raise Interrupted(PROVIDER_INTERRUPTED if was_cut else PROVIDER_BAD_ANSWER, http_status=200) from error
 
 
-def _longest(lines: list[bytes]) -> bytes:
-    """Choose an event of a stream; one with an interim picture only where there is no other object."""
-    last = [line for line in lines if line[5:].lstrip().startswith(b"{") and not _PARTIAL.search(line)]
-    return max(last or lines, key=len)
+def _is_much(body: bytes | bytearray) -> bool:
+    return sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS  # base64 has none of these
 
 
 def is_link(picture: str) -> bool:

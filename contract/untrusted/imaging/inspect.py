@@ -37,7 +37,6 @@ REFERENCE_SIDE = 4096  # of a reference that is made smaller: no provider makes 
 _SHORTEST_BYTES = 12  # nothing can be told of less
 _QUALITY = 85  # of JPEG and WebP
 _REFERENCE_QUALITY = 92  # of a JPEG that is made of a reference: it is about as large as a phone makes it
-_SHRUNK = frozenset({"image/png", "image/jpeg"})  # a WebP that large would need more memory than there is
 _MAX_WEBP_SIDE = 16_383
 _FAST = {"method": 2, "compress_level": 3}  # of WebP and PNG: 24 Mpx of noise in 2 s, not in 8, and hardly larger
 
@@ -221,7 +220,7 @@ def _take_apart(data: bytes, *, is_shrunk: bool = False) -> tuple[str, Container
         raise TooLarge(f"{MAX_BYTES // 2**20} MiB")
     mime = _type(data)
     container = imaging.read(data, mime)
-    most = MAX_REFERENCE_PIXELS if is_shrunk and mime in _SHRUNK else MAX_PIXELS
+    most = MAX_REFERENCE_PIXELS.get(mime, MAX_PIXELS) if is_shrunk else MAX_PIXELS
     _check_size(container.width, container.height, most=most)
     if container.frames > MAX_FRAMES:
         raise TooLarge(f"{MAX_FRAMES} frames")
@@ -265,6 +264,7 @@ def _upright(mime: str, container: Container, side: int) -> tuple[Image.Image, b
         # Pillow decodes a JPEG in a smaller size at once, if nothing was done to it before.
         picture = image if mime == "image/jpeg" else plain(image)
         picture.thumbnail((side, side))
+        picture.load()
         return turned(plain(picture), container.orientation), _profile(image)
 
 
@@ -275,6 +275,7 @@ def _from_iso_media(data: bytes, kind: str) -> tuple[Image.Image, bytes]:
     with iso_media.opened(data, kind) as image:
         _check_size(*image.size, most=MAX_ISO_MEDIA_PIXELS)
         orientation = image.getexif().get(0x0112, 1)
+        image.load()
         picture = plain(image)
         if picture.width * picture.height > MAX_PIXELS:
             picture.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE))

@@ -5,5 +5,6 @@ MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
 MIN_SIDE = 64  # what is smaller is no picture that somebody ordered, but may well be a reference
-MAX_REFERENCE_PIXELS = 120_000_000  # of a PNG or JPEG as a reference, which is made smaller
-MAX_ISO_MEDIA_PIXELS = 64_000_000  # of an AVIF or HEIC, which takes 10 bytes a pixel
+# A larger reference is made smaller, if it has no more than this; all of them take some 700 MB then.
+MAX_REFERENCE_PIXELS = {"image/jpeg": 120_000_000, "image/png": 64_000_000}
+MAX_ISO_MEDIA_PIXELS = 64_000_000  # of an AVIF or HEIC

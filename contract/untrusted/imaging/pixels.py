@@ -96,7 +96,8 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
 
 def plain(image: Image.Image) -> Image.Image:
     """Make a picture RGB, or RGBA where one can see through it."""
-    return _eight_bits(image).convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else _eight_bits(image).convert(mode)  # no second copy of a large one
 
 
 def is_see_through(picture: Image.Image) -> bool:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 import httpx
 import pytest
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.clients.held_connection import held
 from tests.support.stack.stack import ROOT, Stack
 

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from contract.jobs.job import JobState
+from contract.redis.client import open_redis
+from contract.store.keys import owner_key
 from tests.support.factories.images import picture
 from tests.support.stack.shared_stack import SharedStack, fresh
 
@@ -66,3 +68,21 @@ async def test_pictures_that_are_needed_are_counted(shared_stack: SharedStack) -
         assert (again.status_code, again.json()["request"]["prompt"]) == (202, prompts[0])
         await client.post(f"/v1/jobs/{again.json()['id']}/cancel", headers=headers)
         await client.post(f"/v1/jobs/{jobs[0].id}/cancel", headers=headers)
+
+
+async def test_pictures_of_refused_edits_are_not_counted_for_long(shared_stack: SharedStack) -> None:
+    few = {"DARKROOM_MAX_UPLOADS_PER_OWNER": str(MOST), "DARKROOM_MAX_JOBS_PER_OWNER": "1"}
+    url = await shared_stack.stack.start_gateway(**few)
+    ann = shared_stack.account()
+    headers = {"Authorization": f"Bearer {ann.token}"}
+    shared_stack.stack.simulator.script([{"kind": "slow", "seconds": 600}], match=(prompt := fresh()))
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        job = (await client.post("/v1/jobs", json={"prompt": prompt}, headers=headers)).json()
+        codes = [(await edit(client, ann.token, side, fresh())).json()["error"]["code"] for side in range(100, 103)]
+        assert codes == ["too_many_jobs"] * MOST + ["too_many_uploads"]
+        await client.post(f"/v1/jobs/{job['id']}/cancel", headers=headers)
+        async with open_redis(shared_stack.stack.redis.url) as redis:  # time passes
+            line = owner_key(ann.owner, "uploads")
+            for sha256 in await redis.zrange(line, 0, -1):
+                await redis.zincrby(line, -11 * 60_000, str(sha256))
+        assert (await edit(client, ann.token, 102, fresh())).status_code == 200

@@ -261,19 +261,25 @@ def test_a_killed_stack_leaves_nothing_that_its_successor_does_not_end(tmp_path:
     home = tmp_path / ("a-long-name" * 8)  # its socket cannot lie beside Redis's files
     home.mkdir()
     shell = Terminal(home)
-    first = shell.up("--demo")
-    job_id = shell.run("submit", "[slow 60] a fox").stdout.strip()
-    orphans = {line.split()[0] for line in processes_of(str(home)) if "darkroom up" not in line}
-    first.process.kill()
-    first.process.communicate()
-    assert orphans <= {line.split()[0] for line in processes_of(str(home))}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        first = shell.up("--demo", DARKROOM_PORT=str(port))
+        job_id = shell.run("submit", "[slow 60] a fox").stdout.strip()
+        orphans = {line.split()[0] for line in processes_of(str(home)) if "darkroom up" not in line}
+        first.process.kill()
+        first.process.communicate()
+        worker = json.loads((home / ".nanobot/darkroom/logs/worker.pid").read_text())["pid"]
+        os.kill(worker, signal.SIGSTOP)  # or it would try the job at a simulator that is gone, until it has failed
+        assert orphans <= {line.split()[0] for line in processes_of(str(home))}
         second = shell.up("--demo", DARKROOM_PORT=str(port))
     try:
-        assert f"Port {port} is taken" in second.said
+        for stack in (first, second):
+            assert stack.said.count(f"WARNING: Port {port} is taken") == 2, "when it happens, and below the addresses"
+            assert f"give them {stack.gateway}, " in stack.said.replace("\n", " ")
+        assert second.gateway == first.gateway, "clients that were told of it find it, though the first one was there"
         assert "`darkroom token create NAME` makes one" in second.said
         assert json.loads(shell.run("status", job_id, "--json").stdout)["state"] in ("queued", "running")
+        os.kill(worker, signal.SIGCONT)
         shell.run("cancel", job_id)  # then its worker, which was left over, has nothing to wait for
         for _ in range(100):
             if not orphans & {line.split()[0] for line in processes_of(str(home))}:

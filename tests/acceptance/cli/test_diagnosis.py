@@ -19,7 +19,7 @@ from contract.artifacts.local_directory.marker import MARKER
 from contract.jobs.job import JobState
 from producer.doctor.doctor import examine
 from producer.doctor.finding import Finding
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from producer.tokens import Right
 from tests.support.network.broken_redis import Setup, behind_tls, full, nearly_full, nowhere, replica, saying, serving
 from tests.support.process.mounts import mounting

@@ -37,7 +37,7 @@ from contract.settings.environment import Environment
 from contract.settings.loader import DRAIN_MARGIN_S, load_settings
 from producer.api.server.uvicorn_server import DRAIN_S
 from producer.client.client import Darkroom
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.factories.images import picture
 from tests.support.lacking import redis_program
 from worker.process.graceful_shutdown import LAST_S

@@ -9,7 +9,7 @@ import pytest
 
 from contract.jobs.job import JobState
 from contract.redis.client import open_redis
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.clients.mcp import tools_at
 from tests.support.clients.openapi_requests import routes
 from tests.support.network.http_client import Connection

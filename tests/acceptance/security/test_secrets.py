@@ -37,7 +37,7 @@ from contract.jobs.job import Job, JobState
 from contract.settings.nanobot_config import ProviderConfig
 from contract.store.scripts import script_text
 from producer.client.client import Darkroom
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.network.loopback import loopback_server
 from tests.support.process.secret_canaries import (
     PASSWORDS,

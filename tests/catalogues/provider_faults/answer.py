@@ -104,7 +104,8 @@ ANSWER: dict[str, Variants] = {
         "says_nothing": UNREADABLE,
     },
     "P55": {
-        **same(Expect(), "event_stream", "event_stream_as_json", "dripped_events"),
+        **same(Expect(), "event_stream", "event_stream_as_json", "event_stream_in_pieces", "words_in_pieces"),
+        "dripped_events": Expect(),
         **same(Expect(), "comments", "blank_lines", "dripped_comments", "dripped_blanks"),
         "blanks_for_ever": TOO_SLOW,
     },

@@ -296,7 +296,7 @@ async def test_an_owner_keeps_so_many_uploads(store: JobStore, redis: Redis) -> 
     assert set(kept) == {snapshot(2).sha256, snapshot(3).sha256}
 
 
-async def uploaded(store: JobStore, *numbers: int, most: int = 9, **more: int) -> None:
+async def uploaded(store: JobStore, *numbers: int, most: int = 9, **more: Any) -> None:
     for number in numbers:
         await store.add_upload("ann", snapshot(number), most=most, **more)
 
@@ -345,6 +345,19 @@ async def test_an_upload_that_is_added_again_is_to_be_used_again(store: JobStore
     await store.cancel(unfinished)
     await uploaded(store, 3, most=2)
     assert await kept(store, 1, 2, 3) == [2, 3]
+
+
+async def test_what_a_refused_request_has_brought_gives_way_later(store: JobStore, redis: Redis) -> None:
+    line = f"darkroom:owner:{digest('ann')}:uploads"
+    await uploaded(store, 1)
+    await uploaded(store, 1, 2, most=2, is_sent_along=True)  # the first one was uploaded for itself
+    with pytest.raises(Refused):
+        await uploaded(store, 3, most=2)  # the request of the second one may be under way
+    minutes = 11 * 60_000
+    await redis.zincrby(line, -minutes, snapshot(1).sha256)  # as time would
+    await redis.zincrby(line, -minutes, snapshot(2).sha256)
+    await uploaded(store, 3, most=2)
+    assert await kept(store, 1, 2, 3) == [1, 3]
 
 
 async def test_a_job_that_is_forgotten_or_damaged_needs_no_upload(store: JobStore, redis: Redis) -> None:

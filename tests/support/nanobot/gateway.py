@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.nanobot.model import NAME, Model
 from tests.support.nanobot.venv import USED, Venv
 from tests.support.process.fork_server import ForkedProcess, ForkServer, Start

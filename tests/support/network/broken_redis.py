@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.lacking import redis_program
 from tests.support.network.certificates import Certificates
 from tests.support.network.loopback import loopback_server

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from tests.support.network.certificates import Certificates
 from tests.support.network.webhook_receiver import Receiver
 from tests.support.pages.block import How, blocks

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 
 DARKROOM = str(Path(sys.executable).with_name("darkroom"))
 

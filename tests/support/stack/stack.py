@@ -21,7 +21,7 @@ from contract.redis.client import open_redis
 from contract.settings.loader import Settings, load_settings
 from contract.store.job_reader import JobReader
 from producer.client.client import Darkroom
-from producer.stack.stack import free_port
+from producer.stack.ports import free_port
 from producer.tokens import Right, Tokens
 from tests.support.network.fake_network import Network
 from tests.support.process.fork_server import ForkedProcess, Start, can_fork, fork, spawn

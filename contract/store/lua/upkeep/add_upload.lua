@@ -1,6 +1,6 @@
 -- include: base/clock base/keys job/uploads
 -- Keeps an owner's uploaded image, or renews it; a full Redis refuses it. Where the owner has as many as may be, those that
--- only ended jobs have used give way, the oldest first. Their files stay for a while, so their bytes count for the day.
+-- only ended jobs have used, or refused requests have brought, give way, the oldest first. Their files stay for a while, so their bytes count for the day.
 --
 -- Arguments:
 --   owner         text     digest
@@ -10,12 +10,13 @@
 --   most          integer  uploads of an owner
 --   bytes         integer  of the image
 --   most_bytes    integer  of all uploads of an owner, and of those that gave way today
+--   is_sent_along  integer  1 if it came together with what it is for, and its id is told to nobody
 -- Answers:
 --   {'ok', 0}                        it is kept
 --   {'too_many_uploads', seconds}    the owner has as many as may be, or more than a few while all have, until then
 --   {'uploads_too_large', seconds}   the owner's have as many bytes as may be, until then
 -- Touches: uploads, owner:{o}:uploads, owner:{o}:upload:{sha256}, owner:{o}:uploads_gone:{day}.
-local owner, sha256, snapshot, retention_ms, most, bytes, most_bytes = unpack(ARGV)
+local owner, sha256, snapshot, retention_ms, most, bytes, most_bytes, is_sent_along = unpack(ARGV)
 
 local MOST_IN_ALL = 20000  -- uploads of all owners: some 14 MB
 local FEW = 10  -- uploads that an owner may have although there are as many as may be
@@ -35,7 +36,7 @@ local function choose(kept)
   end
   for place = 1, #kept, 2 do
     if not is_full() then break end
-    if was_used(snapshot_of(owner, kept[place])) then table.insert(leaving, kept[place]) end
+    if may_give_way(snapshot_of(owner, kept[place]), kept[place + 1] - retention_ms) then table.insert(leaving, kept[place]) end
   end
   return leaving, is_full()
 end
@@ -78,7 +79,9 @@ if tonumber(redis.call('ZSCORE', uploads, sha256) or 0) <= now then
   local wait_s = wait_for_bytes(kept)
   if wait_s then return {'uploads_too_large', wait_s} end
 end
-local users = NOT_USED .. users_of(snapshot_of(owner, sha256))
+local before = snapshot_of(owner, sha256)
+local is_to_stay = is_sent_along ~= '1' or (before ~= '' and has_mark(before, NOT_USED))
+local users = (is_to_stay and NOT_USED or SENT_ALONG) .. users_of(before)
 redis.call('SET', owner_key(owner, 'upload:' .. sha256), with_users(snapshot, users), 'PX', retention_ms)
 redis.call('ZADD', uploads, now + retention_ms, sha256)
 redis.call('ZREMRANGEBYSCORE', uploads, '-inf', now)  -- not before: a script that has taken away is not refused

@@ -66,7 +66,7 @@ async def keep_references(
     return [
         reference
         if isinstance(reference, str)
-        else (await keep_upload(gateway.pictures, own, reference, asker=asker))["id"]
+        else (await keep_upload(gateway.pictures, own, reference, asker=asker, is_sent_along=True))["id"]
         for reference in references
     ]
 

@@ -105,7 +105,8 @@ BODY: dict[str, dict[str, Step]] = {
     },
     "P54": {name: Step("encoding", {"encoding": name}) for name in ["gzip_bomb", *ENCODINGS]},
     "P55": {
-        **bodied("event_stream", "event_stream_as_json", "comments", "blank_lines"),
+        **bodied("event_stream", "event_stream_as_json", "event_stream_in_pieces", "comments", "blank_lines"),
+        "words_in_pieces": Step("body", {"body": "event_stream_in_pieces", "variant": "markdown"}),
         "dripped_comments": Step("keep_alive", {"text": ": OPENROUTER PROCESSING\n\n", "seconds": 2, "every": 0.2}),
         "dripped_events": Step(
             "keep_alive", {"text": ": OPENROUTER PROCESSING\n\n", "seconds": 2, "every": 0.2, "events": True}

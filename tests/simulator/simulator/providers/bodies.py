@@ -12,6 +12,7 @@ PAGE = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad gatew
 DIGITS = 10_000
 DEPTH = 100_000
 BOMB_MEMBERS = 5_000_000
+PIECE = 50  # characters of a chunk
 
 Body = Callable[[bytes], tuple[str, bytes]]
 
@@ -66,6 +67,25 @@ def event_stream(good: bytes) -> tuple[str, bytes]:
     return "text/event-stream", comment * 3 + b"data: " + good + b"\n\ndata: [DONE]\n\n"
 
 
+def event_stream_in_pieces(good: bytes) -> tuple[str, bytes]:
+    """Return a good chat completion as chunks, its words in short pieces and its pictures whole."""
+    answer = json.loads(good)
+    message = answer.get("choices", [{}])[0].get("message")
+    if message is None:
+        return event_stream(good)
+    words = message.pop("content") or ""
+    deltas = [
+        {"role": "assistant", "content": ""},
+        *({"content": words[at : at + PIECE]} for at in range(0, len(words), PIECE)),
+    ]
+    deltas += [{name: value} for name, value in message.items() if name != "role"]
+    chunks: list[object] = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    chunks.append({"choices": [], "usage": answer["usage"]})
+    events = b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+    return "text/event-stream", events + b"data: [DONE]\n\n"
+
+
 BODIES: dict[str, Body] = {
     # P49
     "html": given(PAGE, "text/html"),
@@ -109,6 +129,7 @@ BODIES: dict[str, Body] = {
     "bomb": lambda good: (JSON_TYPE, bomb()),
     # P55
     "event_stream": event_stream,
+    "event_stream_in_pieces": event_stream_in_pieces,
     "event_stream_as_json": lambda good: (JSON_TYPE, event_stream(good)[1]),
     "comments": lambda good: (JSON_TYPE, b": OPENROUTER PROCESSING\n\n" * 20 + good),
     "blank_lines": lambda good: (JSON_TYPE, b"\n" * 600 + good),

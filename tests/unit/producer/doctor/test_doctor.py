@@ -37,11 +37,22 @@ async def found(name: str, url: str | None = None) -> Finding:
         (b"[]", False, "something else answers at {}"),
     ],
 )
-async def test_a_gateway_is_asked_whether_it_could_take_a_job(body: bytes, ok: bool, words: str) -> None:
+async def test_a_gateway_is_asked_whether_it_could_take_a_job(
+    body: bytes, ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with answering(body) as port:
+        monkeypatch.setenv("DARKROOM_PORT", str(port))
         place = f"127.0.0.1:{port}"
         finding = await found("gateway", f"http://{place}")
     assert (finding.ok, finding.detail) == (ok, words.format(place))
+
+
+async def test_a_gateway_at_another_port_than_clients_know_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_PORT", "8790")
+    with answering(READY) as port:
+        finding = await found("gateway", f"http://127.0.0.1:{port}")
+    assert finding.ok
+    assert f"answers at 127.0.0.1:{port} and not at port 8790, which was taken when it started" in finding.detail
 
 
 async def test_a_gateway_may_be_absent_but_not_one_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,10 @@ from producer.mcp import stopped_calls
 from producer.mcp.stopped_calls import StoppedCalls, has_timed_out
 from tests.support.factories.ended_job import a_job
 
-STOPS = ["", "caller cancelled", "AbortError: This operation was aborted", "User cancelled", "context canceled"]
+STOPS = [
+    *("", "caller cancelled", "AbortError: This operation was aborted", "User cancelled", "context canceled"),
+    "McpError: MCP error -32001: AbortError: This operation was aborted",  # as a program that relays it may say
+]
 TIME_OUTS = [
     "McpError: MCP error -32001: Request timed out",
     "McpError: MCP error -32001: Maximum total timeout exceeded",

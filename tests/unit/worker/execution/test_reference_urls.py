@@ -41,7 +41,7 @@ def nothing_is_decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(inspect, "_opened", fail)
+    monkeypatch.setattr(inspect, "opened", fail)
 
 
 @pytest.mark.usefixtures("nothing_is_decoded_here")

@@ -1,8 +1,9 @@
--- include: base/keys
+-- include: base/clock base/keys
 -- Uploads of an owner, and which jobs have used them. That stands in the snapshot of an upload as `used_by`: ids of jobs,
--- and a '+' as long as none has used it since it was added.
+-- and a '+' as long as none has used it since it was added, or a '~' if it was sent together with what it is for.
 
-local NOT_USED = '+'
+local NOT_USED, SENT_ALONG = '+', '~'
+local SUBMIT_MS = 600000  -- after which what was sent along is not used any more: its request was refused
 local MOST_USERS = 20  -- jobs of an upload that are known, the latest ones
 
 -- Whether a job has ended, or is not known any more; of one that is damaged nothing else is known.
@@ -13,7 +14,7 @@ end
 -- Names the jobs that have used an upload and have not ended, each behind a blank.
 local function users_of(snapshot)
   local users = {''}
-  for id in string.gmatch(string.match(snapshot, '"used_by":"([^"]*)"') or '', '[^ +]+') do
+  for id in string.gmatch(string.match(snapshot, '"used_by":"([^"]*)"') or '', '[^ +~]+') do
     if not has_ended(id) then table.insert(users, id) end
   end
   if #users > MOST_USERS then users = {'', unpack(users, #users - MOST_USERS + 2)} end
@@ -24,10 +25,15 @@ local function with_users(snapshot, users)
   return (string.gsub(snapshot, ',?"used_by":"[^"]*"', ''):gsub('}$', ',"used_by":"' .. users .. '"}'))
 end
 
--- Whether only jobs that have ended have used an upload; of one that an older version has added that is not known.
-local function was_used(snapshot)
-  local users = string.match(snapshot, '"used_by":"([^"]*)"')
-  return users and not string.find(users, NOT_USED, 1, true) and users_of(snapshot) == ''
+local function has_mark(snapshot, mark)
+  return string.find(string.match(snapshot, '"used_by":"([^"]*)"') or NOT_USED, mark, 1, true) ~= nil
+end
+
+-- Whether no job needs an upload that was added then: jobs that have ended have used it, or its request was refused. Of
+-- one that an older version has added that is not known.
+local function may_give_way(snapshot, added_at)
+  if has_mark(snapshot, NOT_USED) or users_of(snapshot) ~= '' then return false end
+  return not has_mark(snapshot, SENT_ALONG) or now - added_at > SUBMIT_MS
 end
 
 local function snapshot_of(owner, sha256)

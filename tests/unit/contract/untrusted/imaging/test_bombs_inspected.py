@@ -81,7 +81,7 @@ class Eye:
 
 @pytest.fixture(scope="module")
 def eye(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eye]:
-    root = Path(__file__).parents[4]
+    root = Path(__file__).parents[5]
     command = [sys.executable, "-c", LOOK]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as process:

@@ -10,6 +10,7 @@ from PIL import Image
 from simulator.pictures import animation, png
 from simulator.pictures.corpus import ROWS, specimen
 from simulator.pictures.corpus_good import save, scene
+from simulator.pictures.corpus_sloppy import WHOLE
 
 from contract.untrusted.imaging.inspect import NotAnImage, adopt, clean, convert, inspect, shrink
 from tests.support.factories.image_files import MIMES, noise
@@ -48,7 +49,7 @@ def mended(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", ROWS["sloppy"])
 def test_a_sloppy_end_is_made_good(name: str) -> None:
-    good = specimen(f"good_{name.split('_')[0]}")
+    good = WHOLE[name.partition("_")[0]]()
     made = mended(specimen(name))
     assert pixels(made) == pixels(good)
     assert len(made) <= len(good) + 100
