@@ -51,7 +51,7 @@ siege: setup ## Let ten tenants live while one at a time abuses what they share 
 	$(BIN)/python -m tests.siege $(SIEGE)
 
 .PHONY: clients
-clients: setup ## Let other people's clients make and edit images, and print how each fares (needs npm; CLIENTS="mcp ai" chooses)
+clients: setup ## Let other people's clients make and edit images, and print how each fares (needs npm; CLIENTS="mcp vercel" chooses)
 	$(BIN)/python -m tests.clients $(CLIENTS)
 
 .PHONY: bench

@@ -28,7 +28,14 @@ REPEATED_AT_MOST_S = 60.0  # after the failure
 OWED_S = 60.0  # for which a failure that was not told is kept for the next equal request
 REPEATS = "x-stainless-retry-count"  # how often one of OpenAI's clients has asked before
 FETCH_HOPS = 18  # of the 20 redirects that fetch follows
-HOPS = {"aiohttp/": 9, "axios/": 18, "python-requests/": 18, "node-fetch": 18, "ai-sdk/": FETCH_HOPS}  # by user agent
+HOPS = {  # by user agent
+    "aiohttp/": 9,
+    "ai-sdk/": FETCH_HOPS,
+    "axios/": 18,
+    "litellm/": 18,  # its edits, which do not use OpenAI's SDK
+    "node-fetch": 18,
+    "python-requests/": 18,
+}
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 

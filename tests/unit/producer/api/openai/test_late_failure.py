@@ -63,6 +63,7 @@ def client_with(recent: Recent) -> OwnerClient:
         (PYTHON, 0),
         ({"user-agent": "Python/3.11 aiohttp/3.14.5"}, 9),
         ({"user-agent": "axios/1.7"}, 18),
+        ({"user-agent": "litellm/1.110.2"}, 18),
         ({"user-agent": "curl/8.5.0"}, 0),
         ({"sec-fetch-mode": "navigate"}, 0),
         ({}, 0),
