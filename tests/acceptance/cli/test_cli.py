@@ -170,7 +170,7 @@ def test_a_failed_job_exits_1_and_says_why(terminal: Terminal) -> None:
         (["generate", "x", "--fallback", "perhaps"], 2, "fallback must be any, quality, size or none"),
         (["submit", "x", "--attempt-timeout", "0.5"], 2, "attempt_timeout_seconds must be between 1 and 600 seconds"),
         (["edit", "x", "--deadline", "nan"], 2, "deadline_seconds must be between 1 and 600 seconds"),
-        (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP or GIF"),
+        (["generate", "x", "-r", "/etc/passwd"], 2, "valid PNG, JPEG, WebP, GIF, AVIF or HEIC"),
         (
             ["generate", "x", "-r", "img_000000000000"],
             2,
