@@ -45,11 +45,11 @@ class ReferenceFiles:
             raise Refused(REFERENCE_OUTSIDE_ROOTS)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        except FileNotFoundError as error:
-            raise Refused(REFERENCE_INVALID if is_address(text) else REFERENCE_OUTSIDE_ROOTS) from error
+        except FileNotFoundError:  # it names the file, and a name may be as private as a prompt
+            raise Refused(REFERENCE_INVALID if is_address(text) else REFERENCE_OUTSIDE_ROOTS) from None
         except OSError as error:
             is_socket = error.errno == errno.ENXIO
-            raise Refused(REFERENCE_NOT_A_FILE if is_socket else REFERENCE_UNREADABLE) from error
+            raise Refused(REFERENCE_NOT_A_FILE if is_socket else REFERENCE_UNREADABLE) from None
         try:
             opened = _real_path(descriptor)
             if not self._inside(opened):
@@ -90,8 +90,8 @@ class ReferenceFiles:
 def _read_all(file: BinaryIO, most: int) -> bytes:
     try:
         return file.read(most)
-    except OSError as error:
-        raise Refused(REFERENCE_UNREADABLE) from error
+    except OSError:
+        raise Refused(REFERENCE_UNREADABLE) from None
 
 
 def _real_path(descriptor: int) -> Path:

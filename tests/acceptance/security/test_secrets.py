@@ -102,7 +102,7 @@ BAD_INPUT: dict[str, dict[str, Any]] = {
     "fallback_invalid": {"prompt": PROMPT, "fallback": PROMPT},
     "type_error": {"prompt": PROMPT, "deadline_seconds": PROMPT},
     "reference_outside_roots": {"prompt": PROMPT, "reference_images": [f"/{PROMPT}.png"]},
-    "reference_invalid": {"prompt": PROMPT, "reference_images": [f"~{PROMPT}"]},
+    "reference_invalid": {"prompt": PROMPT, "reference_images": [f"https://{PROMPT}/fox.png"]},
     "unknown_field": {"prompt": PROMPT, "promt": PROMPT},
     "idempotency_key_invalid": {"prompt": PROMPT, "idempotency_key": PROMPT},
 }
