@@ -77,7 +77,8 @@ class Gateway:
         """Make sure that nothing new is in Redis afterwards."""
         before = self.keys()
         yield
-        assert self.keys() - before == set()
+        if new := sorted(self.keys() - before):
+            raise AssertionError(f"new in Redis: {new}")
 
 
 @asynccontextmanager

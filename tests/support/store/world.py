@@ -102,7 +102,7 @@ class Roughly(float):
 def comparable(look: Look) -> dict[str, Any]:
     """Write what is in Redis so that two runs can be compared: without what is made up, and without stream ids."""
     found: dict[str, Any] = {}
-    for name, value in look.but("check").items():  # it is there for a millisecond
+    for name, value in look.keys.items():
         if name.startswith("taken:"):
             found["taken"] = sorted([*found.get("taken", []), *value])
         else:
